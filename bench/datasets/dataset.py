@@ -1,0 +1,64 @@
+"""The one shape that every annotation format is read into."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from bench.records import Finding
+
+
+class Annotation(Protocol):
+    """What is known about one image's pixels, whatever file it came from."""
+
+    def rasterise(self, height: int, width: int) -> np.ndarray:
+        """Class ids as uint8 [height, width], 0 for background, of the image as it is shown (after EXIF rotation).
+
+        Raises DataError, naming the file, where the annotation does not fit an image of that size.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One image with its annotation. `id` is unique and readable: the image's path below the data set's folder, with `/`.
+
+    `split` is the predefined part ("train", "val" or "test"), None where the data set has none.
+    """
+
+    id: str
+    image_path: Path
+    annotation: Annotation
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A directory as its format's reader saw it: nothing decoded yet.
+
+    `classes` are the foreground classes in the order of their ids 1, 2, ... `findings` are what the reader noticed on its
+    way (an annotated file that does not exist, an image without annotation, a polygon with no area), for the audit.
+    """
+
+    name: str
+    root: Path
+    format: str
+    classes: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataOptions:
+    """What a configuration may say about reading a data set.
+
+    `classes` maps a class name to the id (folders) or label (JSON formats) that stands for it; empty: found out by the reader.
+    `split_prefixes` maps a file-name prefix to a part, {"training_": "train", "test_": "test"}. `skip_unreadable` leaves an
+    image that cannot be decoded out (a finding) instead of stopping.
+    """
+
+    classes: Mapping[str, int | str] = field(default_factory=dict)
+    split_prefixes: Mapping[str, str] = field(default_factory=dict)
+    skip_unreadable: bool = False

@@ -1,0 +1,79 @@
+"""Ratios from pixel counts. Definitions: Taha and Hanbury, "Metrics for evaluating 3D medical image segmentation", 2015.
+
+One rule for what is undefined: a ratio whose denominator is 0 is None, and None counts in no mean. So a class that is absent and
+not predicted either leaves the mean unchanged; predicted where it is absent, it scores 0. Padding is in no count.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from bench.records import ClassCounts
+
+
+def iou(counts: ClassCounts) -> float | None:
+    """Intersection over union, tp / (tp + fp + fn), 0-1."""
+    return _ratio(counts.tp, counts.tp + counts.fp + counts.fn)
+
+
+def dice(counts: ClassCounts) -> float | None:
+    """2 tp / (2 tp + fp + fn), 0-1; the F1 score over pixels."""
+    return _ratio(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn)
+
+
+def precision(counts: ClassCounts) -> float | None:
+    """tp / (tp + fp), 0-1; None where nothing was predicted."""
+    return _ratio(counts.tp, counts.tp + counts.fp)
+
+
+def recall(counts: ClassCounts) -> float | None:
+    """tp / (tp + fn), 0-1; None where there is nothing to find."""
+    return _ratio(counts.tp, counts.tp + counts.fn)
+
+
+def pixel_accuracy(per_class: Sequence[ClassCounts]) -> float | None:
+    """Share of pixels whose class is right, 0-1. `per_class` has one entry per class id, background first."""
+    return _ratio(sum(counts.tp for counts in per_class), _pixels(per_class[0])) if per_class else None
+
+
+FOREGROUND_METRICS: dict[str, Callable[[ClassCounts], float | None]] = {
+    "iou": iou,
+    "dice": dice,
+    "precision": precision,
+    "recall": recall,
+}
+"""Metrics of one class; over several foreground classes they are averaged, absent classes left out."""
+
+
+def summarise(per_class: Sequence[ClassCounts], classes: Sequence[str]) -> dict[str, float | None]:
+    """Every metric from the pooled counts of a split.
+
+    `per_class` has one entry per class id, background first; `classes` names the foreground classes. With several of them,
+    each one's IoU is added as `iou_<class>`.
+    """
+    foreground = per_class[1:]
+    metrics = {name: mean(map(metric, foreground)) for name, metric in FOREGROUND_METRICS.items()}
+    metrics["pixel_accuracy"] = pixel_accuracy(per_class)
+    if len(classes) > 1:
+        metrics |= {f"iou_{name}": iou(counts) for name, counts in zip(classes, foreground, strict=True)}
+    return metrics
+
+
+def pool(images: Iterable[Sequence[ClassCounts]]) -> tuple[ClassCounts, ...]:
+    """Adds up the per-class counts of several images."""
+    pooled: list[ClassCounts] = []
+    for per_class in images:
+        pooled = [a + b for a, b in zip(pooled, per_class, strict=True)] if pooled else list(per_class)
+    return tuple(pooled)
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that exist, None where there are none."""
+    existing = [value for value in values if value is not None]
+    return sum(existing) / len(existing) if existing else None
+
+
+def _pixels(counts: ClassCounts) -> int:
+    return counts.tp + counts.fp + counts.fn + counts.tn
+
+
+def _ratio(numerator: int, denominator: int) -> float | None:
+    return numerator / denominator if denominator else None

@@ -1,0 +1,210 @@
+"""What a run leaves behind: frozen facts at full precision, with a schema version.
+
+Missing values are None, never 0 or NaN. Counts are stored, ratios are computed from them (`bench.evaluation.metrics`).
+Nothing here imports TensorFlow: a report is made from these records alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SCHEMA_VERSION = 1
+
+HyperparameterValue = str | int | float | bool
+
+COMPLETED, FAILED, STOPPED = "COMPLETED", "FAILED", "STOPPED"
+"""Keras Tuner's words for how a trial ends; STOPPED is a trial that its tuner pruned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassCounts:
+    """Pixels of one class against all others; the four add up to the pixels that count (padding does not)."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+    def __add__(self, other: "ClassCounts") -> "ClassCounts":
+        return ClassCounts(
+            tp=self.tp + other.tp, fp=self.fp + other.fp, fn=self.fn + other.fn, tn=self.tn + other.tn
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochRecord:
+    """One point of a learning curve. `elapsed_s` counts from the trial's start and includes validation."""
+
+    epoch: int
+    train_loss: float | None
+    val_loss: float | None
+    val_iou: float | None
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """One configuration, trained once.
+
+    `val_metrics` holds fractions 0-1 by name (`iou`, `dice`, `precision`, `recall`, `pixel_accuracy`, and `iou_<class>` where
+    there are several classes), at the best epoch. `hyperparameters` has only the active ones. Times are wall seconds: `train_s`
+    is the steps after the first, `first_step_s` the first call with tracing and compiling (of a reused graph: an ordinary step),
+    `wall_s` the whole trial. `latency_s` is the forward pass of one image. `error` is None unless the trial FAILED.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    study_id: str
+    trial_id: str
+    status: str
+    hyperparameters: Mapping[str, HyperparameterValue]
+    seed: int
+    val_metrics: Mapping[str, float | None] = field(default_factory=dict)
+    curve: tuple[EpochRecord, ...] = ()
+    epochs_planned: int = 0
+    epochs_run: int = 0
+    best_epoch: int | None = None
+    num_params: int | None = None
+    graph_reused: bool | None = None
+    build_s: float | None = None
+    first_step_s: float | None = None
+    train_s: float | None = None
+    evaluate_s: float | None = None
+    input_wait_s: float | None = None
+    wall_s: float | None = None
+    latency_s: float | None = None
+    peak_memory_bytes: int | None = None
+    started_at: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """One trained model, or one reference that needs no training, scored on one split.
+
+    A trial has `study_id` and `trial_id`; a reference has `reference` (its name) instead. `counts` maps an image id to one
+    `ClassCounts` per class id: background first, then the foreground classes in the order of `DatasetRecord.classes`.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    study_id: str | None = None
+    trial_id: str | None = None
+    reference: str | None = None
+    split: str
+    seed: int
+    counts: Mapping[str, tuple[ClassCounts, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that the audit found. `kind` is a key of `bench.datasets.audit.KINDS`; `files` are image ids or file names."""
+
+    kind: str
+    message: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """Facts about one usable image, upright (after EXIF rotation). `foreground_share` has one fraction 0-1 per foreground class."""
+
+    id: str
+    split: str | None
+    width: int
+    height: int
+    foreground_share: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """The state of a data set before anything trains. `background_accuracy` is by predefined split ("all" where there is none):
+    the pixel accuracy of predicting only background."""
+
+    schema_version: int = SCHEMA_VERSION
+    images: tuple[ImageFacts, ...]
+    findings: tuple[Finding, ...]
+    twin_groups: tuple[tuple[str, ...], ...] = ()
+    background_accuracy: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetRecord:
+    """Which data. `classes` are the foreground classes in the order of their ids 1, 2, ...; id 0 is background.
+    `fingerprint` is a SHA-256 over the sorted ids with the decoded pixels of images and masks."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    path: str
+    format: str
+    classes: tuple[str, ...]
+    fingerprint: str
+    num_images: int
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitRecord:
+    """Image ids by part. `excluded` are images that stay out of every part, with the reason (a twin across splits, for example)."""
+
+    schema_version: int = SCHEMA_VERSION
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    rule: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where the run took place. `versions` is by distribution name; `device` is for people ("CPU: ..., 2 cores")."""
+
+    schema_version: int = SCHEMA_VERSION
+    versions: Mapping[str, str]
+    python: str
+    platform: str
+    device: str
+    cores: int
+    memory_bytes: int
+    commit: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRecord:
+    """One tuner with one seed on one split. `ended` says why the search stopped: "trials", "budget", "space exhausted",
+    "interrupted"; None while it runs. `wall_s` is the time spent on its trials."""
+
+    study_id: str
+    tuner: str
+    seed: int
+    ended: str | None = None
+    wall_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """The run as a whole. `status` is "running", "interrupted" or "finished"; `command` is what the user typed."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    command: str
+    started_at: str
+    status: str
+    wall_s: float | None = None
+    studies: tuple[StudyRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Everything that `bench.store.load` reads back, small arrays excepted (`bench.store.load_arrays`).
+
+    `experiment` is the resolved experiment as plain JSON; `directory` is where it was read from.
+    """
+
+    directory: str
+    record: RunRecord
+    experiment: Mapping[str, object]
+    environment: Environment
+    dataset: DatasetRecord
+    audit: AuditRecord
+    split: SplitRecord
+    trials: tuple[TrialRecord, ...]
+    evaluations: tuple[Evaluation, ...]
