@@ -1,0 +1,46 @@
+"""Architectures by name. To add one: write its `build` in a file of its own family, and add a line here.
+
+`build(backbone, image_size, outputs, activation)` gives an untrained `keras.Model` from float32 images [batch, size, size, 3]
+(preprocessed for the backbone) to float32 probabilities [batch, size, size, outputs].
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from search_spaces.architectures import encoder_decoders, plain_unet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """One row of the table. `size_multiple`: the image's side, in pixels, must be a multiple of it."""
+
+    description: str
+    build: Callable[..., Any]
+    has_backbone: bool = True
+    size_multiple: int = 32
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "unet": Architecture(
+        description="U-Net decoder with skip connections at every scale (Ronneberger 2015)", build=encoder_decoders.unet
+    ),
+    "fpn": Architecture(
+        description="feature pyramid network, predictions from four scales summed (Lin 2017)", build=encoder_decoders.fpn
+    ),
+    "linknet": Architecture(
+        description="like U-Net, but skips are added, not concatenated: lighter (Chaurasia 2017)",
+        build=encoder_decoders.linknet,
+    ),
+    "pspnet": Architecture(
+        description="pyramid pooling over 1/8 resolution: context before detail (Zhao 2017)",
+        build=encoder_decoders.pspnet,
+        size_multiple=48,
+    ),
+    "plain_unet": Architecture(
+        description="the project's origin: 4 levels, 16 start filters, dropout, no backbone and no batch normalisation",
+        build=plain_unet.build,
+        has_backbone=False,
+        size_multiple=16,
+    ),
+}

@@ -1,0 +1,71 @@
+"""Augmentation as one number: a strength from 0 (none) to 1 that scales geometry and colour together.
+
+What an image becomes depends on (seed, epoch, image id) and nothing else, whatever the number of threads or their order.
+"""
+
+import os
+import threading
+import zlib
+from typing import Any
+
+import numpy as np
+
+_PER_THREAD = threading.local()
+
+
+def augment(
+    image: np.ndarray, mask: np.ndarray, *, strength: float, seed: int, epoch: int, image_id: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """A random variant of image and mask, moved together.
+
+    `image` is uint8 RGB [size, size, 3], `mask` uint8 class ids [size, size]; the results have the same shapes and are new arrays
+    unless `strength` is 0. What moves in from outside is reflected.
+    """
+    if strength == 0:
+        return image, mask
+    transform = _transform(strength)
+    transform.set_random_seed(zlib.crc32(f"{seed}/{epoch}/{image_id}".encode()))
+    result = transform(image=image, mask=mask)
+    return result["image"], result["mask"]
+
+
+def _transform(strength: float) -> Any:
+    """This thread's pipeline: building one costs ten times as much as seeding it, and two threads must not share one."""
+    cache = _PER_THREAD.__dict__.setdefault("transforms", {})
+    if strength not in cache:
+        cache[strength] = build(strength)
+    return cache[strength]
+
+
+def build(strength: float) -> Any:
+    """The albumentations pipeline of a strength in (0, 1]."""
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # or the import asks the network for its newest version
+    import albumentations as A  # noqa: N812
+    import cv2
+
+    s = strength
+    return A.Compose(
+        [
+            A.HorizontalFlip(p=0.5),
+            A.Affine(
+                scale=(1 - 0.25 * s, 1 + 0.4 * s),
+                translate_percent=(-0.15 * s, 0.15 * s),
+                rotate=(-25 * s, 25 * s),
+                shear=(-10 * s, 10 * s),
+                border_mode=cv2.BORDER_REFLECT_101,
+                mask_interpolation=cv2.INTER_NEAREST,
+                p=0.9,
+            ),
+            A.RandomBrightnessContrast(brightness_limit=0.35 * s, contrast_limit=0.35 * s, p=0.8),
+            A.HueSaturationValue(
+                hue_shift_limit=20 * s, sat_shift_limit=50 * s, val_shift_limit=20 * s, p=0.6
+            ),
+            A.OneOf(
+                [
+                    A.GaussianBlur(sigma_limit=(0.1, 0.1 + 1.4 * s), p=1),
+                    A.GaussNoise(std_range=(0.005, 0.005 + 0.06 * s), p=1),
+                ],
+                p=0.4 * s,
+            ),
+        ]
+    )

@@ -1,0 +1,75 @@
+"""Batch normalisation for small data, the same for every architecture.
+
+Keras's moving averages (momentum 0.99) need hundreds of steps to arrive; a data set of 50 images has 6 steps an epoch, so
+validation would run on stale statistics. `replace` swaps every such layer of a model for one whose momentum is a variable:
+whoever trains the model re-estimates the statistics before validation by averaging over some training batches (momentum 0, 1/2,
+2/3, ... gives the mean; Wu and Johnson, "Rethinking Batch in BatchNorm", 2021, call it precise BN). The layer also uses
+TensorFlow's fused kernel: one operation where Keras has a dozen, which halves the time to the first step.
+"""
+
+from typing import Any
+
+KERAS_MOMENTUM = 0.99
+
+
+class StatisticsMomentum:
+    """The share of the old moving statistics that every layer keeps at the next training step; one variable for a model."""
+
+    def __init__(self) -> None:
+        import tensorflow as tf
+
+        self.variable = tf.Variable(KERAS_MOMENTUM, trainable=False, dtype=tf.float32, name="statistics_momentum")
+
+
+def replace(model: Any) -> tuple[Any, StatisticsMomentum | None]:
+    """A copy of `model` (fresh weights) on our layers, with their momentum; None where it has no batch normalisation."""
+    import keras
+
+    ours = _layer_class()
+    momentum = StatisticsMomentum()
+    found = False
+
+    def clone(layer: Any) -> Any:
+        nonlocal found
+        if type(layer) is not keras.layers.BatchNormalization:
+            return layer.__class__.from_config(layer.get_config())
+        found = True
+        copy = ours.from_config(layer.get_config())
+        copy.statistics_momentum = momentum
+        return copy
+
+    copied = keras.models.clone_model(model, clone_function=clone)
+    return copied, momentum if found else None
+
+
+def _layer_class() -> Any:
+    import keras
+    import tensorflow as tf
+
+    class BatchNormalization(keras.layers.BatchNormalization):
+        """Keras's layer with a fused kernel and a variable momentum. Inputs [batch, height, width, channels]."""
+
+        statistics_momentum: StatisticsMomentum
+
+        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+            if inputs.shape.rank != 4 or self.axis not in (-1, 3):
+                raise ValueError(f"{self.name}: batch normalisation of shape {inputs.shape} along axis {self.axis}")
+            mean, variance = self.moving_mean.value, self.moving_variance.value
+            use_batch = bool(training) and self.trainable
+            nothing = tf.zeros([0])
+            outputs, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
+                x=inputs,
+                scale=self.gamma.value if self.scale else tf.ones_like(mean),
+                offset=self.beta.value if self.center else tf.zeros_like(mean),
+                mean=nothing if use_batch else mean,
+                variance=nothing if use_batch else variance,
+                epsilon=self.epsilon,
+                is_training=use_batch,
+            )
+            if use_batch:
+                kept = self.statistics_momentum.variable
+                mean.assign(mean * kept + batch_mean * (1 - kept))
+                variance.assign(variance * kept + batch_variance * (1 - kept))
+            return outputs
+
+    return BatchNormalization

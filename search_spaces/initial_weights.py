@@ -1,0 +1,123 @@
+"""The weights that a trial starts from: a function of its seed and, where it asks for them, of a pretrained encoder.
+
+Models are built once and used again, so initial weights are not what happened to be drawn when a model was built: they are drawn
+anew for every trial, each variable from its own layer's initialiser with a seed of its own.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from search_spaces.architectures.encoder_decoders import library
+
+Weights = Mapping[str, list[np.ndarray]]
+"""Layer name -> its arrays, in the order of `layer.weights`."""
+
+_INITIALIZER_OF = {"kernel": ("kernel_initializer", "depthwise_initializer")}
+
+
+class WeightsError(ValueError):
+    """Pretrained weights cannot be had or do not fit; the message is one line for the user."""
+
+
+def initialise(model: Any, seed: int, pretrained: Weights | None = None) -> None:
+    """Gives every variable of `model` its initial value, dropout's random state included.
+
+    `pretrained` overrides layers by name; raises WeightsError if one of them is not in the model or has other shapes.
+    """
+    left = dict(pretrained or {})
+    for layer in layers_of(model):
+        arrays = left.pop(layer.name, None) if layer.weights else None
+        if arrays is not None:
+            _set(layer, arrays)
+        else:
+            for variable in layer.weights:
+                variable.assign(_initializer(layer, variable, seed)(variable.shape, dtype=variable.dtype))
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            generator.state.assign(np.array([_seed_of(seed, layer.name), 0], generator.state.dtype))
+    if left:
+        raise WeightsError(f"pretrained layers {', '.join(sorted(left)[:3])} are not in model {model.name}")
+
+
+def load_encoder(backbone: str, encoder_weights: str) -> Weights:
+    """Pretrained weights of a backbone, "imagenet" (through Keras's cache, `KERAS_HOME`) or from a file.
+
+    Built for images of any size, so that one file serves all. Raises WeightsError, naming the file and the ways out, when they
+    cannot be had: random weights never go by the name of pretrained ones.
+    """
+    import tensorflow as tf
+
+    library()
+    from segmentation_models.backbones.backbones_factory import Backbones
+
+    keras = tf.keras
+    parts = {
+        "backend": keras.backend,
+        "layers": keras.layers,
+        "models": keras.models,
+        "utils": keras.utils,
+    }
+    from_file = encoder_weights != "imagenet"
+    try:
+        encoder = Backbones.get_backbone(
+            backbone,
+            input_shape=(None, None, 3),
+            weights=None if from_file else "imagenet",
+            include_top=False,
+            **parts,
+        )
+        if from_file:
+            encoder.load_weights(encoder_weights)
+    except Exception as error:
+        raise WeightsError(_why(backbone, encoder_weights, error)) from error
+    return {layer.name: layer.get_weights() for layer in encoder.layers if layer.weights}
+
+
+def layers_of(model: Any) -> Iterator[Any]:
+    """Every layer, those of nested models included, in a stable order."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from layers_of(layer)
+        else:
+            yield layer
+
+
+def _set(layer: Any, arrays: list[np.ndarray]) -> None:
+    shapes = [tuple(variable.shape) for variable in layer.weights]
+    if shapes != [array.shape for array in arrays]:
+        raise WeightsError(f"pretrained layer {layer.name} has shapes {[a.shape for a in arrays]}, the model {shapes}")
+    for variable, array in zip(layer.weights, arrays, strict=True):
+        variable.assign(array)
+
+
+def _initializer(layer: Any, variable: Any, seed: int) -> Any:
+    for attribute in _INITIALIZER_OF.get(variable.name, (f"{variable.name}_initializer",)):
+        initializer = getattr(layer, attribute, None)
+        if initializer is not None:
+            config = initializer.get_config()
+            if "seed" in config:
+                config["seed"] = _seed_of(seed, f"{layer.name}/{variable.name}")
+            return type(initializer).from_config(config)
+    raise TypeError(f"no initialiser known for {variable.name} of {layer.name} ({type(layer).__name__})")
+
+
+def _seed_of(seed: int, name: str) -> int:
+    return zlib.crc32(f"{seed}/{name}".encode()) & 0x7FFFFFFF
+
+
+def _why(backbone: str, encoder_weights: str, error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    if encoder_weights != "imagenet":
+        return f"encoder_weights {encoder_weights!r} do not fit backbone {backbone}: {reason[:200]}"
+    start = reason.find("http")
+    url = reason[start:].split(" ")[0].rstrip(":,") if start >= 0 else None
+    named = f"{url.rsplit('/', 1)[-1]} (from {url})" if url else reason[:200]
+    return (
+        f"no ImageNet weights for backbone {backbone}: cannot get {named}; connect to the network once (Keras keeps the file in "
+        "$KERAS_HOME/models, by default ~/.keras/models) or set encoder_weights: none"
+    )
