@@ -189,8 +189,8 @@ def _atomic_file(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
         _sync_directory(path.parent)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
