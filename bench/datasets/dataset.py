@@ -9,15 +9,31 @@ import numpy as np
 
 from bench.records import Finding
 
+SPLIT_FOLDERS: Mapping[str, str] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Folder (and COCO file) names that predefine a part."""
+
 
 class Annotation(Protocol):
     """What is known about one image's pixels, whatever file it came from."""
 
-    def rasterise(self, height: int, width: int) -> np.ndarray:
+    def rasterise(self, height: int, width: int, orientation: int = 1) -> np.ndarray:
         """Class ids as uint8 [height, width], 0 for background, of the image as it is shown (after EXIF rotation).
 
+        `orientation` is the image's EXIF orientation 1-8, for an annotation that was drawn on the pixels as they are stored.
         Raises DataError, naming the file, where the annotation does not fit an image of that size.
         """
+        ...
+
+    def outside(self, height: int, width: int) -> tuple[int, ...]:
+        """Numbers of the regions that reach beyond an image of that size (upright); always empty for mask files."""
         ...
 
 

@@ -1,0 +1,68 @@
+"""Any picture to a square of one size, without changing its proportions."""
+
+import cv2
+import numpy as np
+
+_TIE = 1e-4
+"""Coverage that float32 may lose: half a pixel covered is still half."""
+
+
+def letterbox(image: np.ndarray, size: int) -> np.ndarray:
+    """`image` uint8 [H, W, 3] as uint8 [size, size, 3]: centred, its longest side `size`, the rest filled with its reflection.
+
+    Bilinear where it is enlarged, area-averaged where it is shrunk.
+    """
+    height, width, top, left = _placement(image.shape[0], image.shape[1], size)
+    shrinks = size < max(image.shape[:2])
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return resized[_reflected(size, top, height)][:, _reflected(size, left, width)]
+
+
+def letterbox_mask(mask: np.ndarray, size: int) -> np.ndarray:
+    """Class ids uint8 [H, W] as uint8 [size, size], placed as `letterbox` places the image, padding reflected like it.
+
+    Each target pixel takes the class that covers most of its area; a foreground class wins a tie against background, so with
+    one class foreground is where at least half is covered. Between foreground classes the lower id wins a tie.
+    """
+    height, width, top, left = _placement(mask.shape[0], mask.shape[1], size)
+    if size < max(mask.shape):
+        resized = _shrink(mask, height, width)
+    else:
+        resized = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return resized[_reflected(size, top, height)][:, _reflected(size, left, width)]
+
+
+def valid_area(height: int, width: int, size: int) -> np.ndarray:
+    """bool [size, size]: True where `letterbox` shows an image of that height and width, False on its padding."""
+    inner_height, inner_width, top, left = _placement(height, width, size)
+    valid = np.zeros((size, size), bool)
+    valid[top : top + inner_height, left : left + inner_width] = True
+    return valid
+
+
+def _placement(height: int, width: int, size: int) -> tuple[int, int, int, int]:
+    """Height and width of the picture inside the square, at least one pixel each, and its top left corner."""
+    scale = size / max(height, width)
+    inner_height, inner_width = max(1, round(height * scale)), max(1, round(width * scale))
+    return inner_height, inner_width, (size - inner_height) // 2, (size - inner_width) // 2
+
+
+def _reflected(size: int, start: int, length: int) -> np.ndarray:
+    """Source index of each of `size` places when `length` pixels start at `start`, mirrored to and fro for as long as needed."""
+    index = (np.arange(size) - start) % (2 * length)
+    return np.minimum(index, 2 * length - 1 - index)
+
+
+def _shrink(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    ids = [int(value) for value in np.unique(mask) if value]
+    if not ids:
+        return np.zeros((height, width), np.uint8)
+    covered = [_coverage(mask == value, height, width) for value in ids]
+    background = 1 - np.sum(covered, axis=0) - _TIE
+    best = np.argmax([*covered, background], axis=0)
+    return np.array([*ids, 0], np.uint8)[best]
+
+
+def _coverage(region: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Share of each target pixel that `region` covers, float32 [height, width]."""
+    return cv2.resize(region.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,156 @@
+"""Which images train, which choose, and which are scored once: the split that every contestant shares."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bench.datasets.dataset import Dataset
+from bench.errors import DataError
+from bench.records import AuditRecord, ImageFacts, SplitRecord
+
+PARTS = ("train", "val", "test")
+
+
+def make_split(
+    audit: AuditRecord, dataset: Dataset, *, seed: int, val_share: float = 0.2, test_share: float = 0.2
+) -> SplitRecord:
+    """Splits the audited images into train, val and test; the same for the same data, shares and `seed`.
+
+    Predefined parts are respected:
+
+    - train, val and test: as given;
+    - train and test: val is held out from train;
+    - train and val: val is locked as the test set, and validation is held out from train, since what chooses must not score;
+    - none: `test_share` of the images is locked, then `val_share` of the rest is held out for validation.
+
+    What is held out is a draw stratified by foreground share (with several classes also by the dominant one) in which twins stay
+    together. A twin across given parts leaves the evaluation side: test before val before train. Raises DataError where a part
+    would be empty.
+    """
+    given = _given_parts(audit, dataset)
+    parts, excluded = _without_twins(given, audit.twin_groups)
+    rule = _rule_of({facts.split for facts in audit.images}, val_share, test_share)
+    facts_of = {facts.id: facts for facts in audit.images}
+    randomness = np.random.default_rng(seed)
+    if not given["test"]:
+        parts["train"], parts["test"] = _hold_out(
+            parts["train"], facts_of, audit.twin_groups, test_share, randomness, reserve=2
+        )
+    if not given["val"]:
+        parts["train"], parts["val"] = _hold_out(
+            parts["train"], facts_of, audit.twin_groups, val_share, randomness, reserve=1
+        )
+    for part in PARTS:
+        if not parts[part]:
+            raise DataError(
+                f"{dataset.root} leaves no image for {part}: {len(audit.images)} images, {len(audit.twin_groups)} groups of twins, "
+                f"{len(excluded)} excluded; at least 3 different images are needed"
+            )
+    ordered = {part: tuple(sorted(parts[part])) for part in PARTS}
+    return SplitRecord(
+        train=ordered["train"],
+        val=ordered["val"],
+        test=ordered["test"],
+        excluded=dict(sorted(excluded.items())),
+        rule=rule,
+        fingerprint=fingerprint(ordered),
+    )
+
+
+def fingerprint(parts: Mapping[str, Sequence[str]]) -> str:
+    """SHA-256 over the names of the parts and their sorted ids."""
+    lines = [f"{part}\0{name}\n" for part in PARTS for name in sorted(parts[part])]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _given_parts(audit: AuditRecord, dataset: Dataset) -> dict[str, list[str]]:
+    """Ids by the part that they go to before twins are looked at; without predefined parts all are in train."""
+    found = {facts.split for facts in audit.images}
+    if found - {None} and None in found:
+        name = next(facts.id for facts in audit.images if facts.split is None)
+        raise DataError(f"{dataset.root / name} belongs to no part while other images do; put it in train, val or test")
+    if found != {None} and "train" not in found:
+        raise DataError(f"{dataset.root} has the part {', '.join(sorted(map(str, found)))} and no train part")
+    val_is_test = "val" in found and "test" not in found
+    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    for facts in audit.images:
+        part = facts.split or "train"
+        parts["test" if part == "val" and val_is_test else part].append(facts.id)
+    return parts
+
+
+def _rule_of(found: set[str | None], val_share: float, test_share: float) -> str:
+    drawn = "stratified by foreground share, twins kept together"
+    if found == {"train", "val", "test"}:
+        return "train, val and test as given"
+    if found == {"train", "val"}:
+        return f"the given val is the locked test set; validation is {val_share:.0%} of the given train, {drawn}"
+    if found == {"train", "test"}:
+        return f"train and test as given; validation is {val_share:.0%} of the given train, {drawn}"
+    return f"test is {test_share:.0%} of the images, validation {val_share:.0%} of the rest, {drawn}"
+
+
+def _without_twins(
+    given: Mapping[str, Sequence[str]], twin_groups: Sequence[Sequence[str]]
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Takes an image out of test when a twin is in val or train, and out of val when a twin is in train."""
+    part_of = {name: part for part in PARTS for name in given[part]}
+    excluded: dict[str, str] = {}
+    for group in twin_groups:
+        present = [name for name in group if name in part_of]
+        first = min((part_of[name] for name in present), key=PARTS.index)
+        keeper = next(name for name in present if part_of[name] == first)
+        for name in present:
+            if part_of[name] != first:
+                excluded[name] = f"left {part_of[name]}: a twin of {keeper} in {first}"
+    return {part: [name for name in given[part] if name not in excluded] for part in PARTS}, excluded
+
+
+def _hold_out(
+    names: Sequence[str],
+    facts_of: Mapping[str, ImageFacts],
+    twin_groups: Sequence[Sequence[str]],
+    share: float,
+    randomness: np.random.Generator,
+    *,
+    reserve: int,
+) -> tuple[list[str], list[str]]:
+    """(kept, held out): `share` of `names`, at least one unit (an image, or twins together), while `reserve` units are kept.
+
+    Units stand in a line by dominant class and foreground share; the line is cut into as many blocks as images are wanted, and
+    each block gives one unit by chance. So the held-out part resembles the whole even with ten images, or three of a class.
+    """
+    line = sorted(_units(names, twin_groups), key=lambda unit: (*_stratum(unit, facts_of), unit))
+    wanted = max(1, round(share * len(names)))
+    starts = np.cumsum([0, *(len(unit) for unit in line)])
+    block_of = (starts[:-1] + starts[1:]) * wanted // (2 * len(names))
+    held: list[str] = []
+    left = set(range(len(line)))
+    for block in [*range(wanted), None]:  # None: what blocks without a fitting unit leave open
+        while len(left) > reserve and len(held) < (wanted if block is None else block + 1):
+            fitting = [row for row in sorted(left) if len(held) + len(line[row]) <= wanted]
+            candidates = [row for row in fitting if block is None or block_of[row] == block]
+            if not candidates:
+                break
+            row = int(randomness.choice(candidates))
+            held += line[row]
+            left.remove(row)
+    if not held:
+        held = list(min(line, key=len))
+    chosen = set(held)
+    return [name for name in names if name not in chosen], held
+
+
+def _units(names: Sequence[str], twin_groups: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """`names` as groups of twins and single images."""
+    wanted = set(names)
+    grouped = [tuple(name for name in group if name in wanted) for group in twin_groups]
+    together = {name for group in grouped for name in group}
+    return [group for group in grouped if group] + [(name,) for name in names if name not in together]
+
+
+def _stratum(unit: Sequence[str], facts_of: Mapping[str, ImageFacts]) -> tuple[int, float]:
+    """Dominant foreground class (0 where there is no foreground) and mean foreground share of the unit's images."""
+    shares = np.mean([facts_of[name].foreground_share for name in unit], axis=0)
+    return (int(np.argmax(shares)) + 1 if shares.any() else 0), float(shares.sum())
