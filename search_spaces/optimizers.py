@@ -7,12 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 
+class _OneByOne:
+    """Updates Keras's variables in a plain loop: its TensorFlow backend wraps each in a distribution strategy's merge call."""
+
+    def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            self.update_step(gradient, variable, learning_rate)  # type: ignore[attr-defined]
+
+
 def adam(learning_rate: float, weight_decay: float) -> Any:
     """Adam (Kingma and Ba, 2015), beta 0.9 and 0.999, epsilon 1e-7."""
     import keras
     import tensorflow as tf
 
-    class FusedAdam(keras.optimizers.Adam):
+    class FusedAdam(_OneByOne, keras.optimizers.Adam):
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             index = self._get_variable_index(variable)
             step = tf.cast(self.iterations.value + 1, variable.dtype)
@@ -37,7 +45,7 @@ def sgd(learning_rate: float, weight_decay: float) -> Any:
     import keras
     import tensorflow as tf
 
-    class FusedSGD(keras.optimizers.SGD):
+    class FusedSGD(_OneByOne, keras.optimizers.SGD):
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             tf.raw_ops.ResourceApplyKerasMomentum(
                 var=variable.value.handle,

@@ -1,0 +1,100 @@
+"""Training and scoring batches from cached pixels. Training batches are augmented in threads, ahead of the step that takes them."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.datasets.cache import CachedPixels
+from search_spaces.augmentations import augment
+
+Batch = tuple[np.ndarray, np.ndarray]
+"""uint8 RGB [batch, size, size, 3] and uint8 class ids [batch, size, size]."""
+
+_BATCHES_AHEAD = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """Which images are seen when: an endless row of shuffled passes over the training images, cut into batches and epochs.
+
+    A function of the seed alone, so an interrupted or promoted trial goes on exactly where it stopped.
+    """
+
+    num_images: int
+    batch_size: int
+    max_steps_per_epoch: int
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """One pass, or `max_steps_per_epoch` where that is fewer: an epoch of a large data set is a part of it."""
+        return max(1, min(round(self.num_images / self.batch_size), self.max_steps_per_epoch))
+
+    def batch(self, step: int) -> list[tuple[int, int]]:
+        """(pass, image) for each place of batch number `step`, counted from the start of training."""
+        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+        return [(place // self.num_images, int(self._order(place // self.num_images)[place % self.num_images])) for place in places]
+
+    def _order(self, number: int) -> np.ndarray:
+        return np.random.default_rng([self.seed, number]).permutation(self.num_images)
+
+
+class TrainingBatches:
+    """Augmented batches of a trial, in the plan's order whatever the number of threads. `wait_s` adds up the time for which the
+    consumer stood still."""
+
+    def __init__(self, pixels: CachedPixels, ids: Sequence[str], plan: TrainingPlan, strength: float) -> None:
+        self.wait_s = 0.0
+        self._pixels = pixels
+        self._ids = ids
+        self._rows = pixels.rows(ids)
+        self._plan = plan
+        self._strength = strength
+
+    def steps(self, first: int, stop: int) -> Iterator[Batch]:
+        """Batches `first` to `stop` (exclusive), made ahead in threads."""
+        waiting: deque[Future[Batch]] = deque()
+        with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2), thread_name_prefix="augment") as pool:
+            try:
+                for step in range(first, stop + _BATCHES_AHEAD):
+                    if step < stop:
+                        waiting.append(pool.submit(self._make, step))
+                    if step >= first + _BATCHES_AHEAD and waiting:
+                        yield self._take(waiting)
+                while waiting:
+                    yield self._take(waiting)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _take(self, waiting: deque[Future[Batch]]) -> Batch:
+        started = time.perf_counter()
+        batch = waiting.popleft().result()
+        self.wait_s += time.perf_counter() - started
+        return batch
+
+    def _make(self, step: int) -> Batch:
+        images, masks = [], []
+        for number, index in self._plan.batch(step):
+            row = self._rows[index]
+            image, mask = augment(
+                self._pixels.images[row],
+                self._pixels.masks[row],
+                strength=self._strength,
+                seed=self._plan.seed,
+                epoch=number,
+                image_id=self._ids[index],
+            )
+            images.append(image)
+            masks.append(mask)
+        return np.stack(images), np.stack(masks)
+
+
+def in_batches(rows: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Row numbers in order, `batch_size` at a time; the last may be shorter."""
+    for start in range(0, len(rows), batch_size):
+        yield rows[start : start + batch_size]

@@ -1,0 +1,151 @@
+"""One compiled network that many trials train in turn.
+
+The first step of a graph costs as much as dozens of later ones, so whatever can differ between two trials of one graph is a
+variable: initial weights, learning rate, weight decay, loss mix. `reset` makes a used graph equal to a new one.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, fields
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from search_spaces.initial_weights import Weights, initialise
+from search_spaces.losses import LOSSES, PARAMETERS, loss_value
+from search_spaces.optimizers import OPTIMIZERS
+from search_spaces.segmentation import build_network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphKey:
+    """What two trials must have in common to share a compiled graph. `evaluation_size` is in pixels."""
+
+    architecture: str
+    backbone: str | None
+    image_size: int
+    optimizer: str
+    decays: bool
+    num_classes: int
+    evaluation_size: int
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], *, num_classes: int, evaluation_size: int) -> "GraphKey":
+        return cls(
+            architecture=values["architecture"],
+            backbone=values.get("backbone"),
+            image_size=values["image_size"],
+            optimizer=values["optimizer"],
+            decays=values["weight_decay"] > 0,
+            num_classes=num_classes,
+            evaluation_size=evaluation_size,
+        )
+
+
+class TrainingGraph:
+    """A network, its optimiser and the compiled functions that train and score it."""
+
+    def __init__(self, key: GraphKey) -> None:
+        started = time.perf_counter()
+        self.key = key
+        values = {field.name: getattr(key, field.name) for field in fields(key)}
+        self.model, self._momentum = build_network(values, key.num_classes)
+        self._weight_decay = tf.Variable(1.0 if key.decays else 0.0, trainable=False)
+        self.optimizer = OPTIMIZERS[key.optimizer][1](1e-3, self._weight_decay if key.decays else 0.0)
+        self.optimizer.build(self.model.trainable_variables)
+        self._mix = SimpleNamespace(**{name: tf.Variable(0.0, trainable=False) for name in PARAMETERS})
+        images = tf.TensorSpec([None, key.image_size, key.image_size, 3], tf.uint8)
+        masks = tf.TensorSpec([None, key.image_size, key.image_size], tf.uint8)
+        truth = tf.TensorSpec([None, key.evaluation_size, key.evaluation_size], tf.uint8)
+        self.train_step = tf.function(self._train_step, [images, masks], autograph=False)
+        self.score = tf.function(self._score, [images, masks, truth, truth], autograph=False)
+        self.predict = tf.function(lambda images: self.model(images, training=False), [images], autograph=False)
+        self._collect_statistics = tf.function(self._forward_in_training, [images], autograph=False)
+        self.build_s = time.perf_counter() - started
+
+    def reset(self, values: Mapping[str, Any], *, seed: int, pretrained: Weights | None) -> None:
+        """Makes the graph ready for a trial as if it were new."""
+        initialise(self.model, seed, pretrained)
+        for variable in self.optimizer.variables:
+            if variable is not self.optimizer.learning_rate:
+                variable.assign(tf.zeros(variable.shape, variable.dtype))
+        self.optimizer.learning_rate.assign(values["learning_rate"])
+        self._weight_decay.assign(values["weight_decay"])
+        mix = LOSSES[values["loss"]][1]
+        for name, value in zip(PARAMETERS, astuple(mix), strict=True):
+            getattr(self._mix, name).assign(value)
+
+    @property
+    def has_batch_norm(self) -> bool:
+        return self._momentum is not None
+
+    def set_statistics_momentum(self, momentum: float) -> None:
+        """The share of the old moving statistics that each later training step keeps."""
+        if self._momentum is not None:
+            self._momentum.variable.assign(momentum)
+
+    def estimate_statistics(self, batches: list[np.ndarray]) -> None:
+        """Sets the moving statistics to their mean over `batches`, uint8 [batch, size, size, 3] each."""
+        for number, images in enumerate(batches):
+            self.set_statistics_momentum(number / (number + 1))
+            self._collect_statistics(images)
+
+    def weights(self) -> list[np.ndarray]:
+        """A copy of every weight, moving statistics included."""
+        return [variable.numpy().copy() for variable in self.model.weights]
+
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        for variable, value in zip(self.model.weights, weights, strict=True):
+            variable.assign(value)
+
+    def training_state(self) -> list[np.ndarray]:
+        """What training needs to go on: weights, then the optimiser's variables."""
+        return self.weights() + [variable.numpy().copy() for variable in self.optimizer.variables]
+
+    def set_training_state(self, state: list[np.ndarray]) -> None:
+        variables = [*self.model.weights, *self.optimizer.variables]
+        for variable, value in zip(variables, state, strict=True):
+            variable.assign(value)
+
+    def _train_step(self, images: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
+        trainable = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = self._loss(masks, self.model(images, training=True))
+        gradients = tape.gradient(loss, [variable.value for variable in trainable])
+        self.optimizer.apply(gradients, trainable)
+        return loss
+
+    def _forward_in_training(self, images: tf.Tensor) -> None:
+        self.model(images, training=True)
+
+    def _score(
+        self, images: tf.Tensor, masks: tf.Tensor, truth: tf.Tensor, valid: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Mean loss; predicted class ids, uint8 [batch, e, e]; confusion, int64 [batch, truth, predicted].
+
+        Probabilities are enlarged to the evaluation size `e`, the same for every trial, before they are thresholded.
+        """
+        probabilities = self.model(images, training=False)
+        loss = self._loss(masks, probabilities)
+        size, classes = self.key.evaluation_size, self.key.num_classes
+        if size != self.key.image_size:
+            probabilities = tf.image.resize(probabilities, [size, size])
+        if classes == 2:
+            predicted = tf.cast(probabilities[..., 0] >= 0.5, tf.uint8)
+        else:
+            predicted = tf.cast(tf.argmax(probabilities, axis=-1), tf.uint8)
+        counted = tf.one_hot(truth, classes) * tf.cast(valid, tf.float32)[..., None]
+        pixels = [-1, size * size, classes]
+        confusion = tf.matmul(
+            tf.reshape(counted, pixels), tf.reshape(tf.one_hot(predicted, classes), pixels), transpose_a=True
+        )
+        return loss, predicted, tf.cast(tf.round(confusion), tf.int64)
+
+    def _loss(self, masks: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+        if self.key.num_classes == 2:
+            truth = tf.cast(masks, tf.float32)[..., None]
+        else:
+            truth = tf.one_hot(masks, self.key.num_classes)
+        return loss_value(self._mix, truth, probabilities)

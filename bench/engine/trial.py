@@ -1,0 +1,226 @@
+"""One trial: train a configuration, score it after every epoch, keep its best state."""
+
+import itertools
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from bench.datasets.cache import CachedPixels
+from bench.engine.batches import Batch, TrainingBatches, TrainingPlan, in_batches
+from bench.engine.graph import TrainingGraph
+from bench.engine.statistics import STATISTICS_IMAGES, step_momentum
+from bench.evaluation.counting import counts_of
+from bench.evaluation.metrics import pool, summarise
+from bench.records import COMPLETED, ClassCounts, EpochRecord, HyperparameterValue, TrialRecord
+from search_spaces.initial_weights import Weights
+
+Counts = Mapping[str, tuple[ClassCounts, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSpec:
+    """What a worker needs to know of one trial. Training runs from `first_epoch` (0 unless it continues `resume_from`, the
+    trial that a tuner promoted) up to `epochs`; `checkpoint` keeps the state for a later promotion."""
+
+    study_id: str
+    trial_id: str
+    hyperparameters: Mapping[str, HyperparameterValue]
+    seed: int
+    epochs: int
+    first_epoch: int = 0
+    resume_from: str | None = None
+    checkpoint: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSetup:
+    """What is equal for every trial of a run: data, parts and the training side of the protocol. Sizes are in pixels."""
+
+    cache_directory: Path
+    checkpoint_directory: Path
+    train_ids: tuple[str, ...]
+    val_ids: tuple[str, ...]
+    test_ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    evaluation_size: int
+    max_steps_per_epoch: int
+    batch_norm: str
+
+    @property
+    def num_classes(self) -> int:
+        """Foreground classes and background."""
+        return len(self.classes) + 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Scored:
+    """A model's work on some images: mean loss, counts by image, predicted class ids uint8 [N, e, e] in the order of the ids."""
+
+    loss: float
+    counts: Counts
+    predictions: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOutcome:
+    """What a trial sends back: its record, and what the best epoch said about each validation image (None if it failed)."""
+
+    record: TrialRecord
+    scored: Scored | None = None
+
+
+class TrialError(Exception):
+    """This configuration cannot be trained; the search goes on."""
+
+
+class TrialRun:
+    """A trial under way. After `train` its graph holds the weights of the best epoch."""
+
+    def __init__(self, spec: TrialSpec, setup: TrialSetup, graph: TrainingGraph, pixels: CachedPixels, truth: CachedPixels) -> None:
+        self.spec, self.setup, self.graph, self.pixels, self.truth = spec, setup, graph, pixels, truth
+        values = spec.hyperparameters
+        self.batch_size = int(values["batch_size"])
+        self.plan = TrainingPlan(
+            num_images=len(setup.train_ids),
+            batch_size=self.batch_size,
+            max_steps_per_epoch=setup.max_steps_per_epoch,
+            seed=spec.seed,
+        )
+        self.batches = TrainingBatches(pixels, setup.train_ids, self.plan, float(values["augmentation"]))
+        self.curve: list[EpochRecord] = []
+        self.best: Scored | None = None
+        self.best_epoch = spec.first_epoch
+        self.best_weights: list[np.ndarray] = []
+        self.first_step_s = self.train_s = self.evaluate_s = 0.0
+
+    def train(self, *, pretrained: Weights | None, reused: bool, on_epoch: Callable[[EpochRecord], None]) -> TrialOutcome:
+        """Trains from the initial weights, or from the promoted trial's state. Raises TrialError when the loss is no number."""
+        started, started_at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+        spec, steps = self.spec, self.plan.steps_per_epoch
+        self.graph.reset(spec.hyperparameters, seed=spec.seed, pretrained=pretrained)
+        if spec.resume_from is not None:
+            self.graph.set_training_state(load_state(self._state_path(spec.resume_from)))
+        batches = self.batches.steps(spec.first_epoch * steps, spec.epochs * steps)
+        for epoch in range(spec.first_epoch, spec.epochs):
+            train_loss = self._train_epoch(itertools.islice(batches, steps))
+            scored = self._validate()
+            self._remember(epoch, train_loss, scored, time.perf_counter() - started)
+            on_epoch(self.curve[-1])
+        if spec.checkpoint:
+            save_state(self._state_path(spec.trial_id), self.graph.training_state())
+        self.graph.set_weights(self.best_weights)
+        return TrialOutcome(record=self._record(started_at, started, reused), scored=self.best)
+
+    def _train_epoch(self, batches: Iterable[Batch]) -> float:
+        """Mean training loss of an epoch."""
+        losses = []
+        for number, (images, masks) in enumerate(batches):
+            self.graph.set_statistics_momentum(step_momentum(self.setup.batch_norm, number))
+            started = time.perf_counter()
+            losses.append(float(self.graph.train_step(images, masks)))
+            took = time.perf_counter() - started
+            if self.first_step_s:
+                self.train_s += took
+            else:
+                self.first_step_s = took
+        loss = float(np.mean(losses))
+        if not math.isfinite(loss):
+            raise TrialError(f"the training loss became {loss} in epoch {len(self.curve) + self.spec.first_epoch + 1}")
+        return loss
+
+    def _validate(self) -> Scored:
+        started = time.perf_counter()
+        if self.setup.batch_norm == "reestimate" and self.graph.has_batch_norm:
+            rows = self.pixels.rows(self.setup.train_ids[:STATISTICS_IMAGES])
+            self.graph.estimate_statistics([self.pixels.images[part] for part in in_batches(rows, self.batch_size)])
+        scored = score(self.graph, self.pixels, self.truth, self.setup.val_ids, self.batch_size)
+        self.evaluate_s += time.perf_counter() - started
+        return scored
+
+    def _remember(self, epoch: int, train_loss: float, scored: Scored, elapsed_s: float) -> None:
+        iou = self._iou(scored)
+        if self.best is None or iou > self._iou(self.best):
+            self.best, self.best_epoch, self.best_weights = scored, epoch, self.graph.weights()
+        loss = scored.loss if math.isfinite(scored.loss) else None
+        self.curve.append(
+            EpochRecord(epoch=epoch + 1, train_loss=train_loss, val_loss=loss, val_iou=iou, elapsed_s=elapsed_s)
+        )
+
+    def _iou(self, scored: Scored) -> float:
+        """The objective. Without any foreground in truth and prediction there is nothing to find, and nothing is gained: 0."""
+        return summarise(pool(scored.counts.values()), self.setup.classes)["iou"] or 0.0
+
+    def _record(self, started_at: str, started: float, reused: bool) -> TrialRecord:
+        assert self.best is not None
+        spec = self.spec
+        return TrialRecord(
+            study_id=spec.study_id,
+            trial_id=spec.trial_id,
+            status=COMPLETED,
+            hyperparameters=spec.hyperparameters,
+            seed=spec.seed,
+            val_metrics=summarise(pool(self.best.counts.values()), self.setup.classes),
+            curve=tuple(self.curve),
+            epochs_planned=spec.epochs,
+            epochs_run=len(self.curve),
+            best_epoch=self.best_epoch + 1,
+            num_params=self.graph.model.count_params(),
+            graph_reused=reused,
+            build_s=0.0 if reused else self.graph.build_s,
+            first_step_s=self.first_step_s,
+            train_s=self.train_s,
+            evaluate_s=self.evaluate_s,
+            input_wait_s=self.batches.wait_s,
+            wall_s=time.perf_counter() - started,
+            latency_s=self._latency_s(),
+            started_at=started_at,
+        )
+
+    def _latency_s(self) -> float:
+        """Forward pass of a batch of one, the fastest of five."""
+        row = self.pixels.rows(self.setup.val_ids[:1])
+        image = self.pixels.images[row]
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            self.graph.predict(image)
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    def _state_path(self, trial_id: str) -> Path:
+        return self.setup.checkpoint_directory / f"{self.spec.study_id}-{trial_id}.npz"
+
+
+def score(graph: TrainingGraph, pixels: CachedPixels, truth: CachedPixels, ids: Sequence[str], batch_size: int) -> Scored:
+    """Scores the graph's present weights on `ids`; `truth` holds the pixels at the evaluation size."""
+    losses, confusions, predictions = [], [], []
+    rows, truth_rows = pixels.rows(ids), truth.rows(ids)
+    for here, there in zip(in_batches(rows, batch_size), in_batches(truth_rows, batch_size), strict=True):
+        valid = truth.valid[there].astype(np.uint8)
+        loss, predicted, confusion = graph.score(pixels.images[here], pixels.masks[here], truth.masks[there], valid)
+        losses.append(float(loss) * len(here))
+        predictions.append(predicted.numpy())
+        confusions.extend(confusion.numpy())
+    counts = {name: counts_of(confusion) for name, confusion in zip(ids, confusions, strict=True)}
+    return Scored(loss=sum(losses) / len(ids), counts=counts, predictions=np.concatenate(predictions))
+
+
+def save_state(path: Path, state: Sequence[np.ndarray]) -> None:
+    """Keeps a training state whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    with temporary.open("wb") as file:
+        np.savez(file, *state)
+    os.replace(temporary, path)
+
+
+def load_state(path: Path) -> list[np.ndarray]:
+    """The arrays of `save_state`, in their order."""
+    with np.load(path) as arrays:
+        return [arrays[f"arr_{number}"] for number in range(len(arrays.files))]
