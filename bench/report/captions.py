@@ -1,0 +1,102 @@
+"""The sentence under each figure: what to see in it, made from its numbers."""
+
+from statistics import median
+
+from bench.report.formats import duration, fraction, listing, percent, plural
+from bench.report.pictures import AugmentationGrid, Overlays
+from bench.report.series import CostPanel, FactorScores, ForegroundShares, LearningCurves, Progress, ScoreGrid
+
+
+def about_factor_scores(series: FactorScores) -> str:
+    spreads = {
+        title: max(level.median or 0 for level in levels) - min(level.median or 0 for level in levels)
+        for title, levels in series.panels
+    }
+    widest = max(spreads, key=lambda title: spreads[title])
+    line = f"Medians differ most between the levels of {widest.lower()} (by {fraction(spreads[widest])})"
+    if series.baseline is not None:
+        ious = [iou for level in series.panels[0][1] for iou in level.ious]
+        above = sum(iou > series.baseline for iou in ious)
+        line += f"; {above} of {plural(len(ious), 'ranked trial')} {'are' if above != 1 else 'is'} above the mean training mask"
+    return f"{line}. Groups are neither equal in number nor paired."
+
+
+def about_score_grid(series: ScoreGrid) -> str:
+    cells = {
+        (backbone, loss): (value, count)
+        for backbone, values, counts in zip(series.backbones, series.medians, series.counts, strict=True)
+        for loss, value, count in zip(series.losses, values, counts, strict=True)
+        if value is not None
+    }
+    (backbone, loss), (value, count) = max(cells.items(), key=lambda cell: cell[1][0])
+    single = sum(number == 1 for _, number in cells.values())
+    return (
+        f"Highest median: {backbone} with {loss} at {fraction(value)} (n={count}); {single} of {len(cells)} filled cells "
+        f"rest on one trial, {len(series.backbones) * len(series.losses) - len(cells)} were never scored."
+    )
+
+
+def about_progress(series: Progress) -> str:
+    parts = []
+    for line in series.lines:
+        best = line.best[-1]
+        at = line.best.index(best)
+        parts.append(
+            f"{line.tuner} (seed {line.seed}) reached its best, {fraction(best)}, with trial {at + 1} of {len(line.ious)} "
+            f"after {duration(line.spent_s[at])} of {duration(line.spent_s[-1])}"
+        )
+    return f"{'; '.join(parts)}."
+
+
+def about_learning_curves(series: LearningCurves) -> str:
+    late = [curve for curve in series.curves if curve.best_epoch is not None and curve.best_epoch >= curve.epochs[-1]]
+    if late:
+        return (
+            f"{len(late)} of {plural(len(series.curves), 'trial')} scored best in the last epoch: "
+            "longer training might still have raised them."
+        )
+    known = [curve.best_epoch for curve in series.curves if curve.best_epoch is not None]
+    middle = f" (median best epoch: {median(known):g})" if known else ""
+    return f"No trial scored best in its last epoch: training longer is unlikely to have helped them{middle}."
+
+
+def about_quality_against_cost(series: tuple[CostPanel, ...]) -> str:
+    sentences = []
+    for panel in series:
+        first, last = panel.front[0], panel.front[-1]
+        name = panel.title.lower().split(" (")[0]
+        sentences.append(
+            f"{name}: rank {first.rank} ({first.label}) scores best and costs least"
+            if first is last
+            else f"{name}: from rank {first.rank} ({first.label}, {fraction(first.iou)}) to rank {last.rank} "
+            f"({last.label}, {fraction(last.iou)}) for {last.cost / first.cost:.1f} times the cost"
+        )
+    joined = "; ".join(sentences)
+    return f"The blue line joins the trials that no other beats in both quality and cost. Over {joined}."
+
+
+def about_foreground_shares(series: ForegroundShares) -> str:
+    medians = [f"{percent(median(shares))} in {name}" for name, shares in series.parts]
+    shares = [share for _, values in series.parts for share in values]
+    empty = sum(share == 0 for share in shares)
+    line = (
+        f"The median image has {listing(medians)}; shares range from {percent(min(shares))} to {percent(max(shares))}"
+    )
+    return f"{line}{f', {empty} without any foreground' if empty else ''}."
+
+
+def about_overlays(series: Overlays) -> str:
+    scores = [f"{case.title.lower()} {fraction(case.iou)}" for case in series.cases]
+    return (
+        f"Rank {series.rank} ({series.label}) on {plural(series.num_images, 'validation image')} with foreground, "
+        f"IoU of the image alone: {listing(scores)}. White outlines the truth; light grey is padding and counts nowhere."
+    )
+
+
+def about_augmentation_grid(series: AugmentationGrid) -> str:
+    kept = series.kept_foreground
+    least = min(range(len(kept)), key=lambda index: kept[index])
+    line = "The same picture at rising strength; the outline is its mask, which moves with it"
+    if kept[least] >= 0.995:
+        return f"{line}. No foreground is lost on the way."
+    return f"{line}. At strength {series.strengths[least]:g} the least foreground is left: {percent(kept[least])} of its pixels."

@@ -1,0 +1,117 @@
+"""Rows by one factor at a time: how the trials with this loss, this backbone, this image size did.
+
+Groups are neither equal in number nor paired: what stands here describes the trials and says nothing about causes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.records import COMPLETED, STOPPED
+from bench.report.formats import power
+from bench.report.leaderboard import Row
+
+Bin = tuple[float, str]
+"""Where a level stands among the others (equal: by score) and what it is called."""
+
+NOT_SET: Bin = (float("inf"), "not applicable")
+"""The level of trials without the factor, such as the backbone of an architecture that has none."""
+
+
+def _by_name(value: object) -> Bin:
+    return 0.0, str(value)
+
+
+def _by_file_name(value: object) -> Bin:
+    """Names, and paths by their last part."""
+    return _by_name(str(value).rsplit("/", 1)[-1])
+
+
+def _by_number(value: object) -> Bin:
+    return (float(value), f"{value:g}") if isinstance(value, int | float) else _by_name(value)
+
+
+def _by_quarter(value: object) -> Bin:
+    """Strengths 0-1: none at all, then quarters that hold their upper end."""
+    if not isinstance(value, int | float):
+        return _by_name(value)
+    if value == 0:
+        return -1.0, "0 (none)"
+    for low, high in ((0, 0.25), (0.25, 0.5), (0.5, 0.75)):
+        if value <= high:
+            return low, f"{low:g} to {high:g}"
+    return 0.75, "0.75 to 1"
+
+
+def _by_third_of_a_decade(value: object) -> Bin:
+    """Rates on a logarithmic scale: 1-2, 2-5, 5-10 of each decade, lower end included."""
+    if not isinstance(value, int | float) or value <= 0:
+        return _by_name(value)
+    mantissa, exponent = (float(part) for part in f"{value:.9e}".split("e"))
+    low, high = next(edges for edges in ((5, 10), (2, 5), (1, 2)) if mantissa >= edges[0])
+    start = low * 10**exponent
+    return start, f"{power(start)} to {power(high * 10**exponent)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    title: str
+    bin: Callable[[object], Bin]
+
+
+FACTORS = {
+    "architecture": Factor("Architecture", _by_name),
+    "backbone": Factor("Backbone", _by_name),
+    "encoder_weights": Factor("Encoder weights", _by_file_name),
+    "loss": Factor("Loss", _by_name),
+    "augmentation": Factor("Augmentation strength", _by_quarter),
+    "image_size": Factor("Image size (px)", _by_number),
+    "batch_size": Factor("Batch size", _by_number),
+    "optimizer": Factor("Optimizer", _by_name),
+    "learning_rate": Factor("Learning rate", _by_third_of_a_decade),
+}
+"""What trials are compared by: a hyperparameter's name, its heading and how its values are grouped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """The trials that share one value of a factor. `ious` are those of the ranked ones, best first."""
+
+    label: str
+    ious: tuple[float, ...]
+    completed: int
+    stopped: int
+    failed: int
+
+    @property
+    def best(self) -> float | None:
+        return self.ious[0] if self.ious else None
+
+    @property
+    def median(self) -> float | None:
+        return median(self.ious) if self.ious else None
+
+
+def compare(rows: Sequence[Row]) -> dict[str, tuple[Level, ...]]:
+    """Levels by factor, numbers in order and names by their best IoU. A factor with a single level is left out."""
+    compared = {name: _levels(rows, name) for name in FACTORS}
+    return {name: levels for name, levels in compared.items() if len(levels) > 1}
+
+
+def _levels(rows: Sequence[Row], factor: str) -> tuple[Level, ...]:
+    groups: dict[Bin, list[Row]] = {}
+    for row in rows:
+        value = row.trial.hyperparameters.get(factor)
+        key = NOT_SET if value is None else FACTORS[factor].bin(value)
+        groups.setdefault(key, []).append(row)
+    levels = {key: _level(key[1], group) for key, group in groups.items()}
+    return tuple(levels[key] for key in sorted(levels, key=lambda key: (key[0], -(levels[key].best or 0.0), key[1])))
+
+
+def _level(label: str, rows: Sequence[Row]) -> Level:
+    completed = sum(row.trial.status == COMPLETED for row in rows)
+    stopped = sum(row.trial.status == STOPPED for row in rows)
+    ious = sorted((row.iou for row in rows if row.rank is not None and row.iou is not None), reverse=True)
+    return Level(
+        label=label, ious=tuple(ious), completed=completed, stopped=stopped, failed=len(rows) - completed - stopped
+    )

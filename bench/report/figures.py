@@ -1,0 +1,249 @@
+"""Series to charts. Each function draws one named series and returns the figure; nothing is computed here but positions."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.report.comparison import Level
+from bench.report.formats import shortened
+from bench.report.series import (
+    CostPanel,
+    FactorScores,
+    ForegroundShares,
+    LearningCurves,
+    Progress,
+    ProgressLine,
+    ScoreGrid,
+)
+from bench.report.style import ACCENT, INK, MUTED, PALETTE, baseline, baseline_label, end_labels, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_LABEL = 24
+
+
+def draw_factor_scores(series: FactorScores) -> "Figure":
+    """One panel a factor: a dot a trial, a bar at the median, the number of trials at the right."""
+    columns = _balanced(series.panels)
+    height = max(sum(_rows_of(levels) for _, levels in column) for column in columns)
+    figure = new_figure(0.25 * height + 0.5)
+    grid = figure.add_gridspec(1, len(columns))
+    top = max(level.ious[0] for _, levels in series.panels for level in levels)
+    low = min(level.ious[-1] for _, levels in series.panels for level in levels)
+    for index, column in enumerate(columns):
+        parts = grid[index].subgridspec(len(column), 1, height_ratios=[_rows_of(levels) for _, levels in column])
+        for line, (title, levels) in enumerate(column):
+            axes = figure.add_subplot(parts[line])
+            axes.set_xlim(min(low - 0.02, (series.baseline or low) - 0.02), max(top, series.baseline or 0) + 0.02)
+            _factor_panel(axes, title, levels, series.baseline)
+            if line == len(column) - 1:
+                axes.set_xlabel(
+                    "Validation IoU" + (" (dashed: mean training mask)" if series.baseline is not None else "")
+                )
+            else:
+                axes.tick_params(labelbottom=False)
+    return figure
+
+
+def _rows_of(levels: Sequence[Level]) -> float:
+    return len(levels) + 1.6
+
+
+def _balanced(panels: Sequence[tuple[str, tuple[Level, ...]]]) -> list[list[tuple[str, tuple[Level, ...]]]]:
+    """Panels in two columns of about the same height, the order kept within each."""
+    columns: list[list[tuple[str, tuple[Level, ...]]]] = [[], []]
+    for panel in panels:
+        min(columns, key=lambda column: sum(_rows_of(levels) for _, levels in column)).append(panel)
+    return [column for column in columns if column]
+
+
+def _factor_panel(axes: "Axes", title: str, levels: Sequence[Level], reference: float | None) -> None:
+    axes.set_title(title)
+    for height, level in enumerate(levels):
+        axes.scatter(
+            level.ious, [height + _jitter(index) for index in range(len(level.ious))],
+            s=20, color=ACCENT, alpha=0.55, linewidths=0, zorder=3,
+        )  # fmt: skip
+        axes.vlines(level.median or 0, height - 0.33, height + 0.33, color=INK, linewidth=2, zorder=4)
+        axes.text(
+            1.01,
+            height,
+            f"n={len(level.ious)}",
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=8,
+            color=MUTED,
+        )
+    if reference is not None:
+        axes.axvline(reference, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.set_yticks(range(len(levels)), [shortened(level.label, MAX_LABEL) for level in levels], color=INK)
+    axes.set_ylim(len(levels) - 0.45, -0.55)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def _jitter(index: int) -> float:
+    """Heights that keep neighbours apart without a random number: -0.2, 0.2, 0, ..."""
+    return (-0.2, 0.2, 0.0, -0.1, 0.1)[index % 5]
+
+
+def draw_score_grid(series: ScoreGrid) -> "Figure":
+    """A heat map of medians; a cell that was never tried stays empty."""
+    import numpy as np
+    import seaborn
+
+    figure = new_figure(0.42 * len(series.backbones) + 1.1)
+    axes = figure.add_subplot()
+    values = np.array([[np.nan if value is None else value for value in line] for line in series.medians], dtype=float)
+    texts = [
+        ["" if value is None else f"{value:.2f}  n={count}" for value, count in zip(line, counts, strict=True)]
+        for line, counts in zip(series.medians, series.counts, strict=True)
+    ]
+    seaborn.heatmap(
+        values, ax=axes, annot=np.array(texts), fmt="", cmap="Blues", vmin=0, vmax=max(0.1, float(np.nanmax(values))),
+        linewidths=2, linecolor="white", cbar=False, annot_kws={"fontsize": 8.5},
+    )  # fmt: skip
+    axes.set_facecolor("#f4f4f4")
+    axes.set_xticklabels([shortened(loss, MAX_LABEL) for loss in series.losses], color=INK, rotation=0)
+    axes.set_yticklabels([shortened(backbone, MAX_LABEL) for backbone in series.backbones], color=INK, rotation=0)
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.set_title("Median validation IoU by backbone and loss")
+    return figure
+
+
+def draw_progress(series: Progress) -> "Figure":
+    """Best so far by seconds spent on trials (left) and by ended trials (right)."""
+    from matplotlib.ticker import MaxNLocator
+
+    height_in = 3.3
+    figure = new_figure(height_in)
+    left, right = figure.subplots(1, 2, sharey=True)
+    longest_s = max(line.spent_s[-1] for line in series.lines)
+    unit, divisor = ("min", 60) if longest_s > 180 else ("s", 1)
+    tuners = sorted({line.tuner for line in series.lines})
+    labels = []
+    for line in series.lines:
+        colour = PALETTE[tuners.index(line.tuner) % len(PALETTE)]
+        _progress_steps(left, line, [spent_s / divisor for spent_s in line.spent_s], colour)
+        _progress_steps(right, line, list(range(1, len(line.ious) + 1)), colour)
+        labels.append((line.best[-1] or 0.0, _study_label(line, series.lines), colour))
+    for axes in (left, right):
+        axes.set_xlim(left=0)
+        baseline(axes, series.baseline)
+    left.set_ylim(bottom=0)
+    left.set_title("By time spent on trials")
+    left.set_xlabel(f"Time ({unit})")
+    left.set_ylabel("Validation IoU, best so far")
+    right.set_title("By number of trials")
+    right.set_xlabel("Ended trials")
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    end_labels(right, labels + baseline_label(series.baseline), height_in)
+    return figure
+
+
+def _progress_steps(axes: "Axes", line: ProgressLine, x: Sequence[float], colour: str) -> None:
+    points = [(at, value) for at, value in zip(x, line.best, strict=True) if value is not None]
+    axes.step(
+        [at for at, _ in points], [value for _, value in points], where="post", color=colour, linewidth=2, zorder=3
+    )
+    own = [(at, value) for at, value in zip(x, line.ious, strict=True) if value is not None]
+    axes.scatter(
+        [at for at, _ in own], [value for _, value in own], s=14, color=colour, alpha=0.4, linewidths=0, zorder=2
+    )
+
+
+def _study_label(line: ProgressLine, lines: Sequence[ProgressLine]) -> str:
+    alone = sum(other.tuner == line.tuner for other in lines) == 1
+    return line.tuner if alone else f"{line.tuner}, seed {line.seed}"
+
+
+def draw_learning_curves(series: LearningCurves) -> "Figure":
+    """A line a trial, named at its end, with a ring at the epoch that was kept."""
+    from matplotlib.ticker import MaxNLocator
+
+    height_in = 3.5
+    figure = new_figure(height_in)
+    axes = figure.add_subplot()
+    labels = []
+    for index, curve in enumerate(series.curves):
+        colour = PALETTE[index % len(PALETTE)]
+        axes.plot(curve.epochs, curve.ious, color=colour, linewidth=1.8, marker="o", markersize=3)
+        if curve.best_epoch in curve.epochs:
+            best = curve.ious[curve.epochs.index(curve.best_epoch)]
+            axes.plot(curve.best_epoch, best, "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
+        labels.append((curve.ious[-1], f"{curve.rank}  {shortened(curve.label, 30)}", colour))
+    axes.set_ylim(bottom=0)
+    baseline(axes, series.baseline)
+    axes.set_title("Learning curves of the best trials")
+    axes.set_xlabel("Epoch (ring: the epoch whose weights were kept)")
+    axes.set_ylabel("Validation IoU")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    end_labels(axes, labels + baseline_label(series.baseline), height_in)
+    return figure
+
+
+def draw_quality_against_cost(series: tuple[CostPanel, ...]) -> "Figure":
+    """A panel a cost; the points that nothing beats in both are joined and carry their rank."""
+    figure = new_figure(3.4)
+    grid = figure.subplots(1, len(series), squeeze=False, sharey=True)[0]
+    for axes, panel in zip(grid, series, strict=True):
+        _cost_panel(axes, panel)
+    grid[0].set_ylabel("Validation IoU (numbers: rank)")
+    grid[0].set_ylim(0, max(point.iou for panel in series for point in panel.points) * 1.12 + 0.01)
+    return figure
+
+
+def _cost_panel(axes: "Axes", panel: CostPanel) -> None:
+    front = set(panel.front)
+    others = [point for point in panel.points if point not in front]
+    axes.scatter([p.cost for p in others], [p.iou for p in others], s=22, color=MUTED, alpha=0.5, linewidths=0)
+    axes.plot(
+        [p.cost for p in panel.front], [p.iou for p in panel.front], color=ACCENT, drawstyle="steps-post",
+        marker="o", markersize=5, linewidth=1.5,
+    )  # fmt: skip
+    for point in panel.front:
+        axes.annotate(
+            f"{point.rank}", (point.cost, point.iou), xytext=(-4, 4), textcoords="offset points",
+            ha="right", va="bottom", color=ACCENT, fontsize=8.5, fontweight="bold",
+        )  # fmt: skip
+    costs = [point.cost for point in panel.points]
+    axes.set_xscale("log")
+    axes.set_xlim(min(costs) / 1.35, max(costs) * 1.25)
+    _plain_log_ticks(axes)
+    axes.set_xlabel(panel.title)
+
+
+def _plain_log_ticks(axes: "Axes") -> None:
+    """1, 2, 5, 10, ... in plain figures, as few as the range needs."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 300 else (1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(axis="x", which="minor", length=0)
+
+
+def draw_foreground_shares(series: ForegroundShares) -> "Figure":
+    """A histogram a part over the same bins, with a bar at the median."""
+    import numpy as np
+    import seaborn
+    from matplotlib.ticker import MaxNLocator
+
+    figure = new_figure(0.95 * len(series.parts) + 0.7)
+    panels = figure.subplots(len(series.parts), 1, sharex=True, squeeze=False)[:, 0]
+    highest = max(max(shares) for _, shares in series.parts)
+    edges = np.linspace(0, 100 * max(highest, 0.01), 31)
+    for axes, (name, shares) in zip(panels, series.parts, strict=True):
+        middle = 100 * float(np.median(shares))
+        seaborn.histplot(x=100 * np.array(shares), bins=edges, ax=axes, color=ACCENT, alpha=0.6, edgecolor="white")
+        axes.axvline(middle, color=INK, linewidth=2)
+        axes.set_title(f"{name}: {len(shares)} images, median {middle:.1f} %", fontweight="normal", fontsize=9)
+        axes.set_ylabel("images")
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+        axes.grid(visible=False, axis="x")
+    panels[-1].set_xlabel("Foreground share of the image (%)")
+    return figure

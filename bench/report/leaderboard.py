@@ -1,0 +1,133 @@
+"""Records to rows: every trial with its rank, its tuner and, where it was scored on the test set, its test metrics."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.evaluation.metrics import pool, summarise
+from bench.records import COMPLETED, STOPPED, Evaluation, HyperparameterValue, Run, TrialRecord
+from bench.report import formats
+from bench.report.uncertainty import Interval, iou_interval
+
+COLLAPSED_RECALL = 0.01
+"""A completed trial that finds less than this share of the foreground predicts, in effect, nothing."""
+
+REFERENCES = {"predict_nothing": "predict nothing", "mean_mask": "mean training mask", "otsu": "Otsu threshold"}
+"""The references by their stored name, in the order of every table."""
+
+Metrics = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One trial. `rank` is 1 for the best validation IoU among the completed trials, None for a trial without a place.
+    `test` is None unless the trial was scored on the test set."""
+
+    rank: int | None
+    tuner: str
+    trial: TrialRecord
+    test: Metrics | None
+    test_interval: Interval | None
+
+    @property
+    def iou(self) -> float | None:
+        return self.trial.val_metrics.get("iou")
+
+    @property
+    def name(self) -> str:
+        """The trial by its study: 'random-s1/0007'."""
+        return f"{self.trial.study_id}/{self.trial.trial_id}"
+
+    @property
+    def model(self) -> str:
+        """'unet / resnet18', or the architecture alone where it has no backbone."""
+        parts = [self.trial.hyperparameters.get(name) for name in ("architecture", "backbone")]
+        return " / ".join(str(part) for part in parts if part is not None) or formats.MISSING
+
+    @property
+    def collapsed(self) -> bool:
+        recall = self.trial.val_metrics.get("recall")
+        return self.trial.status == COMPLETED and recall is not None and recall < COLLAPSED_RECALL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A predictor that needs no training; a split it was not scored on is missing from `metrics`."""
+
+    name: str
+    label: str
+    metrics: Mapping[str, Metrics]
+
+
+def leaderboard(run: Run) -> tuple[Row, ...]:
+    """Every trial: ranked ones first, best first, then the others in the order they started."""
+    tuners = {study.study_id: study.tuner for study in run.record.studies}
+    ranked = sorted(filter(_is_ranked, run.trials), key=lambda t: (-(t.val_metrics["iou"] or 0.0), *_order(t)))
+    others = sorted((trial for trial in run.trials if not _is_ranked(trial)), key=_order)
+    rows = []
+    for position, trial in enumerate([*ranked, *others], start=1):
+        test = evaluation_of(run, trial, "test")
+        rows.append(
+            Row(
+                rank=position if position <= len(ranked) else None,
+                tuner=tuners.get(trial.study_id, trial.study_id),
+                trial=trial,
+                test=metrics_of(run, test) if test else None,
+                test_interval=iou_interval(test.counts) if test else None,
+            )
+        )
+    return tuple(rows)
+
+
+def references(run: Run) -> tuple[Reference, ...]:
+    """The references that this run scored: those of REFERENCES in order, then any other by name."""
+    by_name: dict[str, dict[str, Metrics]] = {}
+    for evaluation in run.evaluations:
+        if evaluation.reference is not None:
+            by_name.setdefault(evaluation.reference, {})[evaluation.split] = metrics_of(run, evaluation)
+    known = list(REFERENCES)
+    names = sorted(by_name, key=lambda name: (known.index(name) if name in known else len(known), name))
+    return tuple(Reference(name=name, label=REFERENCES.get(name, name), metrics=by_name[name]) for name in names)
+
+
+def evaluation_of(run: Run, trial: TrialRecord, split: str) -> Evaluation | None:
+    """What the trial scored on a split; the last one stored where there are several."""
+    key = (trial.study_id, trial.trial_id, split)
+    return _last(e for e in run.evaluations if (e.study_id, e.trial_id, e.split) == key and e.reference is None)
+
+
+def reference_evaluation(run: Run, name: str, split: str) -> Evaluation | None:
+    return _last(e for e in run.evaluations if (e.reference, e.split) == (name, split))
+
+
+def metrics_of(run: Run, evaluation: Evaluation) -> Metrics:
+    """Every metric of an evaluation, from its counts pooled over images."""
+    per_class = pool(evaluation.counts.values())
+    return summarise(per_class, run.dataset.classes) if per_class else {}
+
+
+def ranked(rows: Sequence[Row]) -> tuple[Row, ...]:
+    return tuple(row for row in rows if row.rank is not None)
+
+
+def counted(rows: Sequence[Row]) -> dict[str, int]:
+    """How many trials ended in which way."""
+    completed = sum(row.trial.status == COMPLETED for row in rows)
+    stopped = sum(row.trial.status == STOPPED for row in rows)
+    return {"completed": completed, "stopped": stopped, "failed": len(rows) - completed - stopped}
+
+
+def _is_ranked(trial: TrialRecord) -> bool:
+    return trial.status == COMPLETED and trial.val_metrics.get("iou") is not None
+
+
+def _order(trial: TrialRecord) -> tuple[str, str, str]:
+    return trial.started_at, trial.study_id, trial.trial_id
+
+
+def _last(evaluations: Iterable[Evaluation]) -> Evaluation | None:
+    return next(reversed(list(evaluations)), None)
+
+
+def shown_hyperparameters(trial: TrialRecord) -> dict[str, HyperparameterValue]:
+    """Without Keras Tuner's own ("tuner/epochs", "tuner/bracket", ...), which are bookkeeping and not a configuration."""
+    return {name: value for name, value in trial.hyperparameters.items() if not name.startswith("tuner/")}

@@ -1,0 +1,147 @@
+"""A run to the sections of its page, in order. Figures and tables are written beside it as the page comes to them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bench.records import COMPLETED, Run
+from bench.report import formats, markdown, tables
+from bench.report.comparison import compare
+from bench.report.data_section import data_section
+from bench.report.leaderboard import Row, counted, ranked, references
+from bench.report.plots import SCORE_PLOTS, left_out, shown
+from bench.report.trust import trust_box
+from bench.report.verdict import Verdict, headline, qualifications
+
+
+def compose(run: Run, rows: Sequence[Row], verdict: Verdict, directory: Path) -> str:
+    """Writes every figure and table under `directory` and returns the page that links to them."""
+    (directory / "figures").mkdir()
+    (directory / "tables").mkdir()
+    sections = (
+        [f"# {markdown.text(run.record.name)}", f"**{markdown.text(headline(verdict))}**"],
+        ["\n".join(f"- {markdown.text(line)}" for line in (*_state(run), *qualifications(verdict)))],
+        trust_box(run, rows),
+        _best_trials(run, rows, directory),
+        _comparisons(rows, directory),
+        ["## Figures", *(part for plot in SCORE_PLOTS for part in shown(plot, run, rows, directory))],
+        data_section(run, rows, directory),
+        _unfinished(rows, directory),
+        _reproduction(run),
+    )
+    return "\n\n".join(part for section in sections for part in section if part) + "\n"
+
+
+def csv_link(path: str, what: str = "Full precision") -> str:
+    return f"{what}: {markdown.link(path, path)}"
+
+
+def _state(run: Run) -> list[str]:
+    if run.record.status == "finished":
+        return []
+    return [f"The run is not finished (status: {run.record.status}): this is what it has so far."]
+
+
+def _best_trials(run: Run, rows: Sequence[Row], directory: Path) -> Iterator[str]:
+    compared = references(run)
+    tables.write_csv(
+        directory / "tables/trials.csv", tables.trial_records(rows), ["rank", "study_id", "trial_id", "status"]
+    )
+    tables.write_csv(directory / "tables/references.csv", tables.reference_records(compared), ["reference", "split"])
+    best = ranked(rows)
+    yield "## Best trials"
+    if not best and not compared:
+        yield left_out("table", "no trial has a validation IoU and no reference was scored")
+        return
+    few = (
+        f"The best {tables.TOP} of {len(best)} ranked trials"
+        if len(best) > tables.TOP
+        else f"All {len(best)} ranked trials"
+    )
+    yield (
+        f"{few if best else 'No ranked trial'}, by validation IoU; the references need no training. "
+        "Metrics without a prefix are of the validation split; ratios are 0 to 1."
+    )
+    yield tables.quality(rows, compared)
+    if len(run.dataset.classes) > 1:
+        yield "### IoU by class"
+        yield tables.class_quality(rows, compared, run.dataset.classes)
+    if best:
+        yield "### Configuration"
+        yield tables.configurations(rows)
+        yield "### Cost"
+        yield tables.costs(rows)
+    yield f"{csv_link('tables/trials.csv', 'Every trial at full precision')} and {markdown.link('tables/references.csv', 'tables/references.csv')}."
+
+
+def _comparisons(rows: Sequence[Row], directory: Path) -> Iterator[str]:
+    compared = compare(rows)
+    yield "## Comparison by factor"
+    if not compared:
+        yield left_out("table", "no hyperparameter took two values")
+        return
+    yield (
+        "Validation IoU of the trials that share a value. The groups are unequal in number and not paired (other "
+        "hyperparameters differ too): this describes the trials and is no claim about causes."
+    )
+    epochs = {row.trial.epochs_planned for row in rows if row.trial.status == COMPLETED}
+    if len(epochs) > 1:
+        yield f"Trials were planned for {min(epochs)} to {max(epochs)} epochs: a low median may be a short training."
+    for factor, levels in compared.items():
+        path = f"tables/by-{factor.replace('_', '-')}.csv"
+        tables.write_csv(directory / path, tables.comparison_records(levels), ["label"])
+        yield tables.comparison(factor, levels)
+    yield f"At full precision: {', '.join(markdown.link(name, f'tables/{name}') for name in _comparison_files(compared))}."
+
+
+def _comparison_files(factors: Mapping[str, object]) -> list[str]:
+    return [f"by-{factor.replace('_', '-')}.csv" for factor in factors]
+
+
+MAX_OPEN = 12
+"""A longer table of failures is folded; the count of each reason stays open."""
+
+
+def _unfinished(rows: Sequence[Row], directory: Path) -> Iterator[str]:
+    troubled = [row for row in rows if tables.why_unfinished(row)]
+    counts = counted(rows)
+    yield "## Failures and pruned trials"
+    collapsed = sum(row.collapsed for row in rows)
+    yield (
+        f"Of {formats.plural(len(rows), 'trial')}, {counts['completed']} completed ({collapsed} of them collapsed: nearly no "
+        f"foreground found), {counts['stopped']} were stopped early by their tuner and {counts['failed']} failed."
+    )
+    if not troubled:
+        yield left_out("table", "every trial completed with a score")
+        return
+    records = [
+        {"study_id": row.trial.study_id, "trial_id": row.trial.trial_id, "status": row.trial.status,
+         "configuration": tables.configuration(row), "reason": tables.why_unfinished(row), "error": row.trial.error}
+        for row in troubled
+    ]  # fmt: skip
+    tables.write_csv(directory / "tables/unfinished.csv", records, [])
+    listed = tables.unfinished(troubled)
+    yield listed if len(troubled) <= MAX_OPEN else markdown.details(f"{len(troubled)} trials", listed)
+    yield csv_link("tables/unfinished.csv", "With the whole error texts") + "."
+
+
+def _reproduction(run: Run) -> Iterator[str]:
+    import yaml
+
+    environment = run.environment
+    yield "## How to reproduce"
+    yield markdown.fence(run.record.command, "sh")
+    yield (
+        f"Data fingerprint `{run.dataset.fingerprint}`, split fingerprint `{run.split.fingerprint}`, "
+        f"commit {f'`{environment.commit}`' if environment.commit else 'not recorded'}."
+    )
+    resolved = yaml.safe_dump(dict(run.experiment), sort_keys=False, allow_unicode=True, width=110)
+    yield markdown.details("The experiment, resolved", markdown.fence(resolved, "yaml"))
+    facts = {
+        "Device": environment.device,
+        "Cores": environment.cores,
+        "Memory": formats.gibibytes(environment.memory_bytes),
+        "Platform": environment.platform,
+        "Python": environment.python,
+        **{name: environment.versions[name] for name in sorted(environment.versions)},
+    }
+    yield markdown.details("Environment", markdown.table(["What", "Value"], list(facts.items())))

@@ -1,0 +1,212 @@
+"""Rows to the tables of the page, each in two forms: cells rounded for people, and a CSV at full precision."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.records import COMPLETED, STOPPED, Run
+from bench.report import formats, markdown
+from bench.report.comparison import FACTORS, Level
+from bench.report.formats import fraction
+from bench.report.leaderboard import Metrics, Reference, Row, ranked, shown_hyperparameters
+from bench.report.verdict import span
+
+TOP = 15
+_METRICS = {
+    "iou": "val IoU",
+    "dice": "Dice",
+    "precision": "Precision",
+    "recall": "Recall",
+    "pixel_accuracy": "Accuracy",
+}
+_REASON_LENGTH = 100
+
+
+def quality(rows: Sequence[Row], compared: Sequence[Reference]) -> str:
+    """The best trials by validation IoU with the references under them."""
+    head = ["#", "Model", "Loss", *_METRICS.values(), "test IoU", "test 95 %"]
+    cells = [
+        [row.rank, row.model, _value(row, "loss"), *_metrics(row.trial.val_metrics), *_test(row)]
+        for row in ranked(rows)[:TOP]
+    ]
+    cells += [
+        [formats.MISSING, reference.label, "reference", *_metrics(reference.metrics.get("val", {})),
+         fraction(reference.metrics.get("test", {}).get("iou")), formats.MISSING]
+        for reference in compared
+    ]  # fmt: skip
+    return markdown.table(head, cells, right=[0, *range(3, 9)])
+
+
+def class_quality(rows: Sequence[Row], compared: Sequence[Reference], classes: Sequence[str]) -> str:
+    """Validation IoU by class, for several of them."""
+    head = ["#", "Model", *map(markdown.text, classes)]
+    entries: list[tuple[object, str, Metrics]] = [
+        (row.rank, row.model, row.trial.val_metrics) for row in ranked(rows)[:TOP]
+    ]
+    entries += [(formats.MISSING, reference.label, reference.metrics.get("val", {})) for reference in compared]
+    cells = [
+        [rank, model, *(fraction(metrics.get(f"iou_{name}")) for name in classes)] for rank, model, metrics in entries
+    ]
+    return markdown.table(head, cells, right=[0, *range(2, len(head))])
+
+
+def configurations(rows: Sequence[Row]) -> str:
+    """How the best trials were configured."""
+    head = [
+        "#",
+        "Trial",
+        "Encoder weights",
+        "Augment.",
+        "Size",
+        "Batch",
+        "Optimizer",
+        "Learning rate",
+        "Weight decay",
+        "Epochs",
+    ]
+    names = (
+        "encoder_weights",
+        "augmentation",
+        "image_size",
+        "batch_size",
+        "optimizer",
+        "learning_rate",
+        "weight_decay",
+    )
+    cells = [[row.rank, row.name, *(_value(row, name) for name in names), _epochs(row)] for row in ranked(rows)[:TOP]]
+    return markdown.table(head, cells, right=[0, 3, 4, 5, 7, 8, 9])
+
+
+def costs(rows: Sequence[Row]) -> str:
+    """What the best trials cost."""
+    head = ["#", "Model", "Parameters", "Training", "Whole trial", "Latency / image", "Peak memory"]
+    cells = [
+        [row.rank, row.model, formats.millions(row.trial.num_params), formats.duration(row.trial.train_s),
+         formats.duration(row.trial.wall_s), formats.milliseconds(row.trial.latency_s),
+         formats.gibibytes(row.trial.peak_memory_bytes)]
+        for row in ranked(rows)[:TOP]
+    ]  # fmt: skip
+    return markdown.table(head, cells, right=[0, *range(2, len(head))])
+
+
+def comparison(factor: str, levels: Sequence[Level]) -> str:
+    head = [FACTORS[factor].title, "Best", "Median", "Completed", "Stopped", "Failed"]
+    cells = [
+        [level.label, fraction(level.best), fraction(level.median), level.completed, level.stopped, level.failed]
+        for level in levels
+    ]
+    return markdown.table(head, cells, right=range(1, len(head)))
+
+
+def unfinished(rows: Sequence[Row]) -> str:
+    """Trials that failed, were stopped, have no score or collapsed, with the reason cut to a line."""
+    cells = [[row.name, row.trial.status, configuration(row), _cut(why_unfinished(row))] for row in rows]
+    return markdown.table(["Trial", "Status", "Configuration", "Reason"], cells)
+
+
+def why_unfinished(row: Row) -> str:
+    """The whole reason on one line; '' for a trial that completed with a score and found foreground."""
+    trial = row.trial
+    if trial.status == STOPPED:
+        reached = "" if row.iou is None else f" at validation IoU {fraction(row.iou)}"
+        return f"stopped by {row.tuner} after {trial.epochs_run} of {formats.plural(trial.epochs_planned, 'epoch')}{reached}"
+    if trial.status != COMPLETED:
+        return error_line(trial.error)
+    if row.rank is None:
+        return "completed without a validation IoU"
+    if row.collapsed:
+        return f"collapsed: finds {formats.percent(trial.val_metrics['recall'])} of the foreground"
+    return ""
+
+
+def error_line(error: str | None) -> str:
+    """What an error says: the last line of a traceback, else all of it on one line."""
+    lines = [line.strip() for line in (error or "").splitlines() if line.strip()]
+    if not lines:
+        return "no reason was recorded"
+    return lines[-1] if lines[0].startswith("Traceback") else " ".join(lines)
+
+
+def configuration(row: Row) -> str:
+    """A trial in a few words: 'unet / resnet18, bce_dice, 192 px, lr 3.2e-4'."""
+    size = row.trial.hyperparameters.get("image_size")
+    rate = row.trial.hyperparameters.get("learning_rate")
+    parts = [row.model, _value(row, "loss"), size and f"{size} px", rate and f"lr {formats.plain(rate)}"]
+    return ", ".join(str(part) for part in parts if part and part != formats.MISSING) or formats.MISSING
+
+
+def write_csv(path: Path, records: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
+    """One record a line at full precision; a missing value is an empty field, whole numbers stay whole."""
+    import pandas as pd
+
+    names = dict.fromkeys((*columns, *(name for record in records for name in record)))
+    pd.DataFrame(list(records), columns=list(names), dtype=object).to_csv(path, index=False, lineterminator="\n")
+
+
+def trial_records(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """Every trial, flat: hyperparameters by their name, metrics as val_... and test_..., times in seconds."""
+    return [
+        {
+            "rank": row.rank, "study_id": row.trial.study_id, "trial_id": row.trial.trial_id, "tuner": row.tuner,
+            "seed": row.trial.seed, "status": row.trial.status, **shown_hyperparameters(row.trial),
+            **{f"val_{name}": value for name, value in row.trial.val_metrics.items()},
+            **{f"test_{name}": value for name, value in (row.test or {}).items()},
+            "test_iou_low": row.test_interval.low if row.test_interval else None,
+            "test_iou_high": row.test_interval.high if row.test_interval else None,
+            **{name: getattr(row.trial, name) for name in _TRIAL_FACTS},
+            "reason": why_unfinished(row) or None,
+        }
+        for row in rows
+    ]  # fmt: skip
+
+
+_TRIAL_FACTS = (
+    "epochs_planned", "epochs_run", "best_epoch", "num_params", "build_s", "first_step_s", "train_s", "evaluate_s", "wall_s",
+    "latency_s", "peak_memory_bytes", "started_at",
+)  # fmt: skip
+
+
+def reference_records(compared: Sequence[Reference]) -> list[dict[str, object]]:
+    return [
+        {"reference": reference.name, "split": split, **metrics}
+        for reference in compared
+        for split, metrics in reference.metrics.items()
+    ]
+
+
+def comparison_records(levels: Sequence[Level]) -> list[dict[str, object]]:
+    names = ("label", "best", "median", "completed", "stopped", "failed")
+    return [{name: getattr(level, name) for name in names} for level in levels]
+
+
+def image_records(run: Run) -> list[dict[str, object]]:
+    """Every usable image with its part and the foreground share of each class."""
+    parts = {"train": run.split.train, "val": run.split.val, "test": run.split.test, "excluded": run.split.excluded}
+    part_of = {id: part for part, ids in parts.items() for id in ids}
+    return [
+        {"id": facts.id, "part": part_of.get(facts.id), "width": facts.width, "height": facts.height}
+        | {f"share_{name}": share for name, share in zip(run.dataset.classes, facts.foreground_share, strict=True)}
+        for facts in run.audit.images
+    ]
+
+
+def _metrics(metrics: Mapping[str, float | None]) -> list[str]:
+    return [fraction(metrics.get(name)) for name in _METRICS]
+
+
+def _test(row: Row) -> list[str]:
+    return [fraction((row.test or {}).get("iou")), span(row.test_interval) if row.test_interval else formats.MISSING]
+
+
+def _value(row: Row, name: str) -> str:
+    """For people: a path by its last part."""
+    return formats.plain(row.trial.hyperparameters.get(name)).rsplit("/", 1)[-1]
+
+
+def _epochs(row: Row) -> str:
+    return (
+        f"{row.trial.epochs_run}/{row.trial.epochs_planned}" if row.trial.epochs_planned else str(row.trial.epochs_run)
+    )
+
+
+def _cut(reason: str) -> str:
+    return reason if len(reason) <= _REASON_LENGTH else f"{reason[: _REASON_LENGTH - 1]}…"

@@ -1,0 +1,91 @@
+"""What a reader needs to know before believing a number: data, split, protocol, effort, machine."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from bench.records import ImageFacts, Run
+from bench.report import formats, markdown
+from bench.report.leaderboard import Row, counted
+
+SHORT_VERSIONS = ("tensorflow", "tensorflow-cpu", "keras", "keras-tuner")
+
+
+def trust_box(run: Run, rows: Sequence[Row]) -> Iterator[str]:
+    facts = {
+        "Data": _data(run),
+        "Foreground": foreground(run.audit.images),
+        "Background only": _background(run),
+        "Split": _split(run),
+        "Protocol": _protocol(run),
+        "Search": _search(run),
+        "Trials": _trials(rows),
+        "Hardware": f"{run.environment.device}; {formats.gibibytes(run.environment.memory_bytes)} of memory",
+        "Time": _time(run),
+        "Versions": _versions(run),
+    }
+    yield "## What this rests on"
+    yield "\n".join(f"- **{name}:** {markdown.text(fact)}" for name, fact in facts.items())
+
+
+def foreground(images: Sequence[ImageFacts]) -> str:
+    """Mean, lowest and highest share of foreground over images, all classes together."""
+    shares = [sum(image.foreground_share) for image in images]
+    if not shares:
+        return "not recorded"
+    mean = sum(shares) / len(shares)
+    return f"{formats.percent(mean)} of an image on average, from {formats.percent(min(shares))} to {formats.percent(max(shares))}"
+
+
+def _data(run: Run) -> str:
+    dataset = run.dataset
+    skipped = f", {len(dataset.skipped)} skipped" if dataset.skipped else ""
+    classes = (
+        f"{formats.plural(len(dataset.classes), 'class').replace('classs', 'classes')} ({', '.join(dataset.classes)})"
+    )
+    return f"{dataset.name} ({dataset.format}), {formats.plural(dataset.num_images, 'image')}{skipped}; {classes}"
+
+
+def _background(run: Run) -> str:
+    parts = {name: formats.percent(value) for name, value in run.audit.background_accuracy.items()}
+    if not parts:
+        return "not recorded"
+    return f"predicting nothing is right in {', '.join(f'{value} of the pixels ({name})' for name, value in parts.items())}"
+
+
+def _split(run: Run) -> str:
+    split = run.split
+    twins = run.audit.twin_groups
+    return (
+        f"{len(split.train)} train, {len(split.val)} validation, {len(split.test)} test ({split.rule}); "
+        f"{formats.plural(len(twins), 'group')} of twin images, {formats.plural(len(split.excluded), 'image')} excluded"
+    )
+
+
+def _protocol(run: Run) -> str:
+    protocol = run.experiment.get("protocol")
+    if not isinstance(protocol, Mapping) or not protocol:
+        return "not recorded"
+    return ", ".join(f"{str(name).replace('_', ' ')} {formats.plain(value)}" for name, value in protocol.items())
+
+
+def _search(run: Run) -> str:
+    seeds: dict[str, list[str]] = {}
+    for study in run.record.studies:
+        ended = f", ended by: {study.ended}" if study.ended else ""
+        seeds.setdefault(study.tuner, []).append(f"seed {study.seed}{ended}")
+    return "; ".join(f"{tuner} ({', '.join(studies)})" for tuner, studies in seeds.items()) or "no tuner has started"
+
+
+def _trials(rows: Sequence[Row]) -> str:
+    counts = counted(rows)
+    return f"{counts['completed']} completed, {counts['stopped']} stopped early, {counts['failed']} failed"
+
+
+def _time(run: Run) -> str:
+    spent = [study.wall_s for study in run.record.studies if study.wall_s is not None]
+    trials = f", of it {formats.duration(sum(spent))} on trials" if spent else ""
+    return f"{formats.duration(run.record.wall_s)} of wall time{trials}; started {run.record.started_at}"
+
+
+def _versions(run: Run) -> str:
+    known = [f"{name} {run.environment.versions[name]}" for name in SHORT_VERSIONS if name in run.environment.versions]
+    return ", ".join([f"Python {run.environment.python}", *known])
