@@ -1,0 +1,275 @@
+"""The commands. The only place that prints errors and sets exit codes: 0 done, 2 a mistake that the user can mend, 130 Ctrl-C.
+
+`--help` answers at once because whatever is slow to import is imported inside the commands.
+"""
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench import __version__
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.experiment import Experiment
+    from bench.progress import Progress
+
+MENDABLE, INTERRUPTED = 2, 130
+
+
+class _Commands(typer.core.TyperGroup):
+    """Says a user's mistake in one line on stderr, whichever command it was made in."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            said = " ".join(str(error).split())
+        except OSError as error:
+            if not isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError):
+                raise
+            said = f"cannot use {error.filename}: {error.strerror}"
+        typer.echo(f"error: {said}", err=True)
+        raise typer.Exit(MENDABLE)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Which segmentation model suits a small, imbalanced data set?
+
+    [bold]Examples[/]
+
+    \b
+    python -m bench run                             the sample set, 10 minutes
+    python -m bench run --data photos --budget 15m  your own images
+    python -m bench run --resume --name default     go on with an interrupted run
+    python -m bench report                          write the newest run's report
+    python -m bench list                            all that can be named""",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Look at a data set, or write the sample set.")
+app.add_typer(data_app, name="data")
+
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
+Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports are written.")]
+
+
+@app.command()
+def run(
+    experiment: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[EXPERIMENT]",
+            help="A preset (see list) or a YAML file. Left out: [bold]default[/], or with --data [bold]transfer[/] "
+            "(MobileNets pretrained on ImageNet).",
+        ),
+    ] = None,
+    data: Annotated[str | None, typer.Option(metavar="PATH", help="A folder of images with annotations.")] = None,
+    tuner: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Repeat it to compare tuners; see list.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(metavar="N", help="Trials for each tuner and seed.")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Time for the whole search: 90s, 10m, 1.5h. Without --trials, as many as fit."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="The only seed, in place of the experiment's.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="The run's name, its folder in --results.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of that name.")] = False,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option("--skip-unreadable", help="Leave images out that cannot be decoded, and say so in the report."),
+    ] = False,
+    results: Results = Path("results"),
+    reports: Reports = Path("reports"),
+) -> None:
+    """Search for the best model, and write the leaderboard.
+
+    [bold]Examples[/]
+
+    \b
+    python -m bench run --trials 4 --name quick
+    python -m bench run --data photos --budget 15m --skip-unreadable
+    python -m bench run my.yaml --tuner random --tuner bayesian --budget 1h
+    python -m bench run --resume --name quick
+    """
+    from bench.experiment import load_experiment, load_stored, override
+
+    stored = results / name / "experiment.json" if resume and name and experiment is None and data is None else None
+    if stored and stored.is_file():
+        chosen = load_stored(stored)
+    else:
+        chosen = load_experiment(experiment or ("transfer" if data else "default"))
+    chosen = override(
+        chosen,
+        data=data,
+        tuners=tuner or (),
+        trials=trials,
+        budget=budget,
+        seed=seed,
+        name=name,
+        skip_unreadable=skip_unreadable,
+    )
+    _require_tensorflow()
+    command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+    typer.echo(f"leaderboard: {_search(chosen, results, reports, command, resume)}")
+
+
+def _search(experiment: "Experiment", results: Path, reports: Path, command: str, resume: bool) -> Path:
+    from bench.runner import run_experiment
+
+    try:
+        with _progress() as progress:
+            return run_experiment(
+                experiment, results=results, reports=reports, command=command, resume=resume, progress=progress
+            )
+    except KeyboardInterrupt:
+        typer.echo(_what_was_kept(results / experiment.name, results, reports), err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command()
+def report(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run's name or folder. Left out: the newest.")
+    ] = None,
+    results: Results = Path("results"),
+    reports: Reports = Path("reports"),
+) -> None:
+    """Write a run's report again from its records, without training and without TensorFlow.
+
+    [bold]Examples[/]
+
+    \b
+    python -m bench report
+    python -m bench report default
+    """
+    from bench.report import write_index, write_report
+    from bench.store import load
+
+    directory = _run_directory(run, results)
+    page = write_report(load(directory), reports / directory.name)
+    write_index(reports)
+    typer.echo(f"leaderboard: {page}")
+
+
+@data_app.command()
+def audit(path: Annotated[Path, typer.Argument(help="A folder of images with annotations.")]) -> None:
+    """Say what a data set holds and what is wrong with it: twins, missing and unreadable files, broken outlines, balance."""
+    from bench.audit_lines import audit_lines
+    from bench.datasets import DataOptions, open_dataset
+    from bench.datasets.audit import audit
+
+    options = DataOptions(skip_unreadable=True)
+    for line in audit_lines(*audit(open_dataset(path, options), options)):
+        typer.echo(line)
+
+
+@data_app.command()
+def sample(
+    directory: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another seed draws other pictures.")] = 0,
+) -> None:
+    """Write the sample set, about 60 drawn pictures of damaged panels, as folders images/ and masks/."""
+    from bench.datasets.sample_set import write_sample_set
+
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UserError(f"{directory} exists and is not an empty folder; choose another one")
+    write_sample_set(directory, seed=seed)
+    typer.echo(f"sample set: {directory}")
+
+
+@app.command(name="list")
+def list_names() -> None:
+    """Print everything that an experiment can name, one line each."""
+    from bench.catalogue import catalogue
+
+    for kind, names in catalogue().items():
+        typer.secho(kind, bold=True)
+        width = max(map(len, names), default=0)
+        for name, description in names.items():
+            typer.echo(f"  {name:{width}}  {description}")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"segbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Its help is the app's own."""
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator["Progress"]:
+    """A live display where someone watches, else a line for each event."""
+    from rich.console import Console
+
+    from bench.live import LiveProgress
+    from bench.progress import PlainProgress
+
+    console = Console()
+    if not console.is_terminal:
+        yield PlainProgress(write=lambda line: print(line, flush=True))  # noqa: T201  a log wants each line at once
+        return
+    with LiveProgress(console) as live:
+        yield live
+
+
+def _require_tensorflow() -> None:
+    if find_spec("tensorflow") is None:
+        raise UserError("TensorFlow is not installed; choose a build: pip install 'segbench[cpu]' or 'segbench[gpu]'")
+
+
+def _run_directory(run: str | None, results: Path) -> Path:
+    """The folder of the run of that name, at that path, or of the one that was written to last."""
+    if run is not None:
+        return Path(run) if (Path(run) / "run.json").is_file() else results / run
+    newest = max(results.glob("*/run.json"), key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
+        raise UserError(f"no run in {results}; start one with: python -m bench run")
+    return newest.parent
+
+
+def _what_was_kept(directory: Path, results: Path, reports: Path) -> str:
+    """For someone who pressed Ctrl-C: what is on disk, and the commands that go on from it."""
+    from bench.records import TrialRecord
+    from bench.store import load_lines
+
+    if not (directory / "run.json").is_file():
+        return "interrupted before any trial; no result was recorded"
+    kept = sum(1 for _ in load_lines(directory / "trials.jsonl", TrialRecord))
+    elsewhere = "".join(
+        f" {option} {shlex.quote(str(path))}"
+        for option, path, usual in (("--results", results, "results"), ("--reports", reports, "reports"))
+        if path != Path(usual)
+    )
+    name = shlex.quote(directory.name)
+    return (
+        f"interrupted; {kept} finished trials are kept in {directory}\n"
+        f"go on with:  python -m bench run --resume --name {name}{elsewhere}\n"
+        f"report now:  python -m bench report {name}{elsewhere}"
+    )
+
+
+def main() -> None:
+    """The entry point of `python -m bench` and of `segbench`."""
+    app(prog_name="python -m bench")

@@ -1,0 +1,258 @@
+"""An experiment: which data, which search space, which tuners and budget, and the protocol that is equal for all of them.
+
+It is written as YAML (`bench/experiments/` has the presets), checked as a whole before anything runs, and stored with the run in
+resolved form, so that a stored experiment can be loaded and run again. Nothing here imports TensorFlow.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator, model_validator
+
+from bench.datasets.dataset import DataOptions
+from bench.engine.oracles import ORACLES
+from bench.engine.statistics import BATCH_NORM
+from bench.errors import ExperimentError, unknown
+from bench.yaml_file import YamlFile, closest, read_yaml, validate
+from search_spaces import PRESETS as SPACES
+from search_spaces.space import Space
+
+PRESETS: dict[str, Path] = {path.stem: path for path in sorted((Path(__file__).parent / "experiments").glob("*.yaml"))}
+"""Experiments that come with SegBench, by name."""
+
+SAMPLE = "sample"
+"""The data path that stands for the embedded sample set."""
+
+PARTS = ("train", "val", "test")
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+Share = Annotated[float, Field(ge=0, lt=1, strict=True)]
+Count = Annotated[StrictInt, Field(ge=1)]
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**31)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(_Section):
+    """Where the images are, and what their annotations do not say by themselves; see `DataOptions`."""
+
+    path: str = SAMPLE
+    classes: Mapping[str, StrictInt | str] = Field(default_factory=dict)
+    split_prefixes: Mapping[str, str] = Field(default_factory=dict)
+    skip_unreadable: StrictBool = False
+
+    @field_validator("split_prefixes")
+    @classmethod
+    def _parts_exist(cls, prefixes: Mapping[str, str]) -> Mapping[str, str]:
+        for part in prefixes.values():
+            if part not in PARTS:
+                raise ValueError(unknown("part", part, PARTS))
+        return prefixes
+
+    @property
+    def options(self) -> DataOptions:
+        return DataOptions(
+            classes=self.classes, split_prefixes=self.split_prefixes, skip_unreadable=self.skip_unreadable
+        )
+
+
+class Protocol(_Section):
+    """What is equal for every contestant. Shares and `threshold` are fractions; `evaluation_size` is the side in pixels of the
+    square on which predictions are compared with masks, None for the largest size of the search space."""
+
+    epochs: Count = 12
+    max_steps_per_epoch: Count = 20
+    val_share: Share = 0.2
+    test_share: Share = 0.2
+    split_seed: Seed = 0
+    threshold: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.5
+    evaluation_size: Annotated[StrictInt, Field(ge=32, le=2048)] | None = None
+    keep_models: Annotated[StrictInt, Field(ge=0)] = 3
+    batch_norm: str = "reestimate"
+
+    @field_validator("batch_norm")
+    @classmethod
+    def _policy_is_known(cls, policy: str) -> str:
+        if policy not in BATCH_NORM:
+            raise ValueError(unknown("batch_norm policy", policy, BATCH_NORM))
+        return policy
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> Self:
+        if self.val_share <= 0:
+            raise ValueError("val_share must be above 0: the search compares trials on validation images")
+        if self.val_share + self.test_share >= 1:
+            raise ValueError(f"val_share {self.val_share} and test_share {self.test_share} leave nothing to train on")
+        return self
+
+
+class Experiment(_Section):
+    """One experiment: a study for each tuner with each seed. `trials` is per study (None: until the budget ends); `budget` is the
+    wall time of the whole run's search, such as "10m"."""
+
+    name: Annotated[str, Field(max_length=100)]
+    space: Space
+    data: Data = Data()
+    tuners: Annotated[tuple[str, ...], Field(min_length=1)] = ("random",)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    trials: Count | None = 12
+    budget: str | None = None
+    protocol: Protocol = Protocol()
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_folder_name(cls, name: str) -> str:
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise ValueError(f"{name!r} cannot name a run's folder; use letters, digits, '-', '_' and '.'")
+        return name
+
+    @field_validator("tuners")
+    @classmethod
+    def _tuners_are_known(cls, tuners: tuple[str, ...]) -> tuple[str, ...]:
+        for tuner in tuners:
+            if tuner not in ORACLES:
+                raise ValueError(f"{unknown('tuner', tuner, ORACLES)}{closest(tuner, list(ORACLES))}")
+        return tuners
+
+    @field_validator("tuners", "seeds")
+    @classmethod
+    def _studies_are_distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        repeated = [value for value in values if values.count(value) > 1]
+        if repeated:
+            raise ValueError(f"{repeated[0]} is named twice")
+        return values
+
+    @field_validator("budget")
+    @classmethod
+    def _budget_is_a_duration(cls, budget: str | None) -> str | None:
+        try:
+            if budget is not None:
+                parse_duration(budget)
+        except ExperimentError as error:
+            raise ValueError(str(error)) from error
+        return budget
+
+    @model_validator(mode="after")
+    def _search_ends(self) -> Self:
+        if self.trials is None and self.budget is None:
+            raise ValueError("the search needs an end: set trials, budget, or both")
+        return self
+
+    @property
+    def budget_s(self) -> float | None:
+        return None if self.budget is None else parse_duration(self.budget)
+
+
+def load_experiment(name_or_path: str) -> Experiment:
+    """The preset of that name, or the experiment in that YAML file. Raises ExperimentError, one line, for any mistake in it.
+
+    A path in the file (of data, of a search space) is relative to the file's own folder.
+    """
+    file = read_yaml(_find("experiment", name_or_path, PRESETS))
+    content: dict[str, Any] = {"name": file.path.stem, "space": "default", **file.content}
+    if isinstance(content["space"], str):
+        content["space"] = load_space(content["space"], beside=file)
+    data = content.get("data")
+    if isinstance(data, dict) and isinstance(data.get("path"), str) and data["path"] != SAMPLE:
+        content["data"] = data | {"path": _beside(file, data["path"])}
+    return validate(Experiment, content, file=file)
+
+
+def load_space(name_or_path: str, *, beside: YamlFile | None = None) -> Space:
+    """The search space of that name, or in that YAML file (relative to the file that names it)."""
+    if beside and name_or_path not in SPACES:
+        name_or_path = _beside(beside, name_or_path)
+    file = read_yaml(_find("search space", name_or_path, SPACES))
+    return validate(Space, file.content, file=file)
+
+
+def load_stored(path: Path) -> Experiment:
+    """The experiment that a run was started with, from its experiment.json."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ExperimentError(f"cannot read {path}: {error}") from error
+    return validate(Experiment, content, place=str(path))
+
+
+def override(
+    experiment: Experiment,
+    *,
+    data: str | None = None,
+    tuners: Sequence[str] = (),
+    trials: int | None = None,
+    budget: str | None = None,
+    seed: int | None = None,
+    name: str | None = None,
+    skip_unreadable: bool = False,
+) -> Experiment:
+    """`experiment` with what the command line says instead; None and empty leave it as it is.
+
+    A budget without a number of trials means: as many trials as fit. Other data give the run another name, unless it has one.
+    """
+    changed: dict[str, Any] = experiment.model_dump()
+    changed["space"] = experiment.space
+    if data is not None:
+        changed["data"]["path"] = data
+        if data != experiment.data.path:
+            changed["name"] = f"{experiment.name}-{_folder_name(data)}"
+    if skip_unreadable:
+        changed["data"]["skip_unreadable"] = True
+    if budget is not None:
+        changed |= {"budget": budget, "trials": None}
+    given = {
+        "tuners": tuple(tuners) or None,
+        "trials": trials,
+        "name": name,
+        "seeds": None if seed is None else (seed,),
+    }
+    changed |= {key: value for key, value in given.items() if value is not None}
+    return validate(Experiment, changed, place="command line")
+
+
+def to_json(experiment: Experiment) -> dict[str, object]:
+    """The resolved experiment as plain JSON; `load_stored` reads it back equal."""
+    return experiment.model_dump(mode="json")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds, from "90s", "10m", "1.5h" or several of them ("1h30m"). Raises ExperimentError."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smh])\s*", text)
+    if not parts or not re.fullmatch(r"(\s*\d+(\.\d+)?\s*[smh])+\s*", text):
+        raise ExperimentError(f"{text!r} is not a duration; write it like 90s, 10m or 1.5h")
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise ExperimentError(f"{text!r} is no time at all; write a budget like 90s, 10m or 1.5h")
+    return seconds
+
+
+def _find(kind: str, name_or_path: str, presets: Mapping[str, Path]) -> Path:
+    if name_or_path in presets:
+        return presets[name_or_path]
+    path = Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    named_a_file = path.suffix in {".yaml", ".yml"} or os.sep in name_or_path
+    known = ", ".join(presets)
+    if named_a_file:
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise ExperimentError(f"{kind} file {path} {what}; the presets are {known}")
+    near = closest(name_or_path, list(presets))
+    raise ExperimentError(f"{unknown(kind, name_or_path, presets)}{near}, or give the path of a YAML file")
+
+
+def _beside(file: YamlFile, path: str) -> str:
+    """`path` as the file means it: relative to the folder that the file is in."""
+    return os.path.normpath(file.path.parent / Path(path).expanduser())
+
+
+def _folder_name(path: str) -> str:
+    """A path's last part with the characters that a run's name may have."""
+    return re.sub(r"[^\w.-]+", "-", Path(path).resolve().name).strip("-.") or "data"

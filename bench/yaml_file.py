@@ -1,0 +1,189 @@
+"""YAML files that people write, validated so that a mistake is one line: file, line, key, what is allowed."""
+
+import difflib
+import re
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from bench.errors import ExperimentError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YamlFile:
+    """A parsed file with the places that its values came from."""
+
+    path: Path
+    content: Mapping[str, Any]
+    node: yaml.MappingNode
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, for which `1e-3` is a number (in YAML 1.1 it is text, for want of a dot)."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+"), list("-+0123456789")
+)
+
+
+def read_yaml(path: Path) -> YamlFile:
+    """Reads a mapping. Raises ExperimentError for a file that is missing, malformed, or names a key twice."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ExperimentError(f"cannot read {path}: {reason}") from error
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        content = loader.construct_document(node) if node else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ExperimentError(f"{place}: malformed YAML: {error.problem or error.context}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ExperimentError(f"{path}: malformed YAML: {_one_line(str(error))}") from error
+    if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
+        raise ExperimentError(f"{path} holds no keys; a mapping is needed, such as `name: value` on each line")
+    _refuse_repeated_keys(path, node)
+    return YamlFile(path=path, content=content, node=node)
+
+
+def validate(
+    model: type[Model], content: Mapping[str, Any], *, file: YamlFile | None = None, place: str | None = None
+) -> Model:
+    """`content` as a `model`, or an ExperimentError about its first mistake.
+
+    The place is the line in `file` that the value stands in, else `place`.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        mistakes = error.errors(include_url=False)
+        worst = max(mistakes, key=lambda mistake: len(_known_parts(content, mistake["loc"])))
+        key = ".".join(map(str, _known_parts(content, worst["loc"])))
+        line = _line_of(file.node, worst["loc"]) if file else None
+        where = f"{file.path}:{line}" if file and line else str(file.path) if file else place
+        said = ": ".join(part for part in (where, _what_is_wrong(model, worst, key)) if part)
+        raise ExperimentError(said) from error
+
+
+def closest(name: str, choices: Sequence[str]) -> str:
+    """ " (did you mean loss?)" where one of the choices is nearly `name`, else nothing."""
+    near = difflib.get_close_matches(name, choices, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _what_is_wrong(model: type[BaseModel], mistake: Mapping[str, Any], key: str) -> str:
+    loc, kind, value = mistake["loc"], mistake["type"], mistake["input"]
+    if kind == "extra_forbidden":
+        choices = sorted(_model_at(model, loc[:-1]).model_fields)
+        section = f" in {'.'.join(map(str, loc[:-1]))}" if loc[:-1] else ""
+        return (
+            f"unknown key {str(loc[-1])!r}{section}{closest(str(loc[-1]), choices)}; choose from {', '.join(choices)}"
+        )
+    if kind == "missing":
+        return f"{f'{key}: ' if key else ''}{loc[-1]} is missing"
+    subject = f"{key}: " if key else ""
+    if kind == "value_error":
+        return f"{subject}{mistake['ctx']['error']}"
+    wanted = _WANTED.get(kind)
+    if wanted is None:
+        return f"{subject}{_one_line(mistake['msg'])}, not {_shown(value)}"
+    return f"{subject}must be {wanted.format(**mistake.get('ctx', {}))}, not {_shown(value)}"
+
+
+_WANTED = {
+    "bool_type": "true or false",
+    "dict_type": "a mapping, such as {{key: value}}",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "greater_than": "above {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "less_than": "below {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "literal_error": "one of {expected}",
+    "mapping_type": "a mapping, such as {{key: value}}",
+    "model_type": "a section with keys of its own",
+    "string_type": "text",
+    "too_short": "a list of at least {min_length}",
+    "tuple_type": "a list, such as [a, b]",
+}
+"""Pydantic's kinds of mistakes in words for a person; the braces are filled with the limit that was missed."""
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "empty"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel]:
+    """The model that validates the section `loc`; parts that are Pydantic's own (a union's member) are passed over."""
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        inner = _models_in(field.annotation) if field else ()
+        model = inner[0] if inner else model
+    return model
+
+
+def _models_in(annotation: Any) -> tuple[type[BaseModel], ...]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return (annotation,)
+    return tuple(found for argument in typing.get_args(annotation) for found in _models_in(argument))
+
+
+def _known_parts(content: Any, loc: Sequence[int | str]) -> tuple[int | str, ...]:
+    """The part of an error's place that exists in the content: no union members, no keys that are missing."""
+    known: list[int | str] = []
+    for part in loc:
+        inside: Any = dict(enumerate(content)) if isinstance(content, list | tuple) else content
+        if isinstance(inside, dict) and part in inside:
+            content = inside[part]
+            known.append(part)
+    return tuple(known)
+
+
+def _line_of(node: yaml.Node, loc: Sequence[int | str]) -> int | None:
+    """The line, counted from 1, of the deepest part of `loc` that the file has; None where it has none of them."""
+    line: int | None = None
+    for part in loc:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == str(part)]
+            if found:
+                line, node = found[0][0].start_mark.line + 1, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
+
+
+def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
+    """YAML lets the second of two equal keys win without a word; here it is a mistake."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise ExperimentError(f"{path}:{key.start_mark.line + 1}: {key.value} is set twice")
+            seen.add(key.value)
+            _refuse_repeated_keys(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_repeated_keys(path, value)
