@@ -21,7 +21,8 @@ from search_spaces.segmentation import build_network
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphKey:
-    """What two trials must have in common to share a compiled graph. `evaluation_size` is in pixels."""
+    """What two trials must have in common to share a compiled graph. `evaluation_size` is in pixels; a pixel whose probability
+    is at least `threshold` is foreground (one foreground class; of several the most probable class wins)."""
 
     architecture: str
     backbone: str | None
@@ -30,9 +31,10 @@ class GraphKey:
     decays: bool
     num_classes: int
     evaluation_size: int
+    threshold: float
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], *, num_classes: int, evaluation_size: int) -> "GraphKey":
+    def of(cls, values: Mapping[str, Any], *, num_classes: int, evaluation_size: int, threshold: float) -> "GraphKey":
         return cls(
             architecture=values["architecture"],
             backbone=values.get("backbone"),
@@ -41,6 +43,7 @@ class GraphKey:
             decays=values["weight_decay"] > 0,
             num_classes=num_classes,
             evaluation_size=evaluation_size,
+            threshold=threshold,
         )
 
 
@@ -133,7 +136,7 @@ class TrainingGraph:
         if size != self.key.image_size:
             probabilities = tf.image.resize(probabilities, [size, size])
         if classes == 2:
-            predicted = tf.cast(probabilities[..., 0] >= 0.5, tf.uint8)
+            predicted = tf.cast(probabilities[..., 0] >= self.key.threshold, tf.uint8)
         else:
             predicted = tf.cast(tf.argmax(probabilities, axis=-1), tf.uint8)
         counted = tf.one_hot(truth, classes) * tf.cast(valid, tf.float32)[..., None]

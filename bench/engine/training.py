@@ -4,8 +4,7 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,66 +13,12 @@ import numpy as np
 from bench.datasets.cache import CachedPixels
 from bench.engine.batches import Batch, TrainingBatches, TrainingPlan, in_batches
 from bench.engine.graph import TrainingGraph
+from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.statistics import STATISTICS_IMAGES, step_momentum
 from bench.evaluation.counting import counts_of
 from bench.evaluation.metrics import pool, summarise
-from bench.records import COMPLETED, ClassCounts, EpochRecord, HyperparameterValue, TrialRecord
+from bench.records import COMPLETED, EpochRecord, TrialRecord
 from search_spaces.initial_weights import Weights
-
-Counts = Mapping[str, tuple[ClassCounts, ...]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialSpec:
-    """What a worker needs to know of one trial. Training runs from `first_epoch` (0 unless it continues `resume_from`, the
-    trial that a tuner promoted) up to `epochs`; `checkpoint` keeps the state for a later promotion."""
-
-    study_id: str
-    trial_id: str
-    hyperparameters: Mapping[str, HyperparameterValue]
-    seed: int
-    epochs: int
-    first_epoch: int = 0
-    resume_from: str | None = None
-    checkpoint: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialSetup:
-    """What is equal for every trial of a run: data, parts and the training side of the protocol. Sizes are in pixels."""
-
-    cache_directory: Path
-    checkpoint_directory: Path
-    train_ids: tuple[str, ...]
-    val_ids: tuple[str, ...]
-    test_ids: tuple[str, ...]
-    classes: tuple[str, ...]
-    evaluation_size: int
-    max_steps_per_epoch: int
-    batch_norm: str
-
-    @property
-    def num_classes(self) -> int:
-        """Foreground classes and background."""
-        return len(self.classes) + 1
-
-
-@dataclass(slots=True, kw_only=True)
-class Scored:
-    """A model's work on some images: mean loss, counts by image, predicted class ids uint8 [N, e, e] in the order of the ids."""
-
-    loss: float
-    counts: Counts
-    predictions: np.ndarray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialOutcome:
-    """What a trial sends back: its record, and what the best epoch said about each validation image (None if it failed)."""
-
-    record: TrialRecord
-    scored: Scored | None = None
-
 
 class TrialError(Exception):
     """This configuration cannot be trained; the search goes on."""
@@ -102,6 +47,8 @@ class TrialRun:
     def train(self, *, pretrained: Weights | None, reused: bool, on_epoch: Callable[[EpochRecord], None]) -> TrialOutcome:
         """Trains from the initial weights, or from the promoted trial's state. Raises TrialError when the loss is no number."""
         started, started_at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+        build_s = 0.0 if reused else self.graph.build_s
+        started -= build_s
         spec, steps = self.spec, self.plan.steps_per_epoch
         self.graph.reset(spec.hyperparameters, seed=spec.seed, pretrained=pretrained)
         if spec.resume_from is not None:
@@ -115,7 +62,7 @@ class TrialRun:
         if spec.checkpoint:
             save_state(self._state_path(spec.trial_id), self.graph.training_state())
         self.graph.set_weights(self.best_weights)
-        return TrialOutcome(record=self._record(started_at, started, reused), scored=self.best)
+        return TrialOutcome(record=self._record(started_at, started, reused, build_s), scored=self.best)
 
     def _train_epoch(self, batches: Iterable[Batch]) -> float:
         """Mean training loss of an epoch."""
@@ -156,7 +103,7 @@ class TrialRun:
         """The objective. Without any foreground in truth and prediction there is nothing to find, and nothing is gained: 0."""
         return summarise(pool(scored.counts.values()), self.setup.classes)["iou"] or 0.0
 
-    def _record(self, started_at: str, started: float, reused: bool) -> TrialRecord:
+    def _record(self, started_at: str, started: float, reused: bool, build_s: float) -> TrialRecord:
         assert self.best is not None
         spec = self.spec
         return TrialRecord(
@@ -172,7 +119,7 @@ class TrialRun:
             best_epoch=self.best_epoch + 1,
             num_params=self.graph.model.count_params(),
             graph_reused=reused,
-            build_s=0.0 if reused else self.graph.build_s,
+            build_s=build_s,
             first_step_s=self.first_step_s,
             train_s=self.train_s,
             evaluate_s=self.evaluate_s,

@@ -1,0 +1,75 @@
+"""How long the next trial will take, from those that are over: no trial starts that cannot end in time."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.records import TrialRecord
+
+MARGIN = 1.15
+"""An estimate is multiplied by this: neighbours on the machine, the noise of a short history."""
+
+_FAMILY = ("architecture", "backbone", "image_size", "batch_size")
+
+
+@dataclass(slots=True)
+class TrialClock:
+    """Learns from every finished trial what an epoch costs by network and size, and what a network costs the first time."""
+
+    epoch_s: dict[tuple[Any, ...], float] = field(default_factory=dict)
+    first_time_s: dict[tuple[Any, ...], float] = field(default_factory=dict)
+
+    def add(self, record: TrialRecord) -> None:
+        """Takes a trial's times into account; one that failed teaches nothing."""
+        if len(record.curve) == 0 or record.wall_s is None:
+            return
+        family = _family(record.hyperparameters)
+        first, last = record.curve[0], record.curve[-1]
+        if len(record.curve) > 1:
+            epoch_s = (last.elapsed_s - first.elapsed_s) / (len(record.curve) - 1)
+        else:
+            epoch_s = (record.train_s or 0.0) + (record.evaluate_s or 0.0)
+        self.epoch_s[family] = epoch_s
+        if not record.graph_reused:
+            self.first_time_s[family] = max(0.0, record.wall_s - len(record.curve) * epoch_s)
+
+    def estimate_s(self, values: Mapping[str, Any], epochs: int) -> float | None:
+        """Wall seconds of a trial of that many epochs; None while nothing is known. A network not seen yet is taken to cost as
+        much as the dearest so far, scaled by its pixels."""
+        if not self.epoch_s:
+            return None
+        family = _family(values)
+        known = self.epoch_s.get(family)
+        epoch_s = known if known is not None else max(cost * _pixels(family) / _pixels(f) for f, cost in self.epoch_s.items())
+        first_time_s = 0.0 if known is not None else max(self.first_time_s.values(), default=0.0)
+        return MARGIN * (first_time_s + epochs * epoch_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on the monotonic clock, in seconds; None: there is time without end."""
+
+    at: float | None = None
+
+    @classmethod
+    def after(cls, seconds: float | None) -> "Deadline":
+        return cls(None if seconds is None else time.monotonic() + seconds)
+
+    @property
+    def left_s(self) -> float | None:
+        return None if self.at is None else max(0.0, self.at - time.monotonic())
+
+    def allows(self, seconds: float | None) -> bool:
+        """Whether something of that length, None if nobody knows, may start now."""
+        left = self.left_s
+        return left is None or (left > 0 and (seconds is None or seconds <= left))
+
+
+def _family(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(values.get(name) for name in _FAMILY)
+
+
+def _pixels(family: tuple[Any, ...]) -> float:
+    _, _, size, batch = family
+    return float(size**2 * batch)

@@ -1,0 +1,52 @@
+"""Tuners by name. The table imports without Keras Tuner; `make` brings it in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OracleKind:
+    """One row of the table. `make(hyperparameters, seed, trials, epochs)` gives a Keras Tuner oracle; `trials` is how many the
+    study plans (None: as many as the budget allows), `epochs` the longest that a trial trains. `promotes`: some trials continue
+    earlier ones."""
+
+    description: str
+    make: Callable[[Any, int, int | None, int], Any]
+    promotes: bool = False
+
+
+def _random(hyperparameters: Any, seed: int, trials: int | None, epochs: int) -> Any:
+    from bench.engine.kt_oracles import RandomSearch
+
+    return RandomSearch(hyperparameters=hyperparameters, seed=seed, max_trials=None)
+
+
+def _grid(hyperparameters: Any, seed: int, trials: int | None, epochs: int) -> Any:
+    from bench.engine.kt_oracles import GridSearch
+
+    return GridSearch(hyperparameters=hyperparameters, seed=seed, max_trials=None)
+
+
+def _bayesian(hyperparameters: Any, seed: int, trials: int | None, epochs: int) -> Any:
+    """Keras Tuner would draw three points a hyperparameter at random first, which is a whole small study."""
+    from bench.engine.kt_oracles import BayesianOptimization
+
+    initial = max(3, min(10, (trials or 30) // 3))
+    return BayesianOptimization(hyperparameters=hyperparameters, seed=seed, max_trials=None, num_initial_points=initial)
+
+
+def _hyperband(hyperparameters: Any, seed: int, trials: int | None, epochs: int) -> Any:
+    from bench.engine.kt_oracles import Hyperband
+
+    return Hyperband(hyperparameters=hyperparameters, seed=seed, max_epochs=epochs, factor=3, hyperband_iterations=None)
+
+
+ORACLES: dict[str, OracleKind] = {
+    "random": OracleKind(description="independent random draws: the baseline every tuner must beat", make=_random),
+    "grid": OracleKind(description="every combination in order; for small spaces", make=_grid),
+    "bayesian": OracleKind(description="a Gaussian process chooses the next configuration", make=_bayesian),
+    "hyperband": OracleKind(
+        description="many short trials, the best third goes on (Li et al. 2018)", make=_hyperband, promotes=True
+    ),
+}

@@ -1,0 +1,63 @@
+"""What the parent and a worker tell each other about a trial. Imports no TensorFlow: the parent computes nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.records import ClassCounts, HyperparameterValue, TrialRecord
+
+Counts = Mapping[str, tuple[ClassCounts, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSpec:
+    """What a worker needs to know of one trial. Training runs from `first_epoch` (0 unless it continues `resume_from`, the
+    trial that a tuner promoted) up to `epochs`; `checkpoint` keeps the state for a later promotion."""
+
+    study_id: str
+    trial_id: str
+    hyperparameters: Mapping[str, HyperparameterValue]
+    seed: int
+    epochs: int
+    first_epoch: int = 0
+    resume_from: str | None = None
+    checkpoint: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSetup:
+    """What is equal for every trial of a run: data, parts and the training side of the protocol. Sizes are in pixels."""
+
+    cache_directory: Path
+    checkpoint_directory: Path
+    train_ids: tuple[str, ...]
+    val_ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    evaluation_size: int
+    threshold: float
+    max_steps_per_epoch: int
+    batch_norm: str
+
+    @property
+    def num_classes(self) -> int:
+        """Foreground classes and background."""
+        return len(self.classes) + 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Scored:
+    """A model's work on some images: mean loss, counts by image, predicted class ids uint8 [N, e, e] in the order of the ids."""
+
+    loss: float
+    counts: Counts
+    predictions: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOutcome:
+    """What a trial sends back: its record, and what the best epoch said about each validation image (None if it failed)."""
+
+    record: TrialRecord
+    scored: Scored | None = None

@@ -1,0 +1,61 @@
+"""Where a run takes place, for the record."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from bench.records import Environment
+
+PACKAGES = (
+    "segbench",
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "keras-tuner",
+    "segmentation-models",
+    "albumentations",
+    "opencv-python-headless",
+    "numpy",
+)
+"""Distributions whose version can change a result."""
+
+
+def current_environment(device: str) -> Environment:
+    """The machine and the versions of this process; `device` is what the worker computes on, in words."""
+    return Environment(
+        versions={name: version for name in PACKAGES if (version := _version(name)) is not None},
+        python=platform.python_version(),
+        platform=platform.platform(),
+        device=device,
+        cores=os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+        commit=_commit(),
+    )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of this checkout, with "+changes" where files differ from it; None outside a checkout."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "--short=12", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "bench", "search_spaces")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}+changes" if changed else commit
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True).stdout.strip()

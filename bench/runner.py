@@ -1,0 +1,259 @@
+"""A run, from data to leaderboard. This is the file to read first.
+
+Read, audit and split the data; for each tuner and seed ask, train and record; score the best models once on the locked test
+images; write the report. Everything that is finished is on disk before the next thing begins, so a run can be stopped at any
+moment and resumed.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bench.engine.best_models import BestModels
+from bench.engine.clock import Deadline, TrialClock
+from bench.engine.spec import TrialOutcome, TrialSetup, TrialSpec
+from bench.engine.worker import TrialWorker
+from bench.environment import current_environment
+from bench.errors import StoreError
+from bench.evaluation.references import evaluate_references
+from bench.experiment import Experiment, to_json
+from bench.material import Material, augmentation_pictures, prepare, validation_pictures
+from bench.progress import Progress
+from bench.records import Environment, Evaluation, Run, RunRecord, StudyRecord, TrialRecord
+from bench.report import write_index, write_report
+from bench.store import RunStore, load
+
+CLOSING_SHARE, CLOSING_S = 0.03, 15.0
+"""What a budget leaves for scoring the best models and writing the report: a share of it, and at least these seconds."""
+
+
+def run_experiment(
+    experiment: Experiment, *, results: Path, reports: Path, command: str, resume: bool, progress: Progress
+) -> Path:
+    """Runs an experiment, or what is left of it, and returns the leaderboard's path.
+
+    Raises UserError, with nothing half-written, where the experiment, the data or the places do not fit together.
+    KeyboardInterrupt passes through when the run is marked as interrupted; all finished trials are kept.
+    """
+    began = time.monotonic()
+    directory = results / experiment.name
+    earlier = _earlier_part(directory, resume)
+    with tempfile.TemporaryDirectory(prefix="segbench-") as scratch:
+        sizes = experiment.space.image_size
+        material = prepare(experiment.data, experiment.protocol, sizes, Path(scratch), progress)
+        setup = _trial_setup(experiment, material, directory)
+        with TrialWorker(setup, log=Path(scratch) / "worker.log") as worker:
+            progress.stage("starting the worker process")
+            environment = current_environment(worker.device())
+            worker.check_weights(experiment.space.pretrained_backbones)
+            if earlier is not None:
+                _require_same(earlier, experiment, material, environment)
+            store = RunStore(directory) if earlier else RunStore.create(directory, to_json(experiment))
+            with _locked(directory):
+                run = _OpenRun(experiment, material, store, worker, progress, earlier, command, began)
+                run.record_setting(environment)
+                run.search_and_score()
+    progress.stage("writing the report")
+    leaderboard = write_report(load(directory), reports / experiment.name)
+    write_index(reports)
+    return leaderboard
+
+
+class _OpenRun:
+    """A run under way: its parts, and what it has recorded so far."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        material: Material,
+        store: RunStore,
+        worker: TrialWorker,
+        progress: Progress,
+        earlier: Run | None,
+        command: str,
+        began: float,
+    ) -> None:
+        self.experiment, self.material, self.store = experiment, material, store
+        self.worker, self.progress = worker, progress
+        self.trials: list[TrialRecord] = list(earlier.trials) if earlier else []
+        self.evaluations: list[Evaluation] = list(earlier.evaluations) if earlier else []
+        self.spent_s = (earlier.record.wall_s or 0.0) if earlier else 0.0
+        self.began = began
+        self.record = (
+            replace(earlier.record, status="running", studies=())
+            if earlier
+            else RunRecord(
+                name=experiment.name,
+                command=command,
+                started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                status="running",
+            )
+        )
+        keep = experiment.protocol.keep_models
+        self.best = BestModels(store, keep, material.split.val, self.trials)
+
+    def record_setting(self, environment: Environment) -> None:
+        """Writes down where, on what and against what this run is: all that does not depend on a trial."""
+        material, store = self.material, self.store
+        for record in (environment, material.dataset, material.audit, material.split, self.record):
+            store.write(record)
+        store.write_arrays("predictions/images", validation_pictures(material))
+        store.write_arrays("augmentation", augmentation_pictures(material, self.experiment.seeds[0]))
+        if not self.evaluations:
+            references = evaluate_references(
+                material.pixels(),
+                train_ids=material.split.train,
+                parts={"val": material.split.val, "test": material.split.test},
+                num_classes=len(material.dataset.classes) + 1,
+                seed=self.experiment.seeds[0],
+            )
+            for evaluation in references:
+                self._append(evaluation)
+
+    def search_and_score(self) -> None:
+        """Runs every study, then scores the best models; on Ctrl-C or an error the run is marked as interrupted."""
+        studies: list[StudyRecord] = []
+        try:
+            for study in self._search():
+                studies.append(study)
+                self._mark("running", studies)
+            self._score_best_on_test()
+            shutil.rmtree(self.store.directory / "checkpoints", ignore_errors=True)
+            self._mark("finished", studies)
+        except BaseException:
+            self._mark("interrupted", studies)
+            raise
+
+    def _search(self) -> Iterator[StudyRecord]:
+        """Each tuner with each seed, one after the other; what is left of the budget is shared equally by those to come."""
+        from bench.engine.study import StudyPlan, run_study
+        from search_spaces.segmentation import SegmentationHyperModel
+
+        experiment = self.experiment
+        hypermodel = SegmentationHyperModel(experiment.space, len(self.material.dataset.classes) + 1)
+        plans = [
+            StudyPlan(tuner=tuner, seed=seed, trials=experiment.trials, epochs=experiment.protocol.epochs)
+            for seed in experiment.seeds
+            for tuner in experiment.tuners
+        ]
+        clock = TrialClock()
+        for record in self.trials:
+            clock.add(replace(record, graph_reused=False))
+        for number, plan in enumerate(plans):
+            yield run_study(
+                plan,
+                hypermodel=hypermodel,
+                worker=self.worker,
+                finished=[record for record in self.trials if record.study_id == plan.study_id],
+                clock=clock,
+                deadline=Deadline.after(self._share_of_budget_s(len(plans) - number)),
+                keep=self._keep,
+                progress=self.progress,
+            )
+
+    def _share_of_budget_s(self, studies_left: int) -> float | None:
+        budget_s = self.experiment.budget_s
+        if budget_s is None:
+            return None
+        closing_s = max(CLOSING_S, CLOSING_SHARE * budget_s)
+        return max(0.0, budget_s - closing_s - self._wall_s()) / studies_left
+
+    def _keep(self, outcome: TrialOutcome) -> None:
+        """Makes a trial durable: its record first, then, if it is among the best, its model."""
+        self.store.append(outcome.record)
+        self.trials.append(outcome.record)
+        self.best.consider(outcome, self.worker)
+
+    def _score_best_on_test(self) -> None:
+        """After selection, once: what the locked test images say about the best models."""
+        scored = {(evaluation.study_id, evaluation.trial_id, evaluation.split) for evaluation in self.evaluations}
+        parts = {"val": self.material.split.val, "test": self.material.split.test}
+        for number, record in enumerate(self.best.records, start=1):
+            self.progress.stage(f"scoring the best models on the test images, {number} of {len(self.best.records)}")
+            spec = TrialSpec(
+                study_id=record.study_id,
+                trial_id=record.trial_id,
+                hyperparameters=record.hyperparameters,
+                seed=record.seed,
+                epochs=record.epochs_planned,
+            )
+            for part, ids in parts.items():
+                if (record.study_id, record.trial_id, part) in scored:
+                    continue
+                counts = self.worker.score_model(spec, self.best.path(record), ids).counts
+                self._append(
+                    Evaluation(
+                        study_id=record.study_id, trial_id=record.trial_id, split=part, seed=record.seed, counts=counts
+                    )
+                )
+
+    def _append(self, evaluation: Evaluation) -> None:
+        self.store.append(evaluation)
+        self.evaluations.append(evaluation)
+
+    def _mark(self, status: str, studies: list[StudyRecord]) -> None:
+        self.record = replace(self.record, status=status, wall_s=self._wall_s(), studies=tuple(studies))
+        self.store.write(self.record)
+
+    def _wall_s(self) -> float:
+        return self.spent_s + time.monotonic() - self.began
+
+
+def _trial_setup(experiment: Experiment, material: Material, directory: Path) -> TrialSetup:
+    return TrialSetup(
+        cache_directory=material.cache_directory,
+        checkpoint_directory=directory / "checkpoints",
+        train_ids=material.split.train,
+        val_ids=material.split.val,
+        classes=material.dataset.classes,
+        evaluation_size=material.evaluation_size,
+        threshold=experiment.protocol.threshold,
+        max_steps_per_epoch=experiment.protocol.max_steps_per_epoch,
+        batch_norm=experiment.protocol.batch_norm,
+    )
+
+
+def _earlier_part(directory: Path, resume: bool) -> Run | None:
+    """The run as far as it got, None for a new one. Raises StoreError for a name that is taken, or nothing to resume."""
+    if resume:
+        return load(directory)
+    if directory.exists():
+        raise StoreError(
+            f"run {directory.name!r} exists in {directory.parent}; continue it with --resume or choose another --name"
+        )
+    return None
+
+
+def _require_same(earlier: Run, experiment: Experiment, material: Material, environment: Environment) -> None:
+    """A run may go on only as what it was; more trials or minutes are all that may change."""
+    now, then = to_json(experiment), dict(earlier.experiment)
+    for free in ("trials", "budget"):
+        now.pop(free), then.pop(free, None)
+    differences = {
+        **{f"the experiment's {name}": (then.get(name), now[name]) for name in now},
+        "the data": (earlier.dataset.fingerprint, material.dataset.fingerprint),
+        "the split": (earlier.split.fingerprint, material.split.fingerprint),
+        "the versions": (dict(earlier.environment.versions), dict(environment.versions)),
+    }
+    for what, (before, after) in differences.items():
+        if before != after:
+            raise StoreError(
+                f"run {earlier.record.name!r} cannot be resumed: {what} changed from {before} to {after}; choose another --name"
+            )
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """One process at a time works on a run; the system frees the lock of one that died."""
+    try:
+        with FileLock(directory / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise StoreError(f"run {directory.name!r} in {directory.parent} is being worked on by another process") from None
