@@ -1,12 +1,14 @@
 """Where JSON annotations stand in a directory, and the images that they speak of."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.datasets.dataset import SPLIT_FOLDERS
+from bench.datasets.dataset import SPLIT_FOLDERS, Sample
+from bench.datasets.images import list_images
 from bench.errors import DataError
+from bench.records import Finding
 
 
 def part_folders(root: Path) -> list[tuple[str | None, Path]]:
@@ -49,6 +51,17 @@ def image_id(root: Path, path: Path) -> str:
         if path.is_relative_to(base):
             return path.relative_to(base).as_posix()
     return path.as_posix()
+
+
+def unannotated(root: Path, samples: Iterable[Sample]) -> Iterator[Finding]:
+    """A finding for each image in the places where images stand that no annotation speaks of."""
+    known = {sample.id for sample in samples}
+    folders = [folder for _, folder in part_folders(root)]
+    for place in [*folders, *(folder / "images" for folder in folders)]:
+        for path in list_images(place) if place.is_dir() else ():
+            name = image_id(root, path)
+            if name not in known:
+                yield Finding(kind="missing_annotation", message=f"{name} has no annotation; left out", files=(name,))
 
 
 def _is_part(path: Path) -> bool:

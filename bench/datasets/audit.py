@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.datasets.dataset import DataOptions, Dataset, Sample
-from bench.datasets.images import UnreadableImage, read_image
+from bench.datasets.images import UnreadableImageError, read_image
 from bench.datasets.letterbox import letterbox_mask
 from bench.datasets.twins import equal_pairs, groups, near_pairs, perceptual_hash, thumbnail
 from bench.errors import DataError
@@ -52,7 +52,7 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
     """Decodes every image and mask once and reports KINDS; also the identity of the data set, from the same pass.
 
     `background_accuracy` pools pixels over the images of a part at their own sizes (the figures 0.940 and 0.951 of the
-    car-damage set are pooled; their means over images would be 0.929 and 0.920). Raises UnreadableImage for a broken image
+    car-damage set are pooled; their means over images would be 0.929 and 0.920). Raises UnreadableImageError for a broken image
     unless `options.skip_unreadable`, and DataError for an annotation that does not fit its image.
     """
     looks, unreadable = _look_at_all(dataset, options, threads)
@@ -81,10 +81,10 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
 def _look_at_all(
     dataset: Dataset, options: DataOptions, threads: int | None
 ) -> tuple[list[_Look], tuple[Finding, ...]]:
-    def look(sample: Sample) -> _Look | tuple[Sample, UnreadableImage]:
+    def look(sample: Sample) -> _Look | tuple[Sample, UnreadableImageError]:
         try:
             return _look(sample, len(dataset.classes))
-        except UnreadableImage as error:
+        except UnreadableImageError as error:
             if not options.skip_unreadable:
                 raise
             return sample, error

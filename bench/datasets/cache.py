@@ -68,7 +68,7 @@ def write_cache(
             for size in missing:
                 (Path(scratch) / str(size) / "ids.json").write_text(json.dumps(stamp))
                 shutil.rmtree(directory / str(size), ignore_errors=True)
-                os.replace(Path(scratch) / str(size), directory / str(size))
+                (Path(scratch) / str(size)).replace(directory / str(size))
     except OSError as error:
         raise DataError(f"cannot write the pixel cache {directory}: {error.strerror or error}") from error
 
@@ -94,7 +94,7 @@ def _write_sizes(samples: Sequence[Sample], sizes: Sequence[int], scratch: Path,
         for size, (images, masks, valid) in arrays.items():
             images[row] = letterbox(image, size)
             masks[row] = letterbox_mask(mask, size)
-            valid[row] = valid_area(*mask.shape, size)
+            valid[row] = valid_area(mask.shape[0], mask.shape[1], size)
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         for _ in pool.map(fill, range(len(samples))):

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.datasets.annotation_files import image_id
 from bench.datasets.dataset import SPLIT_FOLDERS, DataOptions, Dataset, Sample
-from bench.datasets.images import UnreadableImage, list_images, read_mask, upright
+from bench.datasets.images import UnreadableImageError, list_images, read_mask, upright
 from bench.errors import DataError
 from bench.records import Finding
 
@@ -134,21 +134,21 @@ def _histograms(
 ) -> list[np.ndarray | None]:
     """Pixels of each value, int64 [256], per mask; None for one that cannot be read and may be skipped."""
 
-    def count(path: Path) -> np.ndarray | UnreadableImage:
+    def count(path: Path) -> np.ndarray | UnreadableImageError:
         try:
             return np.bincount(read_mask(path).ravel(), minlength=256)
-        except UnreadableImage as error:
+        except UnreadableImageError as error:
             return error
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         counted = list(pool.map(count, masks))
     for path, result in zip(masks, counted, strict=True):
-        if isinstance(result, UnreadableImage):
+        if isinstance(result, UnreadableImageError):
             if not options.skip_unreadable:
                 raise result
             name = image_id(root, path)
             findings.append(Finding(kind="unreadable", message=f"{result}; left out", files=(name,)))
-    return [None if isinstance(result, UnreadableImage) else result for result in counted]
+    return [None if isinstance(result, UnreadableImageError) else result for result in counted]
 
 
 def _value_classes(histograms: Mapping[Path, np.ndarray], options: DataOptions) -> tuple[tuple[str, ...], bytes]:
@@ -183,8 +183,8 @@ def _is_painted(counts: np.ndarray, values: Sequence[int]) -> bool:
     if not values or max(values) <= THRESHOLD:
         return False
     greys = counts[32:224]
-    few = greys.sum() <= _EDGE_SHARE * counts[32:].sum()
-    return len(values) == 1 or bool(few) or np.count_nonzero(greys) > _FEW_GREYS
+    few = bool(greys.sum() <= _EDGE_SHARE * counts[32:].sum())
+    return len(values) == 1 or few or int(np.count_nonzero(greys)) > _FEW_GREYS
 
 
 def _reject_mixture(histograms: Mapping[Path, np.ndarray]) -> None:

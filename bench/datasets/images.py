@@ -1,4 +1,4 @@
-"""Files to pixels: upright, 8 bit, complete. What cannot be decoded whole raises `UnreadableImage`.
+"""Files to pixels: upright, 8 bit, complete. What cannot be decoded whole raises `UnreadableImageError`.
 
 Pillow decodes, because it notices a truncated file where OpenCV fills the rest with grey and says nothing.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from bench.datasets.dataset import Sample
 from bench.errors import DataError
@@ -18,7 +18,7 @@ _ORIENTATION_TAG = 0x0112
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 
 
-class UnreadableImage(DataError):
+class UnreadableImageError(DataError):
     """A file that should hold an image and cannot be decoded completely."""
 
 
@@ -30,7 +30,7 @@ def list_images(folder: Path) -> list[Path]:
 def decode(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     """One sample's pixels, upright: image uint8 RGB [H, W, 3] and class ids uint8 [H, W].
 
-    Raises UnreadableImage for a broken file and DataError for an annotation that does not fit its image.
+    Raises UnreadableImageError for a broken file and DataError for an annotation that does not fit its image.
     """
     image, orientation = read_image(sample.image_path)
     return image, sample.annotation.rasterise(image.shape[0], image.shape[1], orientation)
@@ -40,7 +40,7 @@ def read_image(path: Path) -> tuple[np.ndarray, int]:
     """The image as it is shown, uint8 RGB [H, W, 3], and the EXIF orientation 1-8 that was applied to it.
 
     Transparency is laid over white, as annotation tools show it. 16-bit grey is scaled from its full range, or from 12 bit
-    where the values end at 4095, and kept where they end at 255. Raises UnreadableImage.
+    where the values end at 4095, and kept where they end at 255. Raises UnreadableImageError.
     """
     pixels, mode, orientation, pending = _decode_file(path)
     return upright(_to_rgb(pixels, mode), pending), orientation
@@ -50,13 +50,13 @@ def read_mask(path: Path) -> np.ndarray:
     """The values of a mask file, uint8 [H, W], upright by its own EXIF orientation.
 
     A palette image gives its indices, colour the brightest channel, transparency is dropped, 16 bit is divided by 257 where
-    values are above 255. Raises UnreadableImage.
+    values are above 255. Raises UnreadableImageError, and DataError for a mask that tells classes by colour.
     """
     pixels, mode, _, pending = _decode_file(path, keep_palette=True)
-    if mode in ("LA", "PA", "RGBA", "BGRA"):
+    if mode in ("LA", "RGBA"):
         pixels = pixels[..., :-1]
     if pixels.ndim == 3:
-        pixels = pixels.max(axis=2)
+        pixels = _one_colour(pixels, path)
     if pixels.dtype != np.uint8:
         high = pixels.max(initial=0)
         pixels = np.round(pixels / 257) if high > 255 else pixels
@@ -76,30 +76,47 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
+def _one_colour(pixels: np.ndarray, path: Path) -> np.ndarray:
+    """The brightest channel of a mask painted in one colour, [H, W]."""
+    strong = (pixels > pixels.max(initial=0) / 2) @ np.array([1, 2, 4])
+    painted = np.bincount(strong.ravel(), minlength=8)[1:]
+    if np.count_nonzero(painted > 0.02 * painted.sum()) > 1:
+        raise DataError(f"mask {path} is painted in several colours; save class ids (0 is background) in one channel")
+    return pixels.max(axis=2)
+
+
 def _decode_file(path: Path, *, keep_palette: bool = False) -> tuple[np.ndarray, str, int, int]:
     """Stored pixels, Pillow's name of their mode, the EXIF orientation, and the part of it not yet applied."""
     try:
         content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as picture:
-            orientation = _orientation(picture)
-            picture.load()
-            pending = _orientation(picture)  # Pillow turns a TIFF by itself and then drops the tag
-            if picture.mode == "P" and not keep_palette:
-                picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
-            elif picture.mode not in ("1", "L", "P", "LA", "RGB", "RGBA", "F", "I") and picture.mode[:2] != "I;":
-                picture = picture.convert("RGBA" if picture.mode in ("PA", "La", "RGBa") else "RGB")
+    except OSError as error:
+        raise UnreadableImageError(f"cannot read image {path}: {error.strerror}") from error
+    try:
+        with Image.open(io.BytesIO(content)) as file:
+            orientation = _orientation(file)
+            file.load()
+            pending = _orientation(file)  # Pillow turns a TIFF by itself and then drops the tag
+            picture = _in_known_mode(file, keep_palette)
             pixels = np.asarray(picture)
-            if pixels.dtype == bool:
-                pixels = pixels.astype(np.uint8) * (1 if keep_palette else 255)
-            return pixels, picture.mode, orientation, pending
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
-        pixels = _decode_deep_tiff(content) if "content" in locals() and content[:4] in _TIFF_MAGIC else None
-        if pixels is not None:
-            return pixels, "RGBA" if pixels.shape[-1] == 4 else "RGB", 1, 1
+        deep = _decode_deep_tiff(content) if content[:4] in _TIFF_MAGIC else None
+        if deep is not None:
+            return deep, "RGBA" if deep.shape[-1] == 4 else "RGB", 1, 1
         reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, Image.UnidentifiedImageError):
-            reason = "not an image" if path.stat().st_size else "the file is empty"
-        raise UnreadableImage(f"cannot read image {path}: {reason}") from error
+        if isinstance(error, UnidentifiedImageError):
+            reason = "not an image" if content else "the file is empty"
+        raise UnreadableImageError(f"cannot read image {path}: {reason}") from error
+    if pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8) * np.uint8(1 if keep_palette else 255)
+    return pixels, picture.mode, orientation, pending
+
+
+def _in_known_mode(picture: Image.Image, keep_palette: bool) -> Image.Image:
+    if picture.mode == "P" and not keep_palette:
+        return picture.convert("RGBA" if "transparency" in picture.info else "RGB")
+    if picture.mode in ("1", "L", "P", "LA", "RGB", "RGBA", "F", "I") or picture.mode.startswith("I;"):
+        return picture
+    return picture.convert("RGBA" if picture.mode in ("PA", "La", "RGBa") else "RGB")
 
 
 def _decode_deep_tiff(content: bytes) -> np.ndarray | None:

@@ -145,10 +145,12 @@ def has_no_area(outline: Sequence[float]) -> bool:
     return int(np.linalg.matrix_rank(corners - corners[0], tol=1e-6)) < 2
 
 
-def class_ids(label_files: Mapping[str, str], options: DataOptions) -> tuple[tuple[str, ...], dict[str, int]]:
+def class_ids(
+    label_files: Mapping[str, str], options: DataOptions, *, keep_order: bool = False
+) -> tuple[tuple[str, ...], dict[str, int]]:
     """The foreground classes and the id of each label, from the labels in use (label -> a file that uses it).
 
-    Configured classes keep their order; else the labels are the classes, sorted; without any label there is one class,
+    Configured classes keep their order; else the labels are the classes, sorted unless `keep_order`; without any label there is one class,
     "foreground". Raises DataError for a label that the configured classes do not know.
     """
     if options.classes:
@@ -157,7 +159,7 @@ def class_ids(label_files: Mapping[str, str], options: DataOptions) -> tuple[tup
             if label not in id_of:
                 raise DataError(unknown("label", label, id_of, file))
         return tuple(options.classes), id_of
-    labels = sorted(label_files)
+    labels = list(label_files) if keep_order else sorted(label_files)
     return tuple(labels) or ("foreground",), {label: number for number, label in enumerate(labels, start=1)}
 
 

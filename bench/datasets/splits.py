@@ -137,7 +137,7 @@ def _hold_out(
             held += line[row]
             left.remove(row)
     if not held:
-        held = list(min(line, key=len))
+        held = list(sorted(line, key=len)[0])
     chosen = set(held)
     return [name for name in names if name not in chosen], held
 

@@ -8,9 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.datasets.annotation_files import documents, find_image, image_id, json_files, load_json, part_folders
+from bench.datasets.annotation_files import (
+    documents,
+    find_image,
+    image_id,
+    json_files,
+    load_json,
+    part_folders,
+    unannotated,
+)
 from bench.datasets.dataset import DataOptions, Dataset, Sample
-from bench.datasets.images import list_images
 from bench.datasets.regions import Region, RegionAnnotation, class_ids, ellipse, has_no_area, line, polygon, rectangle
 from bench.errors import DataError, unknown
 from bench.records import Finding
@@ -74,7 +81,7 @@ def read(root: Path, options: DataOptions) -> Dataset:
         samples.append(
             Sample(id=image_id(root, image_path), image_path=image_path, annotation=annotation, split=entry.split)
         )
-    findings += _without_annotation(root, samples)
+    findings += unannotated(root, samples)
     return Dataset(
         name=root.resolve().name,
         root=root,
@@ -169,15 +176,3 @@ def _flat_regions(entry: _Entry, name: str, regions: tuple[Region, ...]) -> Iter
     for number, region in enumerate(regions):
         if any(has_no_area(outline) for outline in region.polygons):
             yield Finding(kind="degenerate_region", message=f"region {number} of {name} has no area", files=(name,))
-
-
-def _without_annotation(root: Path, samples: list[Sample]) -> Iterator[Finding]:
-    known = {sample.id for sample in samples}
-    for _, folder in part_folders(root):
-        for place in (folder, folder / "images"):
-            for path in list_images(place) if place.is_dir() else ():
-                if image_id(root, path) not in known:
-                    name = image_id(root, path)
-                    yield Finding(
-                        kind="missing_annotation", message=f"{name} has no annotation; left out", files=(name,)
-                    )
