@@ -7,6 +7,7 @@ from bench.report.comparison import Level
 from bench.report.formats import shortened
 from bench.report.series import (
     CostPanel,
+    CostPoint,
     FactorScores,
     ForegroundShares,
     LearningCurves,
@@ -136,6 +137,7 @@ def draw_progress(series: Progress) -> "Figure":
     left.set_ylim(bottom=0)
     left.set_title("By time spent on trials")
     left.set_xlabel(f"Time ({unit})")
+    left.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
     left.set_ylabel("Validation IoU, best so far")
     right.set_title("By number of trials")
     right.set_xlabel("Ended trials")
@@ -204,16 +206,32 @@ def _cost_panel(axes: "Axes", panel: CostPanel) -> None:
         [p.cost for p in panel.front], [p.iou for p in panel.front], color=ACCENT, drawstyle="steps-post",
         marker="o", markersize=5, linewidth=1.5,
     )  # fmt: skip
-    for point in panel.front:
-        axes.annotate(
-            f"{point.rank}", (point.cost, point.iou), xytext=(-4, 4), textcoords="offset points",
-            ha="right", va="bottom", color=ACCENT, fontsize=8.5, fontweight="bold",
-        )  # fmt: skip
     costs = [point.cost for point in panel.points]
     axes.set_xscale("log")
     axes.set_xlim(min(costs) / 1.35, max(costs) * 1.25)
     _plain_log_ticks(axes)
     axes.set_xlabel(panel.title)
+    for point in _apart(panel.front):
+        axes.annotate(
+            f"{point.rank}",
+            (point.cost, point.iou),
+            xytext=(-4, 4),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            color=ACCENT,
+            fontsize=8.5,
+            fontweight="bold",
+        )
+
+
+def _apart(front: Sequence[CostPoint]) -> list[CostPoint]:
+    """The points of a front that are far enough from a better one for their rank to be read."""
+    named: list[CostPoint] = []
+    for point in reversed(front):
+        if all(other.cost / point.cost > 1.15 or other.iou - point.iou > 0.05 for other in named):
+            named.append(point)
+    return named
 
 
 def _plain_log_ticks(axes: "Axes") -> None:

@@ -59,7 +59,7 @@ def draw_overlays(series: Overlays) -> "Figure":
 
 def draw_augmentation_grid(series: AugmentationGrid) -> "Figure":
     """The same picture in a row, its mask outlined."""
-    figure = new_figure(WIDTH_IN / len(series.strengths) + 0.15)
+    figure = new_figure(WIDTH_IN / len(series.strengths) + 0.25)
     panels = figure.subplots(1, len(series.strengths), squeeze=False)[0]
     for axes, strength, image, mask in zip(panels, series.strengths, series.images, series.masks, strict=True):
         _show(axes, image)

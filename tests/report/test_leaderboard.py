@@ -1,0 +1,92 @@
+"""Records to rows, and rows by factor."""
+
+import math
+
+import pytest
+
+from bench.records import FAILED, STOPPED
+from bench.report.comparison import compare
+from bench.report.leaderboard import leaderboard, references
+from tests.report.runs import evaluation, run, trial
+
+
+def test_completed_trials_are_ranked_by_validation_iou_and_the_others_follow_without_a_rank():
+    made = run(
+        trials=[
+            trial(0, None, status=FAILED, error="out of memory"),
+            trial(1, 0.3),
+            trial(2, 0.9, status=STOPPED),
+            trial(3, 0.5),
+            trial(4, None),
+        ]
+    )
+    rows = leaderboard(made)
+    assert [(row.rank, row.trial.trial_id) for row in rows] == [
+        (1, "0003"), (2, "0001"), (None, "0000"), (None, "0002"), (None, "0004"),
+    ]  # fmt: skip
+
+
+def test_equal_scores_keep_the_order_in_which_trials_started():
+    rows = leaderboard(run(trials=[trial(2, 0.5), trial(1, 0.5)]))
+    assert [row.trial.trial_id for row in rows] == ["0001", "0002"]
+
+
+def test_test_metrics_pool_the_counts_of_all_images():
+    """IoU 1 on 1000 pixels and 0 on 1000 others: 1000 found of 2000 pixels in the union."""
+    best = trial(0, 0.6)
+    scored = evaluation("test", {"a": 1.0, "b": 0.0}, trial=best)
+    first, second = leaderboard(run(trials=[best, trial(1, 0.5)], evaluations=[scored]))
+    assert first.test["iou"] == 0.5
+    assert first.test["dice"] == pytest.approx(2 / 3)
+    assert second.test is None
+
+
+def test_references_stand_in_a_fixed_order_and_unknown_ones_after_them():
+    names = ("otsu", "a_new_one", "predict_nothing", "mean_mask")
+    made = run(evaluations=[evaluation("val", {"a": 0.2}, reference=name) for name in names])
+    assert [reference.name for reference in references(made)] == ["predict_nothing", "mean_mask", "otsu", "a_new_one"]
+
+
+def test_collapse_means_finding_less_than_a_hundredth_of_the_foreground():
+    """`trial` sets recall to 0.9 of Dice: IoU 0.004 is Dice 0.008 is recall 0.0072."""
+    rows = leaderboard(run(trials=[trial(0, 0.004), trial(1, 0.1)]))
+    assert [row.collapsed for row in rows] == [False, True]
+
+
+def test_levels_hold_best_median_and_how_trials_ended():
+    losses = ["dice", "dice", "bce", "dice", "bce"]
+    ends = [{}, {}, {}, {"status": FAILED}, {"status": STOPPED}]
+    made = run(
+        trials=[
+            trial(number, iou, hyperparameters={"architecture": "unet", "loss": loss}, **end)
+            for number, (iou, loss, end) in enumerate(zip([0.2, 0.4, 0.1, None, 0.9], losses, ends, strict=True))
+        ]
+    )
+    compared = compare(leaderboard(made))
+    assert list(compared) == ["loss"], "a factor with one level is not shown"
+    dice, bce = compared["loss"]
+    assert (dice.label, dice.best, dice.completed, dice.stopped, dice.failed) == ("dice", 0.4, 2, 0, 1)
+    assert dice.median == pytest.approx(0.3)
+    assert (bce.label, bce.best, bce.median, bce.completed, bce.stopped, bce.failed) == ("bce", 0.1, 0.1, 1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("factor", "values", "labels"),
+    [
+        ("learning_rate", [1e-3, 1.99e-3, 2e-3, 9.9e-5], ["5e-5 to 1e-4", "1e-3 to 2e-3", "2e-3 to 5e-3"]),
+        ("augmentation", [0.0, 0.25, 0.26, 1.0], ["0 (none)", "0 to 0.25", "0.25 to 0.5", "0.75 to 1"]),
+        ("image_size", [192, 96, 192, 96], ["96", "192"]),
+        ("encoder_weights", ["imagenet", "/some/where/own.h5", "none", "none"], ["imagenet", "none", "own.h5"]),
+    ],
+)
+def test_numbers_are_binned_and_stand_in_order(factor, values, labels):
+    made = run(trials=[trial(n, 0.3, hyperparameters={factor: value}) for n, value in enumerate(values)])
+    found = [level.label for level in compare(leaderboard(made))[factor]]
+    assert found == labels
+
+
+def test_trials_without_a_backbone_are_a_level_of_their_own():
+    made = run(trials=[trial(0, 0.2, hyperparameters={"backbone": "none"}), trial(1, 0.5, hyperparameters={})])
+    levels = compare(leaderboard(made))["backbone"]
+    assert [(level.label, level.best) for level in levels] == [("none", 0.2), ("not applicable", 0.5)]
+    assert not any(math.isnan(level.best) for level in levels)
