@@ -129,12 +129,12 @@ class Experiment(_Section):
             raise ValueError(f"{repeated[0]} is named twice")
         return values
 
-    @field_validator("budget")
+    @field_validator("budget", mode="before")
     @classmethod
-    def _budget_is_a_duration(cls, budget: str | None) -> str | None:
+    def _budget_is_a_duration(cls, budget: object) -> object:
         try:
             if budget is not None:
-                parse_duration(budget)
+                parse_duration(str(budget))
         except ExperimentError as error:
             raise ValueError(str(error)) from error
         return budget
@@ -166,10 +166,12 @@ def load_experiment(name_or_path: str) -> Experiment:
 
 
 def load_space(name_or_path: str, *, beside: YamlFile | None = None) -> Space:
-    """The search space of that name, or in that YAML file (relative to the file that names it)."""
-    if beside and name_or_path not in SPACES:
-        name_or_path = _beside(beside, name_or_path)
-    file = read_yaml(_find("search space", name_or_path, SPACES))
+    """The search space of that name, or in that YAML file (relative to the experiment that names it)."""
+    where = None
+    if beside:
+        where = f"{beside.place(['space'])}: space"
+        name_or_path = _beside(beside, name_or_path) if _is_path(name_or_path) else name_or_path
+    file = read_yaml(_find("search space", name_or_path, SPACES, where))
     return validate(Space, file.content, file=file)
 
 
@@ -233,19 +235,23 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def _find(kind: str, name_or_path: str, presets: Mapping[str, Path]) -> Path:
+def _find(kind: str, name_or_path: str, presets: Mapping[str, Path], where: str | None = None) -> Path:
     if name_or_path in presets:
         return presets[name_or_path]
     path = Path(name_or_path).expanduser()
     if path.is_file():
         return path
-    named_a_file = path.suffix in {".yaml", ".yml"} or os.sep in name_or_path
-    known = ", ".join(presets)
-    if named_a_file:
+    if path.is_dir() or _is_path(name_or_path):
         what = "is a folder" if path.is_dir() else "does not exist"
-        raise ExperimentError(f"{kind} file {path} {what}; the presets are {known}")
-    near = closest(name_or_path, list(presets))
-    raise ExperimentError(f"{unknown(kind, name_or_path, presets)}{near}, or give the path of a YAML file")
+        said = f"{kind} file {path} {what}; the presets are {', '.join(presets)}"
+    else:
+        near = closest(name_or_path, list(presets))
+        said = f"{unknown(kind, name_or_path, presets)}{near}, or give the path of a YAML file"
+    raise ExperimentError(f"{where}: {said}" if where else said)
+
+
+def _is_path(name_or_path: str) -> bool:
+    return Path(name_or_path).suffix in {".yaml", ".yml"} or "/" in name_or_path or os.sep in name_or_path
 
 
 def _beside(file: YamlFile, path: str) -> str:

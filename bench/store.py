@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from io import RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,7 +59,11 @@ class RunStore:
                 raise StoreError(
                     f"run {directory.name!r} exists in {directory.parent}; continue it with --resume or choose another --name"
                 ) from None
-            _write_atomically(directory / "experiment.json", _dumps(experiment, indent=2))
+            try:
+                _write_atomically(directory / "experiment.json", _dumps(experiment, indent=2))
+            except BaseException:
+                directory.rmdir()  # or the name would be taken by a run that never was
+                raise
         return cls(directory)
 
     def write(self, record: object) -> None:
@@ -71,14 +76,14 @@ class RunStore:
         """Adds one line and syncs it to disk; a torn line that an earlier crash left is cut first."""
         path = self.directory / _NAME_OF[type(record)]
         line = _dumps(_adapter(type(record)).dump_python(record, mode="json")) + b"\n"
-        with _said_plainly(path), path.open("ab") as file:
+        # Unbuffered: a buffer that a full disk kept from being flushed would be written after all when the file is closed.
+        with _said_plainly(path), path.open("ab", buffering=0) as file:
             _cut_torn_line(path)
             size = path.stat().st_size
             try:
-                file.write(line)
-                file.flush()
+                _write_whole(file, line)
                 os.fsync(file.fileno())
-            except OSError:
+            except BaseException:
                 os.truncate(path, size)
                 raise
 
@@ -104,7 +109,7 @@ def load(directory: Path) -> Run:
     lines = {name: tuple(load_lines(directory / name, kind)) for name, kind in _LINES.items()}
     return Run(
         directory=str(directory),
-        experiment=_parse(directory / "experiment.json", (directory / "experiment.json").read_bytes()),
+        experiment=_parse(directory / "experiment.json", _read(directory / "experiment.json")),
         record=single["run.json"],
         environment=single["environment.json"],
         dataset=single["dataset.json"],
@@ -134,9 +139,13 @@ def load_lines(path: Path, kind: type) -> Iterator[Any]:
 
 
 def _load_json(path: Path, kind: type) -> Any:
+    return _validate(str(path), kind, _parse(path, _read(path)))
+
+
+def _read(path: Path) -> bytes:
     if not path.is_file():
         raise StoreError(f"{path} is missing: the run was not recorded completely")
-    return _validate(str(path), kind, _parse(path, path.read_bytes()))
+    return path.read_bytes()
 
 
 def _parse(path: Path, content: bytes, number: int | None = None) -> Any:
@@ -173,6 +182,13 @@ def _cut_torn_line(path: Path) -> None:
         content = file.read()
         if content and not content.endswith(b"\n"):
             file.truncate(content.rfind(b"\n") + 1)
+
+
+def _write_whole(file: RawIOBase, content: bytes) -> None:
+    """A raw write may take only the part that still fits; the next one then says why."""
+    remaining = memoryview(content)
+    while remaining:
+        remaining = remaining[file.write(remaining) :]
 
 
 def _write_atomically(path: Path, content: bytes) -> None:

@@ -24,6 +24,11 @@ class YamlFile:
     content: Mapping[str, Any]
     node: yaml.MappingNode
 
+    def place(self, loc: Sequence[int | str]) -> str:
+        """`file.yaml:7` for the key at `loc`, the file alone where it has no such key."""
+        line = _line_of(self.node, loc)
+        return f"{self.path}:{line}" if line else str(self.path)
+
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, for which `1e-3` is a number (in YAML 1.1 it is text, for want of a dot)."""
@@ -70,8 +75,7 @@ def validate(
         mistakes = error.errors(include_url=False)
         worst = max(mistakes, key=lambda mistake: len(_known_parts(content, mistake["loc"])))
         key = ".".join(map(str, _known_parts(content, worst["loc"])))
-        line = _line_of(file.node, worst["loc"]) if file else None
-        where = f"{file.path}:{line}" if file and line else str(file.path) if file else place
+        where = file.place(worst["loc"]) if file else place
         said = ": ".join(part for part in (where, _what_is_wrong(model, worst, key)) if part)
         raise ExperimentError(said) from error
 
@@ -86,7 +90,7 @@ def _what_is_wrong(model: type[BaseModel], mistake: Mapping[str, Any], key: str)
     loc, kind, value = mistake["loc"], mistake["type"], mistake["input"]
     if kind == "extra_forbidden":
         choices = sorted(_model_at(model, loc[:-1]).model_fields)
-        section = f" in {'.'.join(map(str, loc[:-1]))}" if loc[:-1] else ""
+        section = f" in {key.rpartition('.')[0]}" if "." in key else ""
         return (
             f"unknown key {str(loc[-1])!r}{section}{closest(str(loc[-1]), choices)}; choose from {', '.join(choices)}"
         )
@@ -125,8 +129,8 @@ _WANTED = {
 
 
 def _shown(value: object) -> str:
-    if value is None:
-        return "empty"
+    if value is None or isinstance(value, bool):
+        return {None: "empty", True: "true", False: "false"}[value]
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
