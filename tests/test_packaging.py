@@ -1,0 +1,77 @@
+"""The files around the code agree with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from bench import __version__
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def normal(requirement: str) -> str:
+    """The distribution that a requirement names, spelt in one way."""
+    found = NAME.match(requirement)
+    assert found, requirement
+    return re.sub(r"[-_.]+", "-", found.group()).lower()
+
+
+def pinned() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return {normal(line): line.partition("==")[2] for line in lines if line and not line.startswith("#")}
+
+
+def required() -> set[str]:
+    project = PROJECT["project"]
+    everything = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
+    return {normal(line) for line in everything} - {"segbench"}
+
+
+def test_every_requirement_has_a_tested_version() -> None:
+    assert required() <= set(pinned())
+    assert all(pinned().values())
+
+
+def test_both_builds_of_tensorflow_have_the_same_version() -> None:
+    assert pinned()["tensorflow"] == pinned()["tensorflow-cpu"]
+
+
+def test_base_requirements_leave_the_build_of_tensorflow_to_the_extras() -> None:
+    assert not [line for line in PROJECT["project"]["dependencies"] if line.startswith("tensorflow")]
+
+
+def test_continuous_integration_runs_the_command_of_the_readme() -> None:
+    command = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1]
+    assert command.endswith(".venv/bin/tox")
+    assert command in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_pre_commit_uses_the_tested_ruff() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"ruff==([\d.]+)", hooks)) == {pinned()["ruff"]}
+
+
+def test_every_yaml_file_of_the_packages_is_installed_with_them() -> None:
+    declared = {
+        path
+        for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items()
+        for pattern in patterns
+        for path in (ROOT / package).glob(pattern)
+    }
+    assert {path for package in ("bench", "search_spaces") for path in (ROOT / package).rglob("*.yaml")} <= declared
+
+
+def test_every_folder_with_code_is_a_package() -> None:
+    folders = {path.parent for package in ("bench", "search_spaces") for path in (ROOT / package).rglob("*.py")}
+    assert not [folder for folder in folders if not (folder / "__init__.py").is_file()]
+
+
+def test_changelog_has_the_version_that_is_being_made() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## [Unreleased]" in changelog or f"## [{__version__}]" in changelog

@@ -1,0 +1,124 @@
+"""What somebody who watches a run is told."""
+
+import io
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from bench.live import LiveProgress
+from bench.progress import PlainProgress, Progress, StudyView, configuration, duration, limits, outcome
+from bench.records import FAILED, STOPPED, EpochRecord, StudyRecord
+from tests.examples import trial
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def a_study(progress: Progress) -> None:
+    progress.stage("reading 3 images")
+    progress.note("[0, 1] are the masks' values")
+    progress.study_started("random-0", trials=3, budget_s=600.0)
+    records = [
+        trial(0),
+        trial(1, status=FAILED, error="out of memory [96 px]\nTraceback", val_metrics={}),
+        trial(2, val_metrics={"iou": 0.5}),
+    ]
+    for number, record in enumerate(records, start=1):
+        progress.trial_started(number=number, hyperparameters=record.hyperparameters, epochs=2)
+        progress.epoch_ended(EpochRecord(epoch=1, train_loss=0.5, val_loss=0.4, val_iou=None, elapsed_s=1.0))
+        progress.trial_ended(record)
+    progress.study_ended(StudyRecord(study_id="random-0", tuner="random", seed=0, ended="trials", wall_s=6.0))
+
+
+def test_plain_progress_is_a_line_an_event() -> None:
+    lines: list[str] = []
+    a_study(PlainProgress(write=lines.append, clock=Clock()))
+    assert lines == [
+        "reading 3 images",
+        "note: [0, 1] are the masks' values",
+        "random-0: at most 3 trials or 10 min 00 s",
+        "  trial 1/3: IoU 0.250 in 2.0 s · unet, learning rate 0.001, image size 96, 4.0 s left",
+        "  trial 2/3: failed: out of memory [96 px] in 2.0 s · unet, learning rate 0.001, image size 96, 2.0 s left",
+        "  trial 3/3: IoU 0.500 in 2.0 s · unet, learning rate 0.001, image size 96",
+        "random-0: 3 trials, 1 failed (ended by: trials); best IoU 0.500 · unet, learning rate 0.001, image size 96",
+    ]
+
+
+def test_live_progress_leaves_notes_and_finished_trials_on_the_screen() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=200, color_system=None)
+    with LiveProgress(console) as progress:
+        a_study(progress)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    for line in (
+        "note: [0, 1] are the masks' values",
+        "failed: out of memory [96 px]",
+        "IoU 0.500",
+        "ended by: trials",
+    ):
+        assert line in shown
+
+
+def test_live_display_shows_trial_epoch_best_and_time_left() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    progress = LiveProgress(console)
+    progress.study_started("random-0", trials=3, budget_s=None)
+    progress.trial_ended(trial(0))
+    progress.trial_started(number=2, hyperparameters={"architecture": "fpn"}, epochs=4)
+    progress.epoch_ended(EpochRecord(epoch=1, train_loss=0.5, val_loss=0.4, val_iou=0.125, elapsed_s=1.0))
+    with console.capture() as captured:
+        console.print(progress)
+    for shown in ("trial 2 of 3", "fpn", "epoch 1/4", "IoU 0.125", "best IoU 0.250", "about 4.0 s left"):
+        assert shown in captured.get()
+
+
+def test_time_left_is_the_mean_trial_for_each_trial_left() -> None:
+    view = StudyView("random-0", trials=5, clock=Clock())
+    assert view.remaining_s() is None
+    view.trial_ended(trial(0, wall_s=10.0))
+    view.trial_ended(trial(1, wall_s=20.0))
+    assert view.remaining_s() == pytest.approx(45.0)
+
+
+def test_time_left_is_never_more_than_the_budget() -> None:
+    clock = Clock()
+    view = StudyView("random-0", trials=None, budget_s=60.0, clock=clock)
+    clock.now += 45.0
+    assert view.remaining_s() == 15.0
+    clock.now += 45.0
+    assert view.remaining_s() == 0.0
+
+
+def test_trial_that_did_not_complete_is_never_the_best() -> None:
+    view = StudyView("random-0", clock=Clock())
+    view.trial_ended(trial(0, status=STOPPED, val_metrics={"iou": 0.9}))
+    view.trial_ended(trial(1, status=FAILED, val_metrics={}))
+    assert (view.best, view.finished, view.failed) == (None, 2, 1)
+    view.trial_ended(trial(2, val_metrics={"iou": 0.0}))
+    assert view.best == trial(2, val_metrics={"iou": 0.0})
+
+
+def test_trial_that_its_tuner_stopped_says_so() -> None:
+    assert outcome(trial(status=STOPPED)).startswith("IoU 0.250 (stopped) in 2.0 s")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (lambda: duration(0.04), "0.0 s"),
+        (lambda: duration(59.96), "1 min 00 s"),
+        (lambda: duration(245), "4 min 05 s"),
+        (lambda: duration(3599.7), "1 h 00 min"),
+        (lambda: limits(None, None), "no limit"),
+        (lambda: limits(4, None), "at most 4 trials"),
+        (lambda: configuration({"loss": "dice", "augmentation": 0.5, "learning_rate": 0.00031234}),
+         "dice, augmentation 0.5, learning rate 0.000312"),
+    ],
+)  # fmt: skip
+def test_numbers_are_said_for_people(said: Callable[[], str], expected: str) -> None:
+    assert said() == expected
