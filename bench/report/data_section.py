@@ -17,7 +17,8 @@ def data_section(run: Run, rows: Sequence[Row], directory: Path) -> Iterator[str
     yield from _findings(run.audit.findings)
     if run.split.excluded:
         yield f"Kept out of every part: {formats.plural(len(run.split.excluded), 'image')}."
-        yield markdown.table(["Image", "Reason"], list(run.split.excluded.items()))
+        listed = markdown.table(["Image", "Reason"], list(run.split.excluded.items()))
+        yield listed if len(run.split.excluded) <= MAX_FILES else markdown.details("Which and why", listed)
     if len(run.dataset.classes) > 1:
         yield _class_shares(run)
     for plot in DATA_PLOTS:

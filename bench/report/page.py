@@ -62,6 +62,13 @@ def _best_trials(run: Run, rows: Sequence[Row], directory: Path) -> Iterator[str
         "Metrics without a prefix are of the validation split; ratios are 0 to 1."
     )
     yield tables.quality(rows, compared)
+    yield "### On the locked test set"
+    scored = [row for row in best if row.test]
+    if scored:
+        yield "The ranked trials that were scored there; the interval is over images (bootstrap)."
+        yield tables.locked_test_quality(scored, compared)
+    else:
+        yield left_out("table", "no ranked trial was scored on the test set")
     if len(run.dataset.classes) > 1:
         yield "### IoU by class"
         yield tables.class_quality(rows, compared, run.dataset.classes)
@@ -98,7 +105,7 @@ def _comparison_files(factors: Mapping[str, object]) -> list[str]:
 
 
 MAX_OPEN = 12
-"""A longer table of failures is folded; the count of each reason stays open."""
+"""A longer table of unfinished trials is folded; the counts stay open."""
 
 
 def _unfinished(rows: Sequence[Row], directory: Path) -> Iterator[str]:
@@ -119,6 +126,9 @@ def _unfinished(rows: Sequence[Row], directory: Path) -> Iterator[str]:
         for row in troubled
     ]  # fmt: skip
     tables.write_csv(directory / "tables/unfinished.csv", records, [])
+    repeated = tables.repeated_errors(troubled)
+    if repeated:
+        yield "\n".join(f"- {count} times: {markdown.text(error)}" for error, count in repeated)
     listed = tables.unfinished(troubled)
     yield listed if len(troubled) <= MAX_OPEN else markdown.details(f"{len(troubled)} trials", listed)
     yield csv_link("tables/unfinished.csv", "With the whole error texts") + "."

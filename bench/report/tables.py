@@ -1,5 +1,6 @@
 """Rows to the tables of the page, each in two forms: cells rounded for people, and a CSV at full precision."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,17 +24,30 @@ _REASON_LENGTH = 100
 
 def quality(rows: Sequence[Row], compared: Sequence[Reference]) -> str:
     """The best trials by validation IoU with the references under them."""
-    head = ["#", "Model", "Loss", *_METRICS.values(), "test IoU", "test 95 %"]
+    head = ["#", "Model", "Loss", *_METRICS.values(), "test IoU"]
     cells = [
-        [row.rank, row.model, _value(row, "loss"), *_metrics(row.trial.val_metrics), *_test(row)]
+        [row.rank, row.model, _value(row, "loss"), *_metrics(row.trial.val_metrics), fraction(_iou(row.test))]
         for row in ranked(rows)[:TOP]
     ]
-    cells += [
-        [formats.MISSING, reference.label, "reference", *_metrics(reference.metrics.get("val", {})),
-         fraction(reference.metrics.get("test", {}).get("iou")), formats.MISSING]
-        for reference in compared
+    for reference in compared:
+        val, test = (reference.metrics.get(split, {}) for split in ("val", "test"))
+        cells.append([formats.MISSING, reference.label, "reference", *_metrics(val), fraction(_iou(test))])
+    return markdown.table(head, cells, right=[0, *range(3, len(head))])
+
+
+def locked_test_quality(scored: Sequence[Row], compared: Sequence[Reference]) -> str:
+    """The trials that were scored on the test set, with the references."""
+    head = ["#", "Model", "test IoU", "95 % interval", "val - test", *list(_METRICS.values())[1:]]
+    cells: list[list[object]] = [
+        [row.rank, row.model, fraction(_iou(row.test)), span(row.test_interval) if row.test_interval else formats.MISSING,
+         _optimism(row), *_metrics(row.test or {})[1:]]
+        for row in scored
     ]  # fmt: skip
-    return markdown.table(head, cells, right=[0, *range(3, 9)])
+    for reference in compared:
+        test = reference.metrics.get("test", {})
+        dashes = [formats.MISSING] * 2
+        cells.append([formats.MISSING, reference.label, fraction(_iou(test)), *dashes, *_metrics(test)[1:]])
+    return markdown.table(head, cells, right=[0, 2, *range(4, len(head))])
 
 
 def class_quality(rows: Sequence[Row], compared: Sequence[Reference], classes: Sequence[str]) -> str:
@@ -51,29 +65,10 @@ def class_quality(rows: Sequence[Row], compared: Sequence[Reference], classes: S
 
 def configurations(rows: Sequence[Row]) -> str:
     """How the best trials were configured."""
-    head = [
-        "#",
-        "Trial",
-        "Encoder weights",
-        "Augment.",
-        "Size",
-        "Batch",
-        "Optimizer",
-        "Learning rate",
-        "Weight decay",
-        "Epochs",
-    ]
-    names = (
-        "encoder_weights",
-        "augmentation",
-        "image_size",
-        "batch_size",
-        "optimizer",
-        "learning_rate",
-        "weight_decay",
-    )
+    head = ["#", "Trial", "Weights", "Augment.", "Size", "Batch", "Optimizer", "Learning rate", "Epochs"]
+    names = ("encoder_weights", "augmentation", "image_size", "batch_size", "optimizer", "learning_rate")
     cells = [[row.rank, row.name, *(_value(row, name) for name in names), _epochs(row)] for row in ranked(rows)[:TOP]]
-    return markdown.table(head, cells, right=[0, 3, 4, 5, 7, 8, 9])
+    return markdown.table(head, cells, right=[0, 3, 4, 5, 7, 8])
 
 
 def costs(rows: Sequence[Row]) -> str:
@@ -116,6 +111,12 @@ def why_unfinished(row: Row) -> str:
     if row.collapsed:
         return f"collapsed: finds {formats.percent(trial.val_metrics['recall'])} of the foreground"
     return ""
+
+
+def repeated_errors(rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """Errors that several trials failed with, cut to a line, most frequent first."""
+    failed = Counter(_cut(error_line(row.trial.error)) for row in rows if row.trial.status not in (COMPLETED, STOPPED))
+    return [(error, count) for error, count in failed.most_common() if count > 1]
 
 
 def error_line(error: str | None) -> str:
@@ -193,8 +194,13 @@ def _metrics(metrics: Mapping[str, float | None]) -> list[str]:
     return [fraction(metrics.get(name)) for name in _METRICS]
 
 
-def _test(row: Row) -> list[str]:
-    return [fraction((row.test or {}).get("iou")), span(row.test_interval) if row.test_interval else formats.MISSING]
+def _iou(metrics: Metrics | None) -> float | None:
+    return (metrics or {}).get("iou")
+
+
+def _optimism(row: Row) -> str:
+    test = _iou(row.test)
+    return formats.MISSING if row.iou is None or test is None else formats.signed(row.iou - test)
 
 
 def _value(row: Row, name: str) -> str:

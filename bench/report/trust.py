@@ -48,7 +48,7 @@ def _background(run: Run) -> str:
     parts = {name: formats.percent(value) for name, value in run.audit.background_accuracy.items()}
     if not parts:
         return "not recorded"
-    return f"predicting nothing is right in {', '.join(f'{value} of the pixels ({name})' for name, value in parts.items())}"
+    return f"predicting nothing is right in {formats.listing([f'{share} ({part})' for part, share in parts.items()])} of the pixels"
 
 
 def _split(run: Run) -> str:
@@ -82,7 +82,7 @@ def _trials(rows: Sequence[Row]) -> str:
 
 def _time(run: Run) -> str:
     spent = [study.wall_s for study in run.record.studies if study.wall_s is not None]
-    trials = f", of it {formats.duration(sum(spent))} on trials" if spent else ""
+    trials = f", {formats.duration(sum(spent))} of it on trials" if spent else ""
     return f"{formats.duration(run.record.wall_s)} of wall time{trials}; started {run.record.started_at}"
 
 

@@ -153,6 +153,21 @@ def test_csv_keeps_full_precision_whole_numbers_and_missing_values(tmp_path):
     assert (first["num_params"], second["num_params"], second["rank"]) == ("", "7", "2")
 
 
+def test_errors_that_repeat_are_counted():
+    ends = ["loss is NaN", "out of memory", "Traceback (most recent call last):\n  ...\nloss is NaN", None]
+    made = run(trials=[trial(number, None, status=FAILED, error=error) for number, error in enumerate(ends)])
+    rows = leaderboard(made)
+    assert tables.repeated_errors(rows) == [("loss is NaN", 2)]
+    assert tables.why_unfinished(rows[3]) == "no reason was recorded"
+
+
+def test_the_test_table_shows_optimism_and_interval(report):
+    page = report.read_text(encoding="utf-8").split("### On the locked test set")[1].split("###")[0]
+    best = next(line for line in page.splitlines() if line.startswith("|   1 |"))
+    assert re.search(r"\| 0\.\d{3} to 0\.\d{3} +\| +\+0\.\d{3} \|", best)
+    assert "mean training mask" in page
+
+
 def test_tuner_bookkeeping_is_no_configuration():
     rows = leaderboard(run(trials=[trial(0, 0.3, hyperparameters={"tuner/epochs": 4, "loss": "bce"}, epochs=4)]))
     assert "tuner/epochs" not in tables.trial_records(rows)[0]
