@@ -75,7 +75,7 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
         twin_groups=tuple(tuple(looks[row].sample.id for row in rows) for rows in groups([*exact, *near])),
         background_accuracy=_background_accuracy(looks),
     )
-    return record, _identity(dataset, looks, unreadable)
+    return record, _identity(dataset, looks, findings)
 
 
 def _look_at_all(
@@ -197,7 +197,7 @@ def _background_accuracy(looks: Sequence[_Look]) -> dict[str, float]:
     return {part: float(pixels[0] / pixels.sum()) for part, pixels in sorted(totals.items())}
 
 
-def _identity(dataset: Dataset, looks: Sequence[_Look], unreadable: Sequence[Finding]) -> DatasetRecord:
+def _identity(dataset: Dataset, looks: Sequence[_Look], findings: Sequence[Finding]) -> DatasetRecord:
     digest = hashlib.sha256()
     for look in sorted(looks, key=lambda look: look.sample.id):
         digest.update(f"{look.sample.id}\0{look.image_digest}\0{look.mask_digest}\n".encode())
@@ -208,5 +208,5 @@ def _identity(dataset: Dataset, looks: Sequence[_Look], unreadable: Sequence[Fin
         classes=dataset.classes,
         fingerprint=digest.hexdigest(),
         num_images=len(looks),
-        skipped=tuple(name for finding in unreadable for name in finding.files),
+        skipped=tuple(name for finding in findings if finding.kind == "unreadable" for name in finding.files),
     )
