@@ -64,8 +64,9 @@ class Data(_Section):
 
 
 class Protocol(_Section):
-    """What is equal for every contestant. Shares and `threshold` are fractions; `evaluation_size` is the side in pixels of the
-    square on which predictions are compared with masks, None for the largest size of the search space."""
+    """What is equal for every contestant. Shares are fractions; a pixel of at least the probability `threshold` is foreground;
+    `evaluation_size` is the side in pixels of the square on which predictions are compared with masks, None for the largest
+    size of the search space."""
 
     epochs: Count = 12
     max_steps_per_epoch: Count = 20
