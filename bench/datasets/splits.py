@@ -121,7 +121,10 @@ def _hold_out(
     Units stand in a line by dominant class and foreground share; the line is cut into as many blocks as images are wanted, and
     each block gives one unit by chance. So the held-out part resembles the whole even with ten images, or three of a class.
     """
-    line = sorted(_units(names, twin_groups), key=lambda unit: (*_stratum(unit, facts_of), unit))
+    units = _units(names, twin_groups)
+    if len(units) <= reserve:
+        return list(names), []
+    line = sorted(units, key=lambda unit: (*_stratum(unit, facts_of), unit))
     wanted = max(1, round(share * len(names)))
     starts = np.cumsum([0, *(len(unit) for unit in line)])
     block_of = (starts[:-1] + starts[1:]) * wanted // (2 * len(names))

@@ -177,14 +177,14 @@ def test_empty_folder_says_what_is_needed(tmp_path: Path) -> None:
 
 def test_images_without_masks_say_where_masks_belong(tmp_path: Path) -> None:
     save(tmp_path / "images/a.png", picture())
-    with pytest.raises(DataError, match="images has no masks: .*masks is missing"):
+    with pytest.raises(DataError, match=r"images has no masks: .*masks is missing"):
         open_dataset(tmp_path, DataOptions())
 
 
 def test_masks_of_other_stems_say_what_would_fit(tmp_path: Path) -> None:
     save(tmp_path / "images/a.png", picture())
     save(tmp_path / "masks/b.png", square_mask())
-    with pytest.raises(DataError, match="no mask in .*masks has the stem of an image"):
+    with pytest.raises(DataError, match=r"no mask in .*masks has the stem of an image"):
         open_dataset(tmp_path, DataOptions())
 
 

@@ -32,7 +32,9 @@ def test_every_exif_orientation_is_shown_as_a_viewer_shows_it(tmp_path: Path, su
     stored[:16, :32] = 255  # the stored top left corner
     path = save(tmp_path / f"a.{suffix}", stored, orientation=orientation)
     image, applied = read_image(path)
-    corner = {1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0), 5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0)}[orientation]
+    corner = {1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0), 5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0)}[
+        orientation
+    ]
     assert applied == orientation
     assert image.shape == ((64, 32, 3) if orientation > 4 else (32, 64, 3))
     assert image[corner].min() > 200

@@ -68,7 +68,9 @@ def test_every_via_version_is_read(tmp_path: Path, version: object) -> None:
     if version != 1:
         entry["regions"] = list(entry["regions"].values())
     content = {"a.png1": entry}
-    dataset = one_image(tmp_path, {"_via_settings": {}, "_via_img_metadata": content} if version == "project" else content)
+    dataset = one_image(
+        tmp_path, {"_via_settings": {}, "_via_img_metadata": content} if version == "project" else content
+    )
     assert (dataset.format, dataset.classes) == ("via", ("damage",))
     assert only_mask(dataset).sum() == 16 + 4
 

@@ -1,0 +1,157 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.datasets.dataset import Dataset
+from bench.datasets.splits import fingerprint, make_split
+from bench.errors import DataError
+from bench.records import AuditRecord, ImageFacts, SplitRecord
+
+DATASET = Dataset(name="d", root=Path("d"), format="folders", classes=("foreground",), samples=())
+
+
+def audited(
+    shares: list[tuple[float, ...]], twins: tuple[tuple[int, ...], ...] = (), parts: list[str | None] | None = None
+) -> AuditRecord:
+    """Images "00", "01", ... with these foreground shares."""
+    return AuditRecord(
+        images=tuple(
+            ImageFacts(id=f"{n:02}", split=parts[n] if parts else None, width=8, height=8, foreground_share=share)
+            for n, share in enumerate(shares)
+        ),
+        findings=(),
+        twin_groups=tuple(tuple(f"{n:02}" for n in group) for group in twins),
+        background_accuracy={},
+    )
+
+
+def parts_of(split: SplitRecord) -> list[set[str]]:
+    return [set(split.train), set(split.val), set(split.test)]
+
+
+def spread(count: int) -> list[tuple[float, ...]]:
+    return [(n / count,) for n in range(count)]
+
+
+def test_without_given_parts_a_fifth_is_locked_and_a_fifth_of_the_rest_validates() -> None:
+    split = make_split(audited(spread(50)), DATASET, seed=0)
+    assert [len(part) for part in parts_of(split)] == [32, 8, 10]
+    assert set.union(*parts_of(split)) == {f"{n:02}" for n in range(50)}
+    assert split.rule.startswith("test is 20% of the images, validation 20% of the rest")
+
+
+def test_same_seed_same_split_and_another_seed_another() -> None:
+    record = audited(spread(40))
+    assert make_split(record, DATASET, seed=3) == make_split(record, DATASET, seed=3)
+    assert make_split(record, DATASET, seed=3).fingerprint != make_split(record, DATASET, seed=4).fingerprint
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_twins_never_sit_on_both_sides(seed: int) -> None:
+    twins = ((0, 39), (1, 20, 38), (5, 6, 7, 8, 9, 10))
+    split = make_split(audited(spread(40), twins), DATASET, seed=seed)
+    for group in twins:
+        assert sum(bool(part & {f"{n:02}" for n in group}) for part in parts_of(split)) == 1
+    assert [len(part) for part in parts_of(split)] == pytest.approx([26, 6, 8], abs=2)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_held_out_parts_have_the_foreground_share_of_the_whole(seed: int) -> None:
+    shares = [(float(share),) for share in np.random.default_rng(0).lognormal(-3, 1, 100)]
+    split = make_split(audited(shares), DATASET, seed=seed)
+    means = [np.mean([shares[int(name)] for name in part]) for part in parts_of(split)]
+    assert means == pytest.approx([np.mean(shares)] * 3, rel=0.25)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_many_groups_of_twins_leave_the_shares_balanced(seed: int) -> None:
+    shares = [(n // 6 / 60,) for n in range(360)]
+    twins = tuple(tuple(range(start, start + 6)) for start in range(0, 360, 6))
+    record = AuditRecord(
+        images=tuple(
+            ImageFacts(id=f"{n:03}", split=None, width=8, height=8, foreground_share=share)
+            for n, share in enumerate(shares)
+        ),
+        findings=(),
+        twin_groups=tuple(tuple(f"{n:03}" for n in group) for group in twins),
+        background_accuracy={},
+    )
+    split = make_split(record, DATASET, seed=seed)
+    means = [np.mean([shares[int(name)] for name in part]) for part in parts_of(split)]
+    assert means == pytest.approx([np.mean(shares)] * 3, rel=0.15)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_dominant_class_is_in_every_part(seed: int) -> None:
+    shares = [tuple(0.1 if c == n % 3 else 0.01 for c in range(3)) for n in range(60)]
+    split = make_split(audited(shares), DATASET, seed=seed)
+    for part in parts_of(split):
+        assert {int(name) % 3 for name in part} == {0, 1, 2}
+
+
+def test_three_given_parts_stay_as_given() -> None:
+    parts: list[str | None] = ["train", "train", "val", "test", "test"]
+    split = make_split(audited(spread(5), parts=parts), DATASET, seed=0)
+    assert (split.train, split.val, split.test) == (("00", "01"), ("02",), ("03", "04"))
+    assert split.rule == "train, val and test as given"
+
+
+def test_given_test_keeps_its_images_and_validation_comes_from_train() -> None:
+    parts: list[str | None] = ["train"] * 10 + ["test"] * 4
+    split = make_split(audited(spread(14), parts=parts), DATASET, seed=0)
+    assert split.test == ("10", "11", "12", "13")
+    assert (len(split.train), len(split.val)) == (8, 2)
+
+
+def test_given_val_without_test_is_locked_and_the_rule_says_so() -> None:
+    parts: list[str | None] = ["train"] * 10 + ["val"] * 4
+    split = make_split(audited(spread(14), parts=parts), DATASET, seed=0)
+    assert split.test == ("10", "11", "12", "13")
+    assert len(split.val) == 2
+    assert split.rule.startswith("the given val is the locked test set; validation is 20% of the given train")
+
+
+def test_twin_across_given_parts_leaves_the_evaluation_side() -> None:
+    parts: list[str | None] = ["train"] * 4 + ["val"] * 3 + ["test"] * 3
+    split = make_split(audited(spread(10), ((0, 4, 7), (5, 8), (1, 2)), parts), DATASET, seed=0)
+    assert split.train == ("00", "01", "02", "03")
+    assert split.val == ("05", "06")
+    assert split.test == ("09",)
+    assert split.excluded == {
+        "04": "left val: a twin of 00 in train",
+        "07": "left test: a twin of 00 in train",
+        "08": "left test: a twin of 05 in val",
+    }
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 7])
+@pytest.mark.parametrize("seed", range(5))
+def test_very_few_images_still_fill_every_part(count: int, seed: int) -> None:
+    parts = parts_of(make_split(audited(spread(count)), DATASET, seed=seed))
+    assert all(parts)
+    assert sum(map(len, parts)) == count
+
+
+def test_a_group_larger_than_the_share_never_empties_train() -> None:
+    twins = (tuple(range(8)),)
+    split = make_split(audited(spread(10), twins), DATASET, seed=0)
+    assert len(split.train) == 8
+    assert (len(split.val), len(split.test)) == (1, 1)
+
+
+@pytest.mark.parametrize(("count", "twins"), [(2, ()), (5, ((0, 1, 2, 3),)), (4, ((0, 1, 2, 3),))])
+def test_too_few_different_images_are_refused(count: int, twins: tuple[tuple[int, ...], ...]) -> None:
+    with pytest.raises(DataError, match=r"leaves no image for .*; at least 3 different images are needed"):
+        make_split(audited(spread(count), twins), DATASET, seed=0)
+
+
+def test_parts_without_train_are_refused() -> None:
+    with pytest.raises(DataError, match="has the part test and no train part"):
+        make_split(audited(spread(3), parts=["test"] * 3), DATASET, seed=0)
+
+
+def test_fingerprint_follows_parts_and_ids_not_their_order() -> None:
+    first = fingerprint({"train": ["a", "b"], "val": ["c"], "test": ["d"]})
+    assert fingerprint({"train": ["b", "a"], "val": ["c"], "test": ["d"]}) == first
+    assert fingerprint({"train": ["a", "c"], "val": ["b"], "test": ["d"]}) != first
