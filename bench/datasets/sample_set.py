@@ -6,6 +6,8 @@ mask gets anywhere, and a small network does.
 """
 
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -32,10 +34,15 @@ def write_sample_set(
     """
     for folder in ("images", "masks"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
-    for number in range(num_images):
+
+    def write(number: int) -> None:
         image, mask = draw_sample(np.random.default_rng([seed, number]), size, _share(number))
         Image.fromarray(image).save(directory / "images" / f"panel_{number:03}.jpg", quality=_JPEG_QUALITY)
         Image.fromarray(mask * np.uint8(255)).save(directory / "masks" / f"panel_{number:03}.png")
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(write, range(num_images)):
+            pass
 
 
 def draw_sample(rng: np.random.Generator, size: tuple[int, int], share: float) -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,8 @@ from PIL import Image
 MAX_HASH_DISTANCE = 8
 """Bits of 64 in which the perceptual hashes of near twins may differ."""
 MIN_CORRELATION = 0.97
-"""Between grey thumbnails of near twins. The hash alone takes uniform textures for one another; on three real data sets every pair
-that passes both looks like one object, and no known pair is lost."""
+"""Between grey thumbnails of near twins. The hash alone takes uniform textures for one another. On three real data sets (64 car
+photographs, 490 magnetic tiles, 1000 steel surfaces) no known pair is lost; the tiles' pairs are one tile at other exposures."""
 _MAX_ASPECT_RATIO = 1.1
 _HASHED = 64
 _THUMBNAIL = 32
