@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -128,6 +129,7 @@ def run(
 
 
 def _search(experiment: "Experiment", results: Path, reports: Path, command: str, resume: bool) -> Path:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on the CPU would break the display
     from bench.runner import run_experiment
 
     try:
@@ -256,7 +258,8 @@ def _what_was_kept(directory: Path, results: Path, reports: Path) -> str:
 
     if not (directory / "run.json").is_file():
         return "interrupted before any trial; no result was recorded"
-    kept = sum(1 for _ in load_lines(directory / "trials.jsonl", TrialRecord))
+    finished = sum(1 for _ in load_lines(directory / "trials.jsonl", TrialRecord))
+    kept = f"{finished} finished trial{' is' if finished == 1 else 's are'} kept"
     elsewhere = "".join(
         f" {option} {shlex.quote(str(path))}"
         for option, path, usual in (("--results", results, "results"), ("--reports", reports, "reports"))
@@ -264,7 +267,7 @@ def _what_was_kept(directory: Path, results: Path, reports: Path) -> str:
     )
     name = shlex.quote(directory.name)
     return (
-        f"interrupted; {kept} finished trials are kept in {directory}\n"
+        f"interrupted; {kept} in {directory}\n"
         f"go on with:  python -m bench run --resume --name {name}{elsewhere}\n"
         f"report now:  python -m bench report {name}{elsewhere}"
     )
