@@ -1,7 +1,7 @@
 """The live display of a run in a terminal: what is being tried, how far it is, and the best so far."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from rich.console import Console, Group
@@ -44,9 +44,13 @@ class LiveProgress:
     def note(self, text: str) -> None:
         self._console.print(f"[yellow]note:[/] {escape(text)}", highlight=False)
 
-    def study_started(self, study_id: str, *, trials: int | None, budget_s: float | None) -> None:
+    def study_started(
+        self, study_id: str, *, trials: int | None, budget_s: float | None, earlier: Sequence[TrialRecord] = ()
+    ) -> None:
         self._view = StudyView(study_id, trials, budget_s)
-        self._console.print(f"[bold]{escape(study_id)}[/]: {limits(trials, budget_s)}", highlight=False)
+        for record in earlier:
+            self._view.trial_ended(record)
+        self._console.print(f"[bold]{escape(study_id)}[/]: {limits(trials, budget_s, len(earlier))}", highlight=False)
 
     def trial_started(self, *, number: int, hyperparameters: Mapping[str, object], epochs: int) -> None:
         self._number, self._hyperparameters, self._epochs = number, hyperparameters, epochs

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,8 +18,13 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """Something that the user should know; it stays on the screen."""
 
-    def study_started(self, study_id: str, *, trials: int | None, budget_s: float | None) -> None:
-        """A study begins, with at most that many trials in that many seconds (None: no limit)."""
+    def study_started(
+        self, study_id: str, *, trials: int | None, budget_s: float | None, earlier: Sequence[TrialRecord] = ()
+    ) -> None:
+        """A study begins, with at most that many trials in that many seconds (None: no limit).
+
+        `earlier` are the trials, counted in `trials`, that a resumed study had finished before.
+        """
 
     def trial_started(self, *, number: int, hyperparameters: Mapping[str, object], epochs: int) -> None:
         """Trial `number`, counted from 1 in its study, begins; it may train that many epochs."""
@@ -93,9 +98,13 @@ class PlainProgress:
     def note(self, text: str) -> None:
         self.write(f"note: {text}")
 
-    def study_started(self, study_id: str, *, trials: int | None, budget_s: float | None) -> None:
+    def study_started(
+        self, study_id: str, *, trials: int | None, budget_s: float | None, earlier: Sequence[TrialRecord] = ()
+    ) -> None:
         self.view = StudyView(study_id, trials, budget_s, self.clock)
-        self.write(f"{study_id}: {limits(trials, budget_s)}")
+        for record in earlier:
+            self.view.trial_ended(record)
+        self.write(f"{study_id}: {limits(trials, budget_s, len(earlier))}")
 
     def trial_started(self, *, number: int, hyperparameters: Mapping[str, object], epochs: int) -> None:
         """Nothing: the line comes when the trial has ended."""
@@ -148,11 +157,12 @@ def configuration(hyperparameters: Mapping[str, object]) -> str:
     return ", ".join(words)
 
 
-def limits(trials: int | None, budget_s: float | None) -> str:
-    """What ends a study, in words."""
+def limits(trials: int | None, budget_s: float | None, finished: int = 0) -> str:
+    """What ends a study, and how much of it is done already, in words."""
     parts = [f"{trials} trials"] if trials else []
     parts += [duration(budget_s)] if budget_s else []
-    return "at most " + " or ".join(parts) if parts else "no limit"
+    done = f", {finished} finished before" if finished else ""
+    return (f"at most {' or '.join(parts)}" if parts else "no limit") + done
 
 
 def duration(seconds: float) -> str:

@@ -94,6 +94,18 @@ def test_time_left_is_never_more_than_the_budget() -> None:
     assert view.remaining_s() == 0.0
 
 
+def test_resumed_study_counts_what_was_finished_before() -> None:
+    lines: list[str] = []
+    progress = PlainProgress(write=lines.append, clock=Clock())
+    progress.study_started("random-0", trials=4, budget_s=None, earlier=[trial(0, val_metrics={"iou": 0.75}), trial(1)])
+    progress.trial_ended(trial(2))
+    progress.study_ended(StudyRecord(study_id="random-0", tuner="random", seed=0))
+    assert lines[0] == "random-0: at most 4 trials, 2 finished before"
+    assert lines[1].startswith("  trial 3/4: IoU 0.250 ")
+    assert lines[1].endswith(", 2.0 s left")
+    assert "best IoU 0.750" in lines[2]
+
+
 def test_trial_that_did_not_complete_is_never_the_best() -> None:
     view = StudyView("random-0", clock=Clock())
     view.trial_ended(trial(0, status=STOPPED, val_metrics={"iou": 0.9}))
