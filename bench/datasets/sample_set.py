@@ -78,9 +78,9 @@ def _soil(rng: np.random.Generator, seen: np.ndarray) -> np.ndarray:
     """Dirt, dust and water drops: marks that are no damage."""
     shape = seen.shape[:2]
     y, _ = coordinates(shape)
-    if rng.random() < 0.5:
+    if rng.random() < 0.35:
         patches = np.clip(smooth_noise(rng, shape, 6) + 0.5 * smooth_noise(rng, shape, 30) + 2.5 * y - 0.6, 0, 2)
-        dirt = (rng.uniform(0.1, 0.4) * patches)[..., None]
+        dirt = (rng.uniform(0.1, 0.3) * patches)[..., None]
         seen = seen * np.clip(1 - dirt, 0, 1) + dirt * np.array([0.30, 0.25, 0.19], np.float32)
     if rng.random() < 0.6:
         specks = rng.random(shape, dtype=np.float32) < rng.uniform(0.0002, 0.002)
