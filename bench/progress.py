@@ -145,7 +145,7 @@ def summary(view: StudyView, study: StudyRecord) -> str:
         best = f"best IoU {_iou(view.best):.3f} · {configuration(view.best.hyperparameters)}"
     failed = f", {view.failed} failed" if view.failed else ""
     why = f" (ended by: {study.ended})" if study.ended else ""
-    return f"{study.study_id}: {view.finished} trials{failed}{why}; {best}"
+    return f"{study.study_id}: {_trials(view.finished)}{failed}{why}; {best}"
 
 
 def configuration(hyperparameters: Mapping[str, object]) -> str:
@@ -159,7 +159,7 @@ def configuration(hyperparameters: Mapping[str, object]) -> str:
 
 def limits(trials: int | None, budget_s: float | None, finished: int = 0) -> str:
     """What ends a study, and how much of it is done already, in words."""
-    parts = [f"{trials} trials"] if trials else []
+    parts = [_trials(trials)] if trials else []
     parts += [duration(budget_s)] if budget_s else []
     done = f", {finished} finished before" if finished else ""
     return (f"at most {' or '.join(parts)}" if parts else "no limit") + done
@@ -173,6 +173,10 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _trials(number: int) -> str:
+    return "1 trial" if number == 1 else f"{number} trials"
 
 
 def _iou(record: TrialRecord) -> float | None:
