@@ -215,6 +215,7 @@ def _trial_setup(experiment: Experiment, material: Material, directory: Path) ->
         classes=material.dataset.classes,
         evaluation_size=material.evaluation_size,
         threshold=experiment.protocol.threshold,
+        longest_epochs=experiment.protocol.epochs,
         max_steps_per_epoch=experiment.protocol.max_steps_per_epoch,
         batch_norm=experiment.protocol.batch_norm,
     )

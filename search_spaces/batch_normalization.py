@@ -68,8 +68,10 @@ def _layer_class() -> Any:
             )
             if use_batch:
                 kept = self.statistics_momentum.variable
+                count = tf.cast(tf.size(inputs) / inputs.shape[-1], batch_variance.dtype)
+                biased = batch_variance * (count - 1) / count  # what training divides by; the kernel reports count - 1
                 mean.assign(mean * kept + batch_mean * (1 - kept))
-                variance.assign(variance * kept + batch_variance * (1 - kept))
+                variance.assign(variance * kept + biased * (1 - kept))
             return outputs
 
     return BatchNormalization

@@ -4,6 +4,7 @@ Models are built once and used again, so initial weights are not what happened t
 anew for every trial, each variable from its own layer's initialiser with a seed of its own.
 """
 
+import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,16 +29,17 @@ def initialise(model: Any, seed: int, pretrained: Weights | None = None) -> None
     `pretrained` overrides layers by name; raises WeightsError if one of them is not in the model or has other shapes.
     """
     left = dict(pretrained or {})
-    for layer in layers_of(model):
+    for place, layer in enumerate(layers_of(model)):  # not by name: Keras numbers names by what was built before
         arrays = left.pop(layer.name, None) if layer.weights else None
         if arrays is not None:
             _set(layer, arrays)
         else:
             for variable in layer.weights:
-                variable.assign(_initializer(layer, variable, seed)(variable.shape, dtype=variable.dtype))
+                own_seed = _seed_of(seed, place, variable.name)
+                variable.assign(_initializer(layer, variable, own_seed)(variable.shape, dtype=variable.dtype))
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
-            generator.state.assign(np.array([_seed_of(seed, layer.name), 0], generator.state.dtype))
+            generator.state.assign(np.array([_seed_of(seed, place, "dropout"), 0], generator.state.dtype))
     if left:
         raise WeightsError(f"pretrained layers {', '.join(sorted(left)[:3])} are not in model {model.name}")
 
@@ -48,32 +50,30 @@ def load_encoder(backbone: str, encoder_weights: str) -> Weights:
     Built for images of any size, so that one file serves all. Raises WeightsError, naming the file and the ways out, when they
     cannot be had: random weights never go by the name of pretrained ones.
     """
+    from_file = encoder_weights != "imagenet"
+    try:
+        encoder = build_encoder(backbone, None if from_file else "imagenet")
+        if from_file:
+            encoder.load_weights(encoder_weights)
+    except Exception as error:
+        raise WeightsError(_why(backbone, encoder_weights, error)) from error
+    return {layer.name: layer.get_weights() for layer in encoder.layers if layer.weights}
+
+
+def build_encoder(backbone: str, weights: str | None) -> Any:
+    """The backbone alone, for RGB images of any size, preprocessed; its layers have the names that they have in every model."""
     import tensorflow as tf
 
     library()
     from segmentation_models.backbones.backbones_factory import Backbones
 
     keras = tf.keras
-    parts = {
-        "backend": keras.backend,
-        "layers": keras.layers,
-        "models": keras.models,
-        "utils": keras.utils,
-    }
-    from_file = encoder_weights != "imagenet"
-    try:
-        encoder = Backbones.get_backbone(
-            backbone,
-            input_shape=(None, None, 3),
-            weights=None if from_file else "imagenet",
-            include_top=False,
-            **parts,
+    parts = {"backend": keras.backend, "layers": keras.layers, "models": keras.models, "utils": keras.utils}
+    with warnings.catch_warnings():  # that the weights of 224 px are taken for any size is what we want
+        warnings.simplefilter("ignore")
+        return Backbones.get_backbone(
+            backbone, input_shape=(None, None, 3), weights=weights, include_top=False, **parts
         )
-        if from_file:
-            encoder.load_weights(encoder_weights)
-    except Exception as error:
-        raise WeightsError(_why(backbone, encoder_weights, error)) from error
-    return {layer.name: layer.get_weights() for layer in encoder.layers if layer.weights}
 
 
 def layers_of(model: Any) -> Iterator[Any]:
@@ -101,13 +101,13 @@ def _initializer(layer: Any, variable: Any, seed: int) -> Any:
         if initializer is not None:
             config = initializer.get_config()
             if "seed" in config:
-                config["seed"] = _seed_of(seed, f"{layer.name}/{variable.name}")
+                config["seed"] = seed
             return type(initializer).from_config(config)
     raise TypeError(f"no initialiser known for {variable.name} of {layer.name} ({type(layer).__name__})")
 
 
-def _seed_of(seed: int, name: str) -> int:
-    return zlib.crc32(f"{seed}/{name}".encode()) & 0x7FFFFFFF
+def _seed_of(seed: int, place: int, name: str) -> int:
+    return zlib.crc32(f"{seed}/{place}/{name}".encode()) & 0x7FFFFFFF
 
 
 def _why(backbone: str, encoder_weights: str, error: Exception) -> str:

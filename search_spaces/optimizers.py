@@ -1,8 +1,9 @@
-"""Optimisers by name: Keras's own, with TensorFlow's fused update in place of a dozen small operations a variable.
+"""Optimisers and learning-rate schedules by name: Keras's own, with TensorFlow's fused update in place of a dozen small operations a variable.
 
 `weight_decay` is decoupled from the gradient for all of them, so adam with weight decay is AdamW (Loshchilov and Hutter, 2019).
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -64,3 +65,19 @@ OPTIMIZERS: dict[str, tuple[str, Callable[[float, float], Any]]] = {
     "sgd": ("gradient descent with Nesterov momentum 0.9; wants learning rates some ten times higher", sgd),
 }
 """Name -> (one line for people, maker from learning rate and weight decay)."""
+
+
+def constant(progress: float) -> float:
+    return 1.0
+
+
+def cosine(progress: float) -> float:
+    """From 1 down to 0 along half a cosine (Loshchilov and Hutter, "SGDR", 2017, without restarts)."""
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+SCHEDULES: dict[str, tuple[str, Callable[[float], float]]] = {
+    "constant": ("the same learning rate from the first step to the last", constant),
+    "cosine": ("down to 0 along half a cosine: settles what a constant rate keeps stirring", cosine),
+}
+"""Name -> (one line for people, factor on the learning rate at a share 0-1 of the longest training)."""

@@ -39,8 +39,9 @@ class SegmentationHyperModel(kt.HyperModel):
             with hp.conditional_scope("architecture", with_backbone):
                 hp.Choice("backbone", list(space.backbone))
                 hp.Choice("encoder_weights", list(space.encoder_weights))
-        for name in ("loss", "augmentation", "image_size", "batch_size", "optimizer", "learning_rate", "weight_decay"):
-            _declare(hp, name, getattr(space, name))
+        for name in Space.model_fields:
+            if name not in ("architecture", "backbone", "encoder_weights"):
+                _declare(hp, name, getattr(space, name))
         return hp
 
     def build(self, hp: kt.HyperParameters) -> keras.Model:

@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from search_spaces.architectures import ARCHITECTURES
 from search_spaces.backbones import BACKBONES
 from search_spaces.losses import LOSSES
-from search_spaces.optimizers import OPTIMIZERS
+from search_spaces.optimizers import OPTIMIZERS, SCHEDULES
 
-TABLES = {"architecture": ARCHITECTURES, "backbone": BACKBONES, "loss": LOSSES, "optimizer": OPTIMIZERS}
+TABLES = {"architecture": ARCHITECTURES, "backbone": BACKBONES, "loss": LOSSES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 
 
 class Range(BaseModel):
@@ -39,7 +39,8 @@ BatchSizes = Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(m
 
 
 class Space(BaseModel):
-    """The choices that a search has. Every field is a list of values; the last three may be a `Range` instead.
+    """The choices that a search has. Every field is a list of values; `augmentation`, `learning_rate` and `weight_decay` may be a
+    `Range` instead.
 
     `image_size` is in pixels, the side of the square that an image is fitted into; `augmentation` is a strength from 0 (none)
     to 1; `encoder_weights` is "imagenet", "none" or the path of a weights file. Architectures without a backbone ignore
@@ -57,9 +58,10 @@ class Space(BaseModel):
     batch_size: BatchSizes = (8,)
     optimizer: Names = ("adam",)
     learning_rate: tuple[Positive, ...] | Range = (1e-3,)
+    schedule: Names = ("cosine",)
     weight_decay: tuple[NotNegative, ...] | Range = (0.0,)
 
-    @field_validator("architecture", "backbone", "loss", "optimizer")
+    @field_validator("architecture", "backbone", "loss", "optimizer", "schedule")
     @classmethod
     def _names_are_known(cls, names: tuple[str, ...], info: object) -> tuple[str, ...]:
         field = info.field_name  # type: ignore[attr-defined]

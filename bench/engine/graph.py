@@ -80,6 +80,9 @@ class TrainingGraph:
         for name, value in zip(PARAMETERS, astuple(mix), strict=True):
             getattr(self._mix, name).assign(value)
 
+    def set_learning_rate(self, learning_rate: float) -> None:
+        self.optimizer.learning_rate.assign(learning_rate)
+
     @property
     def has_batch_norm(self) -> bool:
         return self._momentum is not None
@@ -104,13 +107,16 @@ class TrainingGraph:
             variable.assign(value)
 
     def training_state(self) -> list[np.ndarray]:
-        """What training needs to go on: weights, then the optimiser's variables."""
-        return self.weights() + [variable.numpy().copy() for variable in self.optimizer.variables]
+        """What training needs to go on: weights, the random state of dropout, the optimiser's variables."""
+        return [variable.numpy().copy() for variable in self._state]
 
     def set_training_state(self, state: list[np.ndarray]) -> None:
-        variables = [*self.model.weights, *self.optimizer.variables]
-        for variable, value in zip(variables, state, strict=True):
+        for variable, value in zip(self._state, state, strict=True):
             variable.assign(value)
+
+    @property
+    def _state(self) -> list[Any]:
+        return [*self.model.variables, *self.optimizer.variables]
 
     def _train_step(self, images: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
         trainable = self.model.trainable_variables

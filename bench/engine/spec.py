@@ -28,7 +28,8 @@ class TrialSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSetup:
-    """What is equal for every trial of a run: data, parts and the training side of the protocol. Sizes are in pixels."""
+    """What is equal for every trial of a run: data, parts and the training side of the protocol. Sizes are in pixels;
+    `longest_epochs` is what a learning-rate schedule spans, also in a trial that its tuner ends earlier."""
 
     cache_directory: Path
     checkpoint_directory: Path
@@ -37,6 +38,7 @@ class TrialSetup:
     classes: tuple[str, ...]
     evaluation_size: int
     threshold: float
+    longest_epochs: int
     max_steps_per_epoch: int
     batch_norm: str
 

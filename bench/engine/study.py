@@ -45,7 +45,7 @@ def run_study(
     kind = ORACLES[plan.tuner]
     oracle = kind.make(hypermodel.declare(kt.HyperParameters()), plan.seed, plan.trials, plan.epochs)
     replay(oracle, finished)
-    progress.study_started(plan.study_id, trials=plan.trials, budget_s=deadline.left_s)
+    progress.study_started(plan.study_id, trials=plan.trials, budget_s=deadline.left_s, earlier=finished)
     started, number, ended = time.monotonic(), len(finished), None
     while ended is None:
         if plan.trials is not None and number >= plan.trials:

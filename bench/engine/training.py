@@ -19,6 +19,7 @@ from bench.evaluation.counting import counts_of
 from bench.evaluation.metrics import pool, summarise
 from bench.records import COMPLETED, EpochRecord, TrialRecord
 from search_spaces.initial_weights import Weights
+from search_spaces.optimizers import SCHEDULES
 
 class TrialError(Exception):
     """This configuration cannot be trained; the search goes on."""
@@ -55,7 +56,7 @@ class TrialRun:
             self.graph.set_training_state(load_state(self._state_path(spec.resume_from)))
         batches = self.batches.steps(spec.first_epoch * steps, spec.epochs * steps)
         for epoch in range(spec.first_epoch, spec.epochs):
-            train_loss = self._train_epoch(itertools.islice(batches, steps))
+            train_loss = self._train_epoch(epoch * steps, itertools.islice(batches, steps))
             scored = self._validate()
             self._remember(epoch, train_loss, scored, time.perf_counter() - started)
             on_epoch(self.curve[-1])
@@ -64,10 +65,13 @@ class TrialRun:
         self.graph.set_weights(self.best_weights)
         return TrialOutcome(record=self._record(started_at, started, reused, build_s), scored=self.best)
 
-    def _train_epoch(self, batches: Iterable[Batch]) -> float:
+    def _train_epoch(self, first_step: int, batches: Iterable[Batch]) -> float:
         """Mean training loss of an epoch."""
-        losses = []
+        values, losses = self.spec.hyperparameters, []
+        longest = self.setup.longest_epochs * self.plan.steps_per_epoch
+        factor = SCHEDULES[str(values["schedule"])][1]
         for number, (images, masks) in enumerate(batches):
+            self.graph.set_learning_rate(float(values["learning_rate"]) * factor((first_step + number) / longest))
             self.graph.set_statistics_momentum(step_momentum(self.setup.batch_norm, number))
             started = time.perf_counter()
             losses.append(float(self.graph.train_step(images, masks)))

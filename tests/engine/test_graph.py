@@ -1,0 +1,118 @@
+"""The compiled graph that many trials share: a used one is as good as a new one, to the last bit."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bench.engine.graph import GraphKey, TrainingGraph
+from bench.evaluation.counting import confusion_of
+
+SIZE, EVALUATION_SIZE = 32, 48
+
+
+def values(**changed: object) -> dict[str, object]:
+    return {
+        "architecture": "plain_unet",
+        "image_size": SIZE,
+        "optimizer": "adam",
+        "loss": "bce_dice",
+        "learning_rate": 1e-3,
+        "weight_decay": 0.0,
+        **changed,
+    }
+
+
+def key(num_classes: int = 2, **changed: object) -> GraphKey:
+    return GraphKey.of(values(**changed), num_classes=num_classes, evaluation_size=EVALUATION_SIZE, threshold=0.5)
+
+
+def batch(num_classes: int = 2, count: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
+    return images, rng.integers(0, num_classes, (count, SIZE, SIZE), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _deterministic():
+    tf.config.experimental.enable_op_determinism()
+
+
+@pytest.fixture(scope="module")
+def graph() -> TrainingGraph:
+    return TrainingGraph(key())
+
+
+def train(graph: TrainingGraph, steps: int = 3, **changed: object) -> list[float]:
+    graph.reset(values(**changed), seed=5, pretrained=None)
+    graph.set_statistics_momentum(0.99)
+    return [float(graph.train_step(*batch())) for _ in range(steps)]
+
+
+def test_a_used_graph_trains_like_a_new_one_to_the_last_bit(graph):
+    train(graph, loss="focal", learning_rate=1e-2)
+    used_losses, used_weights = train(graph), graph.weights()
+    fresh = TrainingGraph(key())
+    assert train(fresh) == used_losses
+    assert all(np.array_equal(a, b) for a, b in zip(fresh.weights(), used_weights, strict=True))
+
+
+def test_a_used_graph_with_batch_normalisation_and_weight_decay_trains_like_a_new_one():
+    changed = {
+        "architecture": "linknet", "backbone": "mobilenet", "image_size": 32, "optimizer": "sgd", "weight_decay": 0.01
+    }
+    used, fresh = TrainingGraph(key(**changed)), TrainingGraph(key(**changed))
+    train(used, **changed | {"weight_decay": 0.5, "learning_rate": 0.1})
+    used.estimate_statistics([batch()[0]])
+    assert train(used, **changed) == train(fresh, **changed)
+    assert all(np.array_equal(a, b) for a, b in zip(used.weights(), fresh.weights(), strict=True))
+
+
+@pytest.mark.parametrize("changed", [{"loss": "dice"}, {"learning_rate": 1e-2}])
+def test_what_is_a_variable_does_have_an_effect(graph, changed):
+    assert train(graph) != train(graph, **changed)
+
+
+def test_weight_decay_shrinks_the_weights():
+    decaying = TrainingGraph(key(weight_decay=0.1))
+
+    def norm(weight_decay: float) -> float:
+        train(decaying, weight_decay=weight_decay, learning_rate=1e-2)
+        return float(sum(np.square(array).sum() for array in decaying.weights()))
+
+    assert norm(1.0) < norm(1e-6)
+
+
+def test_a_saved_training_state_goes_on_as_if_it_had_never_stopped(graph):
+    straight = train(graph, steps=4)
+    train(graph, steps=2)
+    state = graph.training_state()
+    train(graph, steps=3, loss="bce")
+    graph.reset(values(), seed=9, pretrained=None)
+    graph.set_training_state(state)
+    assert [float(graph.train_step(*batch())) for _ in range(2)] == straight[2:]
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_scores_count_valid_pixels_at_the_evaluation_size(num_classes):
+    graph = TrainingGraph(key(num_classes))
+    graph.reset(values(), seed=0, pretrained=None)
+    images, masks = batch(num_classes)
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, num_classes, (4, EVALUATION_SIZE, EVALUATION_SIZE), dtype=np.uint8)
+    valid = rng.integers(0, 2, truth.shape, dtype=np.uint8)
+    _, predicted, confusion = graph.score(images, masks, truth, valid)
+    probabilities = tf.image.resize(graph.predict(images), [EVALUATION_SIZE, EVALUATION_SIZE]).numpy()
+    expected = probabilities[..., 0] >= 0.5 if num_classes == 2 else probabilities.argmax(-1)
+    np.testing.assert_array_equal(predicted.numpy(), expected.astype(np.uint8))
+    for index in range(4):
+        by_hand = confusion_of(truth[index], predicted.numpy()[index], valid[index].astype(bool), num_classes)
+        np.testing.assert_array_equal(confusion.numpy()[index], by_hand)
+
+
+def test_estimated_statistics_are_those_of_the_images():
+    graph = TrainingGraph(key(architecture="linknet", backbone="mobilenet"))
+    graph.reset(values(), seed=0, pretrained=None)
+    images = batch(count=8)[0]
+    graph.estimate_statistics([images])
+    scored_with_batch_statistics = graph.model(images, training=True).numpy()
+    np.testing.assert_allclose(graph.predict(images).numpy(), scored_with_batch_statistics, atol=0.02)

@@ -1,0 +1,168 @@
+"""What every name in the tables must do. A new row is tested by being there."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from search_spaces import batch_normalization
+from search_spaces.architectures import ARCHITECTURES
+from search_spaces.architectures.encoder_decoders import library
+from search_spaces.backbones import BACKBONES
+from search_spaces.initial_weights import build_encoder, layers_of
+from search_spaces.losses import LOSSES, loss_value
+from search_spaces.optimizers import OPTIMIZERS
+from search_spaces.segmentation import build_network
+from search_spaces.space import Space
+
+SIZE = 96
+LIGHT = "mobilenet"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_names():
+    yield
+    keras.backend.clear_session()
+
+
+def values(architecture: str, **changed: object) -> dict[str, object]:
+    backbone = {"backbone": LIGHT} if ARCHITECTURES[architecture].has_backbone else {}
+    return {"architecture": architecture, "image_size": SIZE, **backbone, **changed}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(("num_classes", "outputs"), [(2, 1), (4, 4)])
+def test_every_architecture_maps_raw_pixels_to_probabilities(architecture, num_classes, outputs):
+    model, momentum = build_network(values(architecture), num_classes)
+    images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), dtype=np.uint8)
+    probabilities = model(images, training=False).numpy()
+    assert probabilities.shape == (2, SIZE, SIZE, outputs)
+    assert probabilities.dtype == np.float32
+    assert probabilities.min() >= 0
+    assert probabilities.max() <= 1
+    if outputs > 1:
+        np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
+    assert (momentum is None) == (architecture == "plain_unet")
+
+
+@pytest.mark.parametrize("architecture", [name for name, row in ARCHITECTURES.items() if row.has_backbone])
+def test_every_batch_normalisation_is_ours(architecture):
+    model, _ = build_network(values(architecture), 2)
+    normalisations = [layer for layer in layers_of(model) if isinstance(layer, keras.layers.BatchNormalization)]
+    assert normalisations
+    assert all(type(layer) is not keras.layers.BatchNormalization for layer in normalisations)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_preprocessing_is_what_the_weights_were_trained_with(backbone):
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.float32)
+    expected = library().get_preprocessing(backbone)(images.copy())
+    np.testing.assert_allclose(BACKBONES[backbone].preprocessing.apply(images), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_layer_names_of_a_backbone_do_not_depend_on_what_was_built_before(backbone):
+    encoders = [build_encoder(backbone, None) for _ in range(2)]
+    first, second = ([layer.name for layer in encoder.layers if layer.weights] for encoder in encoders)
+    assert first == second
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_loss_prefers_the_truth_to_a_guess_and_a_guess_to_the_opposite(loss, outputs):
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, max(outputs, 2), (2, 16, 16))
+    truth = (ids[..., None] if outputs == 1 else np.eye(outputs)[ids]).astype(np.float32)
+    guess = np.full_like(truth, 0.5 if outputs == 1 else 1 / outputs)
+    opposite = 1 - truth if outputs == 1 else np.roll(truth, 1, axis=-1)
+    mix = LOSSES[loss][1]
+    right, unsure, wrong = (float(loss_value(mix, truth, tf.constant(p))) for p in (truth, guess, opposite))
+    assert 0 <= right < 0.01
+    assert right < unsure < wrong
+    assert np.isfinite(wrong)
+
+
+def test_tversky_minds_a_miss_more_than_a_false_alarm():
+    truth = np.zeros((1, 4, 4, 1), np.float32)
+    truth[0, :2] = 1  # 8 foreground pixels
+    miss, alarm = truth.copy(), truth.copy()
+    miss[0, 1], alarm[0, 2] = 0, 1  # 4 missed; 4 too many
+    mix = LOSSES["tversky"][1]
+    assert float(loss_value(mix, truth, tf.constant(miss))) == pytest.approx(1 - 4 / (4 + 0.7 * 4), abs=1e-5)
+    assert float(loss_value(mix, truth, tf.constant(alarm))) == pytest.approx(1 - 8 / (8 + 0.3 * 4), abs=1e-5)
+
+
+def test_dice_of_several_classes_leaves_background_out():
+    truth = np.zeros((1, 2, 2, 3), np.float32)
+    truth[0, ..., 0] = [[1, 1], [0, 0]]
+    truth[0, ..., 1] = [[0, 0], [1, 0]]
+    truth[0, ..., 2] = [[0, 0], [0, 1]]
+    nothing = np.zeros_like(truth)
+    nothing[..., 0] = 1  # background is right in two of four pixels, and that earns nothing
+    assert float(loss_value(LOSSES["dice"][1], truth, tf.constant(nothing))) == pytest.approx(1, abs=1e-5)
+
+
+def after_five_steps(optimiser: keras.Optimizer, start: np.ndarray) -> np.ndarray:
+    variable = keras.Variable(start)
+    optimiser.build([variable])
+    step = tf.function(lambda gradient: optimiser.apply([gradient], [variable]))
+    for number in range(5):
+        step(tf.constant(np.sin(start + number), tf.float32))
+    return variable.numpy()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+def test_the_fused_optimiser_steps_as_keras_does(optimizer, weight_decay):
+    theirs_of = {
+        "adam": lambda: keras.optimizers.Adam(0.01, weight_decay=weight_decay or None),
+        "sgd": lambda: keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True, weight_decay=weight_decay or None),
+    }
+    ours, theirs = OPTIMIZERS[optimizer][1](0.01, weight_decay), theirs_of[optimizer]()
+    start = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    results = [after_five_steps(optimiser, start) for optimiser in (ours, theirs)]
+    np.testing.assert_allclose(results[0], results[1], rtol=2e-6, atol=1e-6)
+    assert not np.allclose(results[0], start)
+
+
+def test_averaging_momentum_gives_the_mean_of_the_batches():
+    inputs = keras.Input((4, 4, 3))
+    model, momentum = batch_normalization.replace(keras.Model(inputs, keras.layers.BatchNormalization()(inputs)))
+    batches = [np.random.default_rng(n).normal(n, 1 + n, (8, 4, 4, 3)).astype(np.float32) for n in range(3)]
+    for number, batch in enumerate(batches):
+        momentum.variable.assign(number / (number + 1))
+        model(batch, training=True)
+    layer = model.layers[-1]
+    means = np.mean([batch.mean((0, 1, 2)) for batch in batches], axis=0)
+    variances = np.mean([batch.var((0, 1, 2)) for batch in batches], axis=0)
+    np.testing.assert_allclose(layer.moving_mean.numpy(), means, rtol=1e-4)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), variances, rtol=1e-4)
+
+
+def test_our_batch_normalisation_computes_what_keras_computes():
+    inputs = keras.Input((6, 6, 5))
+    theirs = keras.Model(inputs, keras.layers.BatchNormalization()(inputs))
+    ours, momentum = batch_normalization.replace(theirs)
+    momentum.variable.assign(0.99)
+    batch = np.random.default_rng(0).normal(2, 3, (4, 6, 6, 5)).astype(np.float32)
+    for training in (True, False):
+        np.testing.assert_allclose(ours(batch, training=training), theirs(batch, training=training), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"architecture": ["unet"], "backbone": []}, "unet need a backbone; choose from"),
+        ({"architecture": ["pspnet"], "image_size": [128]}, "image_size 128 is impossible for pspnet.*multiple of 48"),
+        ({"loss": ["dcie"]}, "unknown loss 'dcie'; choose from bce, dice, focal"),
+        ({"augmentation": [1.5]}, "less than or equal to 1"),
+        ({"augmentation": {"min": 0.5, "max": 2}}, "a strength from 0 to 1, not 0.5 to 2"),
+        ({"learning_rate": {"min": 1e-2, "max": 1e-3}}, "min 0.01 is not below max 0.001"),
+        ({"learning_rate": {"min": 0, "max": 1e-3, "sampling": "log"}}, "must be above 0"),
+        ({"backbone": [LIGHT, LIGHT]}, "named twice"),
+        ({"backbones": [LIGHT]}, "Extra inputs"),
+    ],
+)
+def test_a_space_that_cannot_be_is_refused_up_front(changed, message):
+    with pytest.raises(ValueError, match=message):
+        Space.model_validate({"architecture": ["unet"], "backbone": [LIGHT], **changed})
