@@ -60,9 +60,7 @@ def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
     cache = scratch / "pixels"
     ids = (*split.train, *split.val, *split.test)
     write_cache(dataset, ids, {*sizes, evaluation_size}, cache, fingerprint=record.fingerprint)
-    return Material(
-        dataset=record, audit=audited, split=split, cache_directory=cache, evaluation_size=evaluation_size
-    )
+    return Material(dataset=record, audit=audited, split=split, cache_directory=cache, evaluation_size=evaluation_size)
 
 
 def validation_pictures(material: Material) -> dict[str, np.ndarray]:

@@ -25,9 +25,7 @@ class ClassCounts:
     tn: int
 
     def __add__(self, other: "ClassCounts") -> "ClassCounts":
-        return ClassCounts(
-            tp=self.tp + other.tp, fp=self.fp + other.fp, fn=self.fn + other.fn, tn=self.tn + other.tn
-        )
+        return ClassCounts(tp=self.tp + other.tp, fp=self.fp + other.fp, fn=self.fn + other.fn, tn=self.tn + other.tn)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -257,4 +257,6 @@ def _locked(directory: Path) -> Iterator[None]:
         with FileLock(directory / ".lock", timeout=0):
             yield
     except Timeout:
-        raise StoreError(f"run {directory.name!r} in {directory.parent} is being worked on by another process") from None
+        raise StoreError(
+            f"run {directory.name!r} in {directory.parent} is being worked on by another process"
+        ) from None

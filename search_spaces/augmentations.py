@@ -57,9 +57,7 @@ def build(strength: float) -> Any:
                 p=0.9,
             ),
             A.RandomBrightnessContrast(brightness_limit=0.35 * s, contrast_limit=0.35 * s, p=0.8),
-            A.HueSaturationValue(
-                hue_shift_limit=20 * s, sat_shift_limit=50 * s, val_shift_limit=20 * s, p=0.6
-            ),
+            A.HueSaturationValue(hue_shift_limit=20 * s, sat_shift_limit=50 * s, val_shift_limit=20 * s, p=0.6),
             A.OneOf(
                 [
                     A.GaussianBlur(sigma_limit=(0.1, 0.1 + 1.4 * s), p=1),

@@ -44,9 +44,7 @@ BACKBONES: dict[str, Backbone] = {
     "mobilenet": Backbone(
         description="depthwise separable convolutions, very light", params_m=3.2, preprocessing=MINUS_ONE_TO_ONE
     ),
-    "mobilenetv2": Backbone(
-        description="inverted residuals, very light", params_m=2.3, preprocessing=MINUS_ONE_TO_ONE
-    ),
+    "mobilenetv2": Backbone(description="inverted residuals, very light", params_m=2.3, preprocessing=MINUS_ONE_TO_ONE),
     "efficientnetb0": Backbone(description="compound scaling, light but deep", params_m=4.0, preprocessing=TORCH),
     "efficientnetb1": Backbone(description="one step up from b0", params_m=6.6, preprocessing=TORCH),
     "efficientnetb2": Backbone(description="two steps up from b0", params_m=7.8, preprocessing=TORCH),

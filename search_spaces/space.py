@@ -1,15 +1,22 @@
 """A search space as a YAML file declares it: names and ranges, checked before anything is built."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from search_spaces.architectures import ARCHITECTURES
 from search_spaces.backbones import BACKBONES
 from search_spaces.losses import LOSSES
 from search_spaces.optimizers import OPTIMIZERS, SCHEDULES
 
-TABLES = {"architecture": ARCHITECTURES, "backbone": BACKBONES, "loss": LOSSES, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+TABLES: dict[str, Mapping[str, object]] = {
+    "architecture": ARCHITECTURES,
+    "backbone": BACKBONES,
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+}
 
 
 class Range(BaseModel):
@@ -63,11 +70,11 @@ class Space(BaseModel):
 
     @field_validator("architecture", "backbone", "loss", "optimizer", "schedule")
     @classmethod
-    def _names_are_known(cls, names: tuple[str, ...], info: object) -> tuple[str, ...]:
-        field = info.field_name  # type: ignore[attr-defined]
+    def _names_are_known(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        table = TABLES[info.field_name or ""]
         for name in names:
-            if name not in TABLES[field]:
-                raise ValueError(f"unknown {field} {name!r}; choose from {', '.join(TABLES[field])}")
+            if name not in table:
+                raise ValueError(f"unknown {info.field_name} {name!r}; choose from {', '.join(table)}")
         return names
 
     @field_validator("*")

@@ -38,7 +38,10 @@ class TrainingPlan:
     def batch(self, step: int) -> list[tuple[int, int]]:
         """(pass, image) for each place of batch number `step`, counted from the start of training."""
         places = range(step * self.batch_size, (step + 1) * self.batch_size)
-        return [(place // self.num_images, int(self._order(place // self.num_images)[place % self.num_images])) for place in places]
+        return [
+            (place // self.num_images, int(self._order(place // self.num_images)[place % self.num_images]))
+            for place in places
+        ]
 
     def _order(self, number: int) -> np.ndarray:
         return np.random.default_rng([self.seed, number]).permutation(self.num_images)

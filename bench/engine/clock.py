@@ -41,7 +41,9 @@ class TrialClock:
             return None
         family = _family(values)
         known = self.epoch_s.get(family)
-        epoch_s = known if known is not None else max(cost * _pixels(family) / _pixels(f) for f, cost in self.epoch_s.items())
+        epoch_s = (
+            known if known is not None else max(cost * _pixels(family) / _pixels(f) for f, cost in self.epoch_s.items())
+        )
         first_time_s = 0.0 if known is not None else max(self.first_time_s.values(), default=0.0)
         return MARGIN * (first_time_s + epochs * epoch_s)
 

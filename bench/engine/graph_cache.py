@@ -17,7 +17,9 @@ MEMORY_SHARE = 0.4
 class GraphCache:
     """Graphs by key. `limit_bytes` bounds the memory of the whole process; the graph in use always stays."""
 
-    def __init__(self, build: Callable[[GraphKey], TrainingGraph] = TrainingGraph, limit_bytes: int | None = None) -> None:
+    def __init__(
+        self, build: Callable[[GraphKey], TrainingGraph] = TrainingGraph, limit_bytes: int | None = None
+    ) -> None:
         self._build = build
         self._graphs: OrderedDict[GraphKey, TrainingGraph] = OrderedDict()
         self._limit_bytes = limit_bytes or int(MEMORY_SHARE * psutil.virtual_memory().total)

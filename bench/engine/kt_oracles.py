@@ -24,7 +24,7 @@ class _Ours:
     replayed: Mapping[str, HyperparameterValue] | None = None
 
     def __init__(self, *, hyperparameters: kt.HyperParameters, seed: int, **settings: Any) -> None:
-        super().__init__(
+        super().__init__(  # type: ignore[call-arg]  # of the oracle that this is mixed into
             objective=kt.Objective(OBJECTIVE, "max"),
             hyperparameters=hyperparameters,
             seed=seed + 1,  # Keras Tuner takes 0 for "no seed"
@@ -58,7 +58,9 @@ class BayesianOptimization(_Ours, kt.oracles.BayesianOptimizationOracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         ended = sum(trial.status == "COMPLETED" for trial in self.trials.values())
-        if self.replayed is not None and ended >= self.num_initial_points:  # the model's proposals cost seconds, and are known
+        if (
+            self.replayed is not None and ended >= self.num_initial_points
+        ):  # the model's proposals cost seconds, and are known
             return {"status": "RUNNING", "values": dict(self.replayed)}
         with warnings.catch_warnings():  # scikit-learn's remarks on a kernel that five points do not determine
             warnings.simplefilter("ignore")

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from bench.records import COMPLETED, EpochRecord, TrialRecord
 from search_spaces.initial_weights import Weights
 from search_spaces.optimizers import SCHEDULES
 
+
 class TrialError(Exception):
     """This configuration cannot be trained; the search goes on."""
 
@@ -28,7 +28,9 @@ class TrialError(Exception):
 class TrialRun:
     """A trial under way. After `train` its graph holds the weights of the best epoch."""
 
-    def __init__(self, spec: TrialSpec, setup: TrialSetup, graph: TrainingGraph, pixels: CachedPixels, truth: CachedPixels) -> None:
+    def __init__(
+        self, spec: TrialSpec, setup: TrialSetup, graph: TrainingGraph, pixels: CachedPixels, truth: CachedPixels
+    ) -> None:
         self.spec, self.setup, self.graph, self.pixels, self.truth = spec, setup, graph, pixels, truth
         values = spec.hyperparameters
         self.batch_size = int(values["batch_size"])
@@ -45,7 +47,9 @@ class TrialRun:
         self.best_weights: list[np.ndarray] = []
         self.first_step_s = self.train_s = self.evaluate_s = 0.0
 
-    def train(self, *, pretrained: Weights | None, reused: bool, on_epoch: Callable[[EpochRecord], None]) -> TrialOutcome:
+    def train(
+        self, *, pretrained: Weights | None, reused: bool, on_epoch: Callable[[EpochRecord], None]
+    ) -> TrialOutcome:
         """Trains from the initial weights, or from the promoted trial's state. Raises TrialError when the loss is no number."""
         started, started_at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
         build_s = 0.0 if reused else self.graph.build_s
@@ -148,7 +152,9 @@ class TrialRun:
         return self.setup.checkpoint_directory / f"{self.spec.study_id}-{trial_id}.npz"
 
 
-def score(graph: TrainingGraph, pixels: CachedPixels, truth: CachedPixels, ids: Sequence[str], batch_size: int) -> Scored:
+def score(
+    graph: TrainingGraph, pixels: CachedPixels, truth: CachedPixels, ids: Sequence[str], batch_size: int
+) -> Scored:
     """Scores the graph's present weights on `ids`; `truth` holds the pixels at the evaluation size."""
     losses, confusions, predictions = [], [], []
     rows, truth_rows = pixels.rows(ids), truth.rows(ids)
@@ -168,7 +174,7 @@ def save_state(path: Path, state: Sequence[np.ndarray]) -> None:
     temporary = path.with_suffix(".part")
     with temporary.open("wb") as file:
         np.savez(file, *state)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def load_state(path: Path) -> list[np.ndarray]:

@@ -52,7 +52,7 @@ class TrialWorker:
         started, started_at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
         try:
             result = self._ask("run", spec, on_epoch=on_epoch)
-        except WorkerDied as death:
+        except WorkerDiedError as death:
             self._start()
             result = str(death)
         if isinstance(result, TrialOutcome):
@@ -75,7 +75,7 @@ class TrialWorker:
         self._ask("save_model", path)
 
     def score_model(self, spec: TrialSpec, path: Path, ids: Sequence[str]) -> Scored:
-        """Scores saved weights on `ids`. Raises WorkerDied or RuntimeError."""
+        """Scores saved weights on `ids`. Raises WorkerDiedError or RuntimeError."""
         scored = self._ask("score_model", spec, path, tuple(ids))
         if not isinstance(scored, Scored):
             raise RuntimeError(scored)
@@ -99,10 +99,10 @@ class TrialWorker:
                     on_epoch(answer)
         except (EOFError, ConnectionError) as error:
             self._process.join()
-            raise WorkerDied(self._process.exitcode, self._log) from error
+            raise WorkerDiedError(self._process.exitcode, self._log) from error
 
 
-class WorkerDied(Exception):
+class WorkerDiedError(Exception):
     """The worker process ended by itself; the message says how, with the last lines that it printed."""
 
     def __init__(self, exitcode: int | None, log: Path) -> None:
@@ -111,7 +111,9 @@ class WorkerDied(Exception):
         if code == -signal.SIGKILL:
             cause += " (out of memory, if nobody else did it)"
         lines = log.read_text(errors="replace").strip().splitlines()[-_LOG_LINES:] if log.is_file() else []
-        super().__init__(f"the worker process was {cause}" + (f"; its last words: {' | '.join(lines)}" if lines else ""))
+        super().__init__(
+            f"the worker process was {cause}" + (f"; its last words: {' | '.join(lines)}" if lines else "")
+        )
 
 
 class Bench:
@@ -154,9 +156,7 @@ class Bench:
             with peak_memory() as memory:
                 graph, reused = self._graphs.get(key)
                 run = TrialRun(spec, self._setup, graph, self._open(key.image_size), self._open(key.evaluation_size))
-                outcome = run.train(
-                    pretrained=self._pretrained(spec), reused=reused, on_epoch=self._tell
-                )
+                outcome = run.train(pretrained=self._pretrained(spec), reused=reused, on_epoch=self._tell)
         except TrialError as error:
             return str(error)
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
@@ -173,7 +173,7 @@ class Bench:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"part-{path.name}")
         self._last_model.save_weights(part)
-        os.replace(part, path)
+        part.replace(path)
 
     def score_model(self, spec: TrialSpec, path: Path, ids: Sequence[str]) -> Scored | str:
         from bench.engine.training import score

@@ -26,7 +26,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         description="U-Net decoder with skip connections at every scale (Ronneberger 2015)", build=encoder_decoders.unet
     ),
     "fpn": Architecture(
-        description="feature pyramid network, predictions from four scales summed (Lin 2017)", build=encoder_decoders.fpn
+        description="feature pyramid network, predictions from four scales summed (Lin 2017)",
+        build=encoder_decoders.fpn,
     ),
     "linknet": Architecture(
         description="like U-Net, but skips are added, not concatenated: lighter (Chaurasia 2017)",

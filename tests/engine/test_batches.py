@@ -20,7 +20,9 @@ def pixels(count: int = 10) -> CachedPixels:
     return CachedPixels(ids=ids, images=images, masks=masks, valid=np.ones_like(masks, bool))
 
 
-@pytest.mark.parametrize(("num_images", "batch_size", "max_steps", "steps"), [(49, 8, 20, 6), (3, 8, 20, 1), (800, 8, 20, 20)])
+@pytest.mark.parametrize(
+    ("num_images", "batch_size", "max_steps", "steps"), [(49, 8, 20, 6), (3, 8, 20, 1), (800, 8, 20, 20)]
+)
 def test_an_epoch_is_a_pass_or_the_largest_allowed_part_of_one(num_images, batch_size, max_steps, steps):
     assert plan(num_images, batch_size, max_steps).steps_per_epoch == steps
 

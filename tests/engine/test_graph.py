@@ -58,7 +58,11 @@ def test_a_used_graph_trains_like_a_new_one_to_the_last_bit(graph):
 
 def test_a_used_graph_with_batch_normalisation_and_weight_decay_trains_like_a_new_one():
     changed = {
-        "architecture": "linknet", "backbone": "mobilenet", "image_size": 32, "optimizer": "sgd", "weight_decay": 0.01
+        "architecture": "linknet",
+        "backbone": "mobilenet",
+        "image_size": 32,
+        "optimizer": "sgd",
+        "weight_decay": 0.01,
     }
     used, fresh = TrainingGraph(key(**changed)), TrainingGraph(key(**changed))
     train(used, **changed | {"weight_decay": 0.5, "learning_rate": 0.1})

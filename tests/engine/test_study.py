@@ -22,6 +22,7 @@ SPACE = Space(
     augmentation=(0.0, 0.5, 1.0),
     learning_rate=Range(min=1e-4, max=1e-2, sampling="log"),
 )
+FOREVER = Deadline.after(None)
 SMALL = Space(architecture=("plain_unet",), loss=("bce", "dice", "focal"))
 
 
@@ -63,7 +64,7 @@ def search(
     seed: int = 0,
     worker: StandIn | None = None,
     finished: tuple[TrialRecord, ...] = (),
-    deadline: Deadline = Deadline(),
+    deadline: Deadline = FOREVER,
 ) -> tuple[StudyRecord, list[TrialRecord]]:
     records: list[TrialRecord] = []
     study = run_study(

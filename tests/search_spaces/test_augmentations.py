@@ -16,7 +16,9 @@ def picture(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return (np.repeat(noise, 3, axis=2) + 200 * mask[..., None]).astype(np.uint8), mask
 
 
-def variant(strength: float = 1.0, *, seed: int = 0, epoch: int = 0, image_id: str = "a") -> tuple[np.ndarray, np.ndarray]:
+def variant(
+    strength: float = 1.0, *, seed: int = 0, epoch: int = 0, image_id: str = "a"
+) -> tuple[np.ndarray, np.ndarray]:
     return augment(*picture(), strength=strength, seed=seed, epoch=epoch, image_id=image_id)
 
 
@@ -58,7 +60,9 @@ def test_a_greater_strength_moves_more():
 
     def moved(strength: float) -> float:
         variants = [variant(strength, epoch=epoch)[1] for epoch in range(30)]
-        either_side = [min(np.mean(v != mask), np.mean(v[:, ::-1] != mask)) for v in variants]  # a flip is not a strength
+        either_side = [
+            min(np.mean(v != mask), np.mean(v[:, ::-1] != mask)) for v in variants
+        ]  # a flip is not a strength
         return float(np.mean(either_side))
 
     assert 0 < moved(0.25) < moved(0.5) < moved(1.0)

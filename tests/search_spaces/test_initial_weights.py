@@ -86,7 +86,7 @@ def test_missing_imagenet_weights_name_the_file_and_the_ways_out(monkeypatch):
 def test_a_weights_file_that_is_not_one_is_named(tmp_path):
     path = tmp_path / "encoder.weights.h5"
     path.write_bytes(b"nothing")
-    with pytest.raises(WeightsError, match="encoder.weights.h5"):
+    with pytest.raises(WeightsError, match=r"encoder\.weights\.h5"):
         load_encoder("mobilenet", str(path))
 
 
