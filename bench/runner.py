@@ -5,6 +5,7 @@ images; write the report. Everything that is finished is on disk before the next
 moment and resumed.
 """
 
+import os
 import shutil
 import tempfile
 import time
@@ -133,8 +134,9 @@ class _OpenRun:
 
     def _search(self) -> Iterator[StudyRecord]:
         """Each tuner with each seed, one after the other; what is left of the budget is shared equally by those to come."""
-        from bench.engine.study import StudyPlan, run_study
-        from search_spaces.segmentation import SegmentationHyperModel
+        with _native_remarks_hidden():
+            from bench.engine.study import StudyPlan, run_study
+            from search_spaces.segmentation import SegmentationHyperModel
 
         experiment = self.experiment
         hypermodel = SegmentationHyperModel(experiment.space, len(self.material.dataset.classes) + 1)
@@ -248,6 +250,19 @@ def _require_same(earlier: Run, experiment: Experiment, material: Material, envi
             raise StoreError(
                 f"run {earlier.record.name!r} cannot be resumed: {what} changed from {before} to {after}; choose another --name"
             )
+
+
+@contextmanager
+def _native_remarks_hidden() -> Iterator[None]:
+    """TensorFlow's C++ part greets on file descriptor 2 when it is imported, whatever the log level, into the live display."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextmanager

@@ -26,7 +26,8 @@ class WeightsError(ValueError):
 def initialise(model: Any, seed: int, pretrained: Weights | None = None) -> None:
     """Gives every variable of `model` its initial value, dropout's random state included.
 
-    `pretrained` overrides layers by name; raises WeightsError if one of them is not in the model or has other shapes.
+    `pretrained` overrides layers by name, in the order of the encoder. An architecture may cut the encoder short (PSPNet does);
+    raises WeightsError if another layer of it is missing or has other shapes.
     """
     left = dict(pretrained or {})
     for place, layer in enumerate(layers_of(model)):  # not by name: Keras numbers names by what was built before
@@ -40,8 +41,9 @@ def initialise(model: Any, seed: int, pretrained: Weights | None = None) -> None
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
             generator.state.assign(np.array([_seed_of(seed, place, "dropout"), 0], generator.state.dtype))
-    if left:
-        raise WeightsError(f"pretrained layers {', '.join(sorted(left)[:3])} are not in model {model.name}")
+    names = list(pretrained or {})
+    if left and (len(left) == len(names) or names[-len(left) :] != list(left)):
+        raise WeightsError(f"pretrained layers {', '.join(list(left)[:3])} are not in model {model.name}")
 
 
 def load_encoder(backbone: str, encoder_weights: str) -> Weights:

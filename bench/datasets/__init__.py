@@ -51,23 +51,27 @@ def _choices() -> str:
 
 
 def _with_prefix_splits(dataset: Dataset, options: DataOptions) -> Dataset:
-    """Gives each sample the part that its file name's prefix stands for, where the configuration has prefixes."""
+    """Gives each sample the part that its file name's prefix stands for. Where no file has any of them there are no parts; where
+    only some do, that is a mistake."""
     prefixes = options.split_prefixes
     if not prefixes:
         return dataset
     for part in prefixes.values():
         if part not in PARTS:
             raise DataError(unknown("part", part, PARTS, "split_prefixes"))
-    samples = []
+    samples, unmarked = [], []
     for sample in dataset.samples:
         fitting = [prefix for prefix in prefixes if sample.image_path.name.startswith(prefix)]
-        if not fitting:
-            raise DataError(f"{sample.image_path} starts with none of the split prefixes {', '.join(prefixes)}")
-        samples.append(replace(sample, split=prefixes[max(fitting, key=len)]))
-    for prefix, part in prefixes.items():
-        if not any(sample.split == part for sample in samples):
-            raise DataError(f"no image in {dataset.root} starts with {prefix!r}, so {part} would be empty")
-    return replace(dataset, samples=tuple(samples))
+        if fitting:
+            samples.append(replace(sample, split=prefixes[max(fitting, key=len)]))
+        else:
+            unmarked.append(sample)
+    if samples and unmarked:
+        raise DataError(
+            f"{unmarked[0].image_path} starts with none of the split prefixes {', '.join(prefixes)}, which {len(samples)} other "
+            "images do; rename it, or set split_prefixes: {}"
+        )
+    return replace(dataset, samples=tuple(samples)) if samples else dataset
 
 
 def _checked(dataset: Dataset) -> Dataset:

@@ -37,6 +37,10 @@ class TrialWorker:
         self._process.kill()
         self._process.join()
 
+    @property
+    def process_id(self) -> int | None:
+        return self._process.pid
+
     def device(self) -> str:
         """What the worker computes on, for people."""
         return str(self._ask("device"))

@@ -9,7 +9,7 @@ from search_spaces import batch_normalization
 from search_spaces.architectures import ARCHITECTURES
 from search_spaces.architectures.encoder_decoders import library
 from search_spaces.backbones import BACKBONES
-from search_spaces.initial_weights import build_encoder, layers_of
+from search_spaces.initial_weights import build_encoder, initialise, layers_of
 from search_spaces.losses import LOSSES, loss_value
 from search_spaces.optimizers import OPTIMIZERS
 from search_spaces.segmentation import build_network
@@ -65,6 +65,18 @@ def test_layer_names_of_a_backbone_do_not_depend_on_what_was_built_before(backbo
     encoders = [build_encoder(backbone, None) for _ in range(2)]
     first, second = ([layer.name for layer in encoder.layers if layer.weights] for encoder in encoders)
     assert first == second
+
+
+@pytest.mark.parametrize("architecture", [name for name, row in ARCHITECTURES.items() if row.has_backbone])
+@pytest.mark.parametrize("backbone", ["mobilenetv2", "resnet18", "efficientnetb0", "vgg16"])
+def test_pretrained_encoders_of_every_family_fit_every_architecture(architecture, backbone):
+    encoder = build_encoder(backbone, None)
+    pretrained = {layer.name: layer.get_weights() for layer in encoder.layers if layer.weights}
+    model, _ = build_network(values(architecture, backbone=backbone), 2)
+    initialise(model, seed=1, pretrained=pretrained)
+    first = next(iter(pretrained))
+    layer = next(layer for layer in layers_of(model) if layer.name == first)
+    np.testing.assert_array_equal(layer.get_weights()[0], pretrained[first][0])
 
 
 @pytest.mark.parametrize("loss", LOSSES)
