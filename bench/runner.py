@@ -238,7 +238,8 @@ def _require_same(earlier: Run, experiment: Experiment, material: Material, envi
     """A run may go on only as what it was; more trials or minutes are all that may change."""
     now, then = to_json(experiment), dict(earlier.experiment)
     for free in ("trials", "budget"):
-        now.pop(free), then.pop(free, None)
+        now.pop(free)
+        then.pop(free, None)
     differences = {
         **{f"the experiment's {name}": (then.get(name), now[name]) for name in now},
         "the data": (earlier.dataset.fingerprint, material.dataset.fingerprint),

@@ -132,7 +132,7 @@ def test_the_report_can_be_made_again_and_says_the_same(finished, tmp_path):
 
 def test_a_name_that_is_taken_is_refused(finished, data):
     root, _ = finished
-    with pytest.raises(StoreError, match="run 'tiny' exists in .*--resume or choose another --name"):
+    with pytest.raises(StoreError, match=r"run 'tiny' exists in .*--resume or choose another --name"):
         run(experiment(data), root)
 
 
