@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from bench.engine.best_models import BestModels
 from bench.engine.clock import Deadline, TrialClock
-from bench.engine.spec import TrialOutcome, TrialSetup, TrialSpec
+from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.worker import TrialWorker
 from bench.environment import current_environment
 from bench.errors import StoreError
@@ -31,7 +31,7 @@ from bench.records import Environment, Evaluation, Run, RunRecord, StudyRecord, 
 from bench.report import write_index, write_report
 from bench.store import RunStore, load
 
-CLOSING_SHARE, CLOSING_S = 0.03, 15.0
+CLOSING_SHARE, CLOSING_S = 0.05, 15.0
 """What a budget leaves for scoring the best models and writing the report: a share of it, and at least these seconds."""
 
 
@@ -45,22 +45,24 @@ def run_experiment(
     """
     began = time.monotonic()
     directory = results / experiment.name
-    earlier = _earlier_part(directory, resume)
-    with tempfile.TemporaryDirectory(prefix="segbench-") as scratch:
-        sizes = experiment.space.image_size
-        material = prepare(experiment.data, experiment.protocol, sizes, Path(scratch), progress)
+    with ExitStack() as stack:
+        earlier = _earlier_part(directory, resume, stack)
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segbench-")))
+        material = prepare(experiment.data, experiment.protocol, experiment.space.image_size, scratch, progress)
         setup = _trial_setup(experiment, material, directory)
-        with TrialWorker(setup, log=Path(scratch) / "worker.log") as worker:
-            progress.stage("starting the worker process")
-            environment = current_environment(worker.device())
-            worker.check_weights(experiment.space.pretrained_backbones)
-            if earlier is not None:
-                _require_same(earlier, experiment, material, environment)
-            store = RunStore(directory) if earlier else RunStore.create(directory, to_json(experiment))
-            with _locked(directory):
-                run = _OpenRun(experiment, material, store, worker, progress, earlier, command, began)
-                run.record_setting(environment)
-                run.search_and_score()
+        progress.stage("starting the worker process")
+        worker = stack.enter_context(TrialWorker(setup, log=scratch / "worker.log"))
+        environment = current_environment(worker.device())
+        worker.check_weights(experiment.space.pretrained_backbones)
+        if earlier is None:
+            store = RunStore.create(directory, to_json(experiment))
+            stack.enter_context(_locked(directory))
+        else:
+            _require_same(earlier, experiment, material, environment)
+            store = RunStore(directory)
+        run = _OpenRun(experiment, material, store, worker, progress, earlier, command, began)
+        run.record_setting(environment)
+        run.search_and_score()
     progress.stage("writing the report")
     leaderboard = write_report(load(directory), reports / experiment.name)
     write_index(reports)
@@ -87,15 +89,18 @@ class _OpenRun:
         self.evaluations: list[Evaluation] = list(earlier.evaluations) if earlier else []
         self.spent_s = (earlier.record.wall_s or 0.0) if earlier else 0.0
         self.began = began
-        self.record = (
-            replace(earlier.record, status="running", studies=())
-            if earlier
-            else RunRecord(
-                name=experiment.name,
-                command=command,
-                started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                status="running",
-            )
+        self.studies = {
+            f"{tuner}-seed{seed}": StudyRecord(study_id=f"{tuner}-seed{seed}", tuner=tuner, seed=seed)
+            for seed in experiment.seeds
+            for tuner in experiment.tuners
+        }
+        self.record = RunRecord(
+            name=experiment.name,
+            command=f"{earlier.record.command}\n{command}" if earlier else command,
+            started_at=earlier.record.started_at if earlier else datetime.now(UTC).isoformat(timespec="seconds"),
+            status="running",
+            wall_s=self.spent_s,
+            studies=tuple(self.studies.values()),
         )
         keep = experiment.protocol.keep_models
         self.best = BestModels(store, keep, material.split.val, self.trials)
@@ -103,36 +108,47 @@ class _OpenRun:
     def record_setting(self, environment: Environment) -> None:
         """Writes down where, on what and against what this run is: all that does not depend on a trial."""
         material, store = self.material, self.store
-        for record in (environment, material.dataset, material.audit, material.split, self.record):
-            store.write(record)
-        store.write_arrays("predictions/images", validation_pictures(material))
-        store.write_arrays("augmentation", augmentation_pictures(material, self.experiment.seeds[0]))
-        if not self.evaluations:
-            references = evaluate_references(
-                material.pixels(),
-                train_ids=material.split.train,
-                parts={"val": material.split.val, "test": material.split.test},
-                num_classes=len(material.dataset.classes) + 1,
-                seed=self.experiment.seeds[0],
-            )
-            for evaluation in references:
+        try:
+            store.write_experiment(to_json(self.experiment))  # a resumed run may have new limits
+            for record in (environment, material.dataset, material.audit, material.split, self.record):
+                store.write(record)
+            store.write_arrays("predictions/images", validation_pictures(material))
+            store.write_arrays("augmentation", augmentation_pictures(material, self.experiment.seeds[0]))
+        except BaseException:
+            if not self.trials:  # nothing is lost, and the name stays free
+                shutil.rmtree(store.directory, ignore_errors=True)
+            raise
+
+    def score_references(self) -> None:
+        """What a model must beat, on the images that it is scored on."""
+        scored = {(evaluation.reference, evaluation.split) for evaluation in self.evaluations}
+        references = evaluate_references(
+            self.material.pixels(),
+            train_ids=self.material.split.train,
+            parts={"val": self.material.split.val, "test": self.material.split.test},
+            num_classes=len(self.material.dataset.classes) + 1,
+            seed=self.experiment.seeds[0],
+        )
+        for evaluation in references:
+            if (evaluation.reference, evaluation.split) not in scored:
                 self._append(evaluation)
 
     def search_and_score(self) -> None:
         """Runs every study, then scores the best models; on Ctrl-C or an error the run is marked as interrupted."""
-        studies: list[StudyRecord] = []
         try:
-            for study in self._search():
-                studies.append(study)
-                self._mark("running", studies)
+            self.score_references()
+            self._search()
             self._score_best_on_test()
             shutil.rmtree(self.store.directory / "checkpoints", ignore_errors=True)
-            self._mark("finished", studies)
+            self._mark("finished")
         except BaseException:
-            self._mark("interrupted", studies)
+            for study in self.studies.values():
+                if study.ended is None:
+                    self.studies[study.study_id] = replace(study, ended="interrupted")
+            self._mark("interrupted")
             raise
 
-    def _search(self) -> Iterator[StudyRecord]:
+    def _search(self) -> None:
         """Each tuner with each seed, one after the other; what is left of the budget is shared equally by those to come."""
         with _native_remarks_hidden():
             from bench.engine.study import StudyPlan, run_study
@@ -147,9 +163,10 @@ class _OpenRun:
         ]
         clock = TrialClock()
         for record in self.trials:
-            clock.add(replace(record, graph_reused=False))
+            clock.add(record)
+        clock.warm.clear()  # those graphs were another process's
         for number, plan in enumerate(plans):
-            yield run_study(
+            self.studies[plan.study_id] = run_study(
                 plan,
                 hypermodel=hypermodel,
                 worker=self.worker,
@@ -159,6 +176,7 @@ class _OpenRun:
                 keep=self._keep,
                 progress=self.progress,
             )
+            self._mark("running")
 
     def _share_of_budget_s(self, studies_left: int) -> float | None:
         budget_s = self.experiment.budget_s
@@ -168,10 +186,15 @@ class _OpenRun:
         return max(0.0, budget_s - closing_s - self._wall_s()) / studies_left
 
     def _keep(self, outcome: TrialOutcome) -> None:
-        """Makes a trial durable: its record first, then, if it is among the best, its model."""
-        self.store.append(outcome.record)
-        self.trials.append(outcome.record)
-        self.best.consider(outcome, self.worker)
+        """Makes a trial durable: its model, if it is among the best, then its record; only then may an older model go."""
+        record = outcome.record
+        saved = self.best.save(outcome, self.worker)
+        self.store.append(record)
+        self.trials.append(record)
+        if saved and outcome.scored is not None:
+            self._append(_evaluation(record, "val", outcome.scored))
+            self.best.evict()
+        self._mark("running")
 
     def _score_best_on_test(self) -> None:
         """After selection, once: what the locked test images say about the best models."""
@@ -187,21 +210,15 @@ class _OpenRun:
                 epochs=record.epochs_planned,
             )
             for part, ids in parts.items():
-                if (record.study_id, record.trial_id, part) in scored:
-                    continue
-                counts = self.worker.score_model(spec, self.best.path(record), ids).counts
-                self._append(
-                    Evaluation(
-                        study_id=record.study_id, trial_id=record.trial_id, split=part, seed=record.seed, counts=counts
-                    )
-                )
+                if (record.study_id, record.trial_id, part) not in scored:
+                    self._append(_evaluation(record, part, self.worker.score_model(spec, self.best.path(record), ids)))
 
     def _append(self, evaluation: Evaluation) -> None:
         self.store.append(evaluation)
         self.evaluations.append(evaluation)
 
-    def _mark(self, status: str, studies: list[StudyRecord]) -> None:
-        self.record = replace(self.record, status=status, wall_s=self._wall_s(), studies=tuple(studies))
+    def _mark(self, status: str) -> None:
+        self.record = replace(self.record, status=status, wall_s=self._wall_s(), studies=tuple(self.studies.values()))
         self.store.write(self.record)
 
     def _wall_s(self) -> float:
@@ -223,9 +240,18 @@ def _trial_setup(experiment: Experiment, material: Material, directory: Path) ->
     )
 
 
-def _earlier_part(directory: Path, resume: bool) -> Run | None:
-    """The run as far as it got, None for a new one. Raises StoreError for a name that is taken, or nothing to resume."""
+def _evaluation(record: TrialRecord, part: str, scored: Scored) -> Evaluation:
+    return Evaluation(
+        study_id=record.study_id, trial_id=record.trial_id, split=part, seed=record.seed, counts=scored.counts
+    )
+
+
+def _earlier_part(directory: Path, resume: bool, stack: ExitStack) -> Run | None:
+    """The run as far as it got, locked before it is read; None for a new one. Raises StoreError for a name that is taken, or
+    nothing to resume."""
     if resume:
+        if directory.is_dir():
+            stack.enter_context(_locked(directory))
         return load(directory)
     if directory.exists():
         raise StoreError(

@@ -66,6 +66,12 @@ class RunStore:
                 raise
         return cls(directory)
 
+    def write_experiment(self, experiment: Mapping[str, object]) -> None:
+        """Replaces the stored experiment: a resumed run may have other limits."""
+        path = self.directory / "experiment.json"
+        with _said_plainly(path):
+            _write_atomically(path, _dumps(experiment, indent=2))
+
     def write(self, record: object) -> None:
         """Writes one of the run's single records (RunRecord, Environment, DatasetRecord, AuditRecord, SplitRecord)."""
         path = self.directory / _NAME_OF[type(record)]

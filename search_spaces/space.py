@@ -98,10 +98,10 @@ class Space(BaseModel):
                         f"image_size {size} is impossible for {name}, which needs a multiple of {multiple}; "
                         f"choose {' or '.join(map(str, near))} (96, 192 and 288 suit every architecture)"
                     )
-        for part, limit in (("augmentation", 1.0),):
+        for part, least, most in (("augmentation", 0, 1), ("learning_rate", 1e-9, 1e3), ("weight_decay", 0, 1e3)):
             values = getattr(self, part)
-            if isinstance(values, Range) and not 0 <= values.min < values.max <= limit:
-                raise ValueError(f"{part} is a strength from 0 to {limit:g}, not {values.min:g} to {values.max:g}")
+            if isinstance(values, Range) and not least <= values.min < values.max <= most:
+                raise ValueError(f"{part} goes from {least:g} to {most:g}, not from {values.min:g} to {values.max:g}")
         return self
 
     @property

@@ -93,9 +93,9 @@ def test_references_and_the_best_models_are_scored_on_the_locked_images(finished
     _, record = finished
     scored = {(e.reference or (e.study_id, e.trial_id), e.split) for e in record.evaluations}
     assert {(name, part) for name in ("predict_nothing", "mean_mask", "otsu") for part in ("val", "test")} <= scored
-    models = {who for who, _ in scored if isinstance(who, tuple)}
+    models = {who for who, part in scored if isinstance(who, tuple) and part == "test"}
     assert len(models) == 2
-    assert all((who, part) in scored for who in models for part in ("val", "test"))
+    assert all((who, "val") in scored for who in models)
     for evaluation in record.evaluations:
         assert set(evaluation.counts) == set(getattr(record.split, evaluation.split))
 
@@ -179,6 +179,10 @@ def test_more_trials_may_be_added_to_a_finished_run(finished, data, tmp_path):
     assert len(after.trials) == 8
     assert set(before.trials) <= set(after.trials)
     assert len({(trial.study_id, trial.trial_id) for trial in after.trials}) == 8
+    assert all(trial.status == COMPLETED for trial in after.trials)
+    promoted = next(trial for trial in after.trials if "tuner/trial_id" in trial.hyperparameters)
+    assert promoted.epochs_run == 3  # its parent's training state is gone: it starts again, and ends the same
+    assert after.experiment["trials"] == 4
 
 
 def test_weights_that_cannot_be_had_stop_the_run_before_anything_is_written(data, tmp_path):
@@ -186,6 +190,35 @@ def test_weights_that_cannot_be_had_stop_the_run_before_anything_is_written(data
     with pytest.raises(ExperimentError, match=r"gone\.h5"):
         run(experiment(data, space=space), tmp_path)
     assert not (tmp_path / "results").exists()
+
+
+def test_ctrl_c_keeps_what_is_finished_and_the_report_can_be_made(data, tmp_path):
+    file = tmp_path / "tiny.yaml"
+    chosen = experiment(data, trials=50, tuners=["random"], protocol={"epochs": 30})
+    file.write_text(json.dumps(chosen.model_dump(mode="json")))
+    places = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", str(file), *places],
+        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for_trials(process, tmp_path / "results" / "tiny" / "trials.jsonl", 1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume --name tiny" in said
+    assert "Traceback" not in said
+    record = load(tmp_path / "results" / "tiny")
+    assert record.record.status == "interrupted"
+    assert [study.ended for study in record.record.studies] == ["interrupted"]
+    assert "random (seed 0, ended by: interrupted)" in write_report(record, tmp_path / "page").read_text()
+
+
+def wait_for_trials(process: subprocess.Popen, log: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while not (log.is_file() and log.read_bytes().count(b"\n") >= count):
+        assert process.poll() is None, "the run ended too early"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_killed_run_goes_on_and_repeats_nothing(data, tmp_path):
@@ -197,11 +230,7 @@ def test_a_killed_run_goes_on_and_repeats_nothing(data, tmp_path):
     with subprocess.Popen(
         [*command, *places], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
-        deadline = time.monotonic() + 120
-        while not (log.is_file() and log.read_bytes().count(b"\n") >= 2):
-            assert process.poll() is None, "the run ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for_trials(process, log, 2)
         os.killpg(process.pid, signal.SIGKILL)
     before = log.read_bytes()
     done = subprocess.run([*command, "--resume", *places], capture_output=True, text=True, check=False)

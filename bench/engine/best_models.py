@@ -1,8 +1,10 @@
 """The best few models of a run, kept on disk while the search goes on: weights and validation predictions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bench.engine.spec import TrialOutcome
 from bench.engine.worker import TrialWorker
@@ -19,44 +21,44 @@ class BestModels:
         self._keep = keep
         self._val_ids = list(val_ids)
         self.records = [record for record in records if self.path(record).is_file()]
+        self._evicted: list[TrialRecord] = []
 
     def path(self, record: TrialRecord) -> Path:
         """Where the weights of a trial are, if they are kept."""
         return self._store.directory / "models" / f"{record.study_id}-{record.trial_id}.weights.h5"
 
-    def consider(self, outcome: TrialOutcome, worker: TrialWorker) -> None:
-        """Keeps the model that `worker` has just trained, if it is among the best."""
+    def save(self, outcome: TrialOutcome, worker: TrialWorker) -> bool:
+        """Writes the model that `worker` has just trained if it is among the best, and says whether it did. What it pushes out stays
+        until `evict`: the trial must be on record first."""
         record = outcome.record
-        if record.status != COMPLETED or outcome.scored is None or self._keep == 0:
-            return
-        rivals = {_configuration(kept.hyperparameters): kept for kept in self.records}
-        twin = rivals.get(_configuration(record.hyperparameters))
-        if twin is not None and _val_iou(twin) >= _val_iou(record):
-            return
-        others = [kept for kept in self.records if kept is not twin]
-        chosen = sorted([*others, record], key=_val_iou, reverse=True)[: self._keep]
+        if record.status != COMPLETED or outcome.scored is None:
+            return False
+        ranked = sorted([*self.records, record], key=_val_iou, reverse=True)
+        best_of = {_configuration(each): each for each in reversed(ranked)}  # the best of each comes last and stays
+        chosen = [each for each in ranked if best_of[_configuration(each)] is each][: self._keep]
         if record not in chosen:
-            return
+            return False
         worker.save_model(self.path(record))
         name = f"predictions/{record.study_id}-{record.trial_id}"
-        self._store.write_arrays(name, {"ids": _strings(self._val_ids), "prediction": outcome.scored.predictions})
-        for kept in self.records:
-            if kept not in chosen:
-                self.path(kept).unlink(missing_ok=True)
-                self._store.remove_arrays(f"predictions/{kept.study_id}-{kept.trial_id}")
+        self._store.write_arrays(
+            name, {"ids": np.array(self._val_ids, np.str_), "prediction": outcome.scored.predictions}
+        )
+        self._evicted = [kept for kept in self.records if kept not in chosen]
         self.records = chosen
+        return True
+
+    def evict(self) -> None:
+        """Deletes what the last `save` pushed out."""
+        for record in self._evicted:
+            self.path(record).unlink(missing_ok=True)
+            self._store.remove_arrays(f"predictions/{record.study_id}-{record.trial_id}")
+        self._evicted = []
 
 
 def _val_iou(record: TrialRecord) -> float:
     return record.val_metrics.get("iou") or 0.0
 
 
-def _configuration(values: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+def _configuration(record: TrialRecord) -> tuple[tuple[str, Any], ...]:
     """What makes two trials the same model: everything but the tuner's own book-keeping."""
-    return tuple(sorted((name, value) for name, value in values.items() if not name.startswith("tuner/")))
-
-
-def _strings(ids: Sequence[str]) -> Any:
-    import numpy as np
-
-    return np.array(ids, np.str_)
+    return tuple(sorted(item for item in record.hyperparameters.items() if not item[0].startswith("tuner/")))

@@ -10,15 +10,20 @@ from bench.records import TrialRecord
 MARGIN = 1.15
 """An estimate is multiplied by this: neighbours on the machine, the noise of a short history."""
 
-_FAMILY = ("architecture", "backbone", "image_size", "batch_size")
+Family = tuple[Any, ...]
+"""Trials of one compiled graph and batch size."""
 
 
 @dataclass(slots=True)
 class TrialClock:
-    """Learns from every finished trial what an epoch costs by network and size, and what a network costs the first time."""
+    """Learns from every finished trial what an epoch costs by network and size, and what a network costs the first time.
 
-    epoch_s: dict[tuple[Any, ...], float] = field(default_factory=dict)
-    first_time_s: dict[tuple[Any, ...], float] = field(default_factory=dict)
+    `warm` are the networks that the worker has compiled; whoever replaces the worker clears it.
+    """
+
+    epoch_s: dict[Family, float] = field(default_factory=dict)
+    first_time_s: dict[Family, float] = field(default_factory=dict)
+    warm: set[Family] = field(default_factory=set)
 
     def add(self, record: TrialRecord) -> None:
         """Takes a trial's times into account; one that failed teaches nothing."""
@@ -31,8 +36,10 @@ class TrialClock:
         else:
             epoch_s = (record.train_s or 0.0) + (record.evaluate_s or 0.0)
         self.epoch_s[family] = epoch_s
+        self.warm.add(family)
         if not record.graph_reused:
-            self.first_time_s[family] = max(0.0, record.wall_s - len(record.curve) * epoch_s)
+            first_time_s = max(0.0, record.wall_s - len(record.curve) * epoch_s)
+            self.first_time_s[family] = max(first_time_s, self.first_time_s.get(family, 0.0))
 
     def estimate_s(self, values: Mapping[str, Any], epochs: int) -> float | None:
         """Wall seconds of a trial of that many epochs; None while nothing is known. A network not seen yet is taken to cost as
@@ -44,7 +51,8 @@ class TrialClock:
         epoch_s = (
             known if known is not None else max(cost * _pixels(family) / _pixels(f) for f, cost in self.epoch_s.items())
         )
-        first_time_s = 0.0 if known is not None else max(self.first_time_s.values(), default=0.0)
+        dearest_s = max(self.first_time_s.values(), default=0.0)
+        first_time_s = 0.0 if family in self.warm else self.first_time_s.get(family, dearest_s)
         return MARGIN * (first_time_s + epochs * epoch_s)
 
 
@@ -68,10 +76,11 @@ class Deadline:
         return left is None or (left > 0 and (seconds is None or seconds <= left))
 
 
-def _family(values: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(values.get(name) for name in _FAMILY)
+def _family(values: Mapping[str, Any]) -> Family:
+    names = ("image_size", "batch_size", "architecture", "backbone", "optimizer")
+    return (*(values.get(name) for name in names), values.get("weight_decay", 0) > 0)
 
 
-def _pixels(family: tuple[Any, ...]) -> float:
-    _, _, size, batch = family
+def _pixels(family: Family) -> float:
+    size, batch, *_ = family
     return float(size**2 * batch)

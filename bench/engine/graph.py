@@ -93,10 +93,12 @@ class TrainingGraph:
             self._momentum.variable.assign(momentum)
 
     def estimate_statistics(self, batches: list[np.ndarray]) -> None:
-        """Sets the moving statistics to their mean over `batches`, uint8 [batch, size, size, 3] each."""
-        for number, images in enumerate(batches):
-            self.set_statistics_momentum(number / (number + 1))
+        """Sets the moving statistics to their mean over the images of `batches`, uint8 [batch, size, size, 3] each."""
+        seen = 0
+        for images in batches:
+            self.set_statistics_momentum(seen / (seen + len(images)))
             self._collect_statistics(images)
+            seen += len(images)
 
     def weights(self) -> list[np.ndarray]:
         """A copy of every weight, moving statistics included."""

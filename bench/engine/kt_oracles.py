@@ -94,7 +94,8 @@ def tell(oracle: kt.Oracle, record: TrialRecord) -> None:
 
 
 def replay(oracle: kt.Oracle, records: Iterable[TrialRecord]) -> None:
-    """Leads a new oracle through the finished trials of its study, so that it goes on as if it had never stopped.
+    """Leads a new oracle through the finished trials of its study, so that it goes on as if it had never stopped (bayesian: knowing
+    the same, with other random numbers).
 
     Raises StoreError where it would have proposed something else: then the records belong to another space, seed or version.
     """

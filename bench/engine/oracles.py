@@ -7,36 +7,39 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OracleKind:
-    """One row of the table. `make(hyperparameters, seed, trials, epochs)` gives a Keras Tuner oracle; `trials` is how many the
-    study plans (None: as many as the budget allows), `epochs` the longest that a trial trains. `promotes`: some trials continue
-    earlier ones."""
+    """One row of the table. `make(hyperparameters, seed, epochs)` gives a Keras Tuner oracle without a limit of its own; `epochs` is the
+    longest that a trial trains. `promotes`: some trials continue earlier ones."""
 
     description: str
-    make: Callable[[Any, int, int | None, int], Any]
+    make: Callable[[Any, int, int], Any]
     promotes: bool = False
 
 
-def _random(hyperparameters: Any, seed: int, trials: int | None, epochs: int) -> Any:
+RANDOM_POINTS = 5
+"""Drawn before the Gaussian process begins. Keras Tuner would draw three a hyperparameter, which is a whole small study."""
+
+
+def _random(hyperparameters: Any, seed: int, epochs: int) -> Any:
     from bench.engine.kt_oracles import RandomSearch
 
     return RandomSearch(hyperparameters=hyperparameters, seed=seed, max_trials=None)
 
 
-def _grid(hyperparameters: Any, seed: int, trials: int | None, epochs: int) -> Any:
+def _grid(hyperparameters: Any, seed: int, epochs: int) -> Any:
     from bench.engine.kt_oracles import GridSearch
 
     return GridSearch(hyperparameters=hyperparameters, seed=seed, max_trials=None)
 
 
-def _bayesian(hyperparameters: Any, seed: int, trials: int | None, epochs: int) -> Any:
-    """Keras Tuner would draw three points a hyperparameter at random first, which is a whole small study."""
+def _bayesian(hyperparameters: Any, seed: int, epochs: int) -> Any:
     from bench.engine.kt_oracles import BayesianOptimization
 
-    initial = max(3, min(10, (trials or 30) // 3))
-    return BayesianOptimization(hyperparameters=hyperparameters, seed=seed, max_trials=None, num_initial_points=initial)
+    return BayesianOptimization(
+        hyperparameters=hyperparameters, seed=seed, max_trials=None, num_initial_points=RANDOM_POINTS
+    )
 
 
-def _hyperband(hyperparameters: Any, seed: int, trials: int | None, epochs: int) -> Any:
+def _hyperband(hyperparameters: Any, seed: int, epochs: int) -> Any:
     from bench.engine.kt_oracles import Hyperband
 
     return Hyperband(hyperparameters=hyperparameters, seed=seed, max_epochs=epochs, factor=3, hyperband_iterations=None)

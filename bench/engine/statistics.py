@@ -3,6 +3,8 @@
 `docs/decisions/0001-batch-normalisation.md` has the measurement behind the default; `benchmarks/batch_norm.py` makes it again.
 """
 
+import numpy as np
+
 from search_spaces.batch_normalization import KERAS_MOMENTUM
 
 BATCH_NORM: dict[str, str] = {
@@ -14,6 +16,12 @@ BATCH_NORM: dict[str, str] = {
 
 STATISTICS_IMAGES = 64
 """Images that `reestimate` averages over, at the most."""
+
+
+def statistics_rows(rows: np.ndarray) -> np.ndarray:
+    """The rows of the pixel cache to average over: a draw, the same for every trial. Ids in order would be a class first, where file
+    names begin with it."""
+    return np.random.default_rng(0).permutation(rows)[:STATISTICS_IMAGES]
 
 
 def step_momentum(policy: str, step: int) -> float:

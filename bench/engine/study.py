@@ -43,7 +43,7 @@ def run_study(
 ) -> StudyRecord:
     """Runs the trials that `finished` does not hold yet; `keep` makes an outcome durable before the oracle hears of it."""
     kind = ORACLES[plan.tuner]
-    oracle = kind.make(hypermodel.declare(kt.HyperParameters()), plan.seed, plan.trials, plan.epochs)
+    oracle = kind.make(hypermodel.declare(kt.HyperParameters()), plan.seed, plan.epochs)
     replay(oracle, finished)
     progress.study_started(plan.study_id, trials=plan.trials, budget_s=deadline.left_s, earlier=finished)
     started, number, ended = time.monotonic(), len(finished), None
@@ -76,7 +76,10 @@ def _run_trial(
     progress: Progress,
 ) -> TrialRecord:
     progress.trial_started(number=number, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
+    processes = worker.starts
     outcome = worker.run(spec, progress.epoch_ended)
+    if worker.starts > processes:
+        clock.warm.clear()
     keep(outcome)
     clock.add(outcome.record)
     progress.trial_ended(outcome.record)

@@ -13,7 +13,7 @@ from bench.datasets.cache import CachedPixels
 from bench.engine.batches import Batch, TrainingBatches, TrainingPlan, in_batches
 from bench.engine.graph import TrainingGraph
 from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
-from bench.engine.statistics import STATISTICS_IMAGES, step_momentum
+from bench.engine.statistics import statistics_rows, step_momentum
 from bench.evaluation.counting import counts_of
 from bench.evaluation.metrics import pool, summarise
 from bench.records import COMPLETED, EpochRecord, TrialRecord
@@ -43,7 +43,7 @@ class TrialRun:
         self.batches = TrainingBatches(pixels, setup.train_ids, self.plan, float(values["augmentation"]))
         self.curve: list[EpochRecord] = []
         self.best: Scored | None = None
-        self.best_epoch = spec.first_epoch
+        self.best_epoch = 0
         self.best_weights: list[np.ndarray] = []
         self.first_step_s = self.train_s = self.evaluate_s = 0.0
 
@@ -56,10 +56,9 @@ class TrialRun:
         started -= build_s
         spec, steps = self.spec, self.plan.steps_per_epoch
         self.graph.reset(spec.hyperparameters, seed=spec.seed, pretrained=pretrained)
-        if spec.resume_from is not None:
-            self.graph.set_training_state(load_state(self._state_path(spec.resume_from)))
-        batches = self.batches.steps(spec.first_epoch * steps, spec.epochs * steps)
-        for epoch in range(spec.first_epoch, spec.epochs):
+        first_epoch = self._resume()
+        batches = self.batches.steps(first_epoch * steps, spec.epochs * steps)
+        for epoch in range(first_epoch, spec.epochs):
             train_loss = self._train_epoch(epoch * steps, itertools.islice(batches, steps))
             scored = self._validate()
             self._remember(epoch, train_loss, scored, time.perf_counter() - started)
@@ -68,6 +67,14 @@ class TrialRun:
             save_state(self._state_path(spec.trial_id), self.graph.training_state())
         self.graph.set_weights(self.best_weights)
         return TrialOutcome(record=self._record(started_at, started, reused, build_s), scored=self.best)
+
+    def _resume(self) -> int:
+        """Takes up the promoted trial's state and returns the epoch to go on from: 0, and the same in the end, where the state is gone."""
+        parent = self.spec.resume_from
+        if parent is None or not self._state_path(parent).is_file():
+            return 0
+        self.graph.set_training_state(load_state(self._state_path(parent)))
+        return self.spec.first_epoch
 
     def _train_epoch(self, first_step: int, batches: Iterable[Batch]) -> float:
         """Mean training loss of an epoch."""
@@ -86,13 +93,13 @@ class TrialRun:
                 self.first_step_s = took
         loss = float(np.mean(losses))
         if not math.isfinite(loss):
-            raise TrialError(f"the training loss became {loss} in epoch {len(self.curve) + self.spec.first_epoch + 1}")
+            raise TrialError(f"the training loss became {loss} in epoch {first_step // self.plan.steps_per_epoch + 1}")
         return loss
 
     def _validate(self) -> Scored:
         started = time.perf_counter()
         if self.setup.batch_norm == "reestimate" and self.graph.has_batch_norm:
-            rows = self.pixels.rows(self.setup.train_ids[:STATISTICS_IMAGES])
+            rows = statistics_rows(self.pixels.rows(self.setup.train_ids))
             self.graph.estimate_statistics([self.pixels.images[part] for part in in_batches(rows, self.batch_size)])
         scored = score(self.graph, self.pixels, self.truth, self.setup.val_ids, self.batch_size)
         self.evaluate_s += time.perf_counter() - started
@@ -113,7 +120,7 @@ class TrialRun:
 
     def _record(self, started_at: str, started: float, reused: bool, build_s: float) -> TrialRecord:
         assert self.best is not None
-        spec = self.spec
+        spec, latency_s = self.spec, self._latency_s()
         return TrialRecord(
             study_id=spec.study_id,
             trial_id=spec.trial_id,
@@ -133,7 +140,7 @@ class TrialRun:
             evaluate_s=self.evaluate_s,
             input_wait_s=self.batches.wait_s,
             wall_s=time.perf_counter() - started,
-            latency_s=self._latency_s(),
+            latency_s=latency_s,
             started_at=started_at,
         )
 
@@ -144,7 +151,7 @@ class TrialRun:
         times = []
         for _ in range(5):
             started = time.perf_counter()
-            self.graph.predict(image)
+            np.asarray(self.graph.predict(image))
             times.append(time.perf_counter() - started)
         return min(times)
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -15,11 +16,19 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
-from bench.errors import ExperimentError
+from bench.errors import ExperimentError, StoreError, UserError
 from bench.records import FAILED, EpochRecord, TrialRecord
 
 _LOG_LINES = 3
+_MODEL_BYTES = 2**28
+_SILENCE_S = 1800.0
+"""A worker that sends nothing for so long hangs: an epoch is bounded by the protocol, a graph compiles in a minute."""
+
+MEMORY_SHARE = 0.6
+"""A worker that has held more than this share of the machine's memory is replaced after its trial: TensorFlow gives little back."""
 
 
 class TrialWorker:
@@ -28,14 +37,16 @@ class TrialWorker:
     def __init__(self, setup: TrialSetup, log: Path) -> None:
         self._setup = setup
         self._log = log
+        self.starts = 0
+        """How many processes there have been; a new one has no compiled graphs."""
+        self._needs_rest = False
         self._start()
 
     def __enter__(self) -> "TrialWorker":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.join()
+        self._stop()
 
     @property
     def process_id(self) -> int | None:
@@ -54,12 +65,17 @@ class TrialWorker:
     def run(self, spec: TrialSpec, on_epoch: Callable[[EpochRecord], None]) -> TrialOutcome:
         """Trains one trial. Whatever goes wrong in it, a dead process included, is a FAILED outcome."""
         started, started_at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+        if self._needs_rest:
+            self._needs_rest = False
+            self._stop()
+            self._start()
         try:
             result = self._ask("run", spec, on_epoch=on_epoch)
         except WorkerDiedError as death:
             self._start()
             result = str(death)
         if isinstance(result, TrialOutcome):
+            self._needs_rest = (result.record.peak_memory_bytes or 0) > MEMORY_SHARE * psutil.virtual_memory().total
             return result
         record = TrialRecord(
             study_id=spec.study_id,
@@ -75,27 +91,38 @@ class TrialWorker:
         return TrialOutcome(record=record)
 
     def save_model(self, path: Path) -> None:
-        """Writes the weights of the last trial's best epoch to `path` (`.weights.h5`)."""
-        self._ask("save_model", path)
+        """Writes the weights of the last trial's best epoch to `path` (`.weights.h5`). Raises StoreError."""
+        problem = self._ask("save_model", path)
+        if problem:
+            raise StoreError(f"cannot write {path}: {problem}")
 
     def score_model(self, spec: TrialSpec, path: Path, ids: Sequence[str]) -> Scored:
-        """Scores saved weights on `ids`. Raises WorkerDiedError or RuntimeError."""
+        """Scores saved weights on `ids`. Raises StoreError where they cannot be read or scored."""
         scored = self._ask("score_model", spec, path, tuple(ids))
         if not isinstance(scored, Scored):
-            raise RuntimeError(scored)
+            raise StoreError(f"cannot score {path}: {scored}")
         return scored
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self._setup, self._log), daemon=True)
+        heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it: Ctrl-C is the parent's business
         self._process.start()
+        signal.signal(signal.SIGINT, heeded)
         theirs.close()
+        self.starts += 1
+
+    def _stop(self) -> None:
+        self._process.kill()
+        self._process.join()
 
     def _ask(self, method: str, *arguments: object, on_epoch: Callable[[EpochRecord], None] | None = None) -> Any:
         try:
             self._connection.send((method, arguments))
             while True:
+                if not self._connection.poll(_SILENCE_S):
+                    self._stop()
                 answer = self._connection.recv()
                 if not isinstance(answer, EpochRecord):
                     return answer
@@ -106,7 +133,7 @@ class TrialWorker:
             raise WorkerDiedError(self._process.exitcode, self._log) from error
 
 
-class WorkerDiedError(Exception):
+class WorkerDiedError(UserError):
     """The worker process ended by itself; the message says how, with the last lines that it printed."""
 
     def __init__(self, exitcode: int | None, log: Path) -> None:
@@ -173,11 +200,18 @@ class Bench:
         self._last_model = graph.model
         return memory.added_to(outcome)
 
-    def save_model(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def save_model(self, path: Path) -> str | None:
+        """Why it could not be written, None when it is."""
         part = path.with_name(f"part-{path.name}")
-        self._last_model.save_weights(part)
-        part.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._last_model.save_weights(part)
+            part.replace(path)
+        except Exception as error:  # HDF5 has its own words for a full disk
+            free = shutil.disk_usage(path.parent if path.parent.is_dir() else path.parent.parent).free
+            part.unlink(missing_ok=True)
+            return f"the disk has {free} bytes free" if free < _MODEL_BYTES else _one_line(error)
+        return None
 
     def score_model(self, spec: TrialSpec, path: Path, ids: Sequence[str]) -> Scored | str:
         from bench.engine.training import score
@@ -222,8 +256,7 @@ class Bench:
 
 
 def _serve(connection: Connection, setup: TrialSetup, log: Path) -> None:
-    """The child's loop. Ctrl-C is the parent's business; what libraries print goes to the run's log."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """The child's loop; what libraries print goes to the run's log."""
     with log.open("ab", buffering=0) as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)

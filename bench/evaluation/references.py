@@ -50,9 +50,14 @@ def mean_mask(images: np.ndarray, masks: np.ndarray, valid: np.ndarray) -> Predi
     classes = range(1, max(2, int(masks.max()) + 1))
     shares = np.stack([((masks == class_id) & valid).sum(0) / np.maximum(valid.sum(0), 1) for class_id in classes])
     foreground, label = shares.sum(0), (shares.argmax(0) + 1).astype(np.uint8)
-    best = max(
-        _LEVELS, key=lambda level: _foreground_iou(masks, np.broadcast_to(foreground >= level, masks.shape), valid)
-    )
+    shown = valid.sum(0)
+    covered = ((masks > 0) & valid).sum(0)
+
+    def training_iou(level: float) -> float:
+        chosen = foreground >= level
+        return float(covered[chosen].sum() / max(1, covered.sum() + (shown - covered)[chosen].sum()))
+
+    best = max(_LEVELS, key=training_iou)
     mask = np.where(foreground >= best, label, 0).astype(np.uint8)
     return lambda new: np.broadcast_to(mask, new.shape[:3])
 

@@ -18,6 +18,10 @@ NOT_SET: Bin = (float("inf"), "not applicable")
 """The level of trials without the factor, such as the backbone of an architecture that has none."""
 
 
+MOST_EXACT = 6
+"""So many round numbers are compared one by one; more of them, and draws from a range, are grouped."""
+
+
 def _by_name(value: object) -> Bin:
     return 0.0, str(value)
 
@@ -55,6 +59,8 @@ def _by_third_of_a_decade(value: object) -> Bin:
 
 @dataclass(frozen=True, slots=True)
 class Factor:
+    """`bin` names a value's level, and groups numbers of which there are many."""
+
     title: str
     bin: Callable[[object], Bin]
 
@@ -69,6 +75,8 @@ FACTORS = {
     "batch_size": Factor("Batch size", _by_number),
     "optimizer": Factor("Optimizer", _by_name),
     "learning_rate": Factor("Learning rate", _by_third_of_a_decade),
+    "schedule": Factor("Learning-rate schedule", _by_name),
+    "weight_decay": Factor("Weight decay", _by_third_of_a_decade),
 }
 """What trials are compared by: a hyperparameter's name, its heading and how its values are grouped."""
 
@@ -93,19 +101,28 @@ class Level:
 
 
 def compare(rows: Sequence[Row]) -> dict[str, tuple[Level, ...]]:
-    """Levels by factor, numbers in order and names by their best IoU. A factor with a single level is left out."""
+    """Levels by factor, numbers in order and names by their best IoU. A factor of which one value was tried is left out."""
     compared = {name: _levels(rows, name) for name in FACTORS}
-    return {name: levels for name, levels in compared.items() if len(levels) > 1}
+    tried = {name: [level for level in levels if level.label != NOT_SET[1]] for name, levels in compared.items()}
+    return {name: levels for name, levels in compared.items() if len(tried[name]) > 1}
 
 
 def _levels(rows: Sequence[Row], factor: str) -> tuple[Level, ...]:
     groups: dict[Bin, list[Row]] = {}
+    bin_of = _by_number if _few_round_numbers(rows, factor) else FACTORS[factor].bin
     for row in rows:
         value = row.trial.hyperparameters.get(factor)
-        key = NOT_SET if value is None else FACTORS[factor].bin(value)
+        key = NOT_SET if value is None else bin_of(value)
         groups.setdefault(key, []).append(row)
     levels = {key: _level(key[1], group) for key, group in groups.items()}
     return tuple(levels[key] for key in sorted(levels, key=lambda key: (key[0], -(levels[key].best or 0.0), key[1])))
+
+
+def _few_round_numbers(rows: Sequence[Row], factor: str) -> bool:
+    values = {row.trial.hyperparameters.get(factor) for row in rows} - {None}
+    return len(values) <= MOST_EXACT and all(
+        isinstance(value, int | float) and float(f"{value:.2g}") == value for value in values
+    )
 
 
 def _level(label: str, rows: Sequence[Row]) -> Level:

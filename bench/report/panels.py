@@ -46,7 +46,7 @@ def draw_overlays(series: Overlays) -> "Figure":
         for axes, picture, title in zip(line, pictures, titles, strict=True):
             _show(axes, picture)
             axes.set_title(title, fontsize=9, fontweight="bold" if axes is line[0] else "normal")
-        _outline(line[2], case.truth)
+        _outline(line[2], np.where(case.outcome == PADDING, BACKGROUND, case.truth))
         line[0].set_xlabel(shortened(case.id, 44), fontsize=7.5, color=MUTED, labelpad=2)
     found = {int(code) for case in series.cases for code in np.unique(case.outcome)}
     keys = [_key(colour, name) for code, (name, colour) in OUTCOMES.items() if code in found]

@@ -44,6 +44,21 @@ def test_a_new_network_costs_its_first_time_too_and_more_the_larger_its_images()
     assert clock.estimate_s(new, 10) == pytest.approx(MARGIN * (13 + 4 * 20))
 
 
+def test_a_new_worker_compiles_again():
+    clock = TrialClock()
+    clock.add(trial(14.0, 16.0, 18.0, wall_s=19.0))
+    clock.add(trial(2.0, 4.0, 6.0, wall_s=6.0, reused=True))
+    assert clock.estimate_s(VALUES, 10) == pytest.approx(MARGIN * 20)
+    clock.warm.clear()
+    assert clock.estimate_s(VALUES, 10) == pytest.approx(MARGIN * (13 + 20))
+
+
+def test_another_optimiser_is_another_graph():
+    clock = TrialClock()
+    clock.add(trial(14.0, 16.0, 18.0, wall_s=19.0))
+    assert clock.estimate_s(VALUES | {"optimizer": "sgd"}, 10) == pytest.approx(MARGIN * (13 + 20))
+
+
 def test_a_deadline_allows_what_ends_before_it():
     deadline = Deadline.after(100)
     assert deadline.allows(None)

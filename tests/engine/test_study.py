@@ -30,6 +30,7 @@ class StandIn:
     """Answers like a worker, at once. `fails` says which trials fail."""
 
     def __init__(self, fails: Callable[[TrialSpec], bool] = lambda spec: False) -> None:
+        self.starts = 1
         self.specs: list[TrialSpec] = []
         self._fails = fails
 
@@ -141,6 +142,15 @@ def test_a_resumed_study_runs_the_rest_and_repeats_nothing(tuner):
     assert study.ended == "trials"
     if tuner != "bayesian":  # its random numbers after a resume are others; the others' are the same
         assert [record.hyperparameters for record in rest] == [record.hyperparameters for record in whole[done:]]
+
+
+@every_tuner
+def test_a_study_may_be_resumed_with_more_trials_or_none(tuner):
+    _, first = search(tuner, trials=6)
+    study, rest = search(tuner, trials=7, finished=tuple(first))
+    assert (study.ended, len(rest)) == ("trials", 1)
+    study, rest = search(tuner, trials=None, finished=tuple(first), deadline=Deadline.after(0))
+    assert (study.ended, rest) == ("budget", [])
 
 
 @every_tuner

@@ -73,8 +73,10 @@ def test_levels_hold_best_median_and_how_trials_ended():
 @pytest.mark.parametrize(
     ("factor", "values", "labels"),
     [
-        ("learning_rate", [1e-3, 1.99e-3, 2e-3, 9.9e-5], ["5e-5 to 1e-4", "1e-3 to 2e-3", "2e-3 to 5e-3"]),
-        ("augmentation", [0.0, 0.25, 0.26, 1.0], ["0 (none)", "0 to 0.25", "0.25 to 0.5", "0.75 to 1"]),
+        ("learning_rate", [1e-3, 1.987e-3, 2e-3, 9.9e-5], ["5e-5 to 1e-4", "1e-3 to 2e-3", "2e-3 to 5e-3"]),
+        ("augmentation", [0.0, 0.25, 0.123, 0.26, 1.0], ["0 (none)", "0 to 0.25", "0.25 to 0.5", "0.75 to 1"]),
+        ("augmentation", [0.0, 0.25, 1.0, 0.25], ["0", "0.25", "1"]),
+        ("learning_rate", [1e-3, 5e-4, 1e-3], ["0.0005", "0.001"]),
         ("image_size", [192, 96, 192, 96], ["96", "192"]),
         ("encoder_weights", ["imagenet", "/some/where/own.h5", "none", "none"], ["imagenet", "none", "own.h5"]),
     ],
@@ -85,8 +87,16 @@ def test_numbers_are_binned_and_stand_in_order(factor, values, labels):
     assert found == labels
 
 
+def test_a_factor_of_which_one_value_was_tried_is_left_out():
+    made = run(trials=[trial(0, 0.2, hyperparameters={"backbone": "vgg16"}), trial(1, 0.5, hyperparameters={})])
+    assert "backbone" not in compare(leaderboard(made))
+
+
 def test_trials_without_a_backbone_are_a_level_of_their_own():
-    made = run(trials=[trial(0, 0.2, hyperparameters={"backbone": "none"}), trial(1, 0.5, hyperparameters={})])
+    backbones = [{"backbone": "vgg16"}, {"backbone": "none"}, {}]
+    made = run(
+        trials=[trial(number, 0.2 + 0.1 * number, hyperparameters=values) for number, values in enumerate(backbones)]
+    )
     levels = compare(leaderboard(made))["backbone"]
-    assert [(level.label, level.best) for level in levels] == [("none", 0.2), ("not applicable", 0.5)]
+    assert [level.label for level in levels] == ["none", "vgg16", "not applicable"]
     assert not any(math.isnan(level.best) for level in levels)
