@@ -10,6 +10,7 @@ from bench.engine.oracles import ORACLES
 from bench.engine.spec import TrialOutcome, TrialSpec
 from bench.engine.study import StudyPlan, run_study
 from bench.errors import StoreError
+from bench.experiment import load_experiment
 from bench.progress import PlainProgress
 from bench.records import COMPLETED, FAILED, EpochRecord, StudyRecord, TrialRecord
 from search_spaces.segmentation import SegmentationHyperModel
@@ -90,6 +91,14 @@ TRIALS = {"bayesian": 6}
 def test_a_study_ends_with_its_trials(tuner):
     study, records = search(tuner, trials=5)
     assert (study.ended, len(records)) == ("trials", 5)
+
+
+def test_the_default_experiment_compares_every_name_of_its_space():
+    chosen = load_experiment("default")
+    _, records = search("random", trials=chosen.trials, space=chosen.space, seed=chosen.seeds[0])
+    assert len(records) >= 12
+    for name in ("architecture", "backbone", "loss", "augmentation"):
+        assert {record.hyperparameters[name] for record in records} == set(getattr(chosen.space, name))
 
 
 @every_tuner
