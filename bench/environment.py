@@ -27,7 +27,7 @@ PACKAGES = (
 def current_environment(device: str) -> Environment:
     """The machine and the versions of this process; `device` is what the worker computes on, in words."""
     return Environment(
-        versions={name: version for name in PACKAGES if (version := _version(name)) is not None},
+        versions=current_versions(),
         python=platform.python_version(),
         platform=platform.platform(),
         device=device,
@@ -35,6 +35,11 @@ def current_environment(device: str) -> Environment:
         memory_bytes=psutil.virtual_memory().total,
         commit=_commit(),
     )
+
+
+def current_versions() -> dict[str, str]:
+    """Installed versions of `PACKAGES`, by name."""
+    return {name: version for name in PACKAGES if (version := _version(name)) is not None}
 
 
 def _version(name: str) -> str | None:

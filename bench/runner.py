@@ -21,7 +21,7 @@ from bench.engine.best_models import BestModels
 from bench.engine.clock import Deadline, TrialClock
 from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.worker import TrialWorker
-from bench.environment import current_environment
+from bench.environment import current_environment, current_versions
 from bench.errors import StoreError
 from bench.evaluation.references import evaluate_references
 from bench.experiment import Experiment, to_json
@@ -49,6 +49,8 @@ def run_experiment(
         earlier = _earlier_part(directory, resume, stack)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segbench-")))
         material = prepare(experiment.data, experiment.protocol, experiment.space.image_size, scratch, progress)
+        if earlier is not None:
+            _require_same(earlier, experiment, material)
         setup = _trial_setup(experiment, material, directory)
         progress.stage("starting the worker process")
         worker = stack.enter_context(TrialWorker(setup, log=scratch / "worker.log"))
@@ -58,7 +60,6 @@ def run_experiment(
             store = RunStore.create(directory, to_json(experiment))
             stack.enter_context(_locked(directory))
         else:
-            _require_same(earlier, experiment, material, environment)
             store = RunStore(directory)
         run = _OpenRun(experiment, material, store, worker, progress, earlier, command, began)
         run.record_setting(environment)
@@ -260,7 +261,7 @@ def _earlier_part(directory: Path, resume: bool, stack: ExitStack) -> Run | None
     return None
 
 
-def _require_same(earlier: Run, experiment: Experiment, material: Material, environment: Environment) -> None:
+def _require_same(earlier: Run, experiment: Experiment, material: Material) -> None:
     """A run may go on only as what it was; more trials or minutes are all that may change."""
     now, then = to_json(experiment), dict(earlier.experiment)
     for free in ("trials", "budget"):
@@ -270,7 +271,7 @@ def _require_same(earlier: Run, experiment: Experiment, material: Material, envi
         **{f"the experiment's {name}": (then.get(name), now[name]) for name in now},
         "the data": (earlier.dataset.fingerprint, material.dataset.fingerprint),
         "the split": (earlier.split.fingerprint, material.split.fingerprint),
-        "the versions": (dict(earlier.environment.versions), dict(environment.versions)),
+        "the versions": (dict(earlier.environment.versions), current_versions()),
     }
     for what, (before, after) in differences.items():
         if before != after:

@@ -177,7 +177,7 @@ def test_more_trials_may_be_added_to_a_finished_run(finished, data, tmp_path):
     run(experiment(data, trials=4), tmp_path / "copy", resume=True)
     after = load(tmp_path / "copy" / "results" / "tiny")
     assert len(after.trials) == 8
-    assert set(before.trials) <= set(after.trials)
+    assert [trial for trial in after.trials if trial in before.trials] == list(before.trials)
     assert len({(trial.study_id, trial.trial_id) for trial in after.trials}) == 8
     assert all(trial.status == COMPLETED for trial in after.trials)
     promoted = next(trial for trial in after.trials if "tuner/trial_id" in trial.hyperparameters)
