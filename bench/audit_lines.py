@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from bench.records import AuditRecord, DatasetRecord
 
 
-def audit_lines(audit: AuditRecord, dataset: DatasetRecord) -> Iterator[str]:
-    """What was read, what it is made of, and every finding with its file names, one a line."""
+def audit_lines(audit: AuditRecord, dataset: DatasetRecord, *, most: int | None = None) -> Iterator[str]:
+    """What was read, what it is made of, and findings with their file names, one a line, `most` of each kind (None: all)."""
     yield f"{dataset.path}: {dataset.format}, {dataset.num_images} images, classes {', '.join(dataset.classes)}"
     yield f"fingerprint {dataset.fingerprint}"
     parts = Counter(image.split or "no predefined part" for image in audit.images)
@@ -17,19 +17,20 @@ def audit_lines(audit: AuditRecord, dataset: DatasetRecord) -> Iterator[str]:
         yield f"share of {name}: {_spread([image.foreground_share[index] for image in audit.images])}"
     for part, accuracy in audit.background_accuracy.items():
         yield f"accuracy of predicting only background ({part}): {accuracy:.3f}"
-    yield from _findings(audit)
+    yield from _findings(audit, most)
 
 
-def _findings(audit: AuditRecord) -> Iterator[str]:
+def _findings(audit: AuditRecord, most: int | None) -> Iterator[str]:
     if not audit.findings:
         yield "nothing was found to be wrong"
     by_kind = Counter(finding.kind for finding in audit.findings)
     for kind, count in by_kind.most_common():
         yield f"{kind.replace('_', ' ')} ({count}):"
-        for finding in audit.findings:
-            if finding.kind == kind:
-                unsaid = [name for name in finding.files if name not in finding.message]
-                yield f"  {finding.message}{': ' if unsaid else ''}{', '.join(unsaid)}"
+        for finding in [finding for finding in audit.findings if finding.kind == kind][:most]:
+            unsaid = [name for name in finding.files if name not in finding.message]
+            yield f"  {finding.message}{': ' if unsaid else ''}{', '.join(unsaid)}"
+        if most is not None and count > most:
+            yield f"  and {count - most} more (--all prints them)"
 
 
 def _sizes(audit: AuditRecord) -> str:

@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from bench.progress import Progress
 
 MENDABLE, INTERRUPTED = 2, 130
+_USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
+"""Click's error for a command line that makes no sense; Typer brings its own Click, under a private name."""
 
 
 class _Commands(typer.core.TyperGroup):
@@ -70,7 +73,7 @@ def run(
     experiment: Annotated[
         str | None,
         typer.Argument(
-            metavar="[EXPERIMENT]",
+            metavar="EXPERIMENT",
             help="A preset (see list) or a YAML file. Left out: [bold]default[/], or with --data [bold]transfer[/] "
             "(MobileNets pretrained on ImageNet).",
         ),
@@ -145,7 +148,7 @@ def _search(experiment: "Experiment", results: Path, reports: Path, command: str
 @app.command()
 def report(
     run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run's name or folder. Left out: the newest.")
+        str | None, typer.Argument(metavar="RUN", help="A run's name or folder. Left out: the newest.")
     ] = None,
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
@@ -168,14 +171,18 @@ def report(
 
 
 @data_app.command()
-def audit(path: Annotated[Path, typer.Argument(help="A folder of images with annotations.")]) -> None:
+def audit(
+    path: Annotated[Path, typer.Argument(help="A folder of images with annotations.")],
+    every: Annotated[bool, typer.Option("--all", help="Print every finding, not the first 20 of a kind.")] = False,
+) -> None:
     """Say what a data set holds and what is wrong with it: twins, missing and unreadable files, broken outlines, balance."""
     from bench.audit_lines import audit_lines
-    from bench.datasets import DataOptions, open_dataset
+    from bench.datasets import open_dataset
     from bench.datasets.audit import audit
+    from bench.experiment import load_experiment
 
-    options = DataOptions(skip_unreadable=True)
-    for line in audit_lines(*audit(open_dataset(path, options), options)):
+    options = replace(load_experiment("transfer").data.options, skip_unreadable=True)
+    for line in audit_lines(*audit(open_dataset(path, options), options), most=None if every else 20):
         typer.echo(line)
 
 
@@ -214,7 +221,7 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Its help is the app's own."""
@@ -275,4 +282,11 @@ def _what_was_kept(directory: Path, results: Path, reports: Path) -> str:
 
 def main() -> None:
     """The entry point of `python -m bench` and of `segbench`."""
-    app(prog_name="python -m bench")
+    try:
+        code = app(prog_name="python -m bench", standalone_mode=False)
+    except _USAGE_ERROR as error:  # a misspelt option: in one line, like every other mistake
+        typer.echo(f"error: {' '.join(error.format_message().split())} (see --help)", err=True)
+        code = MENDABLE
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    sys.exit(code)

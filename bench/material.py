@@ -47,6 +47,8 @@ def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
     dataset = open_dataset(root, data.options)
     progress.note(f"{data.path}: {len(dataset.samples)} images, {dataset.format}, {', '.join(dataset.classes)}")
     audited, record = audit(dataset, data.options)
+    if record.skipped:
+        progress.note(f"{len(record.skipped)} unreadable images left out: {', '.join(record.skipped)}")
     if data.path == SAMPLE:  # where it happened to be drawn means nothing
         record = replace(record, path=SAMPLE)
     split = make_split(

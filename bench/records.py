@@ -12,7 +12,7 @@ SCHEMA_VERSION = 1
 HyperparameterValue = str | int | float | bool
 
 COMPLETED, FAILED, STOPPED = "COMPLETED", "FAILED", "STOPPED"
-"""Keras Tuner's words for how a trial ends; STOPPED is a trial that its tuner pruned."""
+"""Keras Tuner's words for how a trial ends; STOPPED is a trial that its tuner pruned, or the budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,8 @@ class TrialRecord:
     `val_metrics` holds fractions 0-1 by name (`iou`, `dice`, `precision`, `recall`, `pixel_accuracy`, and `iou_<class>` where
     there are several classes), at the best epoch. `hyperparameters` has only the active ones. Times are wall seconds: `train_s`
     is the steps after the first, `first_step_s` the first call with tracing and compiling (of a reused graph: an ordinary step),
-    `wall_s` the whole trial. `latency_s` is the forward pass of one image. `error` is None unless the trial FAILED.
+    `wall_s` the whole trial. `latency_s` is the forward pass of one image. `error` says why a trial is
+    not COMPLETED.
     """
 
     schema_version: int = SCHEMA_VERSION

@@ -29,7 +29,7 @@ from bench.material import Material, augmentation_pictures, prepare, validation_
 from bench.progress import Progress
 from bench.records import Environment, Evaluation, Run, RunRecord, StudyRecord, TrialRecord
 from bench.report import write_index, write_report
-from bench.store import RunStore, load
+from bench.store import RunStore, load, require_writable
 
 CLOSING_SHARE, CLOSING_S = 0.05, 15.0
 """What a budget leaves for scoring the best models and writing the report: a share of it, and at least these seconds."""
@@ -45,6 +45,8 @@ def run_experiment(
     """
     began = time.monotonic()
     directory = results / experiment.name
+    for place in (results, reports):
+        require_writable(place)
     with ExitStack() as stack:
         earlier = _earlier_part(directory, resume, stack)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segbench-")))
@@ -254,6 +256,8 @@ def _earlier_part(directory: Path, resume: bool, stack: ExitStack) -> Run | None
         if directory.is_dir():
             stack.enter_context(_locked(directory))
         return load(directory)
+    if directory.exists() and not (directory / "run.json").is_file():
+        raise StoreError(f"{directory} exists and holds no run (no run.json): remove it, or choose another --name")
     if directory.exists():
         raise StoreError(
             f"run {directory.name!r} exists in {directory.parent}; continue it with --resume or choose another --name"

@@ -108,6 +108,8 @@ class RunStore:
 def load(directory: Path) -> Run:
     """Reads a run back. Raises StoreError, naming the file, for a missing, torn or foreign record."""
     if not (directory / "run.json").is_file():
+        if directory.is_dir():
+            raise StoreError(f"{directory} holds no run (no run.json): remove it, or choose another name")
         known = sorted(path.parent.name for path in directory.parent.glob("*/run.json"))
         hint = f"; choose from {', '.join(known)}" if known else "; start one with: python -m bench run"
         raise StoreError(f"no run {directory.name!r} in {directory.parent}{hint}")
@@ -225,6 +227,13 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def require_writable(directory: Path) -> None:
+    """Raises StoreError where `directory` cannot be written or made; makes nothing itself."""
+    present = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    with _said_plainly(directory), tempfile.TemporaryFile(dir=present):
+        pass
 
 
 @contextlib.contextmanager

@@ -73,7 +73,9 @@ def validate(
         return model.model_validate(content)
     except ValidationError as error:
         mistakes = error.errors(include_url=False)
-        worst = max(mistakes, key=lambda mistake: len(_known_parts(content, mistake["loc"])))
+        worst = max(
+            mistakes, key=lambda mistake: (len(_known_parts(content, mistake["loc"])), mistake["type"] == "value_error")
+        )
         key = ".".join(map(str, _known_parts(content, worst["loc"])))
         where = file.place(worst["loc"]) if file else place
         said = ": ".join(part for part in (where, _what_is_wrong(model, worst, key)) if part)

@@ -7,6 +7,7 @@ anew for every trial, each variable from its own layer's initialiser with a seed
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,10 @@ def load_encoder(backbone: str, encoder_weights: str) -> Weights:
     cannot be had: random weights never go by the name of pretrained ones.
     """
     from_file = encoder_weights != "imagenet"
+    if from_file and not Path(encoder_weights).is_file():
+        raise WeightsError(
+            f"encoder_weights {encoder_weights!r} is no file; choose imagenet, none or the path of a weights file"
+        )
     try:
         encoder = build_encoder(backbone, None if from_file else "imagenet")
         if from_file:
@@ -121,5 +126,5 @@ def _why(backbone: str, encoder_weights: str, error: Exception) -> str:
     named = f"{url.rsplit('/', 1)[-1]} (from {url})" if url else reason[:200]
     return (
         f"no ImageNet weights for backbone {backbone}: cannot get {named}; connect to the network once (Keras keeps the file in "
-        "$KERAS_HOME/models, by default ~/.keras/models) or set encoder_weights: none"
+        "$KERAS_HOME/models, by default ~/.keras/models) or set encoder_weights: none in the search space, as the experiment `default` does"
     )

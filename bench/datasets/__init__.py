@@ -37,9 +37,9 @@ def open_dataset(path: Path, options: DataOptions) -> Dataset:
     """
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
-        raise DataError(f"data set {path} {what}; a directory with {_choices()} is needed")
+        raise DataError(f"data set {path} {what}; it should be a directory with one of: {_choices()}")
     if not any(path.iterdir()):
-        raise DataError(f"data set {path} is empty; it needs {_choices()}")
+        raise DataError(f"data set {path} is empty; it needs one of: {_choices()}")
     for known in FORMATS.values():
         if known.recognises(path):
             return _checked(_with_prefix_splits(known.read(path, options), options))

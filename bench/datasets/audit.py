@@ -86,7 +86,7 @@ def _look_at_all(
             return _look(sample, len(dataset.classes))
         except UnreadableImageError as error:
             if not options.skip_unreadable:
-                raise
+                raise UnreadableImageError(f"{error} (--skip-unreadable leaves such images out)") from error
             return sample, error
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:

@@ -14,7 +14,8 @@ Counts = Mapping[str, tuple[ClassCounts, ...]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
     """What a worker needs to know of one trial. Training runs from `first_epoch` (0 unless it continues `resume_from`, the
-    trial that a tuner promoted) up to `epochs`; `checkpoint` keeps the state for a later promotion."""
+    trial that a tuner promoted) up to `epochs`; `checkpoint` keeps the state for a later promotion. A trial that cannot end within
+    `time_limit_s` is STOPPED as soon as that shows."""
 
     study_id: str
     trial_id: str
@@ -23,6 +24,7 @@ class TrialSpec:
     epochs: int
     first_epoch: int = 0
     resume_from: str | None = None
+    time_limit_s: float | None = None
     checkpoint: bool = False
 
 

@@ -55,7 +55,7 @@ def run_study(
         elif (proposal := ask(oracle)) is None:
             ended = "space exhausted"
         else:
-            spec = _spec(plan, *proposal, promotes=kind.promotes)
+            spec = _spec(plan, *proposal, promotes=kind.promotes, time_limit_s=deadline.left_s)
             if not deadline.allows(clock.estimate_s(spec.hyperparameters, spec.epochs - spec.first_epoch)):
                 ended = "budget"
             else:
@@ -86,7 +86,14 @@ def _run_trial(
     return outcome.record
 
 
-def _spec(plan: StudyPlan, trial_id: str, values: dict[str, str | int | float | bool], *, promotes: bool) -> TrialSpec:
+def _spec(
+    plan: StudyPlan,
+    trial_id: str,
+    values: dict[str, str | int | float | bool],
+    *,
+    promotes: bool,
+    time_limit_s: float | None,
+) -> TrialSpec:
     """A trial in the worker's terms. Every trial of a study has the study's seed: equal luck for all configurations."""
     epochs = int(values.get("tuner/epochs", plan.epochs))
     parent = values.get("tuner/trial_id")
@@ -98,5 +105,6 @@ def _spec(plan: StudyPlan, trial_id: str, values: dict[str, str | int | float | 
         epochs=epochs,
         first_epoch=int(values.get("tuner/initial_epoch", 0)),
         resume_from=None if parent is None else str(parent),
+        time_limit_s=time_limit_s,
         checkpoint=promotes and epochs < plan.epochs,
     )

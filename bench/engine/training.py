@@ -4,6 +4,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,13 +17,17 @@ from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.statistics import statistics_rows, step_momentum
 from bench.evaluation.counting import counts_of
 from bench.evaluation.metrics import pool, summarise
-from bench.records import COMPLETED, EpochRecord, TrialRecord
+from bench.records import COMPLETED, STOPPED, EpochRecord, TrialRecord
 from search_spaces.initial_weights import Weights
 from search_spaces.optimizers import SCHEDULES
 
 
 class TrialError(Exception):
     """This configuration cannot be trained; the search goes on."""
+
+
+TOLERANCE = 1.1
+"""A trial may outlast its time limit by a tenth before it is stopped: a pace is only an estimate."""
 
 
 class TrialRun:
@@ -63,6 +68,8 @@ class TrialRun:
             scored = self._validate()
             self._remember(epoch, train_loss, scored, time.perf_counter() - started)
             on_epoch(self.curve[-1])
+            if self._out_of_time(spec.epochs - epoch - 1):
+                return TrialOutcome(record=self._stopped(started_at, started, build_s, reused))
         if spec.checkpoint:
             save_state(self._state_path(spec.trial_id), self.graph.training_state())
         self.graph.set_weights(self.best_weights)
@@ -75,6 +82,12 @@ class TrialRun:
             return 0
         self.graph.set_training_state(load_state(self._state_path(parent)))
         return self.spec.first_epoch
+
+    def _out_of_time(self, epochs_left: int) -> bool:
+        """Whether the epochs to come cannot end in time, at the pace of the last one."""
+        limit_s, (*before, last) = self.spec.time_limit_s, self.curve
+        pace_s = last.elapsed_s - before[-1].elapsed_s if before else self.train_s
+        return limit_s is not None and epochs_left > 0 and last.elapsed_s + epochs_left * pace_s > TOLERANCE * limit_s
 
     def _train_epoch(self, first_step: int, batches: Iterable[Batch]) -> float:
         """Mean training loss of an epoch."""
@@ -142,6 +155,12 @@ class TrialRun:
             wall_s=time.perf_counter() - started,
             latency_s=latency_s,
             started_at=started_at,
+        )
+
+    def _stopped(self, started_at: str, started: float, build_s: float, reused: bool) -> TrialRecord:
+        record = self._record(started_at, started, reused, build_s)
+        return replace(
+            record, status=STOPPED, error=f"the budget, after {len(self.curve)} of {self.spec.epochs} epochs"
         )
 
     def _latency_s(self) -> float:

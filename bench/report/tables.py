@@ -103,7 +103,12 @@ def why_unfinished(row: Row) -> str:
     trial = row.trial
     if trial.status == STOPPED:
         reached = "" if row.iou is None else f" at validation IoU {fraction(row.iou)}"
-        return f"stopped by {row.tuner} after {trial.epochs_run} of {formats.plural(trial.epochs_planned, 'epoch')}{reached}"
+        by = (
+            error_line(trial.error)
+            if trial.error
+            else f"{row.tuner} after {trial.epochs_run} of {formats.plural(trial.epochs_planned, 'epoch')}"
+        )
+        return f"stopped by {by}{reached}"
     if trial.status != COMPLETED:
         return error_line(trial.error)
     if row.rank is None:

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from bench.engine.spec import TrialSetup, TrialSpec
 from bench.engine.worker import TrialWorker
 from bench.errors import ExperimentError
-from bench.records import COMPLETED, FAILED, EpochRecord
+from bench.records import COMPLETED, FAILED, STOPPED, EpochRecord
 
 SIZE, COUNT = 32, 10
 IDS = tuple(f"image{number}" for number in range(COUNT))
@@ -115,6 +116,15 @@ def test_a_promoted_trial_equals_one_that_never_stopped(worker):
     assert [epoch.train_loss for epoch in rest.curve] == [epoch.train_loss for epoch in whole.curve[2:]]
 
 
+def test_a_trial_that_cannot_end_in_time_is_stopped_as_soon_as_that_shows(worker):
+    limited = replace(spec("12", epochs=5000), time_limit_s=5.0)
+    started = time.monotonic()
+    record = worker.run(limited, quietly).record
+    assert record.status == STOPPED
+    assert time.monotonic() - started < 30
+    assert record.error == f"the budget, after {record.epochs_run} of 5000 epochs"
+
+
 def test_saved_weights_score_as_the_trial_did(worker, setup, tmp_path):
     outcome = worker.run(spec("7"), quietly)
     worker.save_model(tmp_path / "models" / "best.weights.h5")
@@ -139,7 +149,7 @@ def test_a_configuration_that_cannot_be_built_says_why(worker):
 
 
 def test_missing_pretrained_weights_are_one_line(worker):
-    with pytest.raises(ExperimentError, match=r"'no-such-file.weights.h5' do not fit backbone mobilenet"):
+    with pytest.raises(ExperimentError, match=r"'no-such-file.weights.h5' is no file; choose imagenet, none"):
         worker.check_weights([("mobilenet", "no-such-file.weights.h5")])
 
 
