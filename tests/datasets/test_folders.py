@@ -170,7 +170,10 @@ def test_unreadable_mask_stops_or_is_left_out_as_configured(tmp_path: Path) -> N
 
 
 def test_missing_folder_says_what_is_needed(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data set .*/nowhere does not exist; it should be a directory with one of: images/ with masks/"):
+    with pytest.raises(
+        DataError,
+        match=r"data set .*/nowhere does not exist; it should be a directory with one of: images/ with masks/",
+    ):
         open_dataset(tmp_path / "nowhere", DataOptions())
 
 
