@@ -91,6 +91,10 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="The only seed, in place of the experiment's.")] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The run's name, its folder in --results.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Trials at the same time. Left out: one for each GPU, or one for the CPU."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of that name.")] = False,
     skip_unreadable: Annotated[
         bool,
@@ -124,6 +128,7 @@ def run(
         budget=budget,
         seed=seed,
         name=name,
+        workers=workers,
         skip_unreadable=skip_unreadable,
     )
     _require_tensorflow()

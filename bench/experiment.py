@@ -96,7 +96,8 @@ class Protocol(_Section):
 
 class Experiment(_Section):
     """One experiment: a study for each tuner with each seed. `trials` is per study (None: until the budget ends); `budget` is the
-    wall time of the whole run's search, such as "10m"."""
+    wall time of the whole run's search, such as "10m". `workers` processes train at once (None: one for each GPU, or one for the CPU);
+    a trial whose process died is tried again `retries` times."""
 
     name: Annotated[str, Field(max_length=100)]
     space: Space
@@ -105,6 +106,8 @@ class Experiment(_Section):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     trials: Count | None = 12
     budget: str | None = None
+    workers: Count | None = None
+    retries: Annotated[StrictInt, Field(ge=0, le=10)] = 1
     protocol: Protocol = Protocol()
 
     @field_validator("name")
@@ -194,6 +197,7 @@ def override(
     budget: str | None = None,
     seed: int | None = None,
     name: str | None = None,
+    workers: int | None = None,
     skip_unreadable: bool = False,
 ) -> Experiment:
     """`experiment` with what the command line says instead; None and empty leave it as it is.
@@ -214,6 +218,7 @@ def override(
         "tuners": tuple(tuners) or None,
         "trials": trials,
         "name": name,
+        "workers": workers,
         "seeds": None if seed is None else (seed,),
     }
     changed |= {key: value for key, value in given.items() if value is not None}

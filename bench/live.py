@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 from rich.console import Console, Group
@@ -16,6 +17,17 @@ from bench.progress import StudyView, configuration, duration, limits, outcome, 
 from bench.records import FAILED, EpochRecord, StudyRecord, TrialRecord
 
 
+@dataclass(slots=True)
+class _Running:
+    """A trial under way; `started` is on the monotonic clock, in seconds."""
+
+    number: int
+    hyperparameters: Mapping[str, object]
+    epochs: int
+    started: float
+    epoch: EpochRecord | None = None
+
+
 class LiveProgress:
     """A few lines at the bottom that are drawn anew; finished trials and notes scroll above them. A context manager."""
 
@@ -25,11 +37,8 @@ class LiveProgress:
         self._spinner = Spinner("dots", "")
         self._stage = "starting"
         self._view: StudyView | None = None
-        self._number = 0
-        self._hyperparameters: Mapping[str, object] | None = None
-        self._epochs = 0
-        self._epoch: EpochRecord | None = None
-        self._trial_started = 0.0
+        self._numbers: dict[str, int] = {}
+        self._running: dict[str, _Running] = {}
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -45,61 +54,73 @@ class LiveProgress:
         self._console.print(f"[yellow]note:[/] {escape(text)}", highlight=False)
 
     def study_started(
-        self, study_id: str, *, trials: int | None, budget_s: float | None, earlier: Sequence[TrialRecord] = ()
+        self,
+        study_id: str,
+        *,
+        trials: int | None,
+        budget_s: float | None,
+        earlier: Sequence[TrialRecord] = (),
+        places: int = 1,
     ) -> None:
-        self._view = StudyView(study_id, trials, budget_s)
+        self._view = StudyView(study_id, trials, budget_s, places)
+        self._numbers = {record.trial_id: number for number, record in enumerate(earlier, start=1)}
         for record in earlier:
             self._view.trial_ended(record)
-        self._console.print(f"[bold]{escape(study_id)}[/]: {limits(trials, budget_s, len(earlier))}", highlight=False)
+        self._console.print(f"[bold]{escape(study_id)}[/]: {limits(self._view, len(earlier))}", highlight=False)
 
-    def trial_started(self, *, number: int, hyperparameters: Mapping[str, object], epochs: int) -> None:
-        self._number, self._hyperparameters, self._epochs = number, hyperparameters, epochs
-        self._epoch, self._trial_started = None, time.monotonic()
+    def trial_started(self, trial_id: str, *, hyperparameters: Mapping[str, object], epochs: int) -> None:
+        number = self._numbers.setdefault(trial_id, len(self._numbers) + 1)
+        self._running[trial_id] = _Running(number, hyperparameters, epochs, time.monotonic())
 
-    def epoch_ended(self, epoch: EpochRecord) -> None:
-        self._epoch = epoch
+    def epoch_ended(self, trial_id: str, epoch: EpochRecord) -> None:
+        self._running[trial_id].epoch = epoch
 
     def trial_ended(self, record: TrialRecord) -> None:
-        self._hyperparameters = None
+        self._running.pop(record.trial_id, None)
+        number = self._numbers.setdefault(record.trial_id, len(self._numbers) + 1)
         if self._view is not None:
             self._view.trial_ended(record)
         colour = (
             "red" if record.status == FAILED else "green" if self._view and self._view.best is record else "default"
         )
-        self._console.print(f"  {self._number:>3}  [{colour}]{escape(outcome(record))}[/]", highlight=False)
+        self._console.print(f"  {number:>3}  [{colour}]{escape(outcome(record))}[/]", highlight=False)
 
     def study_ended(self, study: StudyRecord) -> None:
         if self._view is not None:
             self._console.print(escape(summary(self._view, study)), highlight=False)
         self._view, self._stage = None, "scoring"
+        self._running.clear()
 
     def __rich__(self) -> Group:
-        if self._view is None or self._hyperparameters is None:
+        if self._view is None or not self._running:
             self._spinner.update(text=Text(self._stage))
             return Group(self._spinner)
-        return Group(self._trial_line(), self._epoch_bar(), self._best_line(self._view))
+        trials = sorted(self._running.values(), key=lambda trial: trial.number)
+        lines = [line for trial in trials for line in (self._trial_line(trial), _epoch_bar(trial))]
+        return Group(*lines, _best_line(self._view))
 
-    def _trial_line(self) -> Text:
-        view = self._view
-        of = f" of {view.trials}" if view and view.trials else ""
-        text = f"trial {self._number}{of}  {configuration(self._hyperparameters or {})}"
+    def _trial_line(self, trial: _Running) -> Text:
+        of = f" of {self._view.trials}" if self._view and self._view.trials else ""
+        text = f"trial {trial.number}{of}  {configuration(trial.hyperparameters)}"
         return Text(text, style="bold", no_wrap=True, overflow="ellipsis")
 
-    def _epoch_bar(self) -> Table:
-        done = 0 if self._epoch is None else self._epoch.epoch
-        row = Table.grid(padding=(0, 1))
-        epoch = f"epoch {done}/{self._epochs}"
-        iou = None if self._epoch is None else self._epoch.val_iou
-        state = "compiling and first steps" if self._epoch is None else "" if iou is None else f"IoU {iou:.3f}"
-        spent = duration(time.monotonic() - self._trial_started)
-        row.add_row(epoch, ProgressBar(total=max(1, self._epochs), completed=done, width=30), spent, state)
-        return row
 
-    def _best_line(self, view: StudyView) -> Text:
-        best = "no score yet"
-        if view.best is not None:
-            best = f"best IoU {view.best.val_metrics['iou']:.3f}  {configuration(view.best.hyperparameters)}"
-        failed = f"{view.failed} failed  " if view.failed else ""
-        left = view.remaining_s()
-        eta = "" if left is None else f"about {duration(left)} left  "
-        return Text(f"{eta}{failed}{best}", style="dim", no_wrap=True, overflow="ellipsis")
+def _epoch_bar(trial: _Running) -> Table:
+    done = 0 if trial.epoch is None else trial.epoch.epoch
+    row = Table.grid(padding=(0, 1))
+    iou = None if trial.epoch is None else trial.epoch.val_iou
+    state = "compiling and first steps" if trial.epoch is None else "" if iou is None else f"IoU {iou:.3f}"
+    spent = duration(time.monotonic() - trial.started)
+    bar = ProgressBar(total=max(1, trial.epochs), completed=done, width=30)
+    row.add_row(f"epoch {done}/{trial.epochs}", bar, spent, state)
+    return row
+
+
+def _best_line(view: StudyView) -> Text:
+    best = "no score yet"
+    if view.best is not None:
+        best = f"best IoU {view.best.val_metrics['iou']:.3f}  {configuration(view.best.hyperparameters)}"
+    failed = f"{view.failed} failed  " if view.failed else ""
+    left = view.remaining_s()
+    eta = "" if left is None else f"about {duration(left)} left  "
+    return Text(f"{eta}{failed}{best}", style="dim", no_wrap=True, overflow="ellipsis")

@@ -19,21 +19,27 @@ class Progress(Protocol):
         """Something that the user should know; it stays on the screen."""
 
     def study_started(
-        self, study_id: str, *, trials: int | None, budget_s: float | None, earlier: Sequence[TrialRecord] = ()
+        self,
+        study_id: str,
+        *,
+        trials: int | None,
+        budget_s: float | None,
+        earlier: Sequence[TrialRecord] = (),
+        places: int = 1,
     ) -> None:
         """A study begins, with at most that many trials in that many seconds (None: no limit).
 
-        `earlier` are the trials, counted in `trials`, that a resumed study had finished before.
+        `earlier` are the trials, counted in `trials`, that a resumed study had finished before; `places` trials train at once.
         """
 
-    def trial_started(self, *, number: int, hyperparameters: Mapping[str, object], epochs: int) -> None:
-        """Trial `number`, counted from 1 in its study, begins; it may train that many epochs."""
+    def trial_started(self, trial_id: str, *, hyperparameters: Mapping[str, object], epochs: int) -> None:
+        """A trial begins, or begins again; it may train that many epochs."""
 
-    def epoch_ended(self, epoch: EpochRecord) -> None:
-        """The trial under way has been validated."""
+    def epoch_ended(self, trial_id: str, epoch: EpochRecord) -> None:
+        """A trial under way has been validated."""
 
     def trial_ended(self, record: TrialRecord) -> None:
-        """The trial under way is on record."""
+        """A trial is on record."""
 
     def study_ended(self, study: StudyRecord) -> None:
         """The study is over; `study.ended` says why."""
@@ -46,6 +52,7 @@ class StudyView:
     study_id: str
     trials: int | None = None
     budget_s: float | None = None
+    places: int = 1
     clock: Callable[[], float] = time.monotonic
     started: float = 0.0
     trial_s: list[float] = field(default_factory=list)
@@ -72,14 +79,14 @@ class StudyView:
         return self.statuses[FAILED]
 
     def remaining_s(self) -> float | None:
-        """Seconds until the study ends: the mean trial time for each trial left, at most what is left of the budget.
+        """Seconds until the study ends: the mean trial time for each trial left, `places` at a time, at most what is left of the budget.
 
-        None while nothing is known. The trial under way counts as not begun, so it is an upper estimate.
+        None while nothing is known. Trials under way count as not begun, so it is an upper estimate.
         """
         by_budget = None if self.budget_s is None else max(0.0, self.budget_s - (self.clock() - self.started))
         by_trials = None
         if self.trials is not None and self.trial_s:
-            by_trials = sum(self.trial_s) / len(self.trial_s) * max(0, self.trials - self.finished)
+            by_trials = sum(self.trial_s) / len(self.trial_s) * max(0, self.trials - self.finished) / self.places
         known = [seconds for seconds in (by_budget, by_trials) if seconds is not None]
         return min(known, default=None)
 
@@ -99,17 +106,23 @@ class PlainProgress:
         self.write(f"note: {text}")
 
     def study_started(
-        self, study_id: str, *, trials: int | None, budget_s: float | None, earlier: Sequence[TrialRecord] = ()
+        self,
+        study_id: str,
+        *,
+        trials: int | None,
+        budget_s: float | None,
+        earlier: Sequence[TrialRecord] = (),
+        places: int = 1,
     ) -> None:
-        self.view = StudyView(study_id, trials, budget_s, self.clock)
+        self.view = StudyView(study_id, trials, budget_s, places, self.clock)
         for record in earlier:
             self.view.trial_ended(record)
-        self.write(f"{study_id}: {limits(trials, budget_s, len(earlier))}")
+        self.write(f"{study_id}: {limits(self.view, len(earlier))}")
 
-    def trial_started(self, *, number: int, hyperparameters: Mapping[str, object], epochs: int) -> None:
+    def trial_started(self, trial_id: str, *, hyperparameters: Mapping[str, object], epochs: int) -> None:
         """Nothing: the line comes when the trial has ended."""
 
-    def epoch_ended(self, epoch: EpochRecord) -> None:
+    def epoch_ended(self, trial_id: str, epoch: EpochRecord) -> None:
         """Nothing: a log of epochs is in the records."""
 
     def trial_ended(self, record: TrialRecord) -> None:
@@ -157,12 +170,13 @@ def configuration(hyperparameters: Mapping[str, object]) -> str:
     return ", ".join(words)
 
 
-def limits(trials: int | None, budget_s: float | None, finished: int = 0) -> str:
-    """What ends a study, and how much of it is done already, in words."""
-    parts = [_trials(trials)] if trials else []
-    parts += [duration(budget_s)] if budget_s else []
+def limits(view: StudyView, finished: int) -> str:
+    """What ends a study, how many trials it runs at once, and how much of it is done already, in words."""
+    parts = [_trials(view.trials)] if view.trials else []
+    parts += [duration(view.budget_s)] if view.budget_s else []
+    at_once = f", {view.places} at a time" if view.places > 1 else ""
     done = f", {finished} finished before" if finished else ""
-    return (f"at most {' or '.join(parts)}" if parts else "no limit") + done
+    return (f"at most {' or '.join(parts)}" if parts else "no limit") + at_once + done
 
 
 def duration(seconds: float) -> str:

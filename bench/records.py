@@ -40,14 +40,26 @@ class EpochRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalRecord:
+    """A configuration that a tuner has proposed, on record before its trial begins. `after` is how many trials of the study
+    were on record by then: with several trials under way, that is what the tuner knew."""
+
+    schema_version: int = SCHEMA_VERSION
+    study_id: str
+    trial_id: str
+    hyperparameters: Mapping[str, HyperparameterValue]
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """One configuration, trained once.
 
     `val_metrics` holds fractions 0-1 by name (`iou`, `dice`, `precision`, `recall`, `pixel_accuracy`, and `iou_<class>` where
     there are several classes), at the best epoch. `hyperparameters` has only the active ones. Times are wall seconds: `train_s`
     is the steps after the first, `first_step_s` the first call with tracing and compiling (of a reused graph: an ordinary step),
-    `wall_s` the whole trial. `latency_s` is the forward pass of one image. `error` says why a trial is
-    not COMPLETED.
+    `wall_s` the whole trial. `latency_s` is the forward pass of one image. `attempts` counts how often it was begun: a trial whose
+    process died is tried again. `error` says why a trial is not COMPLETED.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -72,6 +84,7 @@ class TrialRecord:
     latency_s: float | None = None
     peak_memory_bytes: int | None = None
     started_at: str
+    attempts: int = 1
     error: str | None = None
 
 
@@ -205,5 +218,6 @@ class Run:
     dataset: DatasetRecord
     audit: AuditRecord
     split: SplitRecord
+    proposals: tuple[ProposalRecord, ...]
     trials: tuple[TrialRecord, ...]
     evaluations: tuple[Evaluation, ...]

@@ -10,26 +10,28 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from bench.durable import require_writable
 from bench.engine.best_models import BestModels
 from bench.engine.clock import Deadline, TrialClock
+from bench.engine.devices import placements
+from bench.engine.executor import Executor, LocalExecutor
 from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
-from bench.engine.worker import TrialWorker
 from bench.environment import current_environment, current_versions
-from bench.errors import StoreError
+from bench.errors import StoreError, UserError
 from bench.evaluation.references import evaluate_references
 from bench.experiment import Experiment, to_json
 from bench.material import Material, augmentation_pictures, prepare, validation_pictures
 from bench.progress import Progress
-from bench.records import Environment, Evaluation, Run, RunRecord, StudyRecord, TrialRecord
+from bench.records import Environment, Evaluation, ProposalRecord, Run, RunRecord, StudyRecord, TrialRecord
 from bench.report import write_index, write_report
-from bench.store import RunStore, load, require_writable
+from bench.store import RunStore, load, require_new
 
 CLOSING_SHARE, CLOSING_S = 0.05, 15.0
 """What a budget leaves for scoring the best models and writing the report: a share of it, and at least these seconds."""
@@ -53,18 +55,15 @@ def run_experiment(
         material = prepare(experiment.data, experiment.protocol, experiment.space.image_size, scratch, progress)
         if earlier is not None:
             _require_same(earlier, experiment, material)
-        setup = _trial_setup(experiment, material, directory)
-        progress.stage("starting the worker process")
-        worker = stack.enter_context(TrialWorker(setup, log=scratch / "worker.log"))
-        environment = current_environment(worker.device())
-        worker.check_weights(experiment.space.pretrained_backbones)
+        progress.stage("starting worker processes")
+        executor = stack.enter_context(_executor(experiment, _trial_setup(experiment, material, directory), scratch))
+        environment = current_environment(executor.device())
+        executor.check_weights(experiment.space.pretrained_backbones)
+        with RunStore.create(directory) if earlier is None else nullcontext(RunStore(directory)) as store:
+            run = _OpenRun(experiment, material, store, executor, progress, earlier, command, began)
+            run.record_setting(environment)
         if earlier is None:
-            store = RunStore.create(directory, to_json(experiment))
             stack.enter_context(_locked(directory))
-        else:
-            store = RunStore(directory)
-        run = _OpenRun(experiment, material, store, worker, progress, earlier, command, began)
-        run.record_setting(environment)
         run.search_and_score()
     progress.stage("writing the report")
     leaderboard = write_report(load(directory), reports / experiment.name)
@@ -80,14 +79,15 @@ class _OpenRun:
         experiment: Experiment,
         material: Material,
         store: RunStore,
-        worker: TrialWorker,
+        executor: Executor,
         progress: Progress,
         earlier: Run | None,
         command: str,
         began: float,
     ) -> None:
         self.experiment, self.material, self.store = experiment, material, store
-        self.worker, self.progress = worker, progress
+        self.executor, self.progress = executor, progress
+        self.proposals: list[ProposalRecord] = list(earlier.proposals) if earlier else []
         self.trials: list[TrialRecord] = list(earlier.trials) if earlier else []
         self.evaluations: list[Evaluation] = list(earlier.evaluations) if earlier else []
         self.spent_s = (earlier.record.wall_s or 0.0) if earlier else 0.0
@@ -111,16 +111,11 @@ class _OpenRun:
     def record_setting(self, environment: Environment) -> None:
         """Writes down where, on what and against what this run is: all that does not depend on a trial."""
         material, store = self.material, self.store
-        try:
-            store.write_experiment(to_json(self.experiment))  # a resumed run may have new limits
-            for record in (environment, material.dataset, material.audit, material.split, self.record):
-                store.write(record)
-            store.write_arrays("predictions/images", validation_pictures(material))
-            store.write_arrays("augmentation", augmentation_pictures(material, self.experiment.seeds[0]))
-        except BaseException:
-            if not self.trials:  # nothing is lost, and the name stays free
-                shutil.rmtree(store.directory, ignore_errors=True)
-            raise
+        store.write_experiment(to_json(self.experiment))  # a resumed run may have new limits
+        for record in (environment, material.dataset, material.audit, material.split, self.record):
+            store.write(record)
+        store.write_arrays("predictions/images", validation_pictures(material))
+        store.write_arrays("augmentation", augmentation_pictures(material, self.experiment.seeds[0]))
 
     def score_references(self) -> None:
         """What a model must beat, on the images that it is scored on."""
@@ -160,23 +155,29 @@ class _OpenRun:
         experiment = self.experiment
         hypermodel = SegmentationHyperModel(experiment.space, len(self.material.dataset.classes) + 1)
         plans = [
-            StudyPlan(tuner=tuner, seed=seed, trials=experiment.trials, epochs=experiment.protocol.epochs)
+            StudyPlan(
+                tuner=tuner,
+                seed=seed,
+                trials=experiment.trials,
+                epochs=experiment.protocol.epochs,
+                retries=experiment.retries,
+            )
             for seed in experiment.seeds
             for tuner in experiment.tuners
         ]
         clock = TrialClock()
         for record in self.trials:
             clock.add(record)
-        clock.warm.clear()  # those graphs were another process's
         for number, plan in enumerate(plans):
             self.studies[plan.study_id] = run_study(
                 plan,
                 hypermodel=hypermodel,
-                worker=self.worker,
+                executor=self.executor,
+                proposals=[proposal for proposal in self.proposals if proposal.study_id == plan.study_id],
                 finished=[record for record in self.trials if record.study_id == plan.study_id],
                 clock=clock,
                 deadline=Deadline.after(self._share_of_budget_s(len(plans) - number)),
-                keep=self._keep,
+                keeper=self,
                 progress=self.progress,
             )
             self._mark("running")
@@ -188,16 +189,30 @@ class _OpenRun:
         closing_s = max(CLOSING_S, CLOSING_SHARE * budget_s)
         return max(0.0, budget_s - closing_s - self._wall_s()) / studies_left
 
-    def _keep(self, outcome: TrialOutcome) -> None:
+    def proposed(self, proposal: ProposalRecord) -> None:
+        """Makes a proposal durable: a crash in its trial cannot make the tuner forget it."""
+        self.store.append(proposal)
+        self.proposals.append(proposal)
+
+    def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None:
         """Makes a trial durable: its model, if it is among the best, then its record; only then may an older model go."""
         record = outcome.record
-        saved = self.best.save(outcome, self.worker)
+        saved = self._save_model(spec, outcome)
         self.store.append(record)
         self.trials.append(record)
         if saved and outcome.scored is not None:
             self._append(_evaluation(record, "val", outcome.scored))
             self.best.evict()
         self._mark("running")
+
+    def _save_model(self, spec: TrialSpec, outcome: TrialOutcome) -> bool:
+        try:
+            return self.best.save(outcome, lambda: self.executor.model(spec))
+        except StoreError:
+            raise
+        except UserError as error:  # its score stands, only the weights are gone
+            self.progress.note(f"the model of trial {spec.trial_id} could not be kept: {error}")
+            return False
 
     def _score_best_on_test(self) -> None:
         """After selection, once: what the locked test images say about the best models."""
@@ -214,7 +229,8 @@ class _OpenRun:
             )
             for part, ids in parts.items():
                 if (record.study_id, record.trial_id, part) not in scored:
-                    self._append(_evaluation(record, part, self.worker.score_model(spec, self.best.path(record), ids)))
+                    answer = self.executor.score(spec, self.best.path(record).read_bytes(), ids)
+                    self._append(_evaluation(record, part, answer))
 
     def _append(self, evaluation: Evaluation) -> None:
         self.store.append(evaluation)
@@ -226,6 +242,10 @@ class _OpenRun:
 
     def _wall_s(self) -> float:
         return self.spent_s + time.monotonic() - self.began
+
+
+def _executor(experiment: Experiment, setup: TrialSetup, scratch: Path) -> Executor:
+    return LocalExecutor(setup, scratch, placements(experiment.workers))
 
 
 def _trial_setup(experiment: Experiment, material: Material, directory: Path) -> TrialSetup:
@@ -256,19 +276,14 @@ def _earlier_part(directory: Path, resume: bool, stack: ExitStack) -> Run | None
         if directory.is_dir():
             stack.enter_context(_locked(directory))
         return load(directory)
-    if directory.exists() and not (directory / "run.json").is_file():
-        raise StoreError(f"{directory} exists and holds no run (no run.json): remove it, or choose another --name")
-    if directory.exists():
-        raise StoreError(
-            f"run {directory.name!r} exists in {directory.parent}; continue it with --resume or choose another --name"
-        )
+    require_new(directory)
     return None
 
 
 def _require_same(earlier: Run, experiment: Experiment, material: Material) -> None:
-    """A run may go on only as what it was; more trials or minutes are all that may change."""
+    """A run may go on only as what it was; how far and by how many workers is all that may change."""
     now, then = to_json(experiment), dict(earlier.experiment)
-    for free in ("trials", "budget"):
+    for free in ("trials", "budget", "workers", "retries"):
         now.pop(free)
         then.pop(free, None)
     differences = {

@@ -1,22 +1,24 @@
 """results/<run>/: what a run leaves on disk, written so that a crash at any moment loses nothing that was finished.
 
-Whole files are written beside their place, synced and renamed; trials and evaluations are appended, one JSON object a line,
-and a torn last line is cut when it is next opened. Nothing here imports TensorFlow.
+Whole files are replaced in one step; proposals, trials and evaluations are appended, one JSON object a line (`bench.durable`).
+Nothing here imports TensorFlow.
 """
 
 import contextlib
-import errno
+import glob
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from io import RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import psutil
 from pydantic import TypeAdapter, ValidationError
 
+from bench.durable import append_line, atomic_file, read_lines, said_plainly, sync_directory, write_file
 from bench.errors import StoreError
 from bench.records import (
     SCHEMA_VERSION,
@@ -24,6 +26,7 @@ from bench.records import (
     DatasetRecord,
     Environment,
     Evaluation,
+    ProposalRecord,
     Run,
     RunRecord,
     SplitRecord,
@@ -37,7 +40,11 @@ _FILES: Mapping[str, type] = {
     "audit.json": AuditRecord,
     "split.json": SplitRecord,
 }
-_LINES: Mapping[str, type] = {"trials.jsonl": TrialRecord, "evaluations.jsonl": Evaluation}
+_LINES: Mapping[str, type] = {
+    "proposals.jsonl": ProposalRecord,
+    "trials.jsonl": TrialRecord,
+    "evaluations.jsonl": Evaluation,
+}
 _NAME_OF = {kind: name for name, kind in (*_FILES.items(), *_LINES.items())}
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
@@ -49,60 +56,81 @@ class RunStore:
         self.directory = directory
 
     @classmethod
-    def create(cls, directory: Path, experiment: Mapping[str, object]) -> "RunStore":
-        """Claims `directory` for a new run. Raises StoreError when it holds one already."""
-        with _said_plainly(directory):
+    @contextlib.contextmanager
+    def create(cls, directory: Path) -> Iterator["RunStore"]:
+        """A new run. What is written within the block stands beside `directory`, and becomes the run at the end of it in one step; if
+        the block is left by an error, or the process dies, there is no run. Raises StoreError when `directory` exists."""
+        require_new(directory)
+        with said_plainly(directory):
             directory.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                directory.mkdir()
-            except FileExistsError:
-                raise StoreError(
-                    f"run {directory.name!r} exists in {directory.parent}; continue it with --resume or choose another --name"
-                ) from None
-            try:
-                _write_atomically(directory / "experiment.json", _dumps(experiment, indent=2))
-            except BaseException:
-                directory.rmdir()  # or the name would be taken by a run that never was
-                raise
-        return cls(directory)
+            _remove_abandoned(directory)
+            beside = f".{directory.name}.{os.getpid()}."
+            unfinished = Path(tempfile.mkdtemp(dir=directory.parent, prefix=beside, suffix=".new"))
+            unfinished.chmod(0o755)
+        try:
+            store = cls(unfinished)
+            yield store
+            with said_plainly(directory):
+                require_new(directory)
+                unfinished.rename(directory)
+                sync_directory(directory.parent)
+            store.directory = directory
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
     def write_experiment(self, experiment: Mapping[str, object]) -> None:
         """Replaces the stored experiment: a resumed run may have other limits."""
-        path = self.directory / "experiment.json"
-        with _said_plainly(path):
-            _write_atomically(path, _dumps(experiment, indent=2))
+        write_file(self.directory / "experiment.json", _dumps(experiment, indent=2))
 
     def write(self, record: object) -> None:
         """Writes one of the run's single records (RunRecord, Environment, DatasetRecord, AuditRecord, SplitRecord)."""
-        path = self.directory / _NAME_OF[type(record)]
-        with _said_plainly(path):
-            _write_atomically(path, _dumps(_adapter(type(record)).dump_python(record, mode="json"), indent=1))
+        content = _dumps(_adapter(type(record)).dump_python(record, mode="json"), indent=1)
+        write_file(self.directory / _NAME_OF[type(record)], content)
 
-    def append(self, record: TrialRecord | Evaluation) -> None:
-        """Adds one line and syncs it to disk; a torn line that an earlier crash left is cut first."""
-        path = self.directory / _NAME_OF[type(record)]
-        line = _dumps(_adapter(type(record)).dump_python(record, mode="json")) + b"\n"
-        # Unbuffered: a buffer that a full disk kept from being flushed would be written after all when the file is closed.
-        with _said_plainly(path), path.open("ab", buffering=0) as file:
-            _cut_torn_line(path)
-            size = path.stat().st_size
-            try:
-                _write_whole(file, line)
-                os.fsync(file.fileno())
-            except BaseException:
-                os.truncate(path, size)
-                raise
+    def append(self, record: ProposalRecord | TrialRecord | Evaluation) -> None:
+        """Adds a record to its file; it is on disk when this returns."""
+        content = _dumps(_adapter(type(record)).dump_python(record, mode="json"))
+        append_line(self.directory / _NAME_OF[type(record)], content)
 
     def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Stores arrays as `name`.npz (compressed); `name` may hold a folder."""
-        path = self.directory / f"{name}.npz"
-        with _said_plainly(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with _atomic_file(path) as file:
-                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        with self._file(f"{name}.npz") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     def remove_arrays(self, name: str) -> None:
         (self.directory / f"{name}.npz").unlink(missing_ok=True)
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Stores a file as it is; `name` may hold a folder."""
+        with self._file(name) as file:
+            file.write(content)
+
+    @contextlib.contextmanager
+    def _file(self, name: str) -> Iterator[BinaryIO]:
+        path = self.directory / name
+        with said_plainly(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(path) as file:
+            yield file
+
+
+def require_new(directory: Path) -> None:
+    """Raises StoreError where `directory` exists, be it a run or not."""
+    if not os.path.lexists(directory):
+        return
+    if not (directory / "run.json").is_file():
+        raise StoreError(f"{directory} exists and holds no run (no run.json): remove it, or choose another --name")
+    raise StoreError(
+        f"run {directory.name!r} exists in {directory.parent}; continue it with --resume or choose another --name"
+    )
+
+
+def _remove_abandoned(directory: Path) -> None:
+    """What processes left that died while they made this run."""
+    for left in directory.parent.glob(f".{glob.escape(directory.name)}.*.new"):
+        process = left.name.rsplit(".", 3)[1]
+        if not (process.isdigit() and psutil.pid_exists(int(process))):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def load(directory: Path) -> Run:
@@ -123,6 +151,7 @@ def load(directory: Path) -> Run:
         dataset=single["dataset.json"],
         audit=single["audit.json"],
         split=single["split.json"],
+        proposals=lines["proposals.jsonl"],
         trials=lines["trials.jsonl"],
         evaluations=lines["evaluations.jsonl"],
     )
@@ -138,12 +167,9 @@ def load_arrays(directory: Path, name: str) -> dict[str, np.ndarray] | None:
 
 
 def load_lines(path: Path, kind: type) -> Iterator[Any]:
-    """The records of an append-only file; a torn last line, which was never acknowledged, is left out."""
-    if not path.is_file():
-        return
-    content = path.read_bytes()
-    for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
-        yield _validate(f"{path}:{number}", kind, _parse(path, line, number))
+    """The records of an append-only file. Raises StoreError, naming file and line, for one that is damaged or foreign."""
+    for number, content in read_lines(path):
+        yield _validate(f"{path}:{number}", kind, content)
 
 
 def _load_json(path: Path, kind: type) -> Any:
@@ -156,12 +182,11 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _parse(path: Path, content: bytes, number: int | None = None) -> Any:
+def _parse(path: Path, content: bytes) -> Any:
     try:
         return json.loads(content)
     except ValueError as error:
-        place = f"{path}:{number}" if number else str(path)
-        raise StoreError(f"{place} is not valid JSON: {error}") from error
+        raise StoreError(f"{path} is not valid JSON: {error}") from error
 
 
 def _validate(place: str, kind: type, content: Any) -> Any:
@@ -183,72 +208,3 @@ def _adapter(kind: type) -> TypeAdapter[Any]:
 
 def _dumps(content: object, indent: int | None = None) -> bytes:
     return json.dumps(content, indent=indent, allow_nan=False, ensure_ascii=False).encode()
-
-
-def _cut_torn_line(path: Path) -> None:
-    with path.open("rb+") as file:
-        content = file.read()
-        if content and not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
-
-
-def _write_whole(file: RawIOBase, content: bytes) -> None:
-    """A raw write may take only the part that still fits; the next one then says why."""
-    remaining = memoryview(content)
-    while remaining:
-        remaining = remaining[file.write(remaining) :]
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    with _atomic_file(path) as file:
-        file.write(content)
-
-
-@contextlib.contextmanager
-def _atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its place at `path` only when it is whole and on disk."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-        _sync_directory(path.parent)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def require_writable(directory: Path) -> None:
-    """Raises StoreError where `directory` cannot be written or made; makes nothing itself."""
-    present = next(path for path in (directory, *directory.absolute().parents) if path.exists())
-    with _said_plainly(directory), tempfile.TemporaryFile(dir=present):
-        pass
-
-
-@contextlib.contextmanager
-def _said_plainly(path: Path) -> Iterator[None]:
-    """Turns what the operating system says about a path into one line for the user."""
-    try:
-        yield
-    except OSError as error:
-        reasons = {
-            errno.ENOSPC: "the disk is full",
-            errno.EDQUOT: "the disk quota is used up",
-            errno.EFBIG: "the file size limit is reached",
-            errno.EACCES: "no write permission",
-            errno.EPERM: "no write permission",
-            errno.EROFS: "the file system is read-only",
-        }
-        reason = reasons.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
-        raise StoreError(f"cannot write {path}: {reason}") from error

@@ -84,10 +84,18 @@ def single_records(name: str = "quick", status: str = "finished") -> tuple[objec
 
 def stored_run(directory: Path, *, trials: int = 2) -> RunStore:
     """A whole run on disk."""
-    store = RunStore.create(directory, {"name": directory.name, "protocol": {"epochs": 1}})
-    for record in single_records(directory.name):
-        store.write(record)
+    with RunStore.create(directory) as store:
+        store.write_experiment({"name": directory.name, "protocol": {"epochs": 1}})
+        for record in single_records(directory.name):
+            store.write(record)
     for number in range(trials):
         store.append(trial(number))
         store.append(evaluation(number))
+    return store
+
+
+def empty_run(directory: Path) -> RunStore:
+    """A run of which nothing is on record."""
+    with RunStore.create(directory) as store:
+        pass
     return store

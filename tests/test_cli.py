@@ -15,8 +15,7 @@ import bench.cli
 from bench.cli import app
 from bench.errors import DataError, StoreError
 from bench.experiment import PRESETS, Experiment, load_experiment, to_json
-from bench.store import RunStore
-from tests.examples import stored_run
+from tests.examples import empty_run, stored_run
 
 COMMANDS = [[], ["run"], ["report"], ["data"], ["data", "audit"], ["data", "sample"], ["list"]]
 SPACE = "space: {architecture: [plain_unet]}\n"
@@ -144,7 +143,7 @@ def test_run_on_own_data_starts_from_pretrained_models(runner: SimpleNamespace) 
 
 def test_resume_by_name_goes_on_with_the_stored_experiment(runner: SimpleNamespace) -> None:
     stored = load_experiment("my.yaml").model_copy(update={"name": "quick", "trials": 5})
-    RunStore.create(Path("results/quick"), to_json(stored))
+    empty_run(Path("results/quick")).write_experiment(to_json(stored))
     assert ask("run", "--resume", "--name", "quick").exit_code == 0
     assert runner.asked.experiment == stored
     assert runner.asked.resume is True

@@ -29,9 +29,11 @@ def a_study(progress: Progress) -> None:
         trial(1, status=FAILED, error="out of memory [96 px]\nTraceback", val_metrics={}),
         trial(2, val_metrics={"iou": 0.5}),
     ]
-    for number, record in enumerate(records, start=1):
-        progress.trial_started(number=number, hyperparameters=record.hyperparameters, epochs=2)
-        progress.epoch_ended(EpochRecord(epoch=1, train_loss=0.5, val_loss=0.4, val_iou=None, elapsed_s=1.0))
+    for record in records:
+        progress.trial_started(record.trial_id, hyperparameters=record.hyperparameters, epochs=2)
+        progress.epoch_ended(
+            record.trial_id, EpochRecord(epoch=1, train_loss=0.5, val_loss=0.4, val_iou=None, elapsed_s=1.0)
+        )
         progress.trial_ended(record)
     progress.study_ended(StudyRecord(study_id="random-0", tuner="random", seed=0, ended="trials", wall_s=6.0))
 
@@ -69,12 +71,33 @@ def test_live_display_shows_trial_epoch_best_and_time_left() -> None:
     progress = LiveProgress(console)
     progress.study_started("random-0", trials=3, budget_s=None)
     progress.trial_ended(trial(0))
-    progress.trial_started(number=2, hyperparameters={"architecture": "fpn"}, epochs=4)
-    progress.epoch_ended(EpochRecord(epoch=1, train_loss=0.5, val_loss=0.4, val_iou=0.125, elapsed_s=1.0))
+    progress.trial_started("0001", hyperparameters={"architecture": "fpn"}, epochs=4)
+    progress.epoch_ended("0001", EpochRecord(epoch=1, train_loss=0.5, val_loss=0.4, val_iou=0.125, elapsed_s=1.0))
     with console.capture() as captured:
         console.print(progress)
     for shown in ("trial 2 of 3", "fpn", "epoch 1/4", "IoU 0.125", "best IoU 0.250", "about 4.0 s left"):
         assert shown in captured.get()
+
+
+def test_live_display_shows_every_trial_under_way() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    progress = LiveProgress(console)
+    progress.study_started("random-0", trials=3, budget_s=None, places=2)
+    for number, architecture in enumerate(("fpn", "pspnet")):
+        progress.trial_started(f"000{number}", hyperparameters={"architecture": architecture}, epochs=4)
+    progress.trial_ended(trial(0))
+    progress.trial_started("0002", hyperparameters={"architecture": "linknet"}, epochs=4)
+    with console.capture() as captured:
+        console.print(progress)
+    assert "trial 2 of 3  pspnet" in captured.get()
+    assert "trial 3 of 3  linknet" in captured.get()
+    assert "fpn" not in captured.get()
+
+
+def test_two_places_halve_the_time_left() -> None:
+    view = StudyView("random-0", trials=5, places=2, clock=Clock())
+    view.trial_ended(trial(0, wall_s=10.0))
+    assert view.remaining_s() == pytest.approx(20.0)
 
 
 def test_time_left_is_the_mean_trial_for_each_trial_left() -> None:
@@ -126,8 +149,8 @@ def test_trial_that_its_tuner_stopped_says_so() -> None:
         (lambda: duration(59.96), "1 min 00 s"),
         (lambda: duration(245), "4 min 05 s"),
         (lambda: duration(3599.7), "1 h 00 min"),
-        (lambda: limits(None, None), "no limit"),
-        (lambda: limits(4, None), "at most 4 trials"),
+        (lambda: limits(StudyView("random-0"), 0), "no limit"),
+        (lambda: limits(StudyView("random-0", trials=4, places=2), 0), "at most 4 trials, 2 at a time"),
         (lambda: configuration({"loss": "dice", "augmentation": 0.5, "learning_rate": 0.00031234}),
          "dice, augmentation 0.5, learning rate 0.000312"),
     ],

@@ -1,19 +1,22 @@
 """What a run leaves on disk survives crashes, full disks and second attempts."""
 
+import contextlib
 import errno
 import json
 import os
 import resource
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench.durable import append_line, read_lines
 from bench.errors import StoreError
 from bench.records import AuditRecord, DatasetRecord, Environment, RunRecord, SplitRecord, TrialRecord
 from bench.store import RunStore, load, load_arrays, load_lines
-from tests.examples import evaluation, single_records, stored_run, trial
+from tests.examples import empty_run, evaluation, single_records, stored_run, trial
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -44,7 +47,7 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_fractions_and_missing_values_keep_full_precision(tmp_path: Path) -> None:
-    store = RunStore.create(tmp_path / "quick", {})
+    store = empty_run(tmp_path / "quick")
     store.append(trial(val_metrics={"iou": 1 / 3, "dice": None}))
     (read,) = load_lines(tmp_path / "quick" / "trials.jsonl", TrialRecord)
     assert read.val_metrics == {"iou": 1 / 3, "dice": None}
@@ -54,8 +57,33 @@ def test_existing_run_is_refused_and_left_untouched(tmp_path: Path) -> None:
     stored_run(tmp_path / "quick")
     before = contents(tmp_path)
     with pytest.raises(StoreError, match=r"run 'quick' exists in .*--resume or choose another --name"):
-        RunStore.create(tmp_path / "quick", {"other": 1})
+        empty_run(tmp_path / "quick")
     assert contents(tmp_path) == before
+
+
+def test_a_run_that_was_not_made_to_its_end_is_none_and_its_leavings_go(tmp_path: Path) -> None:
+    dead = tmp_path / ".quick.4194399.abcd.new"  # above the highest process id that Linux gives
+    dead.mkdir()
+    (dead / "run.json").write_text("{}")
+
+    def interrupted() -> None:
+        with RunStore.create(tmp_path / "quick") as store:
+            store.write(single_records()[0])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_that_make_the_same_run_at_once_the_second_is_refused(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as first:
+        first.enter_context(RunStore.create(tmp_path / "quick")).write(single_records()[0])
+        stored_run(tmp_path / "quick")
+        with pytest.raises(StoreError, match="run 'quick' exists in"):
+            first.close()
+    assert len(load(tmp_path / "quick").trials) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["quick"]
 
 
 def test_torn_last_line_is_not_read(tmp_path: Path) -> None:
@@ -74,7 +102,7 @@ def test_torn_last_line_is_cut_by_the_next_append(tmp_path: Path) -> None:
 
 
 def test_file_with_nothing_but_a_torn_line_is_emptied_first(tmp_path: Path) -> None:
-    store = RunStore.create(tmp_path / "quick", {})
+    store = empty_run(tmp_path / "quick")
     (store.directory / "trials.jsonl").write_bytes(b'{"torn')
     store.append(trial(0))
     assert tuple(load_lines(store.directory / "trials.jsonl", TrialRecord)) == (trial(0),)
@@ -150,16 +178,16 @@ def test_write_arrays_to_a_full_disk_keeps_the_earlier_ones(tmp_path: Path, monk
 def test_run_that_cannot_be_created_on_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
     with pytest.raises(StoreError, match="the disk is full"):
-        RunStore.create(tmp_path / "results" / "quick", {})
-    assert not (tmp_path / "results" / "quick").exists()
+        stored_run(tmp_path / "results" / "quick")
+    assert list((tmp_path / "results").iterdir()) == []
 
 
 def test_run_that_could_not_be_created_can_be_created_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", failing(errno.ENOSPC))
         with pytest.raises(StoreError):
-            RunStore.create(tmp_path / "quick", {})
-    assert RunStore.create(tmp_path / "quick", {"name": "quick"}).directory == tmp_path / "quick"
+            stored_run(tmp_path / "quick")
+    assert stored_run(tmp_path / "quick").directory == tmp_path / "quick"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -167,17 +195,17 @@ def test_folder_without_write_permission_is_named(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
     with pytest.raises(StoreError, match=r"cannot write .*closed.*: no write permission"):
-        RunStore.create(closed / "quick", {})
+        empty_run(closed / "quick")
 
 
 def test_results_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("not a folder")
     with pytest.raises(StoreError, match=r"cannot write .*results.quick: "):
-        RunStore.create(tmp_path / "results" / "quick", {})
+        empty_run(tmp_path / "results" / "quick")
 
 
 def test_arrays_are_read_back_and_removed(tmp_path: Path) -> None:
-    store = RunStore.create(tmp_path / "quick", {})
+    store = empty_run(tmp_path / "quick")
     store.write_arrays("predictions/best", {"mask": np.eye(3, dtype=np.uint8)})
     read = load_arrays(store.directory, "predictions/best")
     assert read is not None
@@ -212,13 +240,24 @@ def test_missing_experiment_is_named(tmp_path: Path) -> None:
         load(store.directory)
 
 
-def test_malformed_line_is_named_by_number(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "spoil", [lambda line: line[:-5], lambda line: line.replace(b"0.25", b"0.26"), lambda line: b"{}"]
+)
+def test_damaged_line_is_named_by_number(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
     store = stored_run(tmp_path / "quick", trials=2)
     path = store.directory / "trials.jsonl"
     first, second = path.read_bytes().splitlines()
-    path.write_bytes(first + b"\n" + second[:-5] + b"\n")
-    with pytest.raises(StoreError, match=r"trials\.jsonl:2 is not valid JSON"):
+    path.write_bytes(first + b"\n" + spoil(second) + b"\n")
+    with pytest.raises(StoreError, match=r"trials\.jsonl:2 is damaged"):
         load(store.directory)
+
+
+def test_a_line_is_json_with_a_checksum_of_the_bytes_behind_it(tmp_path: Path) -> None:
+    append_line(tmp_path / "lines.jsonl", b'{"a": 1}')
+    line = (tmp_path / "lines.jsonl").read_bytes()
+    assert line == b'{"crc32": "%08x", "a": 1}\n' % zlib.crc32(b'"a": 1}')
+    assert json.loads(line)["a"] == 1
+    assert list(read_lines(tmp_path / "lines.jsonl")) == [(1, {"a": 1})]
 
 
 def test_record_of_another_schema_version_is_refused(tmp_path: Path) -> None:
@@ -232,7 +271,9 @@ def test_record_of_another_schema_version_is_refused(tmp_path: Path) -> None:
 def test_record_with_a_wrong_type_names_file_line_and_field(tmp_path: Path) -> None:
     store = stored_run(tmp_path / "quick", trials=1)
     path = store.directory / "trials.jsonl"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"seed": "many"}) + "\n")
+    (line,) = read_lines(path)
+    path.unlink()
+    append_line(path, json.dumps(line[1] | {"seed": "many"}).encode())
     with pytest.raises(StoreError, match=r"trials\.jsonl:1: seed: "):
         load(store.directory)
 

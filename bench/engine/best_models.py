@@ -1,13 +1,12 @@
 """The best few models of a run, kept on disk while the search goes on: weights and validation predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.engine.spec import TrialOutcome
-from bench.engine.worker import TrialWorker
 from bench.records import COMPLETED, TrialRecord
 from bench.store import RunStore
 
@@ -27,9 +26,9 @@ class BestModels:
         """Where the weights of a trial are, if they are kept."""
         return self._store.directory / "models" / f"{record.study_id}-{record.trial_id}.weights.h5"
 
-    def save(self, outcome: TrialOutcome, worker: TrialWorker) -> bool:
-        """Writes the model that `worker` has just trained if it is among the best, and says whether it did. What it pushes out stays
-        until `evict`: the trial must be on record first."""
+    def save(self, outcome: TrialOutcome, model: Callable[[], bytes]) -> bool:
+        """Writes a trial's `model` (the content of a weights file) if it is among the best, and says whether it did. What it pushes out
+        stays until `evict`: the trial must be on record first."""
         record = outcome.record
         if record.status != COMPLETED or outcome.scored is None:
             return False
@@ -38,7 +37,7 @@ class BestModels:
         chosen = [each for each in ranked if best_of[_configuration(each)] is each][: self._keep]
         if record not in chosen:
             return False
-        worker.save_model(self.path(record))
+        self._store.write_bytes(f"models/{self.path(record).name}", model())
         name = f"predictions/{record.study_id}-{record.trial_id}"
         self._store.write_arrays(
             name, {"ids": np.array(self._val_ids, np.str_), "prediction": outcome.scored.predictions}

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.engine.spec import family
 from bench.records import TrialRecord
 
 MARGIN = 1.15
@@ -16,43 +17,38 @@ Family = tuple[Any, ...]
 
 @dataclass(slots=True)
 class TrialClock:
-    """Learns from every finished trial what an epoch costs by network and size, and what a network costs the first time.
-
-    `warm` are the networks that the worker has compiled; whoever replaces the worker clears it.
-    """
+    """Learns from every finished trial what an epoch costs by network and size, and what a network costs the first time."""
 
     epoch_s: dict[Family, float] = field(default_factory=dict)
     first_time_s: dict[Family, float] = field(default_factory=dict)
-    warm: set[Family] = field(default_factory=set)
 
     def add(self, record: TrialRecord) -> None:
         """Takes a trial's times into account; one that failed teaches nothing."""
         if len(record.curve) == 0 or record.wall_s is None:
             return
-        family = _family(record.hyperparameters)
+        own = family(record.hyperparameters)
         first, last = record.curve[0], record.curve[-1]
         if len(record.curve) > 1:
             epoch_s = (last.elapsed_s - first.elapsed_s) / (len(record.curve) - 1)
         else:
             epoch_s = (record.train_s or 0.0) + (record.evaluate_s or 0.0)
-        self.epoch_s[family] = epoch_s
-        self.warm.add(family)
+        self.epoch_s[own] = epoch_s
         if not record.graph_reused:
             first_time_s = max(0.0, record.wall_s - len(record.curve) * epoch_s)
-            self.first_time_s[family] = max(first_time_s, self.first_time_s.get(family, 0.0))
+            self.first_time_s[own] = max(first_time_s, self.first_time_s.get(own, 0.0))
 
-    def estimate_s(self, values: Mapping[str, Any], epochs: int) -> float | None:
-        """Wall seconds of a trial of that many epochs; None while nothing is known. A network not seen yet is taken to cost as
-        much as the dearest so far, scaled by its pixels."""
+    def estimate_s(self, values: Mapping[str, Any], epochs: int, *, warm: bool) -> float | None:
+        """Wall seconds of a trial of that many epochs, on a worker that has (`warm`) or has not compiled its graph; None while nothing
+        is known. A network not seen yet is taken to cost as much as the dearest so far, scaled by its pixels."""
         if not self.epoch_s:
             return None
-        family = _family(values)
-        known = self.epoch_s.get(family)
+        own = family(values)
+        known = self.epoch_s.get(own)
         epoch_s = (
-            known if known is not None else max(cost * _pixels(family) / _pixels(f) for f, cost in self.epoch_s.items())
+            known if known is not None else max(cost * _pixels(own) / _pixels(f) for f, cost in self.epoch_s.items())
         )
         dearest_s = max(self.first_time_s.values(), default=0.0)
-        first_time_s = 0.0 if family in self.warm else self.first_time_s.get(family, dearest_s)
+        first_time_s = 0.0 if warm else self.first_time_s.get(own, dearest_s)
         return MARGIN * (first_time_s + epochs * epoch_s)
 
 
@@ -74,11 +70,6 @@ class Deadline:
         """Whether something of that length, None if nobody knows, may start now."""
         left = self.left_s
         return left is None or (left > 0 and (seconds is None or seconds <= left))
-
-
-def _family(values: Mapping[str, Any]) -> Family:
-    names = ("image_size", "batch_size", "architecture", "backbone", "optimizer")
-    return (*(values.get(name) for name in names), values.get("weight_decay", 0) > 0)
 
 
 def _pixels(family: Family) -> float:

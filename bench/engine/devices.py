@@ -1,35 +1,126 @@
-"""The worker's hardware: GPUs where there are any, the CPU otherwise."""
+"""Where workers compute: a process for each GPU (or for each share of one), else the CPU's cores divided among processes.
+
+The parent plans with `placements` and never imports TensorFlow; each worker calls `prepare` before it computes anything.
+"""
 
 import contextlib
 import os
 import platform
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.engine.spec import TrialOutcome
+from bench.errors import ExperimentError
+
+PRECISIONS = {
+    "auto": "mixed_float16 on GPUs with tensor cores, float32 elsewhere",
+    "float32": "single precision throughout",
+    "mixed_float16": "half precision with loss scaling, variables and the head in float32",
+    "mixed_bfloat16": "bfloat16, variables and the head in float32",
+}
+"""The protocol's `precision`: equal for every contestant of a run."""
+
+_TENSOR_CORES = (7, 0)
+"""Compute capability from which half precision is fast."""
 
 
-def prepare() -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where one worker computes. `gpu` is an entry of CUDA_VISIBLE_DEVICES; `memory_bytes` bounds what it takes of a GPU that it
+    shares (None: as it grows); `threads` bounds a CPU operation (None: TensorFlow decides)."""
+
+    gpu: str | None = None
+    memory_bytes: int | None = None
+    threads: int | None = None
+
+
+def placements(workers: int | None = None, *, environment: Mapping[str, str] = os.environ) -> tuple[Placement, ...]:
+    """One placement a worker: `workers` None means one for each GPU, or one for the CPU.
+
+    More workers than GPUs share them evenly: two workers on one GPU get 45% of its memory each. Raises ExperimentError where
+    the workers outnumber the CPU's cores, or cannot be spread evenly over the GPUs.
+    """
+    gpus = visible_gpus(environment)
+    if not gpus:
+        cores, count = os.cpu_count() or 1, workers or 1
+        if count > cores:
+            raise ExperimentError(f"{count} workers on {cores} CPU cores; choose 1 to {cores}")
+        return (Placement(threads=cores // count if count > 1 else None),) * count
+    count = workers or len(gpus)
+    if count > len(gpus) and count % len(gpus):
+        raise ExperimentError(f"{count} workers cannot share {len(gpus)} GPUs evenly; choose a multiple of {len(gpus)}")
+    share = count // len(gpus)
+    return tuple(
+        Placement(gpu=name, memory_bytes=int(0.9 * memory_bytes / share) if share > 1 else None)
+        for name, memory_bytes in (gpus * max(1, share))[:count]
+    )
+
+
+def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[tuple[str, int]]:
+    """(name for CUDA_VISIBLE_DEVICES, memory in bytes) of each NVIDIA GPU that this process may use; [] without a driver."""
+    query = ["nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        listed = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    present = {}
+    for line in filter(None, map(str.strip, listed.splitlines())):
+        index, uuid, mebibytes = (part.strip() for part in line.split(","))
+        present[index] = present[uuid] = (index, int(mebibytes) * 2**20)
+    allowed = environment.get("CUDA_VISIBLE_DEVICES")
+    if allowed is None:
+        return list(dict.fromkeys(present.values()))
+    chosen = []
+    for name in map(str.strip, allowed.split(",")):
+        if name not in present:  # as CUDA does: what follows an unknown device is not visible
+            break
+        chosen.append(present[name])
+    return chosen
+
+
+def prepare(placement: Placement) -> None:
     """Sets TensorFlow up in a worker, before it computes anything: same results every time, GPU memory as it is needed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if placement.gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = placement.gpu
     import cv2
     import tensorflow as tf
 
     cv2.setNumThreads(1)  # augmentation has threads of its own
+    if placement.threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(placement.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(placement.threads)
     for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
+        if placement.memory_bytes is None:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        else:
+            limit = tf.config.LogicalDeviceConfiguration(memory_limit=placement.memory_bytes // 2**20)
+            tf.config.set_logical_device_configuration(gpu, [limit])
     tf.config.experimental.enable_op_determinism()
 
 
+def resolved_precision(precision: str) -> str:
+    """What "auto" means on this worker's device."""
+    import tensorflow as tf
+
+    if precision != "auto":
+        return precision
+    gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    fast = bool(gpus) and all((detail.get("compute_capability") or (0, 0)) >= _TENSOR_CORES for detail in details)
+    return "mixed_float16" if fast else "float32"
+
+
 def describe() -> str:
-    """For people: "GPU: NVIDIA H200 x 1" or "CPU: 2 cores, Intel ..."."""
+    """For people: "GPU: NVIDIA H200" or "CPU: 2 cores, Intel ..."."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "unknown")
-        return f"GPU: {name} x {len(gpus)}"
+        return f"GPU: {name}"
     return f"CPU: {os.cpu_count()} cores, {_cpu_name()}"
 
 

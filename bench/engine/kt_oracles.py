@@ -6,13 +6,15 @@ nothing is printed, and no configuration is proposed twice.
 """
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import keras_tuner as kt
 
 from bench.errors import StoreError
-from bench.records import COMPLETED, HyperparameterValue, TrialRecord
+from bench.records import COMPLETED, HyperparameterValue, ProposalRecord, TrialRecord
 
 OBJECTIVE = "val_iou"
 _WORKER = "worker"
@@ -71,16 +73,30 @@ class BayesianOptimization(_Ours, kt.oracles.BayesianOptimizationOracle):
         return proposal
 
 
-def ask(oracle: kt.Oracle) -> tuple[str, dict[str, HyperparameterValue]] | None:
-    """The next trial's id and active hyperparameters; None when the space is exhausted."""
-    trial = oracle.create_trial(_WORKER)
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The next trial: its id and active hyperparameters."""
+
+    trial_id: str
+    values: dict[str, HyperparameterValue]
+
+
+class NoProposal(Enum):
+    """Why there is none: nothing until a trial under way has ended, or nothing ever."""
+
+    WAIT = "wait"
+    EXHAUSTED = "exhausted"
+
+
+def ask(oracle: kt.Oracle) -> Proposal | NoProposal:
+    """The next trial, or why there is none."""
+    trial = oracle.create_trial(f"{_WORKER}{len(oracle.trials)}")
     if trial.status != "RUNNING":
-        return None
+        return NoProposal.WAIT if trial.status == "IDLE" else NoProposal.EXHAUSTED
     space = trial.hyperparameters
     active = {hp.name for hp in space.space if space.is_active(hp)}
-    return trial.trial_id, {
-        name: value for name, value in space.values.items() if name in active or name.startswith("tuner/")
-    }
+    values = {name: value for name, value in space.values.items() if name in active or name.startswith("tuner/")}
+    return Proposal(trial.trial_id, values)
 
 
 def tell(oracle: kt.Oracle, record: TrialRecord) -> None:
@@ -93,19 +109,33 @@ def tell(oracle: kt.Oracle, record: TrialRecord) -> None:
     oracle.end_trial(trial)
 
 
-def replay(oracle: kt.Oracle, records: Iterable[TrialRecord]) -> None:
-    """Leads a new oracle through the finished trials of its study, so that it goes on as if it had never stopped (bayesian: knowing
-    the same, with other random numbers).
+def replay(
+    oracle: kt.Oracle, proposals: Sequence[ProposalRecord], records: Sequence[TrialRecord]
+) -> list[ProposalRecord]:
+    """Leads a new oracle through what was kept of its study, in the order in which it happened, so that it goes on as if it had never
+    stopped (bayesian: knowing the same, with other random numbers). Gives the proposals that have no result yet.
 
     Raises StoreError where it would have proposed something else: then the records belong to another space, seed or version.
     """
-    for record in records:
-        oracle.replayed = record.hyperparameters
+    told = 0
+    for proposal in proposals:
+        if proposal.after > len(records):
+            raise StoreError(
+                f"study {proposal.study_id} cannot be resumed: {proposal.after} trials were on record before trial "
+                f"{proposal.trial_id} was proposed, and there are {len(records)}"
+            )
+        for record in records[told : proposal.after]:
+            tell(oracle, record)
+        told = max(told, proposal.after)
+        oracle.replayed = proposal.hyperparameters
         proposed = ask(oracle)
         oracle.replayed = None
-        if proposed != (record.trial_id, dict(record.hyperparameters)):
+        if proposed != Proposal(proposal.trial_id, dict(proposal.hyperparameters)):
             raise StoreError(
-                f"study {record.study_id} cannot be resumed: its trial {record.trial_id} is not what the tuner proposes "
+                f"study {proposal.study_id} cannot be resumed: its trial {proposal.trial_id} is not what the tuner proposes "
                 "for this search space, seed and version"
             )
+    for record in records[told:]:
         tell(oracle, record)
+    ended = {record.trial_id for record in records}
+    return [proposal for proposal in proposals if proposal.trial_id not in ended]

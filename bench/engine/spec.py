@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.records import ClassCounts, HyperparameterValue, TrialRecord
+from bench.records import ClassCounts, EpochRecord, HyperparameterValue, TrialRecord
 
 Counts = Mapping[str, tuple[ClassCounts, ...]]
 
@@ -15,7 +15,7 @@ Counts = Mapping[str, tuple[ClassCounts, ...]]
 class TrialSpec:
     """What a worker needs to know of one trial. Training runs from `first_epoch` (0 unless it continues `resume_from`, the
     trial that a tuner promoted) up to `epochs`; `checkpoint` keeps the state for a later promotion. A trial that cannot end within
-    `time_limit_s` is STOPPED as soon as that shows."""
+    `time_limit_s` is STOPPED as soon as that shows. `attempt` counts from 1: a trial whose process died may be tried again."""
 
     study_id: str
     trial_id: str
@@ -26,6 +26,12 @@ class TrialSpec:
     resume_from: str | None = None
     time_limit_s: float | None = None
     checkpoint: bool = False
+    attempt: int = 1
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Names the trial within its run."""
+        return self.study_id, self.trial_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +67,26 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
-    """What a trial sends back: its record, and what the best epoch said about each validation image (None if it failed)."""
+    """What a trial sends back: its record, and what the best epoch said about each validation image (None if it failed). `crashed`: its
+    process died or hung, which is not always the configuration's fault."""
 
     record: TrialRecord
     scored: Scored | None = None
+    crashed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochEnded:
+    """A trial under way has been validated."""
+
+    spec: TrialSpec
+    epoch: EpochRecord
+
+
+Event = EpochEnded | TrialOutcome
+
+
+def family(values: Mapping[str, HyperparameterValue]) -> tuple[HyperparameterValue | None, ...]:
+    """What trials that cost the same and share a compiled graph have in common."""
+    names = ("image_size", "batch_size", "architecture", "backbone", "optimizer")
+    return (*(values.get(name) for name in names), float(values.get("weight_decay", 0)) > 0)

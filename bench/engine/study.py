@@ -1,110 +1,186 @@
-"""One study: one oracle is asked, the worker trains and scores, the oracle is told, until the trials, the time or the space end."""
+"""One study: one oracle is asked, workers train and score, the oracle is told, until the trials, the time or the space end."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import keras_tuner as kt
 
 from bench.engine.clock import Deadline, TrialClock
-from bench.engine.kt_oracles import ask, replay, tell
+from bench.engine.executor import Executor
+from bench.engine.kt_oracles import NoProposal, ask, replay, tell
 from bench.engine.oracles import ORACLES
-from bench.engine.spec import TrialOutcome, TrialSpec
-from bench.engine.worker import TrialWorker
+from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec
 from bench.progress import Progress
-from bench.records import StudyRecord, TrialRecord
+from bench.records import ProposalRecord, StudyRecord, TrialRecord
 from search_spaces.segmentation import SegmentationHyperModel
+
+LOOKAHEAD = 2
+"""For each place, so many proposals are made ahead where they do not depend on results: a warm graph may then go first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyPlan:
-    """A tuner with a seed, and how far it may go: `trials` (None: as many as fit), `epochs` for its longest trial."""
+    """A tuner with a seed, and how far it may go: `trials` (None: as many as fit), `epochs` for its longest trial, `retries` of a trial
+    whose process died."""
 
     tuner: str
     seed: int
     trials: int | None
     epochs: int
+    retries: int = 1
 
     @property
     def study_id(self) -> str:
         return f"{self.tuner}-seed{self.seed}"
 
 
+class Keeper(Protocol):
+    """Makes things durable; when a method returns, a crash cannot take back what it was given."""
+
+    def proposed(self, proposal: ProposalRecord) -> None: ...
+
+    def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None: ...
+
+
 def run_study(
     plan: StudyPlan,
     *,
     hypermodel: SegmentationHyperModel,
-    worker: TrialWorker,
+    executor: Executor,
+    proposals: Sequence[ProposalRecord],
     finished: Sequence[TrialRecord],
     clock: TrialClock,
     deadline: Deadline,
-    keep: Callable[[TrialOutcome], None],
+    keeper: Keeper,
     progress: Progress,
 ) -> StudyRecord:
-    """Runs the trials that `finished` does not hold yet; `keep` makes an outcome durable before the oracle hears of it."""
-    kind = ORACLES[plan.tuner]
-    oracle = kind.make(hypermodel.declare(kt.HyperParameters()), plan.seed, plan.epochs)
-    replay(oracle, finished)
-    progress.study_started(plan.study_id, trials=plan.trials, budget_s=deadline.left_s, earlier=finished)
-    started, number, ended = time.monotonic(), len(finished), None
-    while ended is None:
-        if plan.trials is not None and number >= plan.trials:
-            ended = "trials"
-        elif not deadline.allows(None):
-            ended = "budget"
-        elif (proposal := ask(oracle)) is None:
-            ended = "space exhausted"
-        else:
-            spec = _spec(plan, *proposal, promotes=kind.promotes, time_limit_s=deadline.left_s)
-            if not deadline.allows(clock.estimate_s(spec.hyperparameters, spec.epochs - spec.first_epoch)):
-                ended = "budget"
+    """Runs what is left of a study: `proposals` and `finished` are what was kept of it before, in the order in which it was. A proposal
+    without a result is run first. Nothing starts before it is kept, and the oracle hears of nothing that is not."""
+    study = _Study(plan, hypermodel, executor, clock, deadline, keeper, progress)
+    return study.run(proposals, finished)
+
+
+class _Study:
+    """A study under way."""
+
+    def __init__(
+        self,
+        plan: StudyPlan,
+        hypermodel: SegmentationHyperModel,
+        executor: Executor,
+        clock: TrialClock,
+        deadline: Deadline,
+        keeper: Keeper,
+        progress: Progress,
+    ) -> None:
+        self.plan, self.executor, self.clock, self.deadline = plan, executor, clock, deadline
+        self.keeper, self.progress = keeper, progress
+        self.kind = ORACLES[plan.tuner]
+        self.oracle = self.kind.make(hypermodel.declare(kt.HyperParameters()), plan.seed, plan.epochs)
+        self.proposed = self.on_record = 0
+        self.waiting: list[TrialSpec] = []
+        self.running: dict[str, TrialSpec] = {}
+        self.ended: str | None = None
+
+    def run(self, proposals: Sequence[ProposalRecord], finished: Sequence[TrialRecord]) -> StudyRecord:
+        plan, started = self.plan, time.monotonic()
+        self.waiting = [self._spec(proposal) for proposal in replay(self.oracle, proposals, finished)]
+        self.proposed, self.on_record = len(proposals), len(finished)
+        self.progress.study_started(
+            plan.study_id,
+            trials=plan.trials,
+            budget_s=self.deadline.left_s,
+            earlier=finished,
+            places=self.executor.places,
+        )
+        self._fill()
+        while self.running or (self.waiting and self.ended != "budget"):
+            for event in self.executor.events():
+                if isinstance(event, EpochEnded):
+                    self.progress.epoch_ended(event.spec.trial_id, event.epoch)
+                else:
+                    self._take(event)
+            self._fill()
+        spent_s = sum(record.wall_s or 0.0 for record in finished) + time.monotonic() - started
+        ended = self.ended or "space exhausted"
+        study = StudyRecord(study_id=plan.study_id, tuner=plan.tuner, seed=plan.seed, ended=ended, wall_s=spent_s)
+        self.progress.study_ended(study)
+        return study
+
+    def _fill(self) -> None:
+        """Starts trials while there is a free place, a proposal and the time for it."""
+        while self.executor.free and self.ended != "budget":
+            self._propose()
+            if not self.waiting:
+                return
+            spec = min(self.waiting, key=lambda each: not self.executor.is_warm(each))  # else the oldest
+            estimate_s = self.clock.estimate_s(
+                spec.hyperparameters, spec.epochs - spec.first_epoch, warm=self.executor.is_warm(spec)
+            )
+            if not self.deadline.allows(estimate_s):
+                self.ended = "budget"
+                return
+            self.waiting.remove(spec)
+            self._start(spec)
+
+    def _propose(self) -> None:
+        """Asks for one proposal, or ahead for several where proposals do not depend on results and order may save compiling."""
+        places = self.executor.places
+        ahead = LOOKAHEAD * places if places > 1 and not self.kind.adapts else 1
+        while len(self.waiting) < ahead and self.ended is None:
+            if self.plan.trials is not None and self.proposed >= self.plan.trials:
+                self.ended = "trials"
+            elif not self.deadline.allows(None):
+                self.ended = "budget"
+            elif isinstance(proposal := ask(self.oracle), NoProposal):
+                if proposal is NoProposal.WAIT:
+                    return
+                self.ended = "space exhausted"
             else:
-                number += 1
-                tell(oracle, _run_trial(spec, number, worker, clock, keep, progress))
-    spent_s = sum(record.wall_s or 0.0 for record in finished) + time.monotonic() - started
-    study = StudyRecord(study_id=plan.study_id, tuner=plan.tuner, seed=plan.seed, ended=ended, wall_s=spent_s)
-    progress.study_ended(study)
-    return study
+                record = ProposalRecord(
+                    study_id=self.plan.study_id,
+                    trial_id=proposal.trial_id,
+                    hyperparameters=proposal.values,
+                    after=self.on_record,
+                )
+                self.keeper.proposed(record)
+                self.proposed += 1
+                self.waiting.append(self._spec(record))
 
+    def _start(self, spec: TrialSpec) -> None:
+        spec = replace(spec, time_limit_s=self.deadline.left_s)
+        self.running[spec.trial_id] = spec
+        self.progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
+        self.executor.submit(spec)
 
-def _run_trial(
-    spec: TrialSpec,
-    number: int,
-    worker: TrialWorker,
-    clock: TrialClock,
-    keep: Callable[[TrialOutcome], None],
-    progress: Progress,
-) -> TrialRecord:
-    progress.trial_started(number=number, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
-    processes = worker.starts
-    outcome = worker.run(spec, progress.epoch_ended)
-    if worker.starts > processes:
-        clock.warm.clear()
-    keep(outcome)
-    clock.add(outcome.record)
-    progress.trial_ended(outcome.record)
-    return outcome.record
+    def _take(self, outcome: TrialOutcome) -> None:
+        """A trial has ended: it is tried again if its process died, else made durable, and only then is the oracle told."""
+        spec = self.running.pop(outcome.record.trial_id)
+        if outcome.crashed and spec.attempt <= self.plan.retries:
+            self.progress.note(f"trial {spec.trial_id}: {outcome.record.error}; it is tried again")
+            self.waiting.insert(0, replace(spec, attempt=spec.attempt + 1))
+            return
+        outcome = replace(outcome, record=replace(outcome.record, attempts=spec.attempt))
+        self.keeper.ended(spec, outcome)
+        self.on_record += 1
+        self.clock.add(outcome.record)
+        tell(self.oracle, outcome.record)
+        self.progress.trial_ended(outcome.record)
 
-
-def _spec(
-    plan: StudyPlan,
-    trial_id: str,
-    values: dict[str, str | int | float | bool],
-    *,
-    promotes: bool,
-    time_limit_s: float | None,
-) -> TrialSpec:
-    """A trial in the worker's terms. Every trial of a study has the study's seed: equal luck for all configurations."""
-    epochs = int(values.get("tuner/epochs", plan.epochs))
-    parent = values.get("tuner/trial_id")
-    return TrialSpec(
-        study_id=plan.study_id,
-        trial_id=trial_id,
-        hyperparameters=values,
-        seed=plan.seed,
-        epochs=epochs,
-        first_epoch=int(values.get("tuner/initial_epoch", 0)),
-        resume_from=None if parent is None else str(parent),
-        time_limit_s=time_limit_s,
-        checkpoint=promotes and epochs < plan.epochs,
-    )
+    def _spec(self, proposal: ProposalRecord) -> TrialSpec:
+        """A trial in the worker's terms. Every trial of a study has the study's seed: equal luck for all configurations."""
+        plan, values = self.plan, proposal.hyperparameters
+        epochs = int(values.get("tuner/epochs", plan.epochs))
+        parent = values.get("tuner/trial_id")
+        return TrialSpec(
+            study_id=plan.study_id,
+            trial_id=proposal.trial_id,
+            hyperparameters=values,
+            seed=plan.seed,
+            epochs=epochs,
+            first_epoch=int(values.get("tuner/initial_epoch", 0)),
+            resume_from=None if parent is None else str(parent),
+            checkpoint=self.kind.promotes and epochs < plan.epochs,
+        )

@@ -1,13 +1,8 @@
-"""The process that trains. It is told what to do over a pipe, does one thing at a time, and may die without harm to the search.
-
-The parent's half is `TrialWorker`; `_serve` and `Bench` run in the child, the only place where TensorFlow computes.
-"""
+"""A process that trains. It is told what to do over a pipe, does one thing at a time, and may die without harm to the search."""
 
 import contextlib
-import logging
 import multiprocessing
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -18,39 +13,68 @@ from typing import Any
 
 import psutil
 
-from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
-from bench.errors import ExperimentError, StoreError, UserError
+from bench.engine.devices import Placement
+from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
+from bench.errors import ExperimentError, UserError
 from bench.records import FAILED, EpochRecord, TrialRecord
 
 _LOG_LINES = 3
-_MODEL_BYTES = 2**28
-_SILENCE_S = 1800.0
+_LOOK_S = 1.0
+"""How often a worker's memory is looked at."""
+
+SILENCE_S = 1800.0
 """A worker that sends nothing for so long hangs: an epoch is bounded by the protocol, a graph compiles in a minute."""
 
 MEMORY_SHARE = 0.6
-"""A worker that has held more than this share of the machine's memory is replaced after its trial: TensorFlow gives little back."""
+"""Workers that together have held more than this share of the machine's memory are replaced after their trial: TensorFlow gives
+little back."""
+
+TRIALS_A_PROCESS = 200
+"""After so many trials a process is replaced, whatever it holds."""
 
 
 class TrialWorker:
-    """A worker process, started at once and replaced when it dies. Use as a context manager."""
+    """A worker process, started at once and replaced when it dies. Use as a context manager.
 
-    def __init__(self, setup: TrialSetup, log: Path) -> None:
-        self._setup = setup
-        self._log = log
+    Either `run` a trial, or `submit` it and `receive` until its outcome comes; `connection` is readable when there is something.
+    """
+
+    def __init__(
+        self,
+        setup: TrialSetup,
+        log: Path,
+        placement: Placement = Placement(),  # noqa: B008  frozen
+        *,
+        memory_bytes: int | None = None,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        self._setup, self._log, self._placement = setup, log, placement
+        self._memory_bytes = memory_bytes or int(MEMORY_SHARE * psutil.virtual_memory().total)
+        self._silence_s = silence_s
         self.starts = 0
         """How many processes there have been; a new one has no compiled graphs."""
-        self._needs_rest = False
+        self.spec: TrialSpec | None = None
+        """The trial under way."""
+        self.last: tuple[str, str] | None = None
+        """The key of the trial that was submitted last."""
+        self.compiled: set[object] = set()
+        """Families of graphs that the present process has met."""
+        self._trials, self._peak_bytes = 0, 0
         self._start()
 
     def __enter__(self) -> "TrialWorker":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop()
+        self.stop()
 
     @property
     def process_id(self) -> int | None:
         return self._process.pid
+
+    @property
+    def connection(self) -> Connection:
+        return self._connection
 
     def device(self) -> str:
         """What the worker computes on, for people."""
@@ -62,21 +86,86 @@ class TrialWorker:
         if problem:
             raise ExperimentError(problem)
 
-    def run(self, spec: TrialSpec, on_epoch: Callable[[EpochRecord], None]) -> TrialOutcome:
+    def run(self, spec: TrialSpec, on_epoch: Callable[[EpochRecord], None] = lambda epoch: None) -> TrialOutcome:
         """Trains one trial. Whatever goes wrong in it, a dead process included, is a FAILED outcome."""
-        started, started_at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
-        if self._needs_rest:
-            self._needs_rest = False
-            self._stop()
+        self.submit(spec)
+        while True:
+            event = self.receive(_LOOK_S)
+            if isinstance(event, TrialOutcome):
+                return event
+            if event is not None:
+                on_epoch(event.epoch)
+
+    def submit(self, spec: TrialSpec) -> None:
+        """Begins a trial, on a new process where the old one has done or held too much."""
+        if self._trials >= TRIALS_A_PROCESS or self._peak_bytes > self._memory_bytes:
+            self.stop()
             self._start()
+        self._trials += 1
+        self._peak_bytes = 0
+        self.compiled.add(family(spec.hyperparameters))
+        self.spec, self.last, self._started_at = spec, spec.key, datetime.now(UTC).isoformat(timespec="seconds")
+        self._started = self._heard = time.monotonic()
+        with contextlib.suppress(ConnectionError):  # a dead process says so when it is listened to
+            self._connection.send(("run", (spec,)))
+
+    def receive(self, timeout_s: float = 0.0) -> Event | None:
+        """What the trial under way says next, None if nothing within the time. A process that died or hung is an outcome too."""
+        assert self.spec is not None
+        self._watch_memory()
         try:
-            result = self._ask("run", spec, on_epoch=on_epoch)
-        except WorkerDiedError as death:
-            self._start()
-            result = str(death)
-        if isinstance(result, TrialOutcome):
-            self._needs_rest = (result.record.peak_memory_bytes or 0) > MEMORY_SHARE * psutil.virtual_memory().total
-            return result
+            if not self._connection.poll(timeout_s):
+                silent_s = time.monotonic() - self._heard
+                return self._failed(f"no sign of life for {silent_s:.0f} s") if silent_s > self._silence_s else None
+            answer = self._connection.recv()
+        except (EOFError, ConnectionError):
+            self._process.join()
+            return self._failed(_cause_of_death(self._process.exitcode))
+        self._heard = time.monotonic()
+        if isinstance(answer, EpochRecord):
+            return EpochEnded(spec=self.spec, epoch=answer)
+        if isinstance(answer, str):
+            return self._outcome(answer, crashed=False)
+        self.spec = None
+        self._peak_bytes = max(self._peak_bytes, answer.record.peak_memory_bytes or 0)
+        return answer
+
+    def model(self) -> bytes:
+        """The weights of the last trial's best epoch, the content of a `.weights.h5` file. Raises WorkerDiedError."""
+        return bytes(self._ask("model"))
+
+    def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored | str:
+        """What a model says about images; in one line why it cannot. Raises WorkerDiedError."""
+        return self._ask("score", spec, model, tuple(ids))
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        arguments = (theirs, self._setup, self._placement, self._memory_bytes, self._log)
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)
+        heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it: Ctrl-C is the parent's business
+        self._process.start()
+        signal.signal(signal.SIGINT, heeded)
+        theirs.close()
+        self.starts += 1
+        self.compiled.clear()
+        self._trials = 0
+        self._peak_bytes = 0
+
+    def _failed(self, cause: str) -> TrialOutcome:
+        """The outcome of a process that is gone or of no more use; a new one takes its place."""
+        self.stop()
+        outcome = self._outcome(f"the worker process {cause}{_last_words(self._log)}", crashed=True)
+        self._start()
+        return outcome
+
+    def _outcome(self, error: str, *, crashed: bool) -> TrialOutcome:
+        spec, self.spec = self.spec, None
+        assert spec is not None
         record = TrialRecord(
             study_id=spec.study_id,
             trial_id=spec.trial_id,
@@ -84,192 +173,60 @@ class TrialWorker:
             hyperparameters=spec.hyperparameters,
             seed=spec.seed,
             epochs_planned=spec.epochs,
-            wall_s=time.perf_counter() - started,
-            started_at=started_at,
-            error=result,
+            wall_s=time.monotonic() - self._started,
+            peak_memory_bytes=self._peak_bytes or None,
+            started_at=self._started_at,
+            attempts=spec.attempt,
+            error=error,
         )
-        return TrialOutcome(record=record)
+        return TrialOutcome(record=record, crashed=crashed)
 
-    def save_model(self, path: Path) -> None:
-        """Writes the weights of the last trial's best epoch to `path` (`.weights.h5`). Raises StoreError."""
-        problem = self._ask("save_model", path)
-        if problem:
-            raise StoreError(f"cannot write {path}: {problem}")
+    def _watch_memory(self) -> None:
+        """What the process holds now: after its death nobody could tell."""
+        with contextlib.suppress(psutil.Error):
+            self._peak_bytes = max(self._peak_bytes, psutil.Process(self._process.pid).memory_info().rss)
 
-    def score_model(self, spec: TrialSpec, path: Path, ids: Sequence[str]) -> Scored:
-        """Scores saved weights on `ids`. Raises StoreError where they cannot be read or scored."""
-        scored = self._ask("score_model", spec, path, tuple(ids))
-        if not isinstance(scored, Scored):
-            raise StoreError(f"cannot score {path}: {scored}")
-        return scored
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._setup, self._log), daemon=True)
-        heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it: Ctrl-C is the parent's business
-        self._process.start()
-        signal.signal(signal.SIGINT, heeded)
-        theirs.close()
-        self.starts += 1
-
-    def _stop(self) -> None:
-        self._process.kill()
-        self._process.join()
-
-    def _ask(self, method: str, *arguments: object, on_epoch: Callable[[EpochRecord], None] | None = None) -> Any:
+    def _ask(self, method: str, *arguments: object) -> Any:
         try:
             self._connection.send((method, arguments))
-            while True:
-                if not self._connection.poll(_SILENCE_S):
-                    self._stop()
-                answer = self._connection.recv()
-                if not isinstance(answer, EpochRecord):
-                    return answer
-                if on_epoch is not None:
-                    on_epoch(answer)
+            if not self._connection.poll(self._silence_s):
+                self.stop()
+            return self._connection.recv()
         except (EOFError, ConnectionError) as error:
             self._process.join()
-            raise WorkerDiedError(self._process.exitcode, self._log) from error
+            said = f"the worker process {_cause_of_death(self._process.exitcode)}{_last_words(self._log)}"
+            self._start()
+            raise WorkerDiedError(said) from error
 
 
 class WorkerDiedError(UserError):
     """The worker process ended by itself; the message says how, with the last lines that it printed."""
 
-    def __init__(self, exitcode: int | None, log: Path) -> None:
-        code = exitcode or 0
-        cause = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        if code == -signal.SIGKILL:
-            cause += " (out of memory, if nobody else did it)"
-        lines = log.read_text(errors="replace").strip().splitlines()[-_LOG_LINES:] if log.is_file() else []
-        super().__init__(
-            f"the worker process was {cause}" + (f"; its last words: {' | '.join(lines)}" if lines else "")
-        )
+
+def _cause_of_death(exitcode: int | None) -> str:
+    code = exitcode or 0
+    if code >= 0:
+        return f"was ended with exit code {code}"
+    hint = " (out of memory, if nobody else did it)" if code == -signal.SIGKILL else ""
+    return f"was killed by {signal.Signals(-code).name}{hint}"
 
 
-class Bench:
-    """The child's half: graphs, pixels and pretrained weights that outlive a trial."""
-
-    def __init__(self, setup: TrialSetup, tell: Callable[[EpochRecord], None]) -> None:
-        from bench.engine.graph_cache import GraphCache
-
-        self._setup = setup
-        self._tell = tell
-        self._graphs = GraphCache()
-        self._encoders: dict[tuple[str, str], Any] = {}
-        self._pixels: dict[int, Any] = {}
-        self._last_model: Any = None
-
-    def device(self) -> str:
-        from bench.engine.devices import describe
-
-        return describe()
-
-    def check_weights(self, pairs: Sequence[tuple[str, str]]) -> str | None:
-        from search_spaces.initial_weights import WeightsError
-
-        try:
-            for backbone, encoder_weights in pairs:
-                self._encoder(backbone, encoder_weights)
-        except WeightsError as error:
-            return str(error)
-        return None
-
-    def run(self, spec: TrialSpec) -> TrialOutcome | str:
-        """The outcome, or in one line why there is none."""
-        import tensorflow as tf
-
-        from bench.engine.devices import peak_memory
-        from bench.engine.training import TrialError, TrialRun
-
-        key = self._key(spec)
-        try:
-            with peak_memory() as memory:
-                graph, reused = self._graphs.get(key)
-                run = TrialRun(spec, self._setup, graph, self._open(key.image_size), self._open(key.evaluation_size))
-                outcome = run.train(pretrained=self._pretrained(spec), reused=reused, on_epoch=self._tell)
-        except TrialError as error:
-            return str(error)
-        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-            self._graphs.drop(key)
-            return f"out of memory: {_one_line(error)}"
-        except Exception as error:
-            logging.getLogger(__name__).exception("trial %s of %s", spec.trial_id, spec.study_id)
-            self._graphs.drop(key)
-            return f"{type(error).__name__}: {_one_line(error)}"
-        self._last_model = graph.model
-        return memory.added_to(outcome)
-
-    def save_model(self, path: Path) -> str | None:
-        """Why it could not be written, None when it is."""
-        part = path.with_name(f"part-{path.name}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._last_model.save_weights(part)
-            part.replace(path)
-        except Exception as error:  # HDF5 has its own words for a full disk
-            free = shutil.disk_usage(path.parent if path.parent.is_dir() else path.parent.parent).free
-            part.unlink(missing_ok=True)
-            return f"the disk has {free} bytes free" if free < _MODEL_BYTES else _one_line(error)
-        return None
-
-    def score_model(self, spec: TrialSpec, path: Path, ids: Sequence[str]) -> Scored | str:
-        from bench.engine.training import score
-
-        try:
-            graph, _ = self._graphs.get(self._key(spec))
-            graph.model.load_weights(path)
-            pixels, truth = self._open(graph.key.image_size), self._open(graph.key.evaluation_size)
-            return score(graph, pixels, truth, ids, int(spec.hyperparameters["batch_size"]))
-        except Exception as error:
-            return f"{type(error).__name__}: {_one_line(error)}"
-
-    def _key(self, spec: TrialSpec) -> Any:
-        from bench.engine.graph import GraphKey
-
-        return GraphKey.of(
-            spec.hyperparameters,
-            num_classes=self._setup.num_classes,
-            evaluation_size=self._setup.evaluation_size,
-            threshold=self._setup.threshold,
-        )
-
-    def _pretrained(self, spec: TrialSpec) -> Any:
-        values = spec.hyperparameters
-        weights = str(values.get("encoder_weights", "none"))
-        return None if weights == "none" else self._encoder(str(values["backbone"]), weights)
-
-    def _encoder(self, backbone: str, encoder_weights: str) -> Any:
-        from search_spaces.initial_weights import load_encoder
-
-        pair = (backbone, encoder_weights)
-        if pair not in self._encoders:
-            self._encoders[pair] = load_encoder(*pair)
-        return self._encoders[pair]
-
-    def _open(self, size: int) -> Any:
-        from bench.datasets.cache import open_cache
-
-        if size not in self._pixels:
-            self._pixels[size] = open_cache(self._setup.cache_directory, size)
-        return self._pixels[size]
+def _last_words(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()[-_LOG_LINES:] if log.is_file() else []
+    return f"; its last words: {' | '.join(lines)}" if lines else ""
 
 
-def _serve(connection: Connection, setup: TrialSetup, log: Path) -> None:
-    """The child's loop; what libraries print goes to the run's log."""
+def _serve(connection: Connection, setup: TrialSetup, placement: Placement, memory_bytes: int, log: Path) -> None:
+    """The child's loop; what libraries print goes to the worker's log."""
     with log.open("ab", buffering=0) as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
     from bench.engine.devices import prepare
+    from bench.engine.trainer import Trainer
 
-    prepare()
-    bench = Bench(setup, tell=connection.send)
+    prepare(placement)
+    trainer = Trainer(setup, tell=connection.send, memory_bytes=memory_bytes)
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             method, arguments = connection.recv()
-            connection.send(getattr(bench, method)(*arguments))
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else f"{text[:300]}…"
+            connection.send(getattr(trainer, method)(*arguments))

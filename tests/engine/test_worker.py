@@ -1,72 +1,26 @@
 """A real worker process: what it trains, and what its death costs."""
 
 import os
+import resource
 import signal
 import threading
 import time
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 
-from bench.engine.spec import TrialSetup, TrialSpec
+from bench.engine.spec import TrialOutcome, TrialSetup
 from bench.engine.worker import TrialWorker
 from bench.errors import ExperimentError
 from bench.records import COMPLETED, FAILED, STOPPED, EpochRecord
-
-SIZE, COUNT = 32, 10
-IDS = tuple(f"image{number}" for number in range(COUNT))
+from tests.engine.tiny import SIZE, make_setup, spec
 
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory) -> TrialSetup:
-    """Bright squares on dark ground, and masks of them, as `write_cache` lays pixels out."""
-    import json
-
-    root = tmp_path_factory.mktemp("worker")
-    rng = np.random.default_rng(0)
-    masks = np.zeros((COUNT, SIZE, SIZE), np.uint8)
-    for number in range(COUNT):
-        top, left = rng.integers(0, SIZE - 12, 2)
-        masks[number, top : top + 12, left : left + 12] = 1
-    images = (rng.integers(0, 60, (COUNT, SIZE, SIZE, 1)) + 180 * masks[..., None]).repeat(3, axis=3).astype(np.uint8)
-    folder = root / "pixels" / str(SIZE)
-    folder.mkdir(parents=True)
-    for name, array in {"images": images, "masks": masks, "valid": np.ones_like(masks, bool)}.items():
-        np.save(folder / f"{name}.npy", array)
-    (folder / "ids.json").write_text(json.dumps({"ids": list(IDS), "fingerprint": "made up"}))
-    return TrialSetup(
-        cache_directory=root / "pixels",
-        checkpoint_directory=root / "checkpoints",
-        train_ids=IDS[:7],
-        val_ids=IDS[7:],
-        classes=("square",),
-        evaluation_size=SIZE,
-        threshold=0.5,
-        longest_epochs=8,
-        max_steps_per_epoch=20,
-        batch_norm="reestimate",
-    )
-
-
-def spec(
-    trial_id: str = "0", *, epochs: int = 2, first_epoch: int = 0, resume_from: str | None = None, **changed: object
-):
-    values = {
-        "architecture": "plain_unet",
-        "loss": "bce_dice",
-        "augmentation": 0.5,
-        "image_size": SIZE,
-        "batch_size": 2,
-        "optimizer": "adam",
-        "schedule": "constant",
-        "learning_rate": 3e-3,
-        "weight_decay": 0.0,
-    } | changed
-    return TrialSpec(
-        study_id="study", trial_id=trial_id, hyperparameters=values, seed=0, epochs=epochs, first_epoch=first_epoch,
-        resume_from=resume_from, checkpoint=resume_from is None,
-    )  # fmt: skip
+    return make_setup(tmp_path_factory.mktemp("squares"))
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +79,11 @@ def test_a_trial_that_cannot_end_in_time_is_stopped_as_soon_as_that_shows(worker
     assert record.error == f"the budget, after {record.epochs_run} of 5000 epochs"
 
 
-def test_saved_weights_score_as_the_trial_did(worker, setup, tmp_path):
+def test_a_kept_model_scores_as_the_trial_did(worker, setup):
     outcome = worker.run(spec("7"), quietly)
-    worker.save_model(tmp_path / "models" / "best.weights.h5")
+    model = worker.model()
     worker.run(spec("8", loss="bce"), quietly)
-    scored = worker.score_model(spec("7"), tmp_path / "models" / "best.weights.h5", setup.val_ids)
+    scored = worker.score(spec("7"), model, setup.val_ids)
     assert scored.counts == outcome.scored.counts
 
 
@@ -158,8 +112,49 @@ def test_a_killed_worker_costs_one_trial(setup, tmp_path):
         worker.device()  # it is up
         threading.Timer(0.5, os.kill, (worker.process_id, signal.SIGKILL)).start()
         started = time.monotonic()
-        record = worker.run(spec(epochs=10_000), quietly).record
+        outcome = worker.run(spec(epochs=10_000), quietly)
+        record = outcome.record
+        assert outcome.crashed
         assert record.status == FAILED
         assert "killed by SIGKILL" in record.error
+        assert record.peak_memory_bytes > 10**8
         assert time.monotonic() - started < 60
+        assert worker.run(spec(), quietly).record.status == COMPLETED
+
+
+def test_a_worker_that_says_nothing_any_more_is_replaced(setup, tmp_path):
+    with TrialWorker(setup, tmp_path / "worker.log", silence_s=20.0) as worker:
+        worker.device()  # it is up
+        worker.submit(spec(epochs=10_000))
+        while worker.receive(1.0) is None:
+            pass
+        stuck = worker.process_id
+        os.kill(stuck, signal.SIGSTOP)
+        outcome = None
+        while not isinstance(outcome, TrialOutcome):
+            outcome = worker.receive(1.0)
+        assert outcome.crashed
+        assert "no sign of life for 2" in outcome.record.error
+        assert worker.process_id != stuck
+        assert worker.run(spec(), quietly).record.status == COMPLETED
+
+
+def test_a_worker_that_may_hold_little_is_replaced_after_its_trial(setup, tmp_path):
+    with TrialWorker(setup, tmp_path / "worker.log", memory_bytes=10**7) as worker:
+        assert worker.run(spec(), quietly).record.status == COMPLETED
+        first = worker.process_id
+        record = worker.run(spec("1"), quietly).record
+        assert (worker.process_id != first, record.status, record.graph_reused) == (True, COMPLETED, False)
+
+
+def test_a_worker_without_memory_fails_its_trial_and_not_the_search(setup, tmp_path):
+    with TrialWorker(setup, tmp_path / "worker.log") as worker:
+        worker.device()
+        held = psutil.Process(worker.process_id).memory_info().vms
+        resource.prlimit(worker.process_id, resource.RLIMIT_AS, (held + 10**7, resource.RLIM_INFINITY))
+        outcome = worker.run(spec(image_size=SIZE, batch_size=7), quietly)
+        assert outcome.record.status == FAILED
+        if not outcome.crashed:
+            worker.stop()  # it lived on, without room for anything else
+            worker.run(spec(), quietly)
         assert worker.run(spec(), quietly).record.status == COMPLETED

@@ -189,6 +189,7 @@ def run(
             train=ids["train"], val=ids["val"], test=ids["test"], excluded=excluded or {}, rule="given by the data set",
             fingerprint="cd" * 32,
         ),
+        proposals=(),
         trials=tuple(trials),
         evaluations=tuple(evaluations),
     )  # fmt: skip

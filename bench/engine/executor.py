@@ -1,0 +1,139 @@
+"""Where trials run: one interface, local worker processes here, other machines in `bench.engine.cluster`.
+
+The search asks whether a place is free, submits a trial, and waits for what the trials under way have to say. Nothing about oracles
+or records is known here, and nothing about processes or machines outside.
+"""
+
+import multiprocessing.connection
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import psutil
+
+from bench.engine.devices import Placement
+from bench.engine.spec import Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
+from bench.engine.worker import MEMORY_SHARE, SILENCE_S, TrialWorker, WorkerDiedError
+from bench.errors import StoreError
+
+_LOOK_S = 1.0
+
+
+class Executor(Protocol):
+    """Places for trials. Use as a context manager: leaving it ends every process, and abandons what is under way."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    @property
+    def places(self) -> int:
+        """How many trials may be under way at once, now; machines may come and go."""
+
+    @property
+    def free(self) -> int:
+        """How many more may be submitted now."""
+
+    def device(self) -> str:
+        """What trials compute on, for people."""
+
+    def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Makes sure that every (backbone, encoder_weights) pair can be had. Raises ExperimentError, one line."""
+
+    def is_warm(self, spec: TrialSpec) -> bool:
+        """Whether a free place has this trial's graph compiled."""
+
+    def submit(self, spec: TrialSpec) -> None:
+        """Begins a trial on a free place, one that has its graph compiled if there is any."""
+
+    def events(self) -> Iterator[Event]:
+        """Waits until a trial under way has something to say, and gives it; ends after an outcome, so that its place can be filled."""
+
+    def model(self, spec: TrialSpec) -> bytes:
+        """The best weights of a trial whose outcome was the last event. Raises UserError where they are gone."""
+
+    def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
+        """What saved weights say about images. Raises StoreError where they cannot be scored."""
+
+
+class LocalExecutor:
+    """A worker process for each placement, on this machine."""
+
+    def __init__(
+        self, setup: TrialSetup, logs: Path, placements: Sequence[Placement], *, silence_s: float = SILENCE_S
+    ) -> None:
+        memory_bytes = int(MEMORY_SHARE * psutil.virtual_memory().total / len(placements))
+        self._stack = ExitStack()
+        self._workers = [
+            self._stack.enter_context(
+                TrialWorker(
+                    setup, logs / f"worker{number}.log", placement, memory_bytes=memory_bytes, silence_s=silence_s
+                )
+            )
+            for number, placement in enumerate(placements)
+        ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def places(self) -> int:
+        return len(self._workers)
+
+    @property
+    def free(self) -> int:
+        return sum(worker.spec is None for worker in self._workers)
+
+    @property
+    def process_ids(self) -> list[int | None]:
+        return [worker.process_id for worker in self._workers]
+
+    def device(self) -> str:
+        devices = [worker.device() for worker in self._workers]
+        return devices[0] if len(devices) == 1 else f"{len(devices)} workers on {', '.join(dict.fromkeys(devices))}"
+
+    def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
+        self._workers[0].check_weights(pairs)
+
+    def is_warm(self, spec: TrialSpec) -> bool:
+        return any(family(spec.hyperparameters) in worker.compiled for worker in self._free_workers())
+
+    def submit(self, spec: TrialSpec) -> None:
+        wanted = family(spec.hyperparameters)
+        min(self._free_workers(), key=lambda each: (wanted not in each.compiled, len(each.compiled))).submit(spec)
+
+    def events(self) -> Iterator[Event]:
+        while busy := [worker for worker in self._workers if worker.spec is not None]:
+            multiprocessing.connection.wait([worker.connection for worker in busy], _LOOK_S)
+            for worker in busy:
+                event = worker.receive()
+                if event is not None:
+                    yield event
+                if isinstance(event, TrialOutcome):
+                    return
+
+    def model(self, spec: TrialSpec) -> bytes:
+        return next(worker for worker in self._workers if worker.last == spec.key).model()
+
+    def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
+        wanted = family(spec.hyperparameters)
+        worker = max(self._free_workers(), key=lambda each: wanted in each.compiled)
+        try:
+            scored = worker.score(spec, model, ids)
+        except WorkerDiedError as death:
+            scored = str(death)
+        if not isinstance(scored, Scored):
+            raise StoreError(f"cannot score the model of trial {'/'.join(spec.key)}: {scored}")
+        return scored
+
+    def _free_workers(self) -> Iterator[TrialWorker]:
+        return (worker for worker in self._workers if worker.spec is None)

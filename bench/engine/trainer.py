@@ -1,0 +1,128 @@
+"""The half of a worker that computes: it lives in a process of its own, or in an actor on another machine.
+
+The only place where TensorFlow runs. Methods answer with what can be sent: a record, or in one line why there is none.
+"""
+
+import logging
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
+from bench.records import EpochRecord
+
+GRAPHS_SHARE = 2 / 3
+"""Of a process's memory, from which on compiled graphs make room for new ones."""
+
+
+class Trainer:
+    """Graphs, pixels and pretrained weights that outlive a trial. `memory_bytes` is what its process may hold before it is replaced;
+    graphs are dropped before that."""
+
+    def __init__(self, setup: TrialSetup, tell: Callable[[EpochRecord], None], memory_bytes: int) -> None:
+        from bench.engine.graph_cache import GraphCache
+
+        self._setup = setup
+        self._tell = tell
+        self._graphs = GraphCache(limit_bytes=int(GRAPHS_SHARE * memory_bytes))
+        self._encoders: dict[tuple[str, str], Any] = {}
+        self._pixels: dict[int, Any] = {}
+        self._last_model: Any = None
+
+    def device(self) -> str:
+        from bench.engine.devices import describe
+
+        return describe()
+
+    def check_weights(self, pairs: Sequence[tuple[str, str]]) -> str | None:
+        from search_spaces.initial_weights import WeightsError
+
+        try:
+            for backbone, encoder_weights in pairs:
+                self._encoder(backbone, encoder_weights)
+        except WeightsError as error:
+            return str(error)
+        return None
+
+    def run(self, spec: TrialSpec) -> TrialOutcome | str:
+        """The outcome, or in one line why there is none."""
+        import tensorflow as tf
+
+        from bench.engine.devices import peak_memory
+        from bench.engine.training import TrialError, TrialRun
+
+        key = self._key(spec)
+        try:
+            with peak_memory() as memory:
+                graph, reused = self._graphs.get(key)
+                run = TrialRun(spec, self._setup, graph, self._open(key.image_size), self._open(key.evaluation_size))
+                outcome = run.train(pretrained=self._pretrained(spec), reused=reused, on_epoch=self._tell)
+        except TrialError as error:
+            return str(error)
+        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+            self._graphs.drop(key)
+            return f"out of memory: {_one_line(error)}"
+        except Exception as error:
+            logging.getLogger(__name__).exception("trial %s of %s", spec.trial_id, spec.study_id)
+            self._graphs.drop(key)
+            return f"{type(error).__name__}: {_one_line(error)}"
+        self._last_model = graph.model
+        return memory.added_to(outcome)
+
+    def model(self) -> bytes:
+        """The weights of the last trial's best epoch as the content of a `.weights.h5` file."""
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "model.weights.h5"
+            self._last_model.save_weights(path)
+            return path.read_bytes()
+
+    def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored | str:
+        """What `model`, the content of a weights file, says about the images `ids`; in one line why it cannot."""
+        from bench.engine.training import score
+
+        try:
+            graph, _ = self._graphs.get(self._key(spec))
+            with tempfile.TemporaryDirectory() as scratch:
+                path = Path(scratch) / "model.weights.h5"
+                path.write_bytes(model)
+                graph.model.load_weights(path)
+            pixels, truth = self._open(graph.key.image_size), self._open(graph.key.evaluation_size)
+            return score(graph, pixels, truth, ids, int(spec.hyperparameters["batch_size"]))
+        except Exception as error:
+            return f"{type(error).__name__}: {_one_line(error)}"
+
+    def _key(self, spec: TrialSpec) -> Any:
+        from bench.engine.graph import GraphKey
+
+        return GraphKey.of(
+            spec.hyperparameters,
+            num_classes=self._setup.num_classes,
+            evaluation_size=self._setup.evaluation_size,
+            threshold=self._setup.threshold,
+        )
+
+    def _pretrained(self, spec: TrialSpec) -> Any:
+        values = spec.hyperparameters
+        weights = str(values.get("encoder_weights", "none"))
+        return None if weights == "none" else self._encoder(str(values["backbone"]), weights)
+
+    def _encoder(self, backbone: str, encoder_weights: str) -> Any:
+        from search_spaces.initial_weights import load_encoder
+
+        pair = (backbone, encoder_weights)
+        if pair not in self._encoders:
+            self._encoders[pair] = load_encoder(*pair)
+        return self._encoders[pair]
+
+    def _open(self, size: int) -> Any:
+        from bench.datasets.cache import open_cache
+
+        if size not in self._pixels:
+            self._pixels[size] = open_cache(self._setup.cache_directory, size)
+        return self._pixels[size]
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]}…"

@@ -1,0 +1,115 @@
+"""An executor that trains nothing: a trial's score is a function of its configuration, and of how long it may train."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSpec, family
+from bench.records import COMPLETED, FAILED, ClassCounts, EpochRecord, TrialRecord
+
+
+def configuration(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the tuner's own book-keeping."""
+    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
+
+
+class StandInExecutor:
+    """Trials end at once, in the order in which they began or, with `shuffle`, in one that a seed decides.
+
+    `fails` says which trials fail, `crashes` which lose their process at this attempt. `specs` are all that were submitted.
+    """
+
+    def __init__(
+        self,
+        places: int = 1,
+        *,
+        fails: Callable[[TrialSpec], bool] = lambda spec: False,
+        crashes: Callable[[TrialSpec], bool] = lambda spec: False,
+        shuffle: int | None = None,
+        val_ids: Sequence[str] = (),
+        size: int = 8,
+    ) -> None:
+        self.places = places
+        self.specs: list[TrialSpec] = []
+        self._fails, self._crashes, self._val_ids, self._size = fails, crashes, val_ids, size
+        self._order = None if shuffle is None else random.Random(shuffle)
+        self._running: list[TrialSpec] = []
+        self._warm: set[object] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.clear()
+
+    @property
+    def free(self) -> int:
+        return self.places - len(self._running)
+
+    def device(self) -> str:
+        return "nothing"
+
+    def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
+        pass
+
+    def is_warm(self, spec: TrialSpec) -> bool:
+        return family(spec.hyperparameters) in self._warm
+
+    def submit(self, spec: TrialSpec) -> None:
+        assert self.free
+        self.specs.append(spec)
+        self._running.append(spec)
+        self._warm.add(family(spec.hyperparameters))
+
+    def events(self) -> Iterator[Event]:
+        index = 0 if self._order is None else self._order.randrange(len(self._running))
+        spec = self._running[index]
+        outcome = self._outcome(spec)
+        for epoch in outcome.record.curve:
+            yield EpochEnded(spec=spec, epoch=epoch)
+        self._running.remove(spec)
+        yield outcome
+
+    def model(self, spec: TrialSpec) -> bytes:
+        return repr(spec.key).encode()
+
+    def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
+        assert model == self.model(spec)
+        return self._scored(0.5, ids)
+
+    def _outcome(self, spec: TrialSpec) -> TrialOutcome:
+        crashed = self._crashes(spec)
+        failed = crashed or self._fails(spec)
+        iou = sum(map(ord, str(sorted(configuration(spec.hyperparameters).items())))) % 97 / 97
+        curve = tuple(
+            EpochRecord(epoch=epoch + 1, train_loss=0.5, val_loss=0.5, val_iou=iou, elapsed_s=0.0)
+            for epoch in range(spec.first_epoch, spec.epochs)
+        )
+        record = TrialRecord(
+            study_id=spec.study_id,
+            trial_id=spec.trial_id,
+            status=FAILED if failed else COMPLETED,
+            hyperparameters=spec.hyperparameters,
+            seed=spec.seed,
+            val_metrics={} if failed else {"iou": iou},
+            curve=() if failed else curve,
+            best_epoch=None if failed else spec.epochs,
+            epochs_planned=spec.epochs,
+            wall_s=0.0,
+            started_at="2026-01-01T00:00:00+00:00",
+            error="out of memory" if failed else None,
+        )
+        return TrialOutcome(record=record, scored=None if failed else self._scored(iou, self._val_ids), crashed=crashed)
+
+    def _scored(self, iou: float, ids: Sequence[str]) -> Scored:
+        pixels = self._size**2
+        tp = round(iou * pixels / 2)
+        damage = ClassCounts(tp=tp, fp=0, fn=pixels // 2 - tp, tn=pixels // 2)
+        background = ClassCounts(tp=damage.tn, fp=damage.fn, fn=damage.fp, tn=damage.tp)
+        return Scored(
+            loss=1 - iou,
+            counts=dict.fromkeys(ids, (background, damage)),
+            predictions=np.zeros((len(ids), self._size, self._size), np.uint8),
+        )

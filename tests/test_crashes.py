@@ -1,0 +1,299 @@
+"""kill -9 at every write and at random moments: nothing that was finished is lost, nothing runs twice, nothing is stuck.
+
+Children of this process run whole experiments with an executor that trains nothing, and kill themselves. What they acknowledged
+before they died comes back over a pipe.
+"""
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import search_spaces.segmentation  # noqa: F401  imported once here, not in every child
+from bench import durable, runner
+from bench.engine.oracles import ORACLES
+from bench.experiment import Experiment
+from bench.material import Material, prepare
+from bench.progress import PlainProgress
+from bench.records import TrialRecord
+from bench.store import RunStore, load
+from search_spaces.augmentations import build
+from tests.engine.stand_in import StandInExecutor
+
+pytestmark = pytest.mark.slow
+
+TRIALS = 8
+PHASES = ("before", "half", "after")
+
+
+@dataclass(slots=True)
+class Killer:
+    """Dies at write number `at` (counted from 0) in one of three phases; None: counts only."""
+
+    at: int | None = None
+    phase: str = "before"
+    writes: int = 0
+
+    def dies(self, phase: str) -> None:
+        if self.writes == self.at and phase == self.phase:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Every append, every replacement and every removal of a file is a write."""
+        whole, replace, rename, unlink = durable._write_whole, Path.replace, Path.rename, Path.unlink
+
+        def write(file, content: bytes) -> None:
+            self.dies("before")
+            if self.writes == self.at and self.phase == "half":
+                whole(file, content[: len(content) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            whole(file, content)
+            self.dies("after")
+            self.writes += 1
+
+        def renamed(path: Path, target: Path) -> Path:
+            self.dies("before")
+            if self.writes == self.at and self.phase == "half":
+                os.truncate(path, path.stat().st_size // 2)
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = replace(path, target)
+            self.dies("after")
+            self.writes += 1
+            return result
+
+        def published(path: Path, target: Path) -> Path:
+            self.dies("before")
+            self.dies("half")
+            result = rename(path, target)
+            self.dies("after")
+            self.writes += 1
+            return result
+
+        def removed(path: Path, missing_ok: bool = False) -> None:
+            self.dies("before")
+            self.dies("half")
+            unlink(path, missing_ok)
+            self.dies("after")
+            self.writes += 1
+
+        with ExitStack() as stack:
+            for target, name, wrapped in (
+                (durable, "_write_whole", write),
+                (Path, "replace", renamed),
+                (Path, "rename", published),
+                (Path, "unlink", removed),
+            ):
+                stack.enter_context(mock.patch.object(target, name, wrapped))
+            yield
+
+
+@dataclass(slots=True)
+class Told:
+    """What children said before they died: trials that were begun, and trials that were acknowledged as being on record."""
+
+    begun: list[tuple[str, str]] = field(default_factory=list)
+    acknowledged: list[tuple[str, str]] = field(default_factory=list)
+    repeated: list[tuple[str, str]] = field(default_factory=list)
+
+    def hear(self, line: str) -> None:
+        what, *key = json.loads(line)
+        if what == "begun":
+            self.begun.append(tuple(key))
+            if tuple(key) in self.acknowledged:
+                self.repeated.append(tuple(key))
+        else:
+            self.acknowledged.append(tuple(key))
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory) -> Material:
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (root / folder).mkdir()
+    for number in range(12):
+        mask = np.zeros((32, 32), np.uint8)
+        mask[number : number + 12, 8:20] = 255
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)).save(root / "images" / f"{number}.png")
+        Image.fromarray(mask).save(root / "masks" / f"{number}.png")
+    chosen = experiment("random", root)
+    build(0.5)  # imports what every child would import
+    return prepare(chosen.data, chosen.protocol, [32], root / "scratch", PlainProgress(write=lambda line: None))
+
+
+def experiment(tuner: str, data: Path | str = "data") -> Experiment:
+    return Experiment.model_validate(
+        {
+            "name": "killed",
+            "data": {"path": str(data)},
+            "space": {
+                "architecture": ["plain_unet"],
+                "loss": ["bce", "dice", "focal", "tversky"],
+                "augmentation": [0.0, 0.25, 0.5, 1.0],
+                "image_size": [32],
+                "learning_rate": [1e-3, 2e-3, 4e-3],
+            },
+            "tuners": [tuner],
+            "trials": TRIALS,
+            "protocol": {"epochs": 9, "keep_models": 2},
+        }
+    )
+
+
+def in_child(
+    root: Path, tuner: str, material: Material, killer: Killer, told: Told, *, places: int, pace_s: float
+) -> bool:
+    """Begins or resumes the run in a process of its own; whether it came to its end."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        try:
+            _run(root, tuner, material, killer, writer, places=places, pace_s=pace_s)
+        except BaseException as error:
+            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+            os._exit(1)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as lines:
+        for line in lines:
+            if line.endswith("\n"):
+                told.hear(line)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the run ended with an error of its own"
+    return not os.WIFSIGNALED(status)
+
+
+def _run(root: Path, tuner: str, material: Material, killer: Killer, pipe: int, *, places: int, pace_s: float) -> None:
+    def say(*words: str) -> None:
+        os.write(pipe, json.dumps(words).encode() + b"\n")
+
+    class Saying(StandInExecutor):
+        def submit(self, spec):
+            say("begun", *spec.key)
+            super().submit(spec)
+
+        def events(self):
+            time.sleep(pace_s)
+            yield from super().events()
+
+    append = RunStore.append
+
+    def acknowledging(store, record):
+        append(store, record)
+        if isinstance(record, TrialRecord):
+            say("acknowledged", record.study_id, record.trial_id)
+
+    executor = Saying(places, shuffle=3 if places > 1 else None, val_ids=material.split.val, size=32)
+    resume = (root / "results" / "killed" / "run.json").is_file()
+    with (
+        mock.patch.object(runner, "prepare", return_value=material),
+        mock.patch.object(runner, "_executor", return_value=executor),
+        mock.patch.object(runner, "write_report"),
+        mock.patch.object(runner, "write_index"),
+        mock.patch.object(RunStore, "append", acknowledging),
+        killer.watching(),
+    ):
+        runner.run_experiment(
+            experiment(tuner),
+            results=root / "results",
+            reports=root / "reports",
+            command="python -m bench run",
+            resume=resume,
+            progress=PlainProgress(write=lambda line: None),
+        )
+
+
+def require_whole(root: Path, told: Told) -> list[TrialRecord]:
+    """A run that is over: every acknowledged trial is on record once, all of them are there, and none was begun again."""
+    run = load(root / "results" / "killed")
+    keys = [(trial.study_id, trial.trial_id) for trial in run.trials]
+    assert run.record.status == "finished"
+    assert len(keys) == len(set(keys)) == TRIALS
+    assert set(told.acknowledged) <= set(keys), "a finished trial was lost"
+    assert not told.repeated, "a finished trial was run again"
+    assert {(proposal.study_id, proposal.trial_id) for proposal in run.proposals} == set(keys)
+    models = {path.name for path in (root / "results" / "killed" / "models").iterdir()}
+    assert len({name for name in models if not name.startswith(".")}) >= 1
+    return list(run.trials)
+
+
+def configurations(trials: list[TrialRecord]) -> dict[str, dict]:
+    return {trial.trial_id: dict(trial.hyperparameters) for trial in trials}
+
+
+def test_killed_at_every_write_a_run_ends_as_if_it_had_not_been(material, tmp_path, capsys):
+    counting, told = Killer(), Told()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _run(tmp_path / "whole", "random", material, counting, os.open(os.devnull, os.O_WRONLY), places=1, pace_s=0)
+        os.write(writer, str(counting.writes).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    writes = int(os.read(reader, 20))
+    expected = configurations(list(load(tmp_path / "whole" / "results" / "killed").trials))
+    kills = 0
+    for at in range(writes):
+        root, told = tmp_path / f"at{at}", Told()
+        phase = PHASES[at % 3]
+        assert not in_child(root, "random", material, Killer(at, phase), told, places=1, pace_s=0)
+        kills += 1
+        assert in_child(root, "random", material, Killer(), told, places=1, pace_s=0)
+        assert configurations(require_whole(root, told)) == expected
+    with capsys.disabled():
+        print(f"\n{kills} kills, one at each write of a run: 0 trials lost, 0 repeated, 0 stuck")
+    assert kills == writes > 50
+
+
+@pytest.mark.parametrize("places", [1, 3])
+@pytest.mark.parametrize("tuner", ORACLES)
+def test_killed_again_and_again_every_tuner_gets_to_its_end(material, tmp_path, capsys, tuner, places):
+    told, dice, kills = Told(), random.Random(f"{tuner}{places}"), 0
+    while True:
+        killer = Killer(dice.randrange(3, 25), dice.choice(PHASES))
+        if in_child(tmp_path, tuner, material, killer, told, places=places, pace_s=0):
+            break
+        kills += 1
+        assert kills < 100, "the run does not get on"
+    require_whole(tmp_path, told)
+    with capsys.disabled():
+        print(f"\n{tuner}, {places} at a time: {kills} kills at writes, 0 trials lost, 0 repeated, 0 stuck")
+    assert kills >= 3
+
+
+@pytest.mark.parametrize("places", [1, 3])
+def test_killed_at_random_moments_a_run_gets_to_its_end(material, tmp_path, capsys, places):
+    told, dice, kills = Told(), random.Random(places), 0
+    fork = os.fork
+
+    def doomed() -> int:
+        child = fork()
+        if child == 0:
+            signal.setitimer(signal.ITIMER_REAL, dice.uniform(0.1, 0.6))
+        return child
+
+    signal_before = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    try:
+        with mock.patch.object(os, "fork", doomed):
+            while not in_child(tmp_path, "random", material, Killer(), told, places=places, pace_s=0.1):
+                kills += 1
+                dice.random()
+                assert kills < 300, "the run does not get on"
+    finally:
+        signal.signal(signal.SIGALRM, signal_before)
+    require_whole(tmp_path, told)
+    with capsys.disabled():
+        print(f"\nrandom moments, {places} at a time: {kills} kills, 0 trials lost, 0 repeated, 0 stuck")
+    assert kills >= 3
