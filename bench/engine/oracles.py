@@ -16,7 +16,7 @@ class OracleKind:
 
 
 RANDOM_POINTS = 5
-"""Drawn before the Gaussian process begins. Keras Tuner would draw three a hyperparameter, which is a whole small study."""
+"""Drawn before a model begins to choose. Keras Tuner would draw three a hyperparameter: a whole small study."""
 
 
 def _random(hyperparameters: Any, seed: int, epochs: int) -> Any:
@@ -40,16 +40,29 @@ def _bayesian(hyperparameters: Any, seed: int, epochs: int) -> Any:
 
 
 def _hyperband(hyperparameters: Any, seed: int, epochs: int) -> Any:
-    from bench.engine.kt_oracles import Hyperband
+    from bench.engine.successive_halving import Hyperband
 
-    return Hyperband(hyperparameters=hyperparameters, seed=seed, max_epochs=epochs, factor=3, hyperband_iterations=None)
+    return Hyperband(hyperparameters=hyperparameters, seed=seed, epochs=epochs)
+
+
+def _asha(hyperparameters: Any, seed: int, epochs: int) -> Any:
+    from bench.engine.successive_halving import Asha
+
+    return Asha(hyperparameters=hyperparameters, seed=seed, epochs=epochs)
 
 
 ORACLES: dict[str, OracleKind] = {
     "random": OracleKind(description="independent random draws: the baseline every tuner must beat", make=_random),
     "grid": OracleKind(description="every combination in order; for small spaces", make=_grid),
-    "bayesian": OracleKind(description="a Gaussian process chooses the next configuration", make=_bayesian),
+    "bayesian": OracleKind(
+        description="a Gaussian process chooses the next configuration; seconds a proposal", make=_bayesian
+    ),
     "hyperband": OracleKind(
         description="many short trials, the best third goes on (Li et al. 2018)", make=_hyperband, promotes=True
+    ),
+    "asha": OracleKind(
+        description="hyperband that never waits: for several trials at a time (Li et al. 2020)",
+        make=_asha,
+        promotes=True,
     ),
 }

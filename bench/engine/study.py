@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras_tuner as kt
 
 from bench.engine.clock import Deadline, TrialClock
-from bench.engine.kt_oracles import ask, replay, tell
+from bench.engine.kt_oracles import Proposal, ask, replay, tell
 from bench.engine.oracles import ORACLES
 from bench.engine.spec import TrialOutcome, TrialSpec
 from bench.engine.worker import TrialWorker
@@ -52,10 +52,10 @@ def run_study(
             ended = "trials"
         elif not deadline.allows(None):
             ended = "budget"
-        elif (proposal := ask(oracle)) is None:
+        elif not isinstance(proposal := ask(oracle), Proposal):
             ended = "space exhausted"
         else:
-            spec = _spec(plan, *proposal, promotes=kind.promotes, time_limit_s=deadline.left_s)
+            spec = _spec(plan, proposal, promotes=kind.promotes, time_limit_s=deadline.left_s)
             if not deadline.allows(clock.estimate_s(spec.hyperparameters, spec.epochs - spec.first_epoch)):
                 ended = "budget"
             else:
@@ -86,20 +86,14 @@ def _run_trial(
     return outcome.record
 
 
-def _spec(
-    plan: StudyPlan,
-    trial_id: str,
-    values: dict[str, str | int | float | bool],
-    *,
-    promotes: bool,
-    time_limit_s: float | None,
-) -> TrialSpec:
+def _spec(plan: StudyPlan, proposal: Proposal, *, promotes: bool, time_limit_s: float | None) -> TrialSpec:
     """A trial in the worker's terms. Every trial of a study has the study's seed: equal luck for all configurations."""
+    values = proposal.values
     epochs = int(values.get("tuner/epochs", plan.epochs))
     parent = values.get("tuner/trial_id")
     return TrialSpec(
         study_id=plan.study_id,
-        trial_id=trial_id,
+        trial_id=proposal.trial_id,
         hyperparameters=values,
         seed=plan.seed,
         epochs=epochs,
