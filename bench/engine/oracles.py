@@ -16,7 +16,7 @@ class OracleKind:
 
 
 RANDOM_POINTS = 5
-"""Drawn before a model begins to choose. Keras Tuner would draw three a hyperparameter: a whole small study."""
+"""Drawn before a model begins to choose. Keras Tuner would draw three a hyperparameter, Optuna ten: a whole small study."""
 
 
 def _random(hyperparameters: Any, seed: int, epochs: int) -> Any:
@@ -39,6 +39,12 @@ def _bayesian(hyperparameters: Any, seed: int, epochs: int) -> Any:
     )
 
 
+def _tpe(hyperparameters: Any, seed: int, epochs: int) -> Any:
+    from bench.engine.tpe import Tpe
+
+    return Tpe(hyperparameters=hyperparameters, seed=seed, max_trials=None)
+
+
 def _hyperband(hyperparameters: Any, seed: int, epochs: int) -> Any:
     from bench.engine.successive_halving import Hyperband
 
@@ -51,6 +57,12 @@ def _asha(hyperparameters: Any, seed: int, epochs: int) -> Any:
     return Asha(hyperparameters=hyperparameters, seed=seed, epochs=epochs)
 
 
+def _tpe_asha(hyperparameters: Any, seed: int, epochs: int) -> Any:
+    from bench.engine.tpe import TpeAsha
+
+    return TpeAsha(hyperparameters=hyperparameters, seed=seed, epochs=epochs)
+
+
 ORACLES: dict[str, OracleKind] = {
     "random": OracleKind(description="independent random draws: the baseline every tuner must beat", make=_random),
     "grid": OracleKind(description="every combination in order; for small spaces", make=_grid),
@@ -60,9 +72,15 @@ ORACLES: dict[str, OracleKind] = {
     "hyperband": OracleKind(
         description="many short trials, the best third goes on (Li et al. 2018)", make=_hyperband, promotes=True
     ),
+    "tpe": OracleKind(
+        description="draws where good trials are denser than bad ones (Bergstra et al. 2011, by Optuna)", make=_tpe
+    ),
     "asha": OracleKind(
         description="hyperband that never waits: for several trials at a time (Li et al. 2020)",
         make=_asha,
         promotes=True,
+    ),
+    "tpe_asha": OracleKind(
+        description="asha whose new configurations come from tpe: for short budgets", make=_tpe_asha, promotes=True
     ),
 }

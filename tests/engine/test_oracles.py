@@ -226,7 +226,7 @@ def ask_for(oracle: Any, trials: int) -> list[Proposal]:
     return answers  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("tuner", ["bayesian"])
+@pytest.mark.parametrize("tuner", ["bayesian", "tpe"])
 def test_a_model_begins_with_the_draws_of_random_search(tuner):
     assert ask_for(make(tuner, seed=3), RANDOM_POINTS) == ask_for(make("random", seed=3), RANDOM_POINTS)
 
@@ -334,3 +334,22 @@ def test_a_failed_trial_is_not_promoted():
 
 def test_asha_never_waits_while_there_is_something_to_try():
     assert len(ask_for(make("asha"), 50)) == 50
+
+
+@pytest.mark.parametrize("tuner", ["tpe", "tpe_asha"])
+def test_tpe_goes_where_the_scores_are(tuner):
+    """Dice gives 0.9 and the others 0.1. Of random draws a third would be Dice."""
+    oracle, chosen = make(tuner, epochs=1), []
+    for _ in range(50):
+        (proposal,) = ask_for(oracle, 1)
+        chosen.append(proposal.values["loss"])
+        end(oracle, proposal, 0.9 if proposal.values["loss"] == "dice" else 0.1)
+    assert chosen[30:].count("dice") >= 14
+
+
+def test_tpe_learns_from_the_highest_rung_that_a_configuration_has_completed():
+    oracle = ended_rung("tpe_asha", [0.2, 0.3, 0.1])
+    (promoted,) = ask_for(oracle, 1)
+    assert sorted(trial.score for trial in oracle._known()) == [0.1, 0.2, 0.3]  # the promoted trial is under way
+    end(oracle, promoted, 0.6)
+    assert sorted(trial.score for trial in oracle._known()) == [0.1, 0.2, 0.6]
