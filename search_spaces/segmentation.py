@@ -13,6 +13,7 @@ from search_spaces.architectures import ARCHITECTURES
 from search_spaces.backbones import BACKBONES, UNIT
 from search_spaces.losses import LOSSES, loss_value
 from search_spaces.optimizers import OPTIMIZERS
+from search_spaces.reference import reference_recipe
 from search_spaces.space import Range, Space
 
 Values = Mapping[str, Any]
@@ -31,17 +32,17 @@ class SegmentationHyperModel(kt.HyperModel):
         self.num_classes = num_classes
 
     def declare(self, hp: kt.HyperParameters) -> kt.HyperParameters:
-        """Adds the whole space to `hp`, so that no trial can make it grow."""
-        space = self.space
-        hp.Choice("architecture", list(space.architecture))
+        """Adds the whole space to `hp`, so that no trial can make it grow. Its defaults are the reference recipe."""
+        space, recipe = self.space, reference_recipe(self.space)
+        hp.Choice("architecture", list(space.architecture), default=recipe["architecture"])
         with_backbone = [name for name in space.architecture if ARCHITECTURES[name].has_backbone]
         if with_backbone:
             with hp.conditional_scope("architecture", with_backbone):
-                hp.Choice("backbone", list(space.backbone))
-                hp.Choice("encoder_weights", list(space.encoder_weights))
+                for name in ("backbone", "encoder_weights"):
+                    _declare(hp, name, getattr(space, name), recipe.get(name))
         for name in Space.model_fields:
             if name not in ("architecture", "backbone", "encoder_weights"):
-                _declare(hp, name, getattr(space, name))
+                _declare(hp, name, getattr(space, name), recipe[name])
         return hp
 
     def build(self, hp: kt.HyperParameters) -> keras.Model:
@@ -88,8 +89,9 @@ class _Preprocess(keras.layers.Layer):
         return self.preprocessing.apply(keras.ops.cast(images, "float32"))
 
 
-def _declare(hp: kt.HyperParameters, name: str, values: tuple[Any, ...] | Range) -> None:
+def _declare(hp: kt.HyperParameters, name: str, values: tuple[Any, ...] | Range, default: Any) -> None:
+    """`default` None: the first value."""
     if isinstance(values, Range):
-        hp.Float(name, min_value=values.min, max_value=values.max, sampling=values.sampling)
+        hp.Float(name, min_value=values.min, max_value=values.max, sampling=values.sampling, default=default)
     else:
-        hp.Choice(name, list(values))
+        hp.Choice(name, list(values), default=default)

@@ -1,14 +1,16 @@
 """Keras Tuner's oracles with the habits mended that would harm a benchmark, for every oracle alike.
 
 Its own persistence loses finished trials on a crash, so it is off: the run's records are the state, and `replay` leads a new
-oracle through them. Seed 0 is a seed, three failures in a row do not end a search, the direction of the objective is given,
-nothing is printed, and no configuration is proposed twice.
+oracle through them. Seed 0 is a seed and no two seeds share their draws, three failures in a row do not end a search, the direction
+of the objective is given, nothing is printed, any number of trials may be under way, the first trial is the reference recipe, and no
+configuration is proposed twice until all have been: then the search ends, and not before.
 """
 
+import enum
+import random
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import keras_tuner as kt
@@ -17,16 +19,19 @@ from bench.errors import StoreError
 from bench.records import COMPLETED, HyperparameterValue, ProposalRecord, TrialRecord
 
 OBJECTIVE = "val_iou"
-_WORKER = "worker"
+
+Configuration = dict[str, Any]
+"""Active hyperparameters by name; a trial's may have Keras Tuner's "tuner/..." beside them."""
 
 
-class _Ours:
-    """Mixed into each of Keras Tuner's oracles; see the module's docstring."""
+class Mended(kt.Oracle):
+    """Goes before each of Keras Tuner's oracles; see the module's docstring."""
 
     replayed: Mapping[str, HyperparameterValue] | None = None
+    """While a finished trial is replayed: what was proposed then."""
 
     def __init__(self, *, hyperparameters: kt.HyperParameters, seed: int, **settings: Any) -> None:
-        super().__init__(  # type: ignore[call-arg]  # of the oracle that this is mixed into
+        super().__init__(
             objective=kt.Objective(OBJECTIVE, "max"),
             hyperparameters=hyperparameters,
             seed=seed + 1,  # Keras Tuner takes 0 for "no seed"
@@ -35,6 +40,8 @@ class _Ours:
             **settings,
         )
         self.verbose = 0
+        # Keras Tuner counts up from the seed, one for each value: with 11 hyperparameters, seed 11 would draw what seed 0 draws.
+        self._seed_state = random.Random(seed).getrandbits(64)
 
     def save(self) -> None:
         """Nothing: the run's records are the state."""
@@ -42,20 +49,49 @@ class _Ours:
     def _save_trial(self, trial: Any) -> None:
         """Nothing: the run's records are the state."""
 
+    def _draw(self) -> Configuration | None:
+        """A configuration that no trial has had; None when there is none left. Being asked in vain changes nothing."""
+        return self._random_values()
 
-class RandomSearch(_Ours, kt.oracles.RandomSearchOracle):
+    def _random_values(self) -> Configuration | None:
+        if not self.trials:
+            return reference(self.hyperparameters)
+        before = self._seed_state
+        values: Configuration | None = super()._random_values()
+        if values is None and is_finite(self.hyperparameters):  # Keras Tuner gives up after 20 collisions
+            left = [untried for untried in configurations(self.hyperparameters) if not self._duplicate(untried)]
+            values = random.Random(before).choice(left) if left else None
+            self._seed_state = before + 1 if left else before
+        return values
+
+    def _compute_values_hash(self, values: Mapping[str, Any]) -> str:
+        """Of the configuration alone, so that a promoted trial counts as what it continues."""
+        configuration = {name: value for name, value in values.items() if not name.startswith("tuner/")}
+        return str(super()._compute_values_hash(configuration))
+
+
+class RandomSearch(Mended, kt.oracles.RandomSearchOracle):
     """Independent draws."""
 
-
-class GridSearch(_Ours, kt.oracles.GridSearchOracle):
-    """Every combination in order; a continuous range in ten steps."""
-
-
-class Hyperband(_Ours, kt.oracles.HyperbandOracle):
-    """Many short trials, the best of which go on; promoted trials keep their training state (`TrialSpec.resume_from`)."""
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        return proposed(self._draw())
 
 
-class BayesianOptimization(_Ours, kt.oracles.BayesianOptimizationOracle):
+class GridSearch(Mended, kt.oracles.GridSearchOracle):
+    """Every combination in Keras Tuner's order: the reference recipe first, and of each hyperparameter the recipe's value first. A
+    continuous range has ten steps and the recipe's value.
+
+    Keras Tuner goes on from a trial that has ended, lest it had brought new hyperparameters, so that hardly two could be under
+    way; ours are all declared, and the next combination follows from the last.
+    """
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        if not self.start_order:
+            return proposed(reference(self.hyperparameters))
+        return proposed(self._get_next_combination(self.trials[self.start_order[-1]].hyperparameters.values))
+
+
+class BayesianOptimization(Mended, kt.oracles.BayesianOptimizationOracle):
     """A Gaussian process chooses; where it repeats itself, a random draw stands in."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -63,44 +99,86 @@ class BayesianOptimization(_Ours, kt.oracles.BayesianOptimizationOracle):
         if (
             self.replayed is not None and ended >= self.num_initial_points
         ):  # the model's proposals cost seconds, and are known
-            return {"status": "RUNNING", "values": dict(self.replayed)}
+            return proposed(dict(self.replayed))
         with warnings.catch_warnings():  # scikit-learn's remarks on a kernel that five points do not determine
             warnings.simplefilter("ignore")
             proposal: dict[str, Any] = super().populate_space(trial_id)
         if proposal.get("values") and self._duplicate(proposal["values"]):
-            values = self._random_values()
-            return {"status": "RUNNING" if values else "STOPPED", "values": values}
+            return proposed(self._draw())
         return proposal
 
 
-@dataclass(frozen=True, slots=True)
+def proposed(values: Configuration | None) -> dict[str, Any]:
+    """What Keras Tuner expects from `populate_space`; None ends the search."""
+    return {"status": "RUNNING" if values else "STOPPED", "values": values}
+
+
+def reference(hyperparameters: kt.HyperParameters) -> Configuration:
+    """Every default that is active: the reference recipe of the space (`search_spaces.reference`)."""
+    values: Configuration = {}
+    for hp in hyperparameters.space:
+        if _is_active(hp, values):
+            values[hp.name] = hp.default
+    return values
+
+
+def is_finite(hyperparameters: kt.HyperParameters) -> bool:
+    """Whether every hyperparameter is a list of values."""
+    return all(isinstance(hp, kt.engine.hyperparameters.Choice) for hp in hyperparameters.space)
+
+
+def configurations(hyperparameters: kt.HyperParameters) -> Iterator[Configuration]:
+    """Every configuration of a finite space, the last hyperparameter changing first."""
+    partial: Iterable[Configuration] = [{}]
+    for hp in hyperparameters.space:
+        partial = _extended(partial, hp)
+    yield from partial
+
+
+def _extended(partial: Iterable[Configuration], hp: Any) -> Iterator[Configuration]:
+    for values in partial:
+        if _is_active(hp, values):
+            yield from ({**values, hp.name: value} for value in hp.values)
+        else:
+            yield values
+
+
+def _is_active(hp: Any, values: Configuration) -> bool:
+    return all(condition.is_active(values) for condition in hp.conditions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """The next trial: its id and active hyperparameters."""
+    """A trial to run: its id ("0000", "0001", ... in the order of asking) and active hyperparameters."""
 
     trial_id: str
-    values: dict[str, HyperparameterValue]
+    values: Configuration
 
 
-class NoProposal(Enum):
-    """Why there is none: nothing until a trial under way has ended, or nothing ever."""
+class NoProposal(enum.Enum):
+    """Why there is none: `WAIT` until a trial that is under way has ended, `EXHAUSTED` for good."""
 
-    WAIT = "wait"
-    EXHAUSTED = "exhausted"
+    WAIT = enum.auto()
+    EXHAUSTED = enum.auto()
+
+
+WAIT, EXHAUSTED = NoProposal.WAIT, NoProposal.EXHAUSTED
 
 
 def ask(oracle: kt.Oracle) -> Proposal | NoProposal:
-    """The next trial, or why there is none."""
-    trial = oracle.create_trial(f"{_WORKER}{len(oracle.trials)}")
+    """The next trial; any number may be under way. The answer depends on what was asked and told before, and in which order (but
+    not on what was asked in vain); `WAIT` is an answer only while a trial is under way."""
+    trial = oracle.create_trial(f"trial {len(oracle.trials)}")  # Keras Tuner gives a worker it knows the trial it has
     if trial.status != "RUNNING":
-        return NoProposal.WAIT if trial.status == "IDLE" else NoProposal.EXHAUSTED
+        return WAIT if trial.status == "IDLE" else EXHAUSTED
     space = trial.hyperparameters
     active = {hp.name for hp in space.space if space.is_active(hp)}
     values = {name: value for name, value in space.values.items() if name in active or name.startswith("tuner/")}
-    return Proposal(trial.trial_id, values)
+    return Proposal(trial_id=trial.trial_id, values=values)
 
 
 def tell(oracle: kt.Oracle, record: TrialRecord) -> None:
-    """What became of a trial."""
+    """What became of a trial; trials may end in any order."""
     trial = oracle.trials[record.trial_id]
     trial.status = "COMPLETED" if record.status == COMPLETED else "FAILED"
     trial.message = record.error
@@ -119,23 +197,27 @@ def replay(
     """
     told = 0
     for proposal in proposals:
-        if proposal.after > len(records):
-            raise StoreError(
-                f"study {proposal.study_id} cannot be resumed: {proposal.after} trials were on record before trial "
-                f"{proposal.trial_id} was proposed, and there are {len(records)}"
-            )
-        for record in records[told : proposal.after]:
-            tell(oracle, record)
-        told = max(told, proposal.after)
+        _tell_all(oracle, records[told : proposal.after], proposal.study_id)
+        told = max(told, min(proposal.after, len(records)))
         oracle.replayed = proposal.hyperparameters
-        proposed = ask(oracle)
+        answer = ask(oracle)
         oracle.replayed = None
-        if proposed != Proposal(proposal.trial_id, dict(proposal.hyperparameters)):
+        if told < proposal.after or answer != Proposal(
+            trial_id=proposal.trial_id, values=dict(proposal.hyperparameters)
+        ):
             raise StoreError(
                 f"study {proposal.study_id} cannot be resumed: its trial {proposal.trial_id} is not what the tuner proposes "
-                "for this search space, seed and version"
+                f"for this search space, seed and version, after {told} of {proposal.after} trials that were on record then"
             )
-    for record in records[told:]:
-        tell(oracle, record)
+    _tell_all(oracle, records[told:], proposals[-1].study_id if proposals else "")
     ended = {record.trial_id for record in records}
     return [proposal for proposal in proposals if proposal.trial_id not in ended]
+
+
+def _tell_all(oracle: kt.Oracle, records: Sequence[TrialRecord], study_id: str) -> None:
+    for record in records:
+        if record.trial_id not in oracle.trials:
+            raise StoreError(
+                f"study {study_id} cannot be resumed: trial {record.trial_id} is on record before it was proposed; records are missing"
+            )
+        tell(oracle, record)

@@ -17,7 +17,7 @@ class OracleKind:
 
 
 RANDOM_POINTS = 5
-"""Drawn before the Gaussian process begins. Keras Tuner would draw three a hyperparameter, which is a whole small study."""
+"""Drawn before a model begins to choose. Keras Tuner would draw three a hyperparameter, Optuna ten: a whole small study."""
 
 
 def _random(hyperparameters: Any, seed: int, epochs: int) -> Any:
@@ -40,17 +40,50 @@ def _bayesian(hyperparameters: Any, seed: int, epochs: int) -> Any:
     )
 
 
-def _hyperband(hyperparameters: Any, seed: int, epochs: int) -> Any:
-    from bench.engine.kt_oracles import Hyperband
+def _tpe(hyperparameters: Any, seed: int, epochs: int) -> Any:
+    from bench.engine.tpe import Tpe
 
-    return Hyperband(hyperparameters=hyperparameters, seed=seed, max_epochs=epochs, factor=3, hyperband_iterations=None)
+    return Tpe(hyperparameters=hyperparameters, seed=seed, max_trials=None)
+
+
+def _hyperband(hyperparameters: Any, seed: int, epochs: int) -> Any:
+    from bench.engine.successive_halving import Hyperband
+
+    return Hyperband(hyperparameters=hyperparameters, seed=seed, epochs=epochs)
+
+
+def _asha(hyperparameters: Any, seed: int, epochs: int) -> Any:
+    from bench.engine.successive_halving import Asha
+
+    return Asha(hyperparameters=hyperparameters, seed=seed, epochs=epochs)
+
+
+def _tpe_asha(hyperparameters: Any, seed: int, epochs: int) -> Any:
+    from bench.engine.tpe import TpeAsha
+
+    return TpeAsha(hyperparameters=hyperparameters, seed=seed, epochs=epochs)
 
 
 ORACLES: dict[str, OracleKind] = {
-    "random": OracleKind(description="independent random draws: the baseline every tuner must beat", make=_random),
-    "grid": OracleKind(description="every combination in order; for small spaces", make=_grid),
-    "bayesian": OracleKind(description="a Gaussian process chooses the next configuration", make=_bayesian),
+    "random": OracleKind(
+        description="independent random draws: the baseline every tuner must beat", make=_random, adapts=False
+    ),
+    "grid": OracleKind(description="every combination in order; for small spaces", make=_grid, adapts=False),
+    "bayesian": OracleKind(
+        description="a Gaussian process chooses the next configuration; seconds a proposal", make=_bayesian
+    ),
     "hyperband": OracleKind(
         description="many short trials, the best third goes on (Li et al. 2018)", make=_hyperband, promotes=True
+    ),
+    "tpe": OracleKind(
+        description="draws where good trials are denser than bad ones (Bergstra et al. 2011, by Optuna)", make=_tpe
+    ),
+    "asha": OracleKind(
+        description="hyperband that never waits: for several trials at a time (Li et al. 2020)",
+        make=_asha,
+        promotes=True,
+    ),
+    "tpe_asha": OracleKind(
+        description="asha whose new configurations come from tpe: for short budgets", make=_tpe_asha, promotes=True
     ),
 }

@@ -9,7 +9,7 @@ import keras_tuner as kt
 
 from bench.engine.clock import Deadline, TrialClock
 from bench.engine.executor import Executor
-from bench.engine.kt_oracles import NoProposal, ask, replay, tell
+from bench.engine.kt_oracles import WAIT, NoProposal, ask, replay, tell
 from bench.engine.oracles import ORACLES
 from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec
 from bench.progress import Progress
@@ -135,7 +135,7 @@ class _Study:
             elif not self.deadline.allows(None):
                 self.ended = "budget"
             elif isinstance(proposal := ask(self.oracle), NoProposal):
-                if proposal is NoProposal.WAIT:
+                if proposal is WAIT:
                     return
                 self.ended = "space exhausted"
             else:

@@ -1,6 +1,5 @@
 """Ask, train, tell: what every tuner must do. The worker is a stand-in whose scores are a function of the configuration."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -12,9 +11,10 @@ from bench.engine.study import StudyPlan, run_study
 from bench.errors import StoreError
 from bench.experiment import load_experiment
 from bench.progress import PlainProgress
-from bench.records import COMPLETED, FAILED, EpochRecord, StudyRecord, TrialRecord
+from bench.records import COMPLETED, FAILED, ProposalRecord, StudyRecord, TrialRecord
 from search_spaces.segmentation import SegmentationHyperModel
 from search_spaces.space import Range, Space
+from tests.engine.stand_in import StandInExecutor, configuration
 
 SPACE = Space(
     architecture=("unet", "plain_unet"),
@@ -27,64 +27,62 @@ FOREVER = Deadline.after(None)
 SMALL = Space(architecture=("plain_unet",), loss=("bce", "dice", "focal"))
 
 
-class StandIn:
-    """Answers like a worker, at once. `fails` says which trials fail."""
+class Kept:
+    """What a study would leave on disk."""
 
-    def __init__(self, fails: Callable[[TrialSpec], bool] = lambda spec: False) -> None:
-        self.starts = 1
-        self.specs: list[TrialSpec] = []
-        self._fails = fails
+    def __init__(self) -> None:
+        self.proposals: list[ProposalRecord] = []
+        self.records: list[TrialRecord] = []
 
-    def run(self, spec: TrialSpec, on_epoch: Callable[[EpochRecord], None]) -> TrialOutcome:
-        self.specs.append(spec)
-        failed = self._fails(spec)
-        score = sum(map(ord, str(sorted(configuration(spec.hyperparameters).items())))) % 97 / 97
-        record = TrialRecord(
-            study_id=spec.study_id,
-            trial_id=spec.trial_id,
-            status=FAILED if failed else COMPLETED,
-            hyperparameters=spec.hyperparameters,
-            seed=spec.seed,
-            val_metrics={} if failed else {"iou": score},
-            best_epoch=None if failed else spec.epochs,
-            wall_s=0.0,
-            started_at="2026-01-01T00:00:00+00:00",
-            error="out of memory" if failed else None,
-        )
-        return TrialOutcome(record=record)
+    def proposed(self, proposal: ProposalRecord) -> None:
+        self.proposals.append(proposal)
+
+    def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None:
+        self.records.append(outcome.record)
+
+    def first(self, trials: int) -> "Kept":
+        """As it was when so many trials were on record, with others under way."""
+        earlier = Kept()
+        earlier.records = self.records[:trials]
+        earlier.proposals = [proposal for proposal in self.proposals if proposal.after < trials]
+        return earlier
 
 
-def configuration(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
-
-
-def search(
+def run(
     tuner: str,
     *,
     trials: int | None = 12,
     space: Space = SPACE,
     seed: int = 0,
-    worker: StandIn | None = None,
-    finished: tuple[TrialRecord, ...] = (),
+    executor: StandInExecutor | None = None,
+    earlier: Kept | None = None,
     deadline: Deadline = FOREVER,
-) -> tuple[StudyRecord, list[TrialRecord]]:
-    records: list[TrialRecord] = []
+) -> tuple[StudyRecord, Kept]:
+    """A study, and what it kept beyond `earlier`."""
+    kept, before = Kept(), earlier or Kept()
     study = run_study(
         StudyPlan(tuner=tuner, seed=seed, trials=trials, epochs=9),
         hypermodel=SegmentationHyperModel(space, 2),
-        worker=worker or StandIn(),  # type: ignore[arg-type]
-        finished=finished,
+        executor=executor or StandInExecutor(),
+        proposals=before.proposals,
+        finished=before.records,
         clock=TrialClock(),
         deadline=deadline,
-        keep=lambda outcome: records.append(outcome.record),
+        keeper=kept,
         progress=PlainProgress(write=lambda line: None),
     )
-    return study, records
+    return study, kept
+
+
+def search(tuner: str, **settings: Any) -> tuple[StudyRecord, list[TrialRecord]]:
+    study, kept = run(tuner, **settings)
+    return study, kept.records
 
 
 every_tuner = pytest.mark.parametrize("tuner", ORACLES)
+promoting = pytest.mark.parametrize("tuner", [name for name, kind in ORACLES.items() if kind.promotes])
 TRIALS = {"bayesian": 6}
-"""Of a study in these tests; the Gaussian process takes seconds for each proposal beyond the first three."""
+"""Of a study in these tests; the Gaussian process takes seconds for each proposal beyond the first five."""
 
 
 @every_tuner
@@ -107,7 +105,7 @@ def test_equal_seeds_search_alike_and_zero_is_a_seed(tuner):
     assert [record.hyperparameters for record in first] == [record.hyperparameters for record in again]
 
 
-@pytest.mark.parametrize("tuner", ["random", "bayesian", "hyperband"])
+@pytest.mark.parametrize("tuner", [name for name in ORACLES if name != "grid"])
 def test_another_seed_searches_elsewhere(tuner):
     one, other = (search(tuner, trials=3, seed=seed)[1] for seed in (0, 1))
     assert [record.hyperparameters for record in one] != [record.hyperparameters for record in other]
@@ -119,7 +117,7 @@ def test_only_active_hyperparameters_are_recorded(tuner):
         assert ("backbone" in record.hyperparameters) == (record.hyperparameters["architecture"] == "unet")
 
 
-@pytest.mark.parametrize("tuner", ["random", "grid", "bayesian"])
+@pytest.mark.parametrize("tuner", [name for name, kind in ORACLES.items() if not kind.promotes])
 def test_no_configuration_is_tried_twice_and_a_small_space_is_exhausted(tuner):
     study, records = search(tuner, space=SMALL, trials=10)
     assert study.ended == "space exhausted"
@@ -128,45 +126,105 @@ def test_no_configuration_is_tried_twice_and_a_small_space_is_exhausted(tuner):
 
 @every_tuner
 def test_ten_failures_in_a_row_do_not_end_a_search(tuner):
-    study, records = search(tuner, trials=12, worker=StandIn(lambda spec: int(spec.trial_id) < 10))
+    study, records = search(tuner, trials=12, executor=StandInExecutor(fails=lambda spec: int(spec.trial_id) < 10))
     assert (study.ended, len(records)) == ("trials", 12)
     assert sum(record.status == FAILED for record in records) == 10
 
 
 def test_bayesian_does_not_propose_a_failed_configuration_again():
     space = Space(architecture=("plain_unet",), loss=("bce", "dice", "focal", "tversky"), augmentation=(0.0, 1.0))
-    worker = StandIn(lambda spec: spec.hyperparameters["loss"] == "bce")
-    _, records = search("bayesian", trials=8, space=space, worker=worker)
+    executor = StandInExecutor(fails=lambda spec: spec.hyperparameters["loss"] == "bce")
+    _, records = search("bayesian", trials=8, space=space, executor=executor)
     tried = {str(record.hyperparameters) for record in records}
     assert len(tried) == len(records) == 8
 
 
 @every_tuner
-def test_a_resumed_study_runs_the_rest_and_repeats_nothing(tuner):
+@pytest.mark.parametrize("places", [1, 3])
+def test_a_resumed_study_runs_the_rest_and_repeats_nothing(tuner, places):
     trials = TRIALS.get(tuner, 12)
     done = trials // 2
-    _, whole = search(tuner, trials=trials)
-    study, rest = search(tuner, trials=trials, finished=tuple(whole[:done]))
-    assert [record.trial_id for record in rest] == [record.trial_id for record in whole[done:]]
+    _, whole = run(tuner, trials=trials, executor=StandInExecutor(places, shuffle=1))
+    earlier = whole.first(done)
+    under_way = len(earlier.proposals) - done
+    executor = StandInExecutor(places)
+    study, rest = run(tuner, trials=trials, earlier=earlier, executor=executor)
+    assert under_way >= places - 1
+    begun = {spec.trial_id for spec in executor.specs}
+    assert begun == {record.trial_id for record in rest.records}
+    assert not begun & {record.trial_id for record in earlier.records}
+    assert len(begun) == trials - done
     assert study.ended == "trials"
-    if tuner != "bayesian":  # its random numbers after a resume are others; the others' are the same
-        assert [record.hyperparameters for record in rest] == [record.hyperparameters for record in whole[done:]]
+    if tuner != "bayesian" and places == 1:  # its random numbers after a resume are others; the others' are the same
+        assert [record.hyperparameters for record in rest.records] == [r.hyperparameters for r in whole.records[done:]]
 
 
 @every_tuner
 def test_a_study_may_be_resumed_with_more_trials_or_none(tuner):
-    _, first = search(tuner, trials=6)
-    study, rest = search(tuner, trials=7, finished=tuple(first))
+    _, first = run(tuner, trials=6)
+    study, rest = search(tuner, trials=7, earlier=first)
     assert (study.ended, len(rest)) == ("trials", 1)
-    study, rest = search(tuner, trials=None, finished=tuple(first), deadline=Deadline.after(0))
+    study, rest = search(tuner, trials=None, earlier=first, deadline=Deadline.after(0))
     assert (study.ended, rest) == ("budget", [])
 
 
 @every_tuner
 def test_records_of_another_space_are_refused(tuner):
-    _, records = search(tuner, trials=2)
+    _, kept = run(tuner, trials=2)
     with pytest.raises(StoreError, match=f"{tuner}-seed0 cannot be resumed: its trial 0000"):
-        search(tuner, space=SMALL, finished=tuple(records))
+        search(tuner, space=SMALL, earlier=kept)
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        (0, "trial 0001 is on record before it was proposed; records are missing"),
+        (2, "its trial 0003 is not what the tuner proposes .*, after 2 of 3 trials"),
+    ],
+)
+def test_a_missing_record_is_noticed(lost, said):
+    _, kept = run("random", trials=4)
+    del kept.records[lost:]
+    kept.records += [] if lost else run("random", trials=4)[1].records[1:]
+    with pytest.raises(StoreError, match=f"random-seed0 cannot be resumed: {said}"):
+        search("random", trials=5, earlier=kept)
+
+
+@every_tuner
+def test_with_several_trials_under_way_a_study_ends_and_repeats_no_configuration(tuner):
+    trials = TRIALS.get(tuner, 30)
+    executor = StandInExecutor(4, shuffle=7)
+    study, records = search(tuner, trials=trials, executor=executor)
+    assert (study.ended, len(records)) == ("trials", trials)
+    fresh = [str(configuration(r.hyperparameters)) for r in records if not r.hyperparameters.get("tuner/trial_id")]
+    assert len(set(fresh)) == len(fresh)
+    ended = {record.trial_id: place for place, record in enumerate(records)}
+    for record in records:
+        parent = record.hyperparameters.get("tuner/trial_id")
+        assert parent is None or ended[str(parent)] < ended[record.trial_id]
+
+
+def test_a_trial_whose_process_died_is_tried_again_and_not_more_often_than_the_plan_says():
+    once = StandInExecutor(crashes=lambda spec: spec.trial_id == "0001" and spec.attempt == 1)
+    _, records = search("random", trials=3, executor=once)
+    assert [(r.trial_id, r.status, r.attempts) for r in records] == [
+        ("0000", COMPLETED, 1),
+        ("0001", COMPLETED, 2),
+        ("0002", COMPLETED, 1),
+    ]
+    always = StandInExecutor(crashes=lambda spec: spec.trial_id == "0001")
+    _, records = search("random", trials=3, executor=always)
+    assert [(r.trial_id, r.status, r.attempts) for r in records][1] == ("0001", FAILED, 2)
+
+
+def test_a_trial_on_a_warm_graph_goes_first_where_proposals_do_not_depend_on_results():
+    executor = StandInExecutor(2)
+    _, records = search("random", trials=12, executor=executor)
+    assert sorted(record.trial_id for record in records) == [f"{number:04d}" for number in range(12)]
+    assert [spec.trial_id for spec in executor.specs] != sorted(spec.trial_id for spec in executor.specs)
+    _, alone = search("random", trials=12)
+    by_id = {record.trial_id: record.hyperparameters for record in records}
+    assert by_id == {record.trial_id: record.hyperparameters for record in alone}
 
 
 def test_a_spent_budget_starts_no_trial():
@@ -174,16 +232,17 @@ def test_a_spent_budget_starts_no_trial():
     assert (study.ended, records) == ("budget", [])
 
 
-def test_hyperband_promotes_the_best_and_continues_where_they_stopped():
-    worker = StandIn()
-    _, records = search("hyperband", trials=30, worker=worker)
+@promoting
+def test_promoted_trials_continue_where_their_parents_stopped(tuner):
+    executor = StandInExecutor()
+    _, records = search(tuner, trials=30, executor=executor)
     by_id = {record.trial_id: record for record in records}
-    promoted = [spec for spec in worker.specs if spec.resume_from]
+    promoted = [spec for spec in executor.specs if spec.resume_from]
     assert promoted
     for spec in promoted:
         parent = by_id[str(spec.resume_from)]
         assert configuration(parent.hyperparameters) == configuration(spec.hyperparameters)
         assert spec.first_epoch == parent.hyperparameters["tuner/epochs"] < spec.epochs
-    keeping = {spec.trial_id: spec.checkpoint for spec in worker.specs}
+    keeping = {spec.trial_id: spec.checkpoint for spec in executor.specs}
     assert all(keeping[str(spec.resume_from)] for spec in promoted)
-    assert not any(spec.checkpoint for spec in worker.specs if spec.epochs == 9)
+    assert not any(spec.checkpoint for spec in executor.specs if spec.epochs == 9)

@@ -1,0 +1,48 @@
+"""The configuration that every search tries first: the benchmark's default recipe, as near as a space comes to it."""
+
+import math
+from collections.abc import Sequence
+
+from search_spaces.architectures import ARCHITECTURES
+from search_spaces.space import Range, Space
+
+RECIPE: dict[str, str | float] = {
+    "architecture": "unet",
+    "encoder_weights": "imagenet",
+    "loss": "bce_dice",
+    "augmentation": 0.5,
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "schedule": "cosine",
+    "weight_decay": 0.0,
+}
+"""A good start on most data sets. What it does not name (backbone, image size, batch size) is the first that a space lists."""
+
+_BACKBONE_ONLY = ("backbone", "encoder_weights")
+
+
+def reference_recipe(space: Space) -> dict[str, str | int | float]:
+    """The active values of the configuration of `space` that is nearest to `RECIPE`.
+
+    Where the space lacks a name, its first one stands in; where it lacks a number, the nearest (of learning rates: by ratio), and of
+    two that are equally near the one listed first.
+    """
+    recipe = {name: _nearest(name, getattr(space, name)) for name in Space.model_fields if getattr(space, name)}
+    if not ARCHITECTURES[str(recipe["architecture"])].has_backbone:
+        recipe = {name: value for name, value in recipe.items() if name not in _BACKBONE_ONLY}
+    return recipe
+
+
+def _nearest(name: str, values: Sequence[str | int | float] | Range) -> str | int | float:
+    wanted = RECIPE.get(name)
+    if isinstance(values, Range):
+        return min(max(float(wanted or 0.0), values.min), values.max)
+    if wanted in values:
+        return values[values.index(wanted)]
+    if isinstance(wanted, float):
+        return min(values, key=lambda value: _distance(name, float(value), wanted))
+    return values[0]
+
+
+def _distance(name: str, value: float, wanted: float) -> float:
+    return abs(math.log(value / wanted)) if name == "learning_rate" else abs(value - wanted)

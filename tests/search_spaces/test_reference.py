@@ -1,0 +1,66 @@
+"""The configuration that every search tries first."""
+
+import pytest
+
+from bench.experiment import load_experiment
+from search_spaces import PRESETS
+from search_spaces.reference import reference_recipe
+from search_spaces.space import Range, Space
+
+
+def test_the_default_space_has_the_whole_recipe_but_imagenet() -> None:
+    assert reference_recipe(load_experiment("default").space) == {
+        "architecture": "unet",
+        "backbone": "mobilenetv2",
+        "encoder_weights": "none",
+        "loss": "bce_dice",
+        "augmentation": 0.5,
+        "image_size": 96,
+        "batch_size": 8,
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "schedule": "cosine",
+        "weight_decay": 0.0,
+    }
+
+
+def test_imagenet_weights_are_taken_wherever_the_space_has_them() -> None:
+    space = Space(
+        architecture=("linknet", "unet"), backbone=("vgg16", "mobilenet"), encoder_weights=("none", "imagenet")
+    )
+    recipe = reference_recipe(space)
+    assert (recipe["architecture"], recipe["backbone"], recipe["encoder_weights"]) == ("unet", "vgg16", "imagenet")
+
+
+def test_an_architecture_without_a_backbone_has_no_encoder_weights() -> None:
+    recipe = reference_recipe(Space(architecture=("plain_unet", "linknet"), backbone=("mobilenet",)))
+    assert recipe["architecture"] == "plain_unet"
+    assert not {"backbone", "encoder_weights"} & set(recipe)
+
+
+def test_a_name_that_the_space_lacks_is_its_first_one() -> None:
+    space = Space(architecture=("plain_unet",), loss=("focal", "dice"), optimizer=("sgd",), image_size=(64, 192))
+    recipe = reference_recipe(space)
+    assert (recipe["loss"], recipe["optimizer"], recipe["image_size"]) == ("focal", "sgd", 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "nearest"),
+    [
+        ("augmentation", (0.0, 0.4, 1.0), 0.4),
+        ("augmentation", (0.75, 0.25), 0.75),  # equally near: the first
+        ("augmentation", Range(min=0.6, max=1.0), 0.6),
+        ("learning_rate", (1e-4, 5e-3), 5e-3),  # 5 times as large is nearer than a tenth
+        ("learning_rate", Range(min=1e-4, max=5e-4, sampling="log"), 5e-4),
+        ("learning_rate", Range(min=1e-4, max=1e-2, sampling="log"), 1e-3),
+        ("weight_decay", (1e-2, 1e-4), 1e-4),
+        ("weight_decay", Range(min=1e-5, max=1e-2, sampling="log"), 1e-5),
+    ],
+)
+def test_a_number_that_the_space_lacks_is_the_nearest_one(name: str, values: object, nearest: float) -> None:
+    assert reference_recipe(Space.model_validate({"architecture": ("plain_unet",), name: values}))[name] == nearest
+
+
+def test_every_preset_has_one() -> None:
+    for name in PRESETS:
+        assert reference_recipe(load_experiment(name).space)["architecture"] == "unet"
