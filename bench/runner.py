@@ -6,6 +6,7 @@ moment and resumed.
 """
 
 import os
+import platform
 import shutil
 import tempfile
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bench.durable import require_writable
+from bench.durable import require_writable, write_file
 from bench.engine.best_models import BestModels
 from bench.engine.clock import Deadline, TrialClock
 from bench.engine.devices import placements
@@ -100,7 +101,7 @@ class _OpenRun:
         self.record = RunRecord(
             name=experiment.name,
             command=f"{earlier.record.command}\n{command}" if earlier else command,
-            started_at=earlier.record.started_at if earlier else datetime.now(UTC).isoformat(timespec="seconds"),
+            started_at=earlier.record.started_at if earlier else _now(),
             status="running",
             wall_s=self.spent_s,
             studies=tuple(self.studies.values()),
@@ -314,11 +315,19 @@ def _native_remarks_hidden() -> Iterator[None]:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """One process at a time works on a run; the system frees the lock of one that died."""
+    """One process at a time works on a run; the system frees the lock of one that died. Raises StoreError, naming the owner."""
+    owner = directory / ".owner"
     try:
         with FileLock(directory / ".lock", timeout=0):
+            write_file(owner, f"process {os.getpid()} on {platform.node()} since {_now()}".encode())
             yield
+            owner.unlink(missing_ok=True)
     except Timeout:
+        known = f" ({owner.read_text()})" if owner.is_file() else ""
         raise StoreError(
-            f"run {directory.name!r} in {directory.parent} is being worked on by another process"
+            f"run {directory.name!r} in {directory.parent} is being worked on by another process{known}"
         ) from None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -164,9 +164,11 @@ def test_nothing_to_resume_is_said(data, tmp_path):
 
 def test_two_processes_do_not_share_a_run(finished, data):
     root, _ = finished
+    directory = root / "results" / "tiny"
+    (directory / ".owner").write_text("process 12 on here since noon")
     with (
-        FileLock(root / "results" / "tiny" / ".lock"),
-        pytest.raises(StoreError, match="is being worked on by another process"),
+        FileLock(directory / ".lock"),
+        pytest.raises(StoreError, match=r"is being worked on by another process \(process 12 on here since noon\)"),
     ):
         run(experiment(data, trials=4), root, resume=True)
 

@@ -14,7 +14,7 @@ from typing import Protocol, Self
 import psutil
 
 from bench.engine.devices import Placement
-from bench.engine.spec import Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
+from bench.engine.spec import Event, Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path, family
 from bench.engine.worker import MEMORY_SHARE, SILENCE_S, TrialWorker, WorkerDiedError
 from bench.errors import StoreError
 
@@ -56,6 +56,9 @@ class Executor(Protocol):
     def model(self, spec: TrialSpec) -> bytes:
         """The best weights of a trial whose outcome was the last event. Raises UserError where they are gone."""
 
+    def forget(self, study_id: str, trial_id: str) -> None:
+        """Drops the training state of a trial that will not be continued."""
+
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
         """What saved weights say about images. Raises StoreError where they cannot be scored."""
 
@@ -67,6 +70,7 @@ class LocalExecutor:
         self, setup: TrialSetup, logs: Path, placements: Sequence[Placement], *, silence_s: float = SILENCE_S
     ) -> None:
         memory_bytes = int(MEMORY_SHARE * psutil.virtual_memory().total / len(placements))
+        self._setup = setup
         self._stack = ExitStack()
         self._workers = [
             self._stack.enter_context(
@@ -123,6 +127,9 @@ class LocalExecutor:
 
     def model(self, spec: TrialSpec) -> bytes:
         return next(worker for worker in self._workers if worker.last == spec.key).model()
+
+    def forget(self, study_id: str, trial_id: str) -> None:
+        checkpoint_path(self._setup, study_id, trial_id).unlink(missing_ok=True)
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
         wanted = family(spec.hyperparameters)

@@ -83,6 +83,11 @@ class EpochEnded:
     epoch: EpochRecord
 
 
+def checkpoint_path(setup: TrialSetup, study_id: str, trial_id: str) -> Path:
+    """Where a trial that may be promoted leaves its training state."""
+    return setup.checkpoint_directory / f"{study_id}-{trial_id}.npz"
+
+
 Event = EpochEnded | TrialOutcome
 
 

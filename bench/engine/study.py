@@ -36,6 +36,11 @@ class StudyPlan:
         return f"{self.tuner}-seed{self.seed}"
 
 
+CHECKPOINTS = 24
+"""Training states that a study keeps for promotions, the best ones. A promoted trial whose state is gone trains from the beginning, and
+ends the same."""
+
+
 class Keeper(Protocol):
     """Makes things durable; when a method returns, a crash cannot take back what it was given."""
 
@@ -82,6 +87,7 @@ class _Study:
         self.proposed = self.on_record = 0
         self.waiting: list[TrialSpec] = []
         self.running: dict[str, TrialSpec] = {}
+        self.checkpoints: dict[str, float] = {}
         self.ended: str | None = None
 
     def run(self, proposals: Sequence[ProposalRecord], finished: Sequence[TrialRecord]) -> StudyRecord:
@@ -167,7 +173,19 @@ class _Study:
         self.on_record += 1
         self.clock.add(outcome.record)
         tell(self.oracle, outcome.record)
+        self._forget_checkpoints(spec, outcome.record)
         self.progress.trial_ended(outcome.record)
+
+    def _forget_checkpoints(self, spec: TrialSpec, record: TrialRecord) -> None:
+        """Of a trial that has been continued there is no more use; of the others the best are kept."""
+        if spec.checkpoint:
+            self.checkpoints[spec.trial_id] = record.val_metrics.get("iou") or 0.0
+        used = {trial_id for trial_id in self.checkpoints if trial_id == spec.resume_from}
+        too_many = max(0, len(self.checkpoints) - len(used) - CHECKPOINTS)
+        worst = sorted(set(self.checkpoints) - used, key=lambda name: self.checkpoints[name])[:too_many]
+        for trial_id in (*used, *worst):
+            del self.checkpoints[trial_id]
+            self.executor.forget(spec.study_id, trial_id)
 
     def _spec(self, proposal: ProposalRecord) -> TrialSpec:
         """A trial in the worker's terms. Every trial of a study has the study's seed: equal luck for all configurations."""

@@ -13,7 +13,7 @@ import numpy as np
 from bench.datasets.cache import CachedPixels
 from bench.engine.batches import Batch, TrainingBatches, TrainingPlan, in_batches
 from bench.engine.graph import TrainingGraph
-from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
+from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path
 from bench.engine.statistics import statistics_rows, step_momentum
 from bench.evaluation.counting import counts_of
 from bench.evaluation.metrics import pool, summarise
@@ -175,7 +175,7 @@ class TrialRun:
         return min(times)
 
     def _state_path(self, trial_id: str) -> Path:
-        return self.setup.checkpoint_directory / f"{self.spec.study_id}-{trial_id}.npz"
+        return checkpoint_path(self.setup, self.spec.study_id, trial_id)
 
 
 def score(

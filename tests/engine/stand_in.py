@@ -18,7 +18,8 @@ def configuration(values: Mapping[str, Any]) -> dict[str, Any]:
 class StandInExecutor:
     """Trials end at once, in the order in which they began or, with `shuffle`, in one that a seed decides.
 
-    `fails` says which trials fail, `crashes` which lose their process at this attempt. `specs` are all that were submitted.
+    `fails` says which trials fail, `crashes` which lose their process at this attempt. `specs` are all that were submitted, `forgotten`
+    the trials whose training state was dropped.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class StandInExecutor:
     ) -> None:
         self.places = places
         self.specs: list[TrialSpec] = []
+        self.forgotten: list[str] = []
         self._fails, self._crashes, self._val_ids, self._size = fails, crashes, val_ids, size
         self._order = None if shuffle is None else random.Random(shuffle)
         self._running: list[TrialSpec] = []
@@ -74,6 +76,9 @@ class StandInExecutor:
 
     def model(self, spec: TrialSpec) -> bytes:
         return repr(spec.key).encode()
+
+    def forget(self, study_id: str, trial_id: str) -> None:
+        self.forgotten.append(trial_id)
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
         assert model == self.model(spec)

@@ -7,7 +7,7 @@ import pytest
 from bench.engine.clock import Deadline, TrialClock
 from bench.engine.oracles import ORACLES
 from bench.engine.spec import TrialOutcome, TrialSpec
-from bench.engine.study import StudyPlan, run_study
+from bench.engine.study import CHECKPOINTS, StudyPlan, run_study
 from bench.errors import StoreError
 from bench.experiment import load_experiment
 from bench.progress import PlainProgress
@@ -246,3 +246,17 @@ def test_promoted_trials_continue_where_their_parents_stopped(tuner):
     keeping = {spec.trial_id: spec.checkpoint for spec in executor.specs}
     assert all(keeping[str(spec.resume_from)] for spec in promoted)
     assert not any(spec.checkpoint for spec in executor.specs if spec.epochs == 9)
+
+
+@promoting
+def test_training_states_that_are_used_up_or_too_many_are_dropped_the_worst_first(tuner):
+    executor = StandInExecutor()
+    _, records = search(tuner, trials=60, executor=executor)
+    kept = {spec.trial_id for spec in executor.specs if spec.checkpoint} - set(executor.forgotten)
+    scores = {record.trial_id: record.val_metrics["iou"] for record in records}
+    used_up = {spec.resume_from for spec in executor.specs if spec.resume_from}
+    assert len(executor.forgotten) == len(set(executor.forgotten))
+    assert used_up <= set(executor.forgotten)
+    assert len(kept) <= CHECKPOINTS
+    thrown_away = set(executor.forgotten) - used_up
+    assert not thrown_away or max(scores[name] for name in thrown_away) <= max(scores[name] for name in kept)
