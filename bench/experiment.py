@@ -14,6 +14,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator, model_validator
 
 from bench.datasets.dataset import DataOptions
+from bench.engine.devices import PRECISIONS
 from bench.engine.oracles import ORACLES
 from bench.engine.statistics import BATCH_NORM
 from bench.errors import ExperimentError, unknown
@@ -77,6 +78,7 @@ class Protocol(_Section):
     evaluation_size: Annotated[StrictInt, Field(ge=32, le=2048)] | None = None
     keep_models: Annotated[StrictInt, Field(ge=0)] = 3
     batch_norm: str = "reestimate"
+    precision: str = "auto"
 
     @field_validator("batch_norm")
     @classmethod
@@ -84,6 +86,13 @@ class Protocol(_Section):
         if policy not in BATCH_NORM:
             raise ValueError(unknown("batch_norm policy", policy, BATCH_NORM))
         return policy
+
+    @field_validator("precision")
+    @classmethod
+    def _precision_is_known(cls, precision: str) -> str:
+        if precision not in PRECISIONS:
+            raise ValueError(unknown("precision", precision, PRECISIONS))
+        return precision
 
     @model_validator(mode="after")
     def _something_is_left_to_train_on(self) -> Self:

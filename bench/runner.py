@@ -261,6 +261,7 @@ def _trial_setup(experiment: Experiment, material: Material, directory: Path) ->
         longest_epochs=experiment.protocol.epochs,
         max_steps_per_epoch=experiment.protocol.max_steps_per_epoch,
         batch_norm=experiment.protocol.batch_norm,
+        precision=experiment.protocol.precision,
     )
 
 

@@ -22,7 +22,10 @@ class StatisticsMomentum:
 
 
 def replace(model: Any) -> tuple[Any, StatisticsMomentum | None]:
-    """A copy of `model` (fresh weights) on our layers, with their momentum; None where it has no batch normalisation."""
+    """A copy of `model` (fresh weights) on our layers, with their momentum; None where it has no batch normalisation.
+
+    Its last layer computes in float32, whatever the policy: probabilities near 0 and 1 need it.
+    """
     import keras
 
     ours = _layer_class()
@@ -31,11 +34,15 @@ def replace(model: Any) -> tuple[Any, StatisticsMomentum | None]:
 
     def clone(layer: Any) -> Any:
         nonlocal found
+        config = layer.get_config()
+        if layer.name in model.output_names:
+            config["dtype"] = "float32"
         if type(layer) is not keras.layers.BatchNormalization:
-            return layer.__class__.from_config(layer.get_config())
+            return layer.__class__.from_config(config)
         found = True
-        copy = ours.from_config(layer.get_config())
+        copy = ours.from_config(config)
         copy.statistics_momentum = momentum
+        copy.autocast = False  # the kernel wants its parameters in float32, whatever its input
         return copy
 
     copied = keras.models.clone_model(model, clone_function=clone)

@@ -4,12 +4,14 @@ The first step of a graph costs as much as dozens of later ones, so whatever can
 variable: initial weights, learning rate, weight decay, loss mix. `reset` makes a used graph equal to a new one.
 """
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, fields
 from types import SimpleNamespace
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -22,7 +24,8 @@ from search_spaces.segmentation import build_network
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphKey:
     """What two trials must have in common to share a compiled graph. `evaluation_size` is in pixels; a pixel whose probability
-    is at least `threshold` is foreground (one foreground class; of several the most probable class wins)."""
+    is at least `threshold` is foreground (one foreground class; of several the most probable class wins). `precision` is a Keras dtype
+    policy: "float32", "mixed_float16" or "mixed_bfloat16"."""
 
     architecture: str
     backbone: str | None
@@ -32,9 +35,18 @@ class GraphKey:
     num_classes: int
     evaluation_size: int
     threshold: float
+    precision: str = "float32"
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], *, num_classes: int, evaluation_size: int, threshold: float) -> "GraphKey":
+    def of(
+        cls,
+        values: Mapping[str, Any],
+        *,
+        num_classes: int,
+        evaluation_size: int,
+        threshold: float,
+        precision: str = "float32",
+    ) -> "GraphKey":
         return cls(
             architecture=values["architecture"],
             backbone=values.get("backbone"),
@@ -44,6 +56,7 @@ class GraphKey:
             num_classes=num_classes,
             evaluation_size=evaluation_size,
             threshold=threshold,
+            precision=precision,
         )
 
 
@@ -54,10 +67,14 @@ class TrainingGraph:
         started = time.perf_counter()
         self.key = key
         values = {field.name: getattr(key, field.name) for field in fields(key)}
-        self.model, self._momentum = build_network(values, key.num_classes)
+        with _dtype_policy(key.precision):
+            self.model, self._momentum = build_network(values, key.num_classes)
         self._weight_decay = tf.Variable(1.0 if key.decays else 0.0, trainable=False)
         self.optimizer = OPTIMIZERS[key.optimizer][1](1e-3, self._weight_decay if key.decays else 0.0)
+        if key.precision == "mixed_float16":  # its gradients would vanish below 6e-8
+            self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
         self.optimizer.build(self.model.trainable_variables)
+        self._scalars = [v.numpy() if v.shape == () else None for v in self.optimizer.variables]
         self._mix = SimpleNamespace(**{name: tf.Variable(0.0, trainable=False) for name in PARAMETERS})
         images = tf.TensorSpec([None, key.image_size, key.image_size, 3], tf.uint8)
         masks = tf.TensorSpec([None, key.image_size, key.image_size], tf.uint8)
@@ -71,9 +88,8 @@ class TrainingGraph:
     def reset(self, values: Mapping[str, Any], *, seed: int, pretrained: Weights | None) -> None:
         """Makes the graph ready for a trial as if it were new."""
         initialise(self.model, seed, pretrained)
-        for variable in self.optimizer.variables:
-            if variable is not self.optimizer.learning_rate:
-                variable.assign(tf.zeros(variable.shape, variable.dtype))
+        for variable, scalar in zip(self.optimizer.variables, self._scalars, strict=True):
+            variable.assign(tf.zeros(variable.shape, variable.dtype) if scalar is None else scalar)
         self.optimizer.learning_rate.assign(values["learning_rate"])
         self._weight_decay.assign(values["weight_decay"])
         mix = LOSSES[values["loss"]][1]
@@ -124,7 +140,8 @@ class TrainingGraph:
         trainable = self.model.trainable_variables
         with tf.GradientTape() as tape:
             loss = self._loss(masks, self.model(images, training=True))
-        gradients = tape.gradient(loss, [variable.value for variable in trainable])
+            scaled = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, [variable.value for variable in trainable])
         self.optimizer.apply(gradients, trainable)
         return loss
 
@@ -160,3 +177,14 @@ class TrainingGraph:
         else:
             truth = tf.one_hot(masks, self.key.num_classes)
         return loss_value(self._mix, truth, probabilities)
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Keras reads the policy of new layers from a global."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

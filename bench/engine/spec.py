@@ -37,7 +37,8 @@ class TrialSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSetup:
     """What is equal for every trial of a run: data, parts and the training side of the protocol. Sizes are in pixels;
-    `longest_epochs` is what a learning-rate schedule spans, also in a trial that its tuner ends earlier."""
+    `longest_epochs` is what a learning-rate schedule spans, also in a trial that its tuner ends earlier; `precision` is one of
+    `bench.engine.devices.PRECISIONS`."""
 
     cache_directory: Path
     checkpoint_directory: Path
@@ -49,6 +50,7 @@ class TrialSetup:
     longest_epochs: int
     max_steps_per_epoch: int
     batch_norm: str
+    precision: str = "float32"
 
     @property
     def num_classes(self) -> int:

@@ -21,11 +21,13 @@ class Trainer:
     graphs are dropped before that."""
 
     def __init__(self, setup: TrialSetup, tell: Callable[[EpochRecord], None], memory_bytes: int) -> None:
+        from bench.engine.devices import resolved_precision
         from bench.engine.graph_cache import GraphCache
 
         self._setup = setup
         self._tell = tell
         self._graphs = GraphCache(limit_bytes=int(GRAPHS_SHARE * memory_bytes))
+        self._precision = resolved_precision(setup.precision)
         self._encoders: dict[tuple[str, str], Any] = {}
         self._pixels: dict[int, Any] = {}
         self._last_model: Any = None
@@ -100,6 +102,7 @@ class Trainer:
             num_classes=self._setup.num_classes,
             evaluation_size=self._setup.evaluation_size,
             threshold=self._setup.threshold,
+            precision=self._precision,
         )
 
     def _pretrained(self, spec: TrialSpec) -> Any:
