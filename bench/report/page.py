@@ -1,13 +1,14 @@
 """A run to the sections of its page, in order. Figures and tables are written beside it as the page comes to them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from bench.records import COMPLETED, Run
-from bench.report import formats, markdown, tables
+from bench.report import formats, markdown, rungs, tables
 from bench.report.comparison import compare
 from bench.report.data_section import data_section
-from bench.report.leaderboard import Row, counted, ranked, references
+from bench.report.leaderboard import Row, counted, ranked, references, shown_hyperparameters
 from bench.report.plots import SCORE_PLOTS, left_out, shown
 from bench.report.trust import trust_box
 from bench.report.verdict import Verdict, headline, qualifications
@@ -23,6 +24,7 @@ def compose(run: Run, rows: Sequence[Row], verdict: Verdict, directory: Path) ->
         trust_box(run, rows),
         _best_trials(run, rows, directory),
         _comparisons(rows, directory),
+        _rungs(rows, directory),
         ["## Figures", *(part for plot in SCORE_PLOTS for part in shown(plot, run, rows, directory))],
         data_section(run, rows, directory),
         _unfinished(rows, directory),
@@ -102,6 +104,21 @@ def _comparisons(rows: Sequence[Row], directory: Path) -> Iterator[str]:
 
 def _comparison_files(factors: Mapping[str, object]) -> list[str]:
     return [f"by-{factor.replace('_', '-')}.csv" for factor in factors]
+
+
+def _rungs(rows: Sequence[Row], directory: Path) -> Iterator[str]:
+    found = rungs.rungs(rows)
+    if not found:
+        return
+    configurations = len({str(sorted(shown_hyperparameters(row.trial).items())) for row in rows})
+    yield "## Rungs"
+    yield (
+        "A tuner that promotes trains many configurations briefly and lets the best go on: each line is one length of training. "
+        f"The {len(rows)} trials are {formats.plural(configurations, 'configuration')}."
+    )
+    yield rungs.table(found)
+    tables.write_csv(directory / "tables/rungs.csv", [asdict(rung) for rung in found], ["study_id"])
+    yield csv_link("tables/rungs.csv") + "."
 
 
 MAX_OPEN = 12

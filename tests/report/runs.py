@@ -211,7 +211,7 @@ def full_run(directory: Path | str = "results/made-up", classes: Sequence[str] =
         epochs = 12
         if study.startswith("hyperband"):
             epochs = (3, 6, 12)[number // 2 % 3]
-            chosen |= {"tuner/epochs": epochs, "tuner/bracket": 2}
+            chosen |= {"tuner/epochs": epochs, "tuner/bracket": 2, "tuner/round": (3, 6, 12).index(epochs)}
         iou = pooled["iou"] if number == 11 else float(random.beta(5, 9)) * 0.75 * (0.55 + 0.45 * epochs / 12)
         facts: dict[str, object] = {
             "num_params": PARAMETERS[chosen.get("backbone")],  # type: ignore[index]

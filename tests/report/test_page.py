@@ -49,6 +49,7 @@ def test_sections_stand_in_order(report):
         "What this rests on",
         "Best trials",
         "Comparison by factor",
+        "Rungs",
         "Figures",
         "Data",
         "Failures and pruned trials",

@@ -1,0 +1,73 @@
+"""What tuners that train many configurations briefly did with them: who went on, and who was pruned, rung by rung."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.records import COMPLETED
+from bench.report import markdown
+from bench.report.formats import fraction
+from bench.report.leaderboard import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """The trials of one study that were trained up to `epochs` in one bracket. `promoted` of them were trained on; `pruned` completed and
+    were not, though there was a higher rung."""
+
+    study_id: str
+    bracket: int
+    rung: int
+    epochs: int
+    trials: int
+    promoted: int
+    pruned: int
+    failed: int
+    best: float | None
+    median: float | None
+
+
+def rungs(rows: Sequence[Row]) -> tuple[Rung, ...]:
+    """By study, bracket and rung; () where no tuner promotes."""
+    groups: dict[tuple[str, int, int], list[Row]] = {}
+    for row in rows:
+        values = row.trial.hyperparameters
+        if "tuner/round" in values:
+            key = (row.trial.study_id, int(values.get("tuner/bracket", 0)), int(values["tuner/round"]))
+            groups.setdefault(key, []).append(row)
+    parents: set[tuple[str, object]] = {
+        (row.trial.study_id, row.trial.hyperparameters.get("tuner/trial_id")) for row in rows
+    }
+    keys = sorted(groups, key=lambda key: (key[0], -key[1], key[2]))  # Hyperband begins with its highest bracket
+    last = {(study, bracket): rung for study, bracket, rung in keys}
+    return tuple(_rung(key, groups[key], parents, is_last=last[key[:2]] == key[2]) for key in keys)
+
+
+def _rung(key: tuple[str, int, int], group: Sequence[Row], parents: set[tuple[str, object]], *, is_last: bool) -> Rung:
+    study, bracket, rung = key
+    promoted = sum((study, row.trial.trial_id) in parents for row in group)
+    failed = sum(row.trial.status != COMPLETED for row in group)
+    ious = [row.iou for row in group if row.iou is not None]
+    return Rung(
+        study_id=study,
+        bracket=bracket,
+        rung=rung,
+        epochs=max(row.trial.epochs_planned for row in group),
+        trials=len(group),
+        promoted=promoted,
+        pruned=0 if is_last else len(group) - promoted - failed,
+        failed=failed,
+        best=max(ious, default=None),
+        median=median(ious) if ious else None,
+    )
+
+
+def table(found: Sequence[Rung]) -> str:
+    """One line a rung."""
+    head = ["Study", "Bracket", "Rung", "Epochs", "Trials", "Went on", "Pruned", "Failed", "Best IoU", "Median IoU"]
+    cells = [
+        [rung.study_id, rung.bracket, rung.rung, rung.epochs, rung.trials, rung.promoted, rung.pruned, rung.failed,
+         fraction(rung.best), fraction(rung.median)]
+        for rung in found
+    ]  # fmt: skip
+    return markdown.table(head, cells, right=range(1, len(head)))
