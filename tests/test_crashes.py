@@ -7,6 +7,7 @@ before they died comes back over a pipe.
 import json
 import os
 import random
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from PIL import Image
 import search_spaces.segmentation  # noqa: F401  imported once here, not in every child
 from bench import durable, runner
 from bench.engine.oracles import ORACLES
+from bench.errors import StoreError
 from bench.experiment import Experiment
 from bench.material import Material, prepare
 from bench.progress import PlainProgress
@@ -297,3 +299,35 @@ def test_killed_at_random_moments_a_run_gets_to_its_end(material, tmp_path, caps
     with capsys.disabled():
         print(f"\nrandom moments, {places} at a time: {kills} kills, 0 trials lost, 0 repeated, 0 stuck")
     assert kills >= 3
+
+
+def test_a_full_disk_stops_the_run_in_one_line_and_leaves_a_run_that_resumes(material, tmp_path):
+    """A limit on the size of files, since a test may not fill the disk."""
+    search = runner._OpenRun.search_and_score
+
+    def on_a_small_disk(run) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))  # five trials' lines do not fit
+        search(run)
+
+    child = os.fork()
+    if child == 0:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            with mock.patch.object(runner._OpenRun, "search_and_score", on_a_small_disk):
+                _run(tmp_path, "random", material, Killer(), nowhere, places=1, pace_s=0)
+        except StoreError as error:
+            (tmp_path / "said").write_text(str(error))
+            os._exit(2)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WEXITSTATUS(status) == 2
+    directory = tmp_path / "results" / "killed"
+    assert (
+        tmp_path / "said"
+    ).read_text() == f"cannot write {directory / 'trials.jsonl'}: the file size limit is reached"
+    stopped = load(directory)
+    assert stopped.record.status == "interrupted"
+    assert 0 < len(stopped.trials) < TRIALS
+    told = Told()
+    assert in_child(tmp_path, "random", material, Killer(), told, places=1, pace_s=0)
+    assert require_whole(tmp_path, told)[: len(stopped.trials)] == list(stopped.trials)
