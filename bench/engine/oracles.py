@@ -83,7 +83,5 @@ ORACLES: dict[str, OracleKind] = {
         make=_asha,
         promotes=True,
     ),
-    "tpe_asha": OracleKind(
-        description="asha whose new configurations come from tpe: for short budgets", make=_tpe_asha, promotes=True
-    ),
+    "tpe_asha": OracleKind(description="asha whose new configurations come from tpe", make=_tpe_asha, promotes=True),
 }
