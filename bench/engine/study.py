@@ -36,6 +36,9 @@ class StudyPlan:
         return f"{self.tuner}-seed{self.seed}"
 
 
+SET_ASIDE = 8
+"""So many proposals that cannot end in time end a search: nothing cheaper seems to come."""
+
 CHECKPOINTS = 24
 """Training states that a study keeps for promotions, the best ones. A promoted trial whose state is gone trains from the beginning, and
 ends the same."""
@@ -112,30 +115,36 @@ class _Study:
         spent_s = sum(record.wall_s or 0.0 for record in finished) + time.monotonic() - started
         ended = self.ended or "space exhausted"
         study = StudyRecord(study_id=plan.study_id, tuner=plan.tuner, seed=plan.seed, ended=ended, wall_s=spent_s)
+        if self.waiting:
+            self.progress.note(f"{len(self.waiting)} proposed and not run: they could not have ended in time")
         self.progress.study_ended(study)
         return study
 
     def _fill(self) -> None:
-        """Starts trials while there is a free place, a proposal and the time for it."""
+        """Starts trials while there is a free place and a proposal that can end in time."""
         while self.executor.free and self.ended != "budget":
             self._propose()
-            if not self.waiting:
+            fitting = [spec for spec in self.waiting if self._fits(spec)]
+            if not fitting:
+                if self.waiting and not self.running:
+                    self.ended = "budget"
                 return
-            spec = min(self.waiting, key=lambda each: not self.executor.is_warm(each))  # else the oldest
-            estimate_s = self.clock.estimate_s(
-                spec.hyperparameters, spec.epochs - spec.first_epoch, warm=self.executor.is_warm(spec)
-            )
-            if not self.deadline.allows(estimate_s):
-                self.ended = "budget"
-                return
+            spec = min(fitting, key=lambda each: not self.executor.is_warm(each))  # else the oldest
             self.waiting.remove(spec)
             self._start(spec)
 
+    def _fits(self, spec: TrialSpec) -> bool:
+        epochs = spec.epochs - spec.first_epoch
+        return self.deadline.allows(
+            self.clock.estimate_s(spec.hyperparameters, epochs, warm=self.executor.is_warm(spec))
+        )
+
     def _propose(self) -> None:
-        """Asks for one proposal, or ahead for several where proposals do not depend on results and order may save compiling."""
+        """Asks until there is a proposal that can end in time, or several where proposals do not depend on results and order may save
+        compiling. Those that cannot are set aside: a resumed run with more time begins with them."""
         places = self.executor.places
         ahead = LOOKAHEAD * places if places > 1 and not self.kind.adapts else 1
-        while len(self.waiting) < ahead and self.ended is None:
+        while self.ended is None and self._too_few(ahead):
             if self.plan.trials is not None and self.proposed >= self.plan.trials:
                 self.ended = "trials"
             elif not self.deadline.allows(None):
@@ -154,6 +163,10 @@ class _Study:
                 self.keeper.proposed(record)
                 self.proposed += 1
                 self.waiting.append(self._spec(record))
+
+    def _too_few(self, ahead: int) -> bool:
+        fitting = sum(self._fits(spec) for spec in self.waiting)
+        return fitting < ahead and len(self.waiting) - fitting < SET_ASIDE
 
     def _start(self, spec: TrialSpec) -> None:
         spec = replace(spec, time_limit_s=self.deadline.left_s)

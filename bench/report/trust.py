@@ -17,7 +17,7 @@ def trust_box(run: Run, rows: Sequence[Row]) -> Iterator[str]:
         "Split": _split(run),
         "Protocol": _protocol(run),
         "Search": _search(run),
-        "Trials": _trials(rows),
+        "Trials": _trials(run, rows),
         "Hardware": f"{run.environment.device}; {formats.gibibytes(run.environment.memory_bytes)} of memory",
         "Time": _time(run),
         "Versions": _versions(run),
@@ -75,9 +75,12 @@ def _search(run: Run) -> str:
     return "; ".join(f"{tuner} ({', '.join(studies)})" for tuner, studies in seeds.items()) or "no tuner has started"
 
 
-def _trials(rows: Sequence[Row]) -> str:
+def _trials(run: Run, rows: Sequence[Row]) -> str:
     counts = counted(rows)
-    return f"{counts['completed']} completed, {counts['stopped']} stopped early, {counts['failed']} failed"
+    ended = {(trial.study_id, trial.trial_id) for trial in run.trials}
+    not_run = sum((proposal.study_id, proposal.trial_id) not in ended for proposal in run.proposals)
+    left = f"; {not_run} more proposed and not run, for want of time" if not_run else ""
+    return f"{counts['completed']} completed, {counts['stopped']} stopped early, {counts['failed']} failed{left}"
 
 
 def _time(run: Run) -> str:

@@ -1,5 +1,6 @@
 """Ask, train, tell: what every tuner must do. The worker is a stand-in whose scores are a function of the configuration."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -57,6 +58,7 @@ def run(
     executor: StandInExecutor | None = None,
     earlier: Kept | None = None,
     deadline: Deadline = FOREVER,
+    clock: TrialClock | None = None,
 ) -> tuple[StudyRecord, Kept]:
     """A study, and what it kept beyond `earlier`."""
     kept, before = Kept(), earlier or Kept()
@@ -66,7 +68,7 @@ def run(
         executor=executor or StandInExecutor(),
         proposals=before.proposals,
         finished=before.records,
-        clock=TrialClock(),
+        clock=clock or TrialClock(),
         deadline=deadline,
         keeper=kept,
         progress=PlainProgress(write=lambda line: None),
@@ -230,6 +232,26 @@ def test_a_trial_on_a_warm_graph_goes_first_where_proposals_do_not_depend_on_res
 def test_a_spent_budget_starts_no_trial():
     study, records = search("random", trials=None, deadline=Deadline.after(0))
     assert (study.ended, records) == ("budget", [])
+
+
+class DearRates(TrialClock):
+    """A clock by which high learning rates take an hour, and everything else no time."""
+
+    def estimate_s(self, values: Mapping[str, Any], epochs: int, *, warm: bool) -> float:
+        return 3600.0 if values["learning_rate"] > 2e-3 else 0.0
+
+
+@every_tuner
+@pytest.mark.parametrize("places", [1, 3])
+def test_what_cannot_end_in_time_is_set_aside_and_run_first_when_there_is_more(tuner, places):
+    trials, deadline = TRIALS.get(tuner, 12), Deadline.after(600)
+    study, kept = run(tuner, trials=trials, executor=StandInExecutor(places), clock=DearRates(), deadline=deadline)
+    aside = [p.trial_id for p in kept.proposals if p.hyperparameters["learning_rate"] > 2e-3]
+    assert (study.ended, len(aside) > 0) == ("budget", True)
+    assert {record.trial_id for record in kept.records} == {p.trial_id for p in kept.proposals} - set(aside)
+    executor = StandInExecutor()
+    study, _ = run(tuner, trials=len(kept.proposals), executor=executor, earlier=kept)
+    assert (study.ended, sorted(spec.trial_id for spec in executor.specs)) == ("trials", aside)
 
 
 @promoting
