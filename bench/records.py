@@ -56,8 +56,8 @@ class TrialRecord:
     """One configuration, trained once.
 
     `val_metrics` holds fractions 0-1 by name (`iou`, `dice`, `precision`, `recall`, `pixel_accuracy`, and `iou_<class>` where
-    there are several classes), at the best epoch. `hyperparameters` has only the active ones. Times are wall seconds: `train_s`
-    is the steps after the first, `first_step_s` the first call with tracing and compiling (of a reused graph: an ordinary step),
+    there are several classes), at the best epoch. `hyperparameters` has only the active ones. Times are wall seconds: `reset_s` is
+    drawing initial weights, `train_s` the steps after the first, `first_step_s` the first call with tracing and compiling (of a reused graph: an ordinary step),
     `wall_s` the whole trial. `latency_s` is the forward pass of one image. `attempts` counts how often it was begun: a trial whose
     process died is tried again. `error` says why a trial is not COMPLETED.
     """
@@ -76,6 +76,7 @@ class TrialRecord:
     num_params: int | None = None
     graph_reused: bool | None = None
     build_s: float | None = None
+    reset_s: float | None = None
     first_step_s: float | None = None
     train_s: float | None = None
     evaluate_s: float | None = None

@@ -79,10 +79,13 @@ class TrainingGraph:
         images = tf.TensorSpec([None, key.image_size, key.image_size, 3], tf.uint8)
         masks = tf.TensorSpec([None, key.image_size, key.image_size], tf.uint8)
         truth = tf.TensorSpec([None, key.evaluation_size, key.evaluation_size], tf.uint8)
+        # Traced once each, and called by the others: tracing Keras's layers is most of a graph's first time.
+        self.predict = tf.function(lambda images: self.model(images, training=False), [images], autograph=False)
+        self._forward_in_training = tf.function(
+            lambda images: self.model(images, training=True), [images], autograph=False
+        )
         self.train_step = tf.function(self._train_step, [images, masks], autograph=False)
         self.score = tf.function(self._score, [images, masks, truth, truth], autograph=False)
-        self.predict = tf.function(lambda images: self.model(images, training=False), [images], autograph=False)
-        self._collect_statistics = tf.function(self._forward_in_training, [images], autograph=False)
         self.build_s = time.perf_counter() - started
 
     def reset(self, values: Mapping[str, Any], *, seed: int, pretrained: Weights | None) -> None:
@@ -113,7 +116,7 @@ class TrainingGraph:
         seen = 0
         for images in batches:
             self.set_statistics_momentum(seen / (seen + len(images)))
-            self._collect_statistics(images)
+            self._forward_in_training(images)
             seen += len(images)
 
     def weights(self) -> list[np.ndarray]:
@@ -139,14 +142,11 @@ class TrainingGraph:
     def _train_step(self, images: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
         trainable = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            loss = self._loss(masks, self.model(images, training=True))
+            loss = self._loss(masks, self._forward_in_training(images))
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, [variable.value for variable in trainable])
         self.optimizer.apply(gradients, trainable)
         return loss
-
-    def _forward_in_training(self, images: tf.Tensor) -> None:
-        self.model(images, training=True)
 
     def _score(
         self, images: tf.Tensor, masks: tf.Tensor, truth: tf.Tensor, valid: tf.Tensor
@@ -155,7 +155,7 @@ class TrainingGraph:
 
         Probabilities are enlarged to the evaluation size `e`, the same for every trial, before they are thresholded.
         """
-        probabilities = self.model(images, training=False)
+        probabilities = self.predict(images)
         loss = self._loss(masks, probabilities)
         size, classes = self.key.evaluation_size, self.key.num_classes
         if size != self.key.image_size:

@@ -50,7 +50,7 @@ class TrialRun:
         self.best: Scored | None = None
         self.best_epoch = 0
         self.best_weights: list[np.ndarray] = []
-        self.first_step_s = self.train_s = self.evaluate_s = 0.0
+        self.reset_s = self.first_step_s = self.train_s = self.evaluate_s = 0.0
 
     def train(
         self, *, pretrained: Weights | None, reused: bool, on_epoch: Callable[[EpochRecord], None]
@@ -60,8 +60,10 @@ class TrialRun:
         build_s = 0.0 if reused else self.graph.build_s
         started -= build_s
         spec, steps = self.spec, self.plan.steps_per_epoch
+        resetting = time.perf_counter()
         self.graph.reset(spec.hyperparameters, seed=spec.seed, pretrained=pretrained)
         first_epoch = self._resume()
+        self.reset_s = time.perf_counter() - resetting
         batches = self.batches.steps(first_epoch * steps, spec.epochs * steps)
         for epoch in range(first_epoch, spec.epochs):
             train_loss = self._train_epoch(epoch * steps, itertools.islice(batches, steps))
@@ -148,6 +150,7 @@ class TrialRun:
             num_params=self.graph.model.count_params(),
             graph_reused=reused,
             build_s=build_s,
+            reset_s=self.reset_s,
             first_step_s=self.first_step_s,
             train_s=self.train_s,
             evaluate_s=self.evaluate_s,
