@@ -14,7 +14,7 @@ BATCH_NORM: dict[str, str] = {
 }
 """Policy -> what validation runs on."""
 
-STATISTICS_IMAGES = 64
+STATISTICS_IMAGES = 32
 """Images that `reestimate` averages over, at the most."""
 
 
