@@ -9,11 +9,11 @@ def test_images_whose_names_begin_with_their_class_are_all_drawn_from():
     classes = np.repeat(np.arange(5), 80)  # 400 training images in the order of their names
     drawn = classes[statistics_rows(np.arange(400))]
     assert len(drawn) == STATISTICS_IMAGES
-    assert np.bincount(drawn, minlength=5).min() >= 5
+    assert np.bincount(drawn, minlength=5).min() >= 3
 
 
 def test_a_small_set_is_used_whole():
-    assert sorted(statistics_rows(np.arange(39))) == list(range(39))
+    assert sorted(statistics_rows(np.arange(30))) == list(range(30))
 
 
 def test_the_draw_is_the_same_for_every_trial():
