@@ -16,7 +16,7 @@ import psutil
 from bench.engine.devices import Placement
 from bench.engine.spec import Event, Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path, family
 from bench.engine.worker import MEMORY_SHARE, SILENCE_S, TrialWorker, WorkerDiedError
-from bench.errors import StoreError
+from bench.errors import ExperimentError, StoreError
 
 _LOOK_S = 1.0
 
@@ -39,7 +39,7 @@ class Executor(Protocol):
         """How many more may be submitted now."""
 
     def device(self) -> str:
-        """What trials compute on, for people."""
+        """What trials compute on, for people. Raises ExperimentError where it is not what was planned with."""
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Makes sure that every (backbone, encoder_weights) pair can be had. Raises ExperimentError, one line."""
@@ -103,6 +103,12 @@ class LocalExecutor:
 
     def device(self) -> str:
         devices = [worker.device() for worker in self._workers]
+        for worker, device in zip(self._workers, devices, strict=True):
+            if worker.placement.gpu is not None and not device.startswith("GPU"):
+                raise ExperimentError(
+                    f"TensorFlow does not see GPU {worker.placement.gpu}, which nvidia-smi lists: install 'segbench[gpu]', "
+                    "or set CUDA_VISIBLE_DEVICES to nothing to use the CPU"
+                )
         return devices[0] if len(devices) == 1 else f"{len(devices)} workers on {', '.join(dict.fromkeys(devices))}"
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:

@@ -33,9 +33,10 @@ class Trainer:
         self._last_model: Any = None
 
     def device(self) -> str:
+        """What it computes on, for people, and in which precision if that is not single."""
         from bench.engine.devices import describe
 
-        return describe()
+        return describe() if self._precision == "float32" else f"{describe()}, {self._precision}"
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> str | None:
         from search_spaces.initial_weights import WeightsError

@@ -48,7 +48,7 @@ class TrialWorker:
         memory_bytes: int | None = None,
         silence_s: float = SILENCE_S,
     ) -> None:
-        self._setup, self._log, self._placement = setup, log, placement
+        self._setup, self._log, self.placement = setup, log, placement
         self._memory_bytes = memory_bytes or int(MEMORY_SHARE * psutil.virtual_memory().total)
         self._silence_s = silence_s
         self.starts = 0
@@ -145,7 +145,7 @@ class TrialWorker:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, self._setup, self._placement, self._memory_bytes, self._log)
+        arguments = (theirs, self._setup, self.placement, self._memory_bytes, self._log)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it: Ctrl-C is the parent's business
         self._process.start()

@@ -4,11 +4,14 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from bench.engine.devices import Placement, placements, resolved_precision, visible_gpus
+from bench.engine.executor import LocalExecutor
 from bench.errors import ExperimentError
+from tests.engine.tiny import make_setup
 
 GIB = 2**30
 
@@ -81,3 +84,11 @@ def test_precision_is_single_without_tensor_cores_unless_asked_for(monkeypatch):
         details = {"compute_capability": capability}
         monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu, details=details: details)
         assert resolved_precision("auto") == expected
+
+
+def test_a_gpu_that_tensorflow_does_not_see_is_not_replaced_by_the_cpu_in_silence(tmp_path):
+    setup = replace(make_setup(tmp_path), precision="mixed_bfloat16")
+    with LocalExecutor(setup, tmp_path, [Placement(gpu="7")]) as executor:
+        with pytest.raises(ExperimentError, match=r"does not see GPU 7, .*segbench\[gpu\].*CUDA_VISIBLE_DEVICES"):
+            executor.device()
+        assert executor._workers[0].device().endswith(", mixed_bfloat16")
