@@ -14,6 +14,7 @@ from bench.errors import StoreError
 from bench.records import FAILED, Finding
 from bench.report import markdown, tables, write_index, write_report
 from bench.report.leaderboard import leaderboard
+from bench.store import load
 from tests.report.runs import full_run, run, trial, write_arrays
 
 ROOT = Path(__file__).parents[2]
@@ -240,3 +241,11 @@ loaded = {{"tensorflow", "keras", "keras_tuner", "search_spaces", "bench.engine"
 assert not loaded, loaded
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_reference_report_is_what_its_records_say(tmp_path):
+    page = write_report(load(ROOT / "results/reference"), tmp_path / "reference")
+    kept = ROOT / "reports/reference"
+    assert page.read_text(encoding="utf-8") == (kept / "leaderboard.md").read_text(encoding="utf-8")
+    for path in (kept / "tables").iterdir():
+        assert (tmp_path / "reference/tables" / path.name).read_bytes() == path.read_bytes()
