@@ -153,7 +153,14 @@ def _progress_steps(axes: "Axes", line: ProgressLine, x: Sequence[float], colour
     )
     own = [(at, value) for at, value in zip(x, line.ious, strict=True) if value is not None]
     axes.scatter(
-        [at for at, _ in own], [value for _, value in own], s=14, color=colour, alpha=0.4, linewidths=0, zorder=2
+        [at for at, _ in own],
+        [value for _, value in own],
+        s=14,
+        color=colour,
+        alpha=0.4,
+        linewidths=0,
+        zorder=2,
+        clip_on=False,
     )
 
 
@@ -201,7 +208,9 @@ def draw_quality_against_cost(series: tuple[CostPanel, ...]) -> "Figure":
 def _cost_panel(axes: "Axes", panel: CostPanel) -> None:
     front = set(panel.front)
     others = [point for point in panel.points if point not in front]
-    axes.scatter([p.cost for p in others], [p.iou for p in others], s=22, color=MUTED, alpha=0.5, linewidths=0)
+    axes.scatter(
+        [p.cost for p in others], [p.iou for p in others], s=22, color=MUTED, alpha=0.5, linewidths=0, clip_on=False
+    )
     axes.plot(
         [p.cost for p in panel.front], [p.iou for p in panel.front], color=ACCENT, drawstyle="steps-post",
         marker="o", markersize=5, linewidth=1.5,
