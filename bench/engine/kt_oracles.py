@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras_tuner as kt
+import numpy as np
 
 from bench.errors import StoreError
 from bench.records import COMPLETED, HyperparameterValue, ProposalRecord, TrialRecord
@@ -91,21 +92,44 @@ class GridSearch(Mended, kt.oracles.GridSearchOracle):
         return proposed(self._get_next_combination(self.trials[self.start_order[-1]].hyperparameters.values))
 
 
+CANDIDATES = 10_000
+"""Configurations that the Gaussian process compares for a proposal."""
+
+PATIENCE = 200
+"""When so many of its favourites have been tried, a small space is nearly exhausted, and a random draw finds what is left."""
+
+
 class BayesianOptimization(Mended, kt.oracles.BayesianOptimizationOracle):
-    """A Gaussian process chooses; where it repeats itself, a random draw stands in."""
+    """A Gaussian process chooses: of many random configurations the one with the best upper confidence bound that no trial has had.
+
+    Keras Tuner climbs that bound fifty times with numerical gradients, which takes seconds, on a surface whose lists of names make
+    steps; it proposes what it proposed before, and its random numbers depend on how often it was asked in this process. Ours
+    depend on the number of the proposal, so that a resumed search, whose model was not asked again, goes on alike.
+    """
+
+    def _make_gpr(self) -> Any:
+        model = super()._make_gpr()
+        model.n_restarts_optimizer = 2  # of 20: its kernel has one parameter to find
+        return model
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         ended = sum(trial.status == "COMPLETED" for trial in self.trials.values())
-        if (
-            self.replayed is not None and ended >= self.num_initial_points
-        ):  # the model's proposals cost seconds, and are known
+        if ended < self.num_initial_points:
+            return proposed(self._draw())
+        if self.replayed is not None:  # known, and the model takes its time
             return proposed(dict(self.replayed))
+        chance = np.random.default_rng([self.seed, len(self.trials)])
         with warnings.catch_warnings():  # scikit-learn's remarks on a kernel that five points do not determine
             warnings.simplefilter("ignore")
-            proposal: dict[str, Any] = super().populate_space(trial_id)
-        if proposal.get("values") and self._duplicate(proposal["values"]):
-            return proposed(self._draw())
-        return proposal
+            self.gpr.fit(*self._vectorize_trials())
+        bounds = self._get_hp_bounds()
+        candidates = chance.uniform(bounds[:, 0], bounds[:, 1], (CANDIDATES, len(bounds)))
+        mean, deviation = self.gpr.predict(candidates, return_std=True)  # of the objective with its sign turned
+        for index in np.argsort(mean - self.beta * deviation)[:PATIENCE]:
+            values = self._vector_to_values(candidates[index])
+            if not self._duplicate(values):
+                return proposed(values)
+        return proposed(self._draw())
 
 
 def proposed(values: Configuration | None) -> dict[str, Any]:
@@ -191,7 +215,8 @@ def replay(
     oracle: kt.Oracle, proposals: Sequence[ProposalRecord], records: Sequence[TrialRecord]
 ) -> list[ProposalRecord]:
     """Leads a new oracle through what was kept of its study, in the order in which it happened, so that it goes on as if it had never
-    stopped (bayesian: knowing the same, with other random numbers). Gives the proposals that have no result yet.
+    stopped (bayesian with several trials under way: knowing the same, with other guesses of their scores). Gives the proposals that
+    have no result yet.
 
     Raises StoreError where it would have proposed something else: then the records belong to another space, seed or version.
     """

@@ -69,9 +69,7 @@ ORACLES: dict[str, OracleKind] = {
         description="independent random draws: the baseline every tuner must beat", make=_random, adapts=False
     ),
     "grid": OracleKind(description="every combination in order; for small spaces", make=_grid, adapts=False),
-    "bayesian": OracleKind(
-        description="a Gaussian process chooses the next configuration; seconds a proposal", make=_bayesian
-    ),
+    "bayesian": OracleKind(description="a Gaussian process chooses the next configuration", make=_bayesian),
     "hyperband": OracleKind(
         description="many short trials, the best third goes on (Li et al. 2018)", make=_hyperband, promotes=True
     ),

@@ -27,9 +27,6 @@ SPACE = Space(
 SMALL = Space(architecture=("plain_unet", "unet"), backbone=("resnet18", "mobilenet"), augmentation=(0.0, 0.25, 1.0))
 """Three configurations of the plain U-Net, six of the other."""
 
-TRIALS = {"bayesian": 12}
-"""The Gaussian process proposes only the last of them: that takes seconds."""
-
 every_tuner = pytest.mark.parametrize("tuner", ORACLES)
 promoting = pytest.mark.parametrize("tuner", [name for name, kind in ORACLES.items() if kind.promotes])
 
@@ -110,7 +107,7 @@ def a_third_fails(proposal: Proposal) -> bool:
 
 @functools.cache
 def played_with_failures(tuner: str) -> Played:
-    return play(tuner, trials=TRIALS.get(tuner, 40), fails=a_third_fails)
+    return play(tuner, trials=40, fails=a_third_fails)
 
 
 @every_tuner
@@ -123,7 +120,7 @@ def test_four_trials_under_way_are_four_configurations(tuner):
 @every_tuner
 def test_ids_count_up_in_the_order_of_asking(tuner):
     proposals = played_with_failures(tuner).proposals
-    assert [p.trial_id for p in proposals] == [f"{number:04d}" for number in range(TRIALS.get(tuner, 40))]
+    assert [p.trial_id for p in proposals] == [f"{number:04d}" for number in range(40)]
 
 
 @every_tuner
@@ -177,7 +174,7 @@ def test_a_promoted_trial_continues_one_that_has_completed(tuner):
     assert len(set(parents)) == len(parents)
 
 
-@pytest.mark.parametrize("tuner", [name for name in ORACLES if name != "bayesian"])
+@every_tuner
 @pytest.mark.parametrize("fails", [lambda proposal: False, a_third_fails, lambda proposal: True])
 def test_a_small_space_is_tried_to_the_last_configuration_and_then_the_search_ends(tuner, fails):
     played = play(tuner, SMALL, trials=1000, fails=fails)
@@ -186,7 +183,7 @@ def test_a_small_space_is_tried_to_the_last_configuration_and_then_the_search_en
     assert len(set(tried)) == len(tried) == 9
 
 
-@pytest.mark.parametrize("tuner", [name for name in ORACLES if name != "bayesian"])
+@every_tuner
 def test_equal_events_lead_to_equal_proposals_and_asking_in_vain_changes_nothing(tuner):
     first, again = play(tuner), play(tuner)
     assert first.proposals == again.proposals

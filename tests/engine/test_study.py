@@ -83,8 +83,6 @@ def search(tuner: str, **settings: Any) -> tuple[StudyRecord, list[TrialRecord]]
 
 every_tuner = pytest.mark.parametrize("tuner", ORACLES)
 promoting = pytest.mark.parametrize("tuner", [name for name, kind in ORACLES.items() if kind.promotes])
-TRIALS = {"bayesian": 6}
-"""Of a study in these tests; the Gaussian process takes seconds for each proposal beyond the first five."""
 
 
 @every_tuner
@@ -103,7 +101,7 @@ def test_the_default_experiment_compares_every_name_of_its_space():
 
 @every_tuner
 def test_equal_seeds_search_alike_and_zero_is_a_seed(tuner):
-    first, again = (search(tuner, trials=TRIALS.get(tuner, 12))[1] for _ in range(2))
+    first, again = (search(tuner, trials=12)[1] for _ in range(2))
     assert [record.hyperparameters for record in first] == [record.hyperparameters for record in again]
 
 
@@ -115,7 +113,7 @@ def test_another_seed_searches_elsewhere(tuner):
 
 @every_tuner
 def test_only_active_hyperparameters_are_recorded(tuner):
-    for record in search(tuner, trials=TRIALS.get(tuner, 20))[1]:
+    for record in search(tuner, trials=20)[1]:
         assert ("backbone" in record.hyperparameters) == (record.hyperparameters["architecture"] == "unet")
 
 
@@ -144,7 +142,7 @@ def test_bayesian_does_not_propose_a_failed_configuration_again():
 @every_tuner
 @pytest.mark.parametrize("places", [1, 3])
 def test_a_resumed_study_runs_the_rest_and_repeats_nothing(tuner, places):
-    trials = TRIALS.get(tuner, 12)
+    trials = 12
     done = trials // 2
     _, whole = run(tuner, trials=trials, executor=StandInExecutor(places, shuffle=1))
     earlier = whole.first(done)
@@ -157,7 +155,7 @@ def test_a_resumed_study_runs_the_rest_and_repeats_nothing(tuner, places):
     assert not begun & {record.trial_id for record in earlier.records}
     assert len(begun) == trials - done
     assert study.ended == "trials"
-    if tuner != "bayesian" and places == 1:  # its random numbers after a resume are others; the others' are the same
+    if places == 1:
         assert [record.hyperparameters for record in rest.records] == [r.hyperparameters for r in whole.records[done:]]
 
 
@@ -194,7 +192,7 @@ def test_a_missing_record_is_noticed(lost, said):
 
 @every_tuner
 def test_with_several_trials_under_way_a_study_ends_and_repeats_no_configuration(tuner):
-    trials = TRIALS.get(tuner, 30)
+    trials = 30
     executor = StandInExecutor(4, shuffle=7)
     study, records = search(tuner, trials=trials, executor=executor)
     assert (study.ended, len(records)) == ("trials", trials)
@@ -244,7 +242,7 @@ class DearRates(TrialClock):
 @every_tuner
 @pytest.mark.parametrize("places", [1, 3])
 def test_what_cannot_end_in_time_is_set_aside_and_run_first_when_there_is_more(tuner, places):
-    trials, deadline = TRIALS.get(tuner, 12), Deadline.after(600)
+    trials, deadline = 12, Deadline.after(600)
     study, kept = run(tuner, trials=trials, executor=StandInExecutor(places), clock=DearRates(), deadline=deadline)
     aside = [p.trial_id for p in kept.proposals if p.hyperparameters["learning_rate"] > 2e-3]
     assert (study.ended, len(aside) > 0) == ("budget", True)
