@@ -321,8 +321,10 @@ def _locked(directory: Path) -> Iterator[None]:
     try:
         with FileLock(directory / ".lock", timeout=0):
             write_file(owner, f"process {os.getpid()} on {platform.node()} since {_now()}".encode())
-            yield
-            owner.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                owner.unlink(missing_ok=True)
     except Timeout:
         known = f" ({owner.read_text()})" if owner.is_file() else ""
         raise StoreError(
