@@ -1,4 +1,4 @@
-"""Where trials run: one interface, local worker processes here, other machines in `bench.engine.cluster`.
+"""Where trials run: one interface, and worker processes on this machine behind it.
 
 The search asks whether a place is free, submits a trial, and waits for what the trials under way have to say. Nothing about oracles
 or records is known here, and nothing about processes or machines outside.
@@ -32,7 +32,7 @@ class Executor(Protocol):
 
     @property
     def places(self) -> int:
-        """How many trials may be under way at once, now; machines may come and go."""
+        """How many trials may be under way at once."""
 
     @property
     def free(self) -> int:

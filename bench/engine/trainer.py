@@ -1,4 +1,4 @@
-"""The half of a worker that computes: it lives in a process of its own, or in an actor on another machine.
+"""The half of a worker that computes, in a process of its own.
 
 The only place where TensorFlow runs. Methods answer with what can be sent: a record, or in one line why there is none.
 """
