@@ -6,7 +6,6 @@ moment and resumed.
 """
 
 import os
-import platform
 import shutil
 import tempfile
 import time
@@ -16,15 +15,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from bench.durable import require_writable, write_file
+from bench.durable import require_writable
 from bench.engine.best_models import BestModels
 from bench.engine.clock import Deadline, TrialClock
 from bench.engine.devices import placements
 from bench.engine.executor import Executor, LocalExecutor
 from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
-from bench.environment import current_environment, current_versions
+from bench.environment import current_environment
 from bench.errors import StoreError, UserError
 from bench.evaluation.references import evaluate_references
 from bench.experiment import Experiment, to_json
@@ -32,7 +29,8 @@ from bench.material import Material, augmentation_pictures, prepare, validation_
 from bench.progress import Progress
 from bench.records import Environment, Evaluation, ProposalRecord, Run, RunRecord, StudyRecord, TrialRecord
 from bench.report import write_index, write_report
-from bench.store import RunStore, load, require_new
+from bench.resume import earlier_part, locked, require_same
+from bench.store import RunStore, load
 
 CLOSING_SHARE, CLOSING_S = 0.05, 15.0
 """What a budget leaves for scoring the best models and writing the report: a share of it, and at least these seconds."""
@@ -51,11 +49,11 @@ def run_experiment(
     for place in (results, reports):
         require_writable(place)
     with ExitStack() as stack:
-        earlier = _earlier_part(directory, resume, stack)
+        earlier = earlier_part(directory, resume, stack)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segbench-")))
         material = prepare(experiment.data, experiment.protocol, experiment.space.image_size, scratch, progress)
         if earlier is not None:
-            _require_same(earlier, experiment, material)
+            require_same(earlier, experiment, material)
         progress.stage("starting worker processes")
         executor = stack.enter_context(_executor(experiment, _trial_setup(experiment, material, directory), scratch))
         environment = current_environment(executor.device())
@@ -64,7 +62,7 @@ def run_experiment(
             run = _OpenRun(experiment, material, store, executor, progress, earlier, command, began)
             run.record_setting(environment)
         if earlier is None:
-            stack.enter_context(_locked(directory))
+            stack.enter_context(locked(directory))
         run.search_and_score()
     progress.stage("writing the report")
     leaderboard = write_report(load(directory), reports / experiment.name)
@@ -271,36 +269,6 @@ def _evaluation(record: TrialRecord, part: str, scored: Scored) -> Evaluation:
     )
 
 
-def _earlier_part(directory: Path, resume: bool, stack: ExitStack) -> Run | None:
-    """The run as far as it got, locked before it is read; None for a new one. Raises StoreError for a name that is taken, or
-    nothing to resume."""
-    if resume:
-        if directory.is_dir():
-            stack.enter_context(_locked(directory))
-        return load(directory)
-    require_new(directory)
-    return None
-
-
-def _require_same(earlier: Run, experiment: Experiment, material: Material) -> None:
-    """A run may go on only as what it was; how far and by how many workers is all that may change."""
-    now, then = to_json(experiment), dict(earlier.experiment)
-    for free in ("trials", "budget", "workers", "retries"):
-        now.pop(free)
-        then.pop(free, None)
-    differences = {
-        **{f"the experiment's {name}": (then.get(name), now[name]) for name in now},
-        "the data": (earlier.dataset.fingerprint, material.dataset.fingerprint),
-        "the split": (earlier.split.fingerprint, material.split.fingerprint),
-        "the versions": (dict(earlier.environment.versions), current_versions()),
-    }
-    for what, (before, after) in differences.items():
-        if before != after:
-            raise StoreError(
-                f"run {earlier.record.name!r} cannot be resumed: {what} changed from {before} to {after}; choose another --name"
-            )
-
-
 @contextmanager
 def _native_remarks_hidden() -> Iterator[None]:
     """TensorFlow's C++ part greets on file descriptor 2 when it is imported, whatever the log level, into the live display."""
@@ -312,24 +280,6 @@ def _native_remarks_hidden() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """One process at a time works on a run; the system frees the lock of one that died. Raises StoreError, naming the owner."""
-    owner = directory / ".owner"
-    try:
-        with FileLock(directory / ".lock", timeout=0):
-            write_file(owner, f"process {os.getpid()} on {platform.node()} since {_now()}".encode())
-            try:
-                yield
-            finally:
-                owner.unlink(missing_ok=True)
-    except Timeout:
-        known = f" ({owner.read_text()})" if owner.is_file() else ""
-        raise StoreError(
-            f"run {directory.name!r} in {directory.parent} is being worked on by another process{known}"
-        ) from None
 
 
 def _now() -> str:
