@@ -1,57 +1,68 @@
-"""Does the step ever wait for data? Augmented batches against the bare augmentation loop, and the wait of a real trial.
+"""Does the step ever wait for data? Augmented batches against bare albumentations, and the wait of a real trial.
 
-    python benchmarks/input_pipeline.py [--data PATH] [--batches 150]
+    python benchmarks/input_pipeline.py [--data PATH] [--sizes 96 256] [--batches 150]
 
-`images_per_s` is what `TrainingBatches` delivers at strength 1 and 256 px with nobody computing beside it; `ratio_to_raw` divides it by the
-same augmentation called in a plain loop, times the number of threads (each contestant in turn, three times, medians). `wait_share` is
-the share of a trial's steps, of the fastest network at 96 px, for which the step stood still. Prints tables and, as its last line, one
-JSON object.
+`images_per_s` is what `TrainingBatches` delivers by size in pixels, at strength 1 with nobody computing beside it; `ratio_to_raw` (of the worst
+size) divides it by the bare albumentations pipeline in a loop, without a seed for each image, times the number of threads (each contestant
+in turn, three times, medians). `wait_share` is the share of a trial's steps, of the fastest network at 96 px, for which the step stood
+still. Prints tables and, as its last line, one JSON object.
 """
 
 import argparse
 import json
-import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
+import cv2
 from setting import hyperparameters, worker_setup
 from tabulate import tabulate
 
 from bench.datasets.cache import CachedPixels, open_cache
-from bench.engine.batches import TrainingBatches, TrainingPlan
+from bench.engine.batches import THREADS, TrainingBatches, TrainingPlan
 from bench.engine.spec import TrialSetup, TrialSpec
 from bench.engine.worker import TrialWorker
 from bench.records import COMPLETED
-from search_spaces.augmentations import augment
+from search_spaces.augmentations import build
 
-SIZE, BATCH = 256, 8
+BATCH = 8
 FASTEST = ("pspnet", "mobilenetv2")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="sample")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[96, 256])
     parser.add_argument("--batches", type=int, default=150)
     arguments = parser.parse_args()
+    cv2.setNumThreads(1)  # as in the engine's worker
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "large").mkdir()
-        setup = worker_setup(arguments.data, SIZE, Path(folder) / "large", epochs=1)
-        pixels = open_cache(setup.cache_directory, SIZE)
-        ours, raw = [], []
-        for _ in range(3):
-            ours.append(pipeline(pixels, setup, arguments.batches))
-            raw.append(loop(pixels, setup, arguments.batches * BATCH // 4))
+        rates = {size: compare(arguments, size, Path(folder)) for size in arguments.sizes}
         wait_share = trial(arguments.data, Path(folder))
-    threads = max(1, (os.cpu_count() or 1) // 2)
-    images_per_s, raw_per_s = statistics.median(ours), threads * statistics.median(raw)
-    rows = [["TrainingBatches", threads, images_per_s], ["bare loop x threads", threads, raw_per_s]]
-    print(tabulate(rows, ["256 px, strength 1", "threads", "images/s"], floatfmt=".0f"))
+    rows = [[size, ours, raw, ours / raw] for size, (ours, raw) in rates.items()]
+    headers = ["px, strength 1", "images/s", f"bare albumentations x {THREADS} threads", "ratio"]
+    print(tabulate(rows, headers, floatfmt=("", ".0f", ".0f", ".2f")))
     print(f"a trial of {'/'.join(FASTEST)} waits for {wait_share:.1%} of its steps' time")
-    print(
-        json.dumps({"images_per_s": images_per_s, "ratio_to_raw": images_per_s / raw_per_s, "wait_share": wait_share})
-    )
+    figures = {
+        "images_per_s": {str(size): ours for size, (ours, _) in rates.items()},
+        "ratio_to_raw": min(ours / raw for ours, raw in rates.values()),
+        "wait_share": wait_share,
+    }
+    print(json.dumps(figures))
+
+
+def compare(arguments: argparse.Namespace, size: int, scratch: Path) -> tuple[float, float]:
+    """Images a second: through TrainingBatches, and through albumentations on as many threads."""
+    place = scratch / str(size)
+    place.mkdir()
+    setup = worker_setup(arguments.data, size, place, epochs=1)
+    pixels = open_cache(setup.cache_directory, size)
+    ours, raw = [], []
+    for _ in range(3):
+        ours.append(pipeline(pixels, setup, arguments.batches))
+        raw.append(loop(pixels, setup, arguments.batches * BATCH))
+    return statistics.median(ours), THREADS * statistics.median(raw)
 
 
 def pipeline(pixels: CachedPixels, setup: TrialSetup, count: int) -> float:
@@ -63,11 +74,11 @@ def pipeline(pixels: CachedPixels, setup: TrialSetup, count: int) -> float:
 
 
 def loop(pixels: CachedPixels, setup: TrialSetup, count: int) -> float:
-    rows = pixels.rows(setup.train_ids)
+    transform, rows = build(1.0), pixels.rows(setup.train_ids)
     started = time.perf_counter()
     for number in range(count):
         row = rows[number % len(rows)]
-        augment(pixels.images[row], pixels.masks[row], strength=1.0, seed=0, epoch=number, image_id=str(number))
+        transform(image=pixels.images[row], mask=pixels.masks[row])
     return count / (time.perf_counter() - started)
 
 

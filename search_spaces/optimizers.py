@@ -1,5 +1,8 @@
 """Optimisers and learning-rate schedules by name: Keras's own, with TensorFlow's fused update in place of a dozen small operations a variable.
 
+They replace `_backend_update_step`, which in Keras's TensorFlow backend wraps every variable in a distribution strategy's merge call; what
+all variables share is computed once. Variables are float32, in mixed precision too.
+
 `weight_decay` is decoupled from the gradient for all of them, so adam with weight decay is AdamW (Loshchilov and Hutter, 2019).
 """
 
@@ -8,35 +11,31 @@ from collections.abc import Callable
 from typing import Any
 
 
-class _OneByOne:
-    """Updates Keras's variables in a plain loop: its TensorFlow backend wraps each in a distribution strategy's merge call."""
-
-    def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
-        for gradient, variable in zip(grads, trainable_variables, strict=True):
-            self.update_step(gradient, variable, learning_rate)  # type: ignore[attr-defined]
-
-
 def adam(learning_rate: float, weight_decay: float) -> Any:
     """Adam (Kingma and Ba, 2015), beta 0.9 and 0.999, epsilon 1e-7."""
     import keras
     import tensorflow as tf
 
-    class FusedAdam(_OneByOne, keras.optimizers.Adam):
-        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            index = self._get_variable_index(variable)
-            step = tf.cast(self.iterations.value + 1, variable.dtype)
-            tf.raw_ops.ResourceApplyAdam(
-                var=variable.value.handle,
-                m=self._momentums[index].value.handle,
-                v=self._velocities[index].value.handle,
-                beta1_power=tf.pow(self.beta_1, step),
-                beta2_power=tf.pow(self.beta_2, step),
-                lr=tf.cast(learning_rate, variable.dtype),
-                beta1=self.beta_1,
-                beta2=self.beta_2,
-                epsilon=self.epsilon,
-                grad=gradient,
-            )
+    class FusedAdam(keras.optimizers.Adam):
+        def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
+            step = tf.cast(self.iterations.value + 1, tf.float32)
+            shared = {
+                "beta1_power": tf.pow(self.beta_1, step),
+                "beta2_power": tf.pow(self.beta_2, step),
+                "lr": tf.cast(learning_rate, tf.float32),
+                "beta1": tf.constant(self.beta_1),
+                "beta2": tf.constant(self.beta_2),
+                "epsilon": tf.constant(self.epsilon),
+            }
+            for gradient, variable in zip(grads, trainable_variables, strict=True):
+                index = self._get_variable_index(variable)
+                tf.raw_ops.ResourceApplyAdam(
+                    var=variable.value.handle,
+                    m=self._momentums[index].value.handle,
+                    v=self._velocities[index].value.handle,
+                    grad=gradient,
+                    **shared,
+                )
 
     return FusedAdam(learning_rate, weight_decay=weight_decay or None)
 
@@ -46,16 +45,17 @@ def sgd(learning_rate: float, weight_decay: float) -> Any:
     import keras
     import tensorflow as tf
 
-    class FusedSGD(_OneByOne, keras.optimizers.SGD):
-        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            tf.raw_ops.ResourceApplyKerasMomentum(
-                var=variable.value.handle,
-                accum=self.momentums[self._get_variable_index(variable)].value.handle,
-                lr=tf.cast(learning_rate, variable.dtype),
-                grad=gradient,
-                momentum=self.momentum,
-                use_nesterov=self.nesterov,
-            )
+    class FusedSGD(keras.optimizers.SGD):
+        def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
+            shared = {"lr": tf.cast(learning_rate, tf.float32), "momentum": tf.constant(self.momentum)}
+            for gradient, variable in zip(grads, trainable_variables, strict=True):
+                tf.raw_ops.ResourceApplyKerasMomentum(
+                    var=variable.value.handle,
+                    accum=self.momentums[self._get_variable_index(variable)].value.handle,
+                    grad=gradient,
+                    use_nesterov=self.nesterov,
+                    **shared,
+                )
 
     return FusedSGD(learning_rate, momentum=0.9, nesterov=True, weight_decay=weight_decay or None)
 

@@ -15,6 +15,9 @@ from search_spaces.augmentations import augment
 Batch = tuple[np.ndarray, np.ndarray]
 """uint8 RGB [batch, size, size, 3] and uint8 class ids [batch, size, size]."""
 
+THREADS = max(1, (os.cpu_count() or 1) // 2)
+"""That augment: half of the cores, since the step wants the others."""
+
 _BATCHES_AHEAD = 8
 
 
@@ -37,10 +40,13 @@ class TrainingPlan:
 
     def batch(self, step: int) -> list[tuple[int, int]]:
         """(pass, image) for each place of batch number `step`, counted from the start of training."""
-        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+        first, stop = step * self.batch_size, (step + 1) * self.batch_size
+        orders = {
+            number: self._order(number) for number in range(first // self.num_images, stop // self.num_images + 1)
+        }
         return [
-            (place // self.num_images, int(self._order(place // self.num_images)[place % self.num_images]))
-            for place in places
+            (place // self.num_images, int(orders[place // self.num_images][place % self.num_images]))
+            for place in range(first, stop)
         ]
 
     def _order(self, number: int) -> np.ndarray:
@@ -62,7 +68,7 @@ class TrainingBatches:
     def steps(self, first: int, stop: int) -> Iterator[Batch]:
         """Batches `first` to `stop` (exclusive), made ahead in threads."""
         waiting: deque[Future[Batch]] = deque()
-        with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2), thread_name_prefix="augment") as pool:
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="augment") as pool:
             try:
                 for step in range(first, stop + _BATCHES_AHEAD):
                     if step < stop:

@@ -47,7 +47,11 @@ def graph() -> TrainingGraph:
 
 
 def train(graph: TrainingGraph, steps: int = 3, **changed: object) -> list[float]:
-    graph.reset(values(**changed), seed=5, pretrained=None)
+    return train_from(graph, 5, steps, **changed)
+
+
+def train_from(graph: TrainingGraph, seed: int, steps: int = 3, **changed: object) -> list[float]:
+    graph.reset(values(**changed), seed=seed, pretrained=None)
     graph.set_statistics_momentum(0.99)
     return [float(graph.train_step(*batch())) for _ in range(steps)]
 
@@ -88,6 +92,23 @@ def test_weight_decay_shrinks_the_weights():
         return float(sum(np.square(array).sum() for array in decaying.weights()))
 
     assert norm(1.0) < norm(1e-6)
+
+
+def test_initial_weights_that_were_kept_are_those_that_are_drawn(graph):
+    losses = {seed: train_from(graph, seed) for seed in (5, 6)}
+    assert [train_from(graph, seed) for seed in (6, 6, 5, 5)] == [losses[seed] for seed in (6, 6, 5, 5)]
+    assert losses[5] != losses[6]
+
+
+def test_weights_that_were_taken_stay_as_they_were_while_training_goes_on(graph):
+    train(graph)
+    taken = graph.weights()
+    before = [np.array(weight) for weight in taken]
+    graph.train_step(*batch())
+    assert not all(np.array_equal(a, b) for a, b in zip(graph.weights(), before, strict=True))
+    graph.set_weights(taken)
+    graph.train_step(*batch())
+    assert all(np.array_equal(a, b) for a, b in zip(taken, before, strict=True))
 
 
 def test_a_saved_training_state_goes_on_as_if_it_had_never_stopped(graph):

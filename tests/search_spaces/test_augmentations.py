@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from search_spaces.augmentations import augment
+from search_spaces.augmentations import Pipeline, augment, build
 
 
 def picture(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -32,6 +32,18 @@ def test_strength_zero_changes_nothing():
 @pytest.mark.parametrize("changed", [{"seed": 1}, {"epoch": 1}, {"image_id": "b"}])
 def test_seed_epoch_and_image_each_make_another_variant(changed):
     assert not np.array_equal(variant()[0], variant(**changed)[0])
+
+
+def test_seeding_in_place_makes_the_variants_that_albumentations_own_seeding_makes():
+    ours, theirs = Pipeline(build(1.0)), build(1.0)
+    image, mask = picture()
+    for seed in range(50):
+        ours.seed(seed)
+        theirs.set_random_seed(seed)
+        expected = theirs(image=image, mask=mask)
+        result = ours.transform(image=image, mask=mask)
+        np.testing.assert_array_equal(result["image"], expected["image"])
+        np.testing.assert_array_equal(result["mask"], expected["mask"])
 
 
 def test_threads_do_not_change_a_variant():
