@@ -118,7 +118,7 @@ class TrialWorker:
                 silent_s = time.monotonic() - self._heard
                 return self._failed(f"no sign of life for {silent_s:.0f} s") if silent_s > self._silence_s else None
             answer = self._connection.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # a plain OSError: it died in the middle of a message
             self._process.join()
             return self._failed(_cause_of_death(self._process.exitcode))
         self._heard = time.monotonic()
@@ -152,6 +152,7 @@ class TrialWorker:
         signal.signal(signal.SIGINT, heeded)
         theirs.close()
         self.starts += 1
+        self.last = None  # a new process holds no model
         self.compiled.clear()
         self._trials = 0
         self._peak_bytes = 0
@@ -192,7 +193,7 @@ class TrialWorker:
             if not self._connection.poll(self._silence_s):
                 self.stop()
             return self._connection.recv()
-        except (EOFError, ConnectionError) as error:
+        except (EOFError, OSError) as error:
             self._process.join()
             said = f"the worker process {_cause_of_death(self._process.exitcode)}{_last_words(self._log)}"
             self._start()
