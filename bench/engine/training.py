@@ -1,8 +1,10 @@
 """One trial: train a configuration, score it after every epoch, keep its best state."""
 
+import contextlib
 import itertools
 import math
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -74,16 +76,21 @@ class TrialRun:
             if self._out_of_time(spec.epochs - epoch - 1):
                 return TrialOutcome(record=self._stopped(started_at, started, build_s, reused))
         if spec.checkpoint:
-            save_state(self._state_path(spec.trial_id), self.graph.training_state())
+            with contextlib.suppress(OSError):  # without it, on a full disk, a promotion trains from the beginning
+                save_state(self._state_path(spec.trial_id), self.graph.training_state())
         self.graph.set_weights(self.best_weights)
         return TrialOutcome(record=self._record(started_at, started, reused, build_s), scored=self.best)
 
     def _resume(self) -> int:
-        """Takes up the promoted trial's state and returns the epoch to go on from: 0, and the same in the end, where the state is gone."""
-        parent = self.spec.resume_from
-        if parent is None or not self._state_path(parent).is_file():
+        """Takes up the promoted trial's state and returns the epoch to go on from: 0, and the same in the end, where the state is gone or
+        torn."""
+        if self.spec.resume_from is None:
             return 0
-        self.graph.set_training_state(load_state(self._state_path(parent)))
+        try:
+            state = load_state(self._state_path(self.spec.resume_from))
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            return 0
+        self.graph.set_training_state(state)
         return self.spec.first_epoch
 
     def _out_of_time(self, epochs_left: int) -> bool:
@@ -122,8 +129,9 @@ class TrialRun:
         return scored
 
     def _remember(self, epoch: int, train_loss: float, scored: Scored, elapsed_s: float) -> None:
-        iou = self._iou(scored)
-        if self.best is None or iou > self._iou(self.best):
+        """Keeps the best epoch. Of a promoted trial that began at 0 the epochs of its parent do not compete: they would not have run."""
+        iou, first = self._iou(scored), self.spec.first_epoch
+        if self.best is None or self.best_epoch < first <= epoch or iou > self._iou(self.best):
             self.best, self.best_epoch, self.best_weights = scored, epoch, self.graph.weights()
         loss = scored.loss if math.isfinite(scored.loss) else None
         self.curve.append(
@@ -204,12 +212,15 @@ def score(
 
 
 def save_state(path: Path, state: Sequence[np.ndarray]) -> None:
-    """Keeps a training state whole or not at all."""
+    """Keeps a training state whole or not at all. It is not synced: one that a power cut tears is found out when it is read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        np.savez(file, *state)
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, *state)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load_state(path: Path) -> list[np.ndarray]:
