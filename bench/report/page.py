@@ -132,7 +132,7 @@ def _unfinished(rows: Sequence[Row], directory: Path) -> Iterator[str]:
     collapsed = sum(row.collapsed for row in rows)
     yield (
         f"Of {formats.plural(len(rows), 'trial')}, {counts['completed']} completed ({collapsed} of them collapsed: nearly no "
-        f"foreground found), {counts['stopped']} were stopped early by their tuner and {counts['failed']} failed."
+        f"foreground found), {counts['stopped']} were stopped by the budget and {counts['failed']} failed."
     )
     if not troubled:
         yield left_out("table", "every trial completed with a score")

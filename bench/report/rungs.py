@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.records import COMPLETED
+from bench.records import FAILED, STOPPED
 from bench.report import markdown
 from bench.report.formats import fraction
 from bench.report.leaderboard import Row
@@ -13,7 +13,7 @@ from bench.report.leaderboard import Row
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
     """The trials of one study that were trained up to `epochs` in one bracket. `promoted` of them were trained on; `pruned` completed and
-    were not, though there was a higher rung."""
+    were not (or not yet, where the run is not over), though there was a higher rung; `stopped` did not end within the budget."""
 
     study_id: str
     bracket: int
@@ -22,6 +22,7 @@ class Rung:
     trials: int
     promoted: int
     pruned: int
+    stopped: int
     failed: int
     best: float | None
     median: float | None
@@ -46,7 +47,8 @@ def rungs(rows: Sequence[Row]) -> tuple[Rung, ...]:
 def _rung(key: tuple[str, int, int], group: Sequence[Row], parents: set[tuple[str, object]], *, is_last: bool) -> Rung:
     study, bracket, rung = key
     promoted = sum((study, row.trial.trial_id) in parents for row in group)
-    failed = sum(row.trial.status != COMPLETED for row in group)
+    failed = sum(row.trial.status == FAILED for row in group)
+    stopped = sum(row.trial.status == STOPPED for row in group)
     ious = [row.iou for row in group if row.iou is not None]
     return Rung(
         study_id=study,
@@ -55,7 +57,8 @@ def _rung(key: tuple[str, int, int], group: Sequence[Row], parents: set[tuple[st
         epochs=max(row.trial.epochs_planned for row in group),
         trials=len(group),
         promoted=promoted,
-        pruned=0 if is_last else len(group) - promoted - failed,
+        pruned=0 if is_last else len(group) - promoted - failed - stopped,
+        stopped=stopped,
         failed=failed,
         best=max(ious, default=None),
         median=median(ious) if ious else None,
@@ -64,9 +67,21 @@ def _rung(key: tuple[str, int, int], group: Sequence[Row], parents: set[tuple[st
 
 def table(found: Sequence[Rung]) -> str:
     """One line a rung."""
-    head = ["Study", "Bracket", "Rung", "Epochs", "Trials", "Went on", "Pruned", "Failed", "Best IoU", "Median IoU"]
+    head = [
+        "Study",
+        "Bracket",
+        "Rung",
+        "Epochs",
+        "Trials",
+        "Went on",
+        "Not continued",
+        "Stopped",
+        "Failed",
+        "Best IoU",
+        "Median IoU",
+    ]
     cells = [
-        [rung.study_id, rung.bracket, rung.rung, rung.epochs, rung.trials, rung.promoted, rung.pruned, rung.failed,
+        [rung.study_id, rung.bracket, rung.rung, rung.epochs, rung.trials, rung.promoted, rung.pruned, rung.stopped, rung.failed,
          fraction(rung.best), fraction(rung.median)]
         for rung in found
     ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Rungs: who went on and who was pruned, counted by hand."""
 
-from bench.records import FAILED
+from bench.records import FAILED, STOPPED
 from bench.report.leaderboard import leaderboard
 from bench.report.rungs import Rung, rungs, table
 from tests.report.runs import run, trial
@@ -20,12 +20,13 @@ def test_rungs_count_who_went_on_and_who_was_pruned():
         asha(2, None, status=FAILED, error="out of memory"),
         asha(3, 0.2),
         asha(4, 0.5, rung=1, parent="0001"),
+        asha(5, 0.2, status=STOPPED, error="the budget, after 2 of 3 epochs"),
     ]
     found = rungs(leaderboard(run("results/asha", trials=trials)))
     common = {"study_id": "asha-s1", "bracket": 0}
     assert found == (
-        Rung(**common, rung=0, epochs=3, trials=4, promoted=1, pruned=2, failed=1, best=0.4, median=0.2),
-        Rung(**common, rung=1, epochs=9, trials=1, promoted=0, pruned=0, failed=0, best=0.5, median=0.5),
+        Rung(**common, rung=0, epochs=3, trials=5, promoted=1, pruned=2, stopped=1, failed=1, best=0.4, median=0.2),
+        Rung(**common, rung=1, epochs=9, trials=1, promoted=0, pruned=0, stopped=0, failed=0, best=0.5, median=0.5),
     )
     assert "| asha-s1" in table(found)
 
