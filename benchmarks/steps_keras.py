@@ -3,30 +3,28 @@
 Reads lines "<name> <steps>" and answers each with the seconds that so many training steps took and the last loss.
 """
 
-import os
 import sys
 import time
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
 from bench.engine.devices import Placement, prepare
-from bench.engine.graph import GraphKey, TrainingGraph
 
 
 def main() -> None:
     with np.load(sys.argv[1]) as arrays:
         images, masks = arrays["images"], arrays["masks"]
-    prepare(Placement())
+    prepare(Placement())  # before TensorFlow is imported, as in a worker
+    import tensorflow as tf
+
+    from bench.engine.graph import GraphKey, TrainingGraph
+
     values = {
         "architecture": "unet", "backbone": "resnet18", "image_size": images.shape[2], "optimizer": "adam", "loss": "bce_dice",
         "learning_rate": 1e-3, "weight_decay": 0.0,
     }  # fmt: skip
     graph = TrainingGraph(GraphKey.of(values, num_classes=2, evaluation_size=images.shape[2], threshold=0.5))
     graph.reset(values, seed=0, pretrained=None)
-    import tensorflow as tf
-
     print(f"TrainingGraph, tensorflow {tf.__version__}", flush=True)
     for line in sys.stdin:
         steps = int(line.split()[1])

@@ -62,15 +62,17 @@ def test_only_gpus_that_this_process_may_use_are_planned_with(two_gpus, visible,
     assert [name for name, _ in visible_gpus({"CUDA_VISIBLE_DEVICES": visible})] == expected
 
 
-def test_a_worker_uses_the_threads_that_it_was_given():
+def test_a_worker_uses_the_threads_that_it_was_given_and_the_fast_kernels():
     script = (
         "from bench.engine.devices import Placement, prepare\n"
         "prepare(Placement(gpu='', threads=3))\n"
         "import os, tensorflow as tf\n"
         "print(tf.config.threading.get_intra_op_parallelism_threads(), repr(os.environ['CUDA_VISIBLE_DEVICES']))\n"
+        "from tensorflow.python.util import _pywrap_util_port\n"
+        "print(_pywrap_util_port.IsMklEnabled())\n"
     )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert shown.split() == ["3", "''"]
+    assert shown.split() == ["3", "''", "True"]
 
 
 def test_precision_is_single_without_tensor_cores_unless_asked_for(monkeypatch):
