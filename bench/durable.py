@@ -18,6 +18,7 @@ from bench.errors import StoreError
 
 _CHECKSUM = b'{"crc32": "%08x", '
 _CHECKSUM_LENGTH = len(_CHECKSUM % 0)
+_UNFINISHED = ".unfinished"
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -30,7 +31,7 @@ def write_file(path: Path, content: bytes) -> None:
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file that takes its place at `path` only when it is whole and on disk. Raises StoreError."""
     with said_plainly(path):
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield file
@@ -42,6 +43,12 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Removes what processes left in `directory` that died within an `atomic_file`; nobody may be within one."""
+    for left in directory.glob(f".*{_UNFINISHED}"):
+        left.unlink(missing_ok=True)
 
 
 def append_line(path: Path, content: bytes) -> None:

@@ -24,13 +24,14 @@ PACKAGES = (
 """Distributions whose version can change a result."""
 
 
-def current_environment(device: str) -> Environment:
-    """The machine and the versions of this process; `device` is what the worker computes on, in words."""
+def current_environment(device: str, precision: str) -> Environment:
+    """The machine and the versions of this process; `device` is what the workers compute on, in words."""
     return Environment(
         versions=current_versions(),
         python=platform.python_version(),
         platform=platform.platform(),
         device=device,
+        precision=precision,
         cores=os.cpu_count() or 1,
         memory_bytes=psutil.virtual_memory().total,
         commit=_commit(),

@@ -173,7 +173,7 @@ def configuration(hyperparameters: Mapping[str, object]) -> str:
 def limits(view: StudyView, finished: int) -> str:
     """What ends a study, how many trials it runs at once, and how much of it is done already, in words."""
     parts = [_trials(view.trials)] if view.trials else []
-    parts += [duration(view.budget_s)] if view.budget_s else []
+    parts += [duration(view.budget_s)] if view.budget_s is not None else []
     at_once = f", {view.places} at a time" if view.places > 1 else ""
     done = f", {finished} finished before" if finished else ""
     return (f"at most {' or '.join(parts)}" if parts else "no limit") + at_once + done

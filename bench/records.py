@@ -168,13 +168,15 @@ class SplitRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Where the run took place. `versions` is by distribution name; `device` is for people ("CPU: ..., 2 cores")."""
+    """Where the run took place. `versions` is by distribution name; `device` is for people ("CPU: ..., 2 cores") and names every device
+    that a resumed run had; `precision` is a Keras dtype policy."""
 
     schema_version: int = SCHEMA_VERSION
     versions: Mapping[str, str]
     python: str
     platform: str
     device: str
+    precision: str = "float32"
     cores: int
     memory_bytes: int
     commit: str | None

@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from bench.environment import current_versions
 from bench.errors import StoreError
 from bench.experiment import Experiment, to_json
 from bench.material import Material
-from bench.records import Run
+from bench.records import Environment, Run
 from bench.store import load, require_new
 
 
@@ -46,6 +47,21 @@ def require_same(earlier: Run, experiment: Experiment, material: Material) -> No
             raise StoreError(
                 f"run {earlier.record.name!r} cannot be resumed: {what} changed from {before} to {after}; choose another --name"
             )
+
+
+def went_on(earlier: Run | None, here: Environment) -> Environment:
+    """Where a run takes place that goes on here: costs were measured on all the devices that it names. Raises StoreError where trials
+    would compute in another precision than before."""
+    if earlier is None:
+        return here
+    before = earlier.environment
+    if before.precision != here.precision:
+        raise StoreError(
+            f"run {earlier.record.name!r} cannot be resumed: trials computed in {before.precision} on {before.device}, and would "
+            f"compute in {here.precision} on {here.device}; set the protocol's precision, or choose another --name"
+        )
+    known = before.device if before.device.endswith(here.device) else f"{before.device}; then {here.device}"
+    return replace(here, device=known)
 
 
 @contextmanager

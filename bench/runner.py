@@ -27,13 +27,11 @@ from bench.evaluation.references import evaluate_references
 from bench.experiment import Experiment, to_json
 from bench.material import Material, augmentation_pictures, prepare, validation_pictures
 from bench.progress import Progress
-from bench.records import Environment, Evaluation, ProposalRecord, Run, RunRecord, StudyRecord, TrialRecord
+from bench.records import Environment, Evaluation, ProposalRecord, Run, RunRecord, TrialRecord
 from bench.report import write_index, write_report
-from bench.resume import earlier_part, locked, require_same
+from bench.resume import earlier_part, locked, require_same, went_on
 from bench.store import RunStore, load
-
-CLOSING_SHARE, CLOSING_S = 0.05, 15.0
-"""What a budget leaves for scoring the best models and writing the report: a share of it, and at least these seconds."""
+from bench.timekeeper import Timekeeper
 
 
 def run_experiment(
@@ -56,7 +54,7 @@ def run_experiment(
             require_same(earlier, experiment, material)
         progress.stage("starting worker processes")
         executor = stack.enter_context(_executor(experiment, _trial_setup(experiment, material, directory), scratch))
-        environment = current_environment(executor.device())
+        environment = went_on(earlier, current_environment(executor.device(), executor.precision()))
         executor.check_weights(experiment.space.pretrained_backbones)
         with RunStore.create(directory) if earlier is None else nullcontext(RunStore(directory)) as store:
             run = _OpenRun(experiment, material, store, executor, progress, earlier, command, began)
@@ -89,21 +87,17 @@ class _OpenRun:
         self.proposals: list[ProposalRecord] = list(earlier.proposals) if earlier else []
         self.trials: list[TrialRecord] = list(earlier.trials) if earlier else []
         self.evaluations: list[Evaluation] = list(earlier.evaluations) if earlier else []
-        self.spent_s = (earlier.record.wall_s or 0.0) if earlier else 0.0
-        self.began = began
-        self.studies = {
-            f"{tuner}-seed{seed}": StudyRecord(study_id=f"{tuner}-seed{seed}", tuner=tuner, seed=seed)
-            for seed in experiment.seeds
-            for tuner in experiment.tuners
-        }
+        self.times = Timekeeper(experiment, earlier, began)
         self.record = RunRecord(
             name=experiment.name,
             command=f"{earlier.record.command}\n{command}" if earlier else command,
             started_at=earlier.record.started_at if earlier else _now(),
             status="running",
-            wall_s=self.spent_s,
-            studies=tuple(self.studies.values()),
+            wall_s=self.times.wall_s,
+            studies=self.times.studies,
         )
+        if earlier is not None:
+            store.remove_unfinished()
         keep = experiment.protocol.keep_models
         self.best = BestModels(store, keep, material.split.val, self.trials)
 
@@ -139,14 +133,12 @@ class _OpenRun:
             shutil.rmtree(self.store.directory / "checkpoints", ignore_errors=True)
             self._mark("finished")
         except BaseException:
-            for study in self.studies.values():
-                if study.ended is None:
-                    self.studies[study.study_id] = replace(study, ended="interrupted")
+            self.times.interrupt()
             self._mark("interrupted")
             raise
 
     def _search(self) -> None:
-        """Each tuner with each seed, one after the other; what is left of the budget is shared equally by those to come."""
+        """Each tuner with each seed, one after the other, in equal time."""
         with _native_remarks_hidden():
             from bench.engine.study import StudyPlan, run_study
             from search_spaces.segmentation import SegmentationHyperModel
@@ -168,25 +160,21 @@ class _OpenRun:
         for record in self.trials:
             clock.add(record)
         for number, plan in enumerate(plans):
-            self.studies[plan.study_id] = run_study(
-                plan,
-                hypermodel=hypermodel,
-                executor=self.executor,
-                proposals=[proposal for proposal in self.proposals if proposal.study_id == plan.study_id],
-                finished=[record for record in self.trials if record.study_id == plan.study_id],
-                clock=clock,
-                deadline=Deadline.after(self._share_of_budget_s(len(plans) - number)),
-                keeper=self,
-                progress=self.progress,
-            )
+            share_s = self.times.share_s([each.study_id for each in plans[number:]])
+            with self.times.timing(plan.study_id):
+                ended = run_study(
+                    plan,
+                    hypermodel=hypermodel,
+                    executor=self.executor,
+                    proposals=[proposal for proposal in self.proposals if proposal.study_id == plan.study_id],
+                    finished=[record for record in self.trials if record.study_id == plan.study_id],
+                    clock=clock,
+                    deadline=Deadline.after(share_s),
+                    keeper=self,
+                    progress=self.progress,
+                )
+            self.progress.study_ended(self.times.end(plan.study_id, ended))
             self._mark("running")
-
-    def _share_of_budget_s(self, studies_left: int) -> float | None:
-        budget_s = self.experiment.budget_s
-        if budget_s is None:
-            return None
-        closing_s = max(CLOSING_S, CLOSING_SHARE * budget_s)
-        return max(0.0, budget_s - closing_s - self._wall_s()) / studies_left
 
     def proposed(self, proposal: ProposalRecord) -> None:
         """Makes a proposal durable: a crash in its trial cannot make the tuner forget it."""
@@ -216,6 +204,12 @@ class _OpenRun:
     def _score_best_on_test(self) -> None:
         """After selection, once: what the locked test images say about the best models."""
         scored = {(evaluation.study_id, evaluation.trial_id, evaluation.split) for evaluation in self.evaluations}
+        before = {who[:2] for who in scored if who[2] == "test" and who[0]}
+        new = [record for record in self.best.records if (record.study_id, record.trial_id) not in before]
+        if before and new:
+            self.progress.note(
+                f"the locked test images were scored before: {len(before)} models then, {len(new)} more now"
+            )
         parts = {"val": self.material.split.val, "test": self.material.split.test}
         for number, record in enumerate(self.best.records, start=1):
             self.progress.stage(f"scoring the best models on the test images, {number} of {len(self.best.records)}")
@@ -236,11 +230,8 @@ class _OpenRun:
         self.evaluations.append(evaluation)
 
     def _mark(self, status: str) -> None:
-        self.record = replace(self.record, status=status, wall_s=self._wall_s(), studies=tuple(self.studies.values()))
+        self.record = replace(self.record, status=status, wall_s=self.times.wall_s, studies=self.times.studies)
         self.store.write(self.record)
-
-    def _wall_s(self) -> float:
-        return self.spent_s + time.monotonic() - self.began
 
 
 def _executor(experiment: Experiment, setup: TrialSetup, scratch: Path) -> Executor:

@@ -18,7 +18,15 @@ import numpy as np
 import psutil
 from pydantic import TypeAdapter, ValidationError
 
-from bench.durable import append_line, atomic_file, read_lines, said_plainly, sync_directory, write_file
+from bench.durable import (
+    append_line,
+    atomic_file,
+    read_lines,
+    remove_unfinished,
+    said_plainly,
+    sync_directory,
+    write_file,
+)
 from bench.errors import StoreError
 from bench.records import (
     SCHEMA_VERSION,
@@ -104,6 +112,11 @@ class RunStore:
         """Stores a file as it is; `name` may hold a folder."""
         with self._file(name) as file:
             file.write(content)
+
+    def remove_unfinished(self) -> None:
+        """Drops what a process that died in the middle of a write left. Only for who holds the run's lock."""
+        for folder in (self.directory, self.directory / "models", self.directory / "predictions"):
+            remove_unfinished(folder)
 
     @contextlib.contextmanager
     def _file(self, name: str) -> Iterator[BinaryIO]:

@@ -31,11 +31,16 @@ class TrialClock:
         if len(record.curve) > 1:
             epoch_s = (last.elapsed_s - first.elapsed_s) / (len(record.curve) - 1)
         else:
-            epoch_s = (record.train_s or 0.0) + (record.evaluate_s or 0.0)
+            epoch_s = (record.train_s or 0.0) + self._evaluation_s(record)
         self.epoch_s[own] = epoch_s
         if not record.graph_reused:
             first_time_s = max(0.0, record.wall_s - len(record.curve) * epoch_s)
             self.first_time_s[own] = max(first_time_s, self.first_time_s.get(own, 0.0))
+
+    def _evaluation_s(self, record: TrialRecord) -> float:
+        """Of an only epoch. A new graph's first validation compiles, and tells only that one does not cost more than training."""
+        measured = record.evaluate_s or 0.0
+        return measured if record.graph_reused else min(measured, record.train_s or 0.0)
 
     def estimate_s(self, values: Mapping[str, Any], epochs: int, *, warm: bool) -> float | None:
         """Wall seconds of a trial of that many epochs, on a worker that has (`warm`) or has not compiled its graph; None while nothing

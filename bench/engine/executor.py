@@ -41,6 +41,9 @@ class Executor(Protocol):
     def device(self) -> str:
         """What trials compute on, for people. Raises ExperimentError where it is not what was planned with."""
 
+    def precision(self) -> str:
+        """In which precision trials compute: what the protocol's "auto" comes to here."""
+
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Makes sure that every (backbone, encoder_weights) pair can be had. Raises ExperimentError, one line."""
 
@@ -110,6 +113,9 @@ class LocalExecutor:
                     "or set CUDA_VISIBLE_DEVICES to nothing to use the CPU"
                 )
         return devices[0] if len(devices) == 1 else f"{len(devices)} workers on {', '.join(dict.fromkeys(devices))}"
+
+    def precision(self) -> str:
+        return self._workers[0].precision()
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
         self._workers[0].check_weights(pairs)

@@ -5,6 +5,7 @@ variable: initial weights, learning rate, weight decay, loss mix. `reset` makes 
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, fields
@@ -133,6 +134,11 @@ class TrainingGraph:
     def weights(self) -> list[tf.Tensor]:
         """Every weight as it is now, moving statistics included."""
         return _snapshot(self.model.weights)
+
+    def has_diverged(self) -> bool:
+        """Whether a weight is no number any more. The loss may hide it: oneDNN's ReLU makes 0 of it."""
+        sums = [tf.raw_ops.Sum(input=value, axis=list(range(value.shape.rank))) for value in self.weights()]
+        return not math.isfinite(float(tf.add_n(sums)))
 
     def set_weights(self, weights: list[tf.Tensor]) -> None:
         _restore(self.model.weights, weights)

@@ -1,6 +1,5 @@
 """One study: one oracle is asked, workers train and score, the oracle is told, until the trials, the time or the space end."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,7 +12,7 @@ from bench.engine.kt_oracles import WAIT, NoProposal, ask, replay, tell
 from bench.engine.oracles import ORACLES
 from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec
 from bench.progress import Progress
-from bench.records import ProposalRecord, StudyRecord, TrialRecord
+from bench.records import ProposalRecord, TrialRecord
 from search_spaces.segmentation import SegmentationHyperModel
 
 LOOKAHEAD = 2
@@ -63,9 +62,10 @@ def run_study(
     deadline: Deadline,
     keeper: Keeper,
     progress: Progress,
-) -> StudyRecord:
-    """Runs what is left of a study: `proposals` and `finished` are what was kept of it before, in the order in which it was. A proposal
-    without a result is run first. Nothing starts before it is kept, and the oracle hears of nothing that is not."""
+) -> str:
+    """Runs what is left of a study, and says why it ended (`StudyRecord.ended`): `proposals` and `finished` are what was kept of it
+    before, in the order in which it was. A proposal without a result is run first; what the budget stopped is a result, and stays one
+    with more time. Nothing starts before it is kept, and the oracle hears of nothing that is not."""
     study = _Study(plan, hypermodel, executor, clock, deadline, keeper, progress)
     return study.run(proposals, finished)
 
@@ -93,8 +93,8 @@ class _Study:
         self.checkpoints: dict[str, float] = {}
         self.ended: str | None = None
 
-    def run(self, proposals: Sequence[ProposalRecord], finished: Sequence[TrialRecord]) -> StudyRecord:
-        plan, started = self.plan, time.monotonic()
+    def run(self, proposals: Sequence[ProposalRecord], finished: Sequence[TrialRecord]) -> str:
+        plan = self.plan
         self.waiting = [self._spec(proposal) for proposal in replay(self.oracle, proposals, finished)]
         self.proposed, self.on_record = len(proposals), len(finished)
         self.progress.study_started(
@@ -112,13 +112,11 @@ class _Study:
                 else:
                     self._take(event)
             self._fill()
-        spent_s = sum(record.wall_s or 0.0 for record in finished) + time.monotonic() - started
-        ended = self.ended or "space exhausted"
-        study = StudyRecord(study_id=plan.study_id, tuner=plan.tuner, seed=plan.seed, ended=ended, wall_s=spent_s)
+        if self.ended == "budget" and not self.proposed:
+            self.progress.note("no time is left for a trial: a larger --budget is needed")
         if self.waiting:
             self.progress.note(f"{len(self.waiting)} proposed and not run: they could not have ended in time")
-        self.progress.study_ended(study)
-        return study
+        return self.ended or "space exhausted"
 
     def _fill(self) -> None:
         """Starts trials while there is a free place and a proposal that can end in time."""
@@ -175,9 +173,10 @@ class _Study:
         self.executor.submit(spec)
 
     def _take(self, outcome: TrialOutcome) -> None:
-        """A trial has ended: it is tried again if its process died, else made durable, and only then is the oracle told."""
+        """A trial has ended: it is tried again if its process died and there is time, else made durable, and only then is the oracle
+        told."""
         spec = self.running.pop(outcome.record.trial_id)
-        if outcome.crashed and spec.attempt <= self.plan.retries:
+        if outcome.crashed and spec.attempt <= self.plan.retries and self._fits(spec):
             self.progress.note(f"trial {spec.trial_id}: {outcome.record.error}; it is tried again")
             self.waiting.insert(0, replace(spec, attempt=spec.attempt + 1))
             return

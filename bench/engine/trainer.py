@@ -38,6 +38,9 @@ class Trainer:
 
         return describe() if self._precision == "float32" else f"{describe()}, {self._precision}"
 
+    def precision(self) -> str:
+        return self._precision
+
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> str | None:
         from search_spaces.initial_weights import WeightsError
 

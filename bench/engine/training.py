@@ -114,9 +114,11 @@ class TrialRun:
                 self.train_s += took
             else:
                 self.first_step_s = took
-        loss = float(np.mean(losses))
+        loss, epoch = float(np.mean(losses)), first_step // self.plan.steps_per_epoch + 1
         if not math.isfinite(loss):
-            raise TrialError(f"the training loss became {loss} in epoch {first_step // self.plan.steps_per_epoch + 1}")
+            raise TrialError(f"the training loss became {loss} in epoch {epoch}")
+        if self.graph.has_diverged():
+            raise TrialError(f"the weights grew beyond all numbers in epoch {epoch}")
         return loss
 
     def _validate(self) -> Scored:

@@ -59,7 +59,7 @@ class TrialWorker:
         """The key of the trial that was submitted last."""
         self.compiled: set[object] = set()
         """Families of graphs that the present process has met."""
-        self._trials, self._peak_bytes = 0, 0
+        self._trials, self._peak_bytes, self._log_start = 0, 0, 0
         self._start()
 
     def __enter__(self) -> "TrialWorker":
@@ -79,6 +79,10 @@ class TrialWorker:
     def device(self) -> str:
         """What the worker computes on, for people."""
         return str(self._ask("device"))
+
+    def precision(self) -> str:
+        """The worker's `bench.engine.devices.resolved_precision`."""
+        return str(self._ask("precision"))
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Loads every (backbone, encoder_weights) pair once. Raises ExperimentError, one line, for the first that cannot be had."""
@@ -106,6 +110,7 @@ class TrialWorker:
         self.compiled.add(family(spec.hyperparameters))
         self.spec, self.last, self._started_at = spec, spec.key, datetime.now(UTC).isoformat(timespec="seconds")
         self._started = self._heard = time.monotonic()
+        self._log_start = self._log.stat().st_size if self._log.is_file() else 0
         with contextlib.suppress(ConnectionError):  # a dead process says so when it is listened to
             self._connection.send(("run", (spec,)))
 
@@ -160,7 +165,7 @@ class TrialWorker:
     def _failed(self, cause: str) -> TrialOutcome:
         """The outcome of a process that is gone or of no more use; a new one takes its place."""
         self.stop()
-        outcome = self._outcome(f"the worker process {cause}{_last_words(self._log)}", crashed=True)
+        outcome = self._outcome(f"the worker process {cause}{self._last_words()}", crashed=True)
         self._start()
         return outcome
 
@@ -182,6 +187,12 @@ class TrialWorker:
         )
         return TrialOutcome(record=record, crashed=crashed)
 
+    def _last_words(self) -> str:
+        """The last lines that were printed since the trial began."""
+        printed = self._log.read_bytes()[self._log_start :] if self._log.is_file() else b""
+        lines = printed.decode(errors="replace").strip().splitlines()[-_LOG_LINES:]
+        return f"; its last words: {' | '.join(lines)}" if lines else ""
+
     def _watch_memory(self) -> None:
         """What the process holds now: after its death nobody could tell."""
         with contextlib.suppress(psutil.Error):
@@ -195,7 +206,7 @@ class TrialWorker:
             return self._connection.recv()
         except (EOFError, OSError) as error:
             self._process.join()
-            said = f"the worker process {_cause_of_death(self._process.exitcode)}{_last_words(self._log)}"
+            said = f"the worker process {_cause_of_death(self._process.exitcode)}{self._last_words()}"
             self._start()
             raise WorkerDiedError(said) from error
 
@@ -210,11 +221,6 @@ def _cause_of_death(exitcode: int | None) -> str:
         return f"was ended with exit code {code}"
     hint = " (out of memory, if nobody else did it)" if code == -signal.SIGKILL else ""
     return f"was killed by {signal.Signals(-code).name}{hint}"
-
-
-def _last_words(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()[-_LOG_LINES:] if log.is_file() else []
-    return f"; its last words: {' | '.join(lines)}" if lines else ""
 
 
 def _serve(connection: Connection, setup: TrialSetup, placement: Placement, memory_bytes: int, log: Path) -> None:

@@ -53,6 +53,9 @@ class StandInExecutor:
     def device(self) -> str:
         return "nothing"
 
+    def precision(self) -> str:
+        return "float32"
+
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
         pass
 

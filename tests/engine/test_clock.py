@@ -1,6 +1,7 @@
 """Estimates: no trial starts that cannot end in time."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -65,3 +66,11 @@ def test_a_deadline_allows_what_ends_before_it():
     assert not deadline.allows(101)
     assert not Deadline(time.monotonic() - 1).allows(None)
     assert Deadline.after(None).allows(1e9)
+
+
+def test_compiling_within_an_only_epoch_is_not_taken_for_the_cost_of_epochs():
+    clock = TrialClock()
+    clock.add(replace(trial(12.0, wall_s=13.0), train_s=1.5, evaluate_s=6.0))
+    assert clock.estimate_s(VALUES, 10, warm=True) == pytest.approx(MARGIN * 30)
+    clock.add(replace(trial(3.0, reused=True, wall_s=3.0), train_s=1.5, evaluate_s=0.5))
+    assert clock.estimate_s(VALUES, 10, warm=True) == pytest.approx(MARGIN * 20)

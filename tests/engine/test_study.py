@@ -12,7 +12,7 @@ from bench.engine.study import CHECKPOINTS, StudyPlan, run_study
 from bench.errors import StoreError
 from bench.experiment import load_experiment
 from bench.progress import PlainProgress
-from bench.records import COMPLETED, FAILED, ProposalRecord, StudyRecord, TrialRecord
+from bench.records import COMPLETED, FAILED, ProposalRecord, TrialRecord
 from search_spaces.segmentation import SegmentationHyperModel
 from search_spaces.space import Range, Space
 from tests.engine.stand_in import StandInExecutor, configuration
@@ -59,10 +59,10 @@ def run(
     earlier: Kept | None = None,
     deadline: Deadline = FOREVER,
     clock: TrialClock | None = None,
-) -> tuple[StudyRecord, Kept]:
-    """A study, and what it kept beyond `earlier`."""
+) -> tuple[str, Kept]:
+    """Why a study ended, and what it kept beyond `earlier`."""
     kept, before = Kept(), earlier or Kept()
-    study = run_study(
+    ended = run_study(
         StudyPlan(tuner=tuner, seed=seed, trials=trials, epochs=9),
         hypermodel=SegmentationHyperModel(space, 2),
         executor=executor or StandInExecutor(),
@@ -73,12 +73,12 @@ def run(
         keeper=kept,
         progress=PlainProgress(write=lambda line: None),
     )
-    return study, kept
+    return ended, kept
 
 
-def search(tuner: str, **settings: Any) -> tuple[StudyRecord, list[TrialRecord]]:
-    study, kept = run(tuner, **settings)
-    return study, kept.records
+def search(tuner: str, **settings: Any) -> tuple[str, list[TrialRecord]]:
+    ended, kept = run(tuner, **settings)
+    return ended, kept.records
 
 
 every_tuner = pytest.mark.parametrize("tuner", ORACLES)
@@ -87,8 +87,8 @@ promoting = pytest.mark.parametrize("tuner", [name for name, kind in ORACLES.ite
 
 @every_tuner
 def test_a_study_ends_with_its_trials(tuner):
-    study, records = search(tuner, trials=5)
-    assert (study.ended, len(records)) == ("trials", 5)
+    ended, records = search(tuner, trials=5)
+    assert (ended, len(records)) == ("trials", 5)
 
 
 def test_the_default_experiment_compares_every_name_of_its_space():
@@ -119,15 +119,15 @@ def test_only_active_hyperparameters_are_recorded(tuner):
 
 @pytest.mark.parametrize("tuner", [name for name, kind in ORACLES.items() if not kind.promotes])
 def test_no_configuration_is_tried_twice_and_a_small_space_is_exhausted(tuner):
-    study, records = search(tuner, space=SMALL, trials=10)
-    assert study.ended == "space exhausted"
+    ended, records = search(tuner, space=SMALL, trials=10)
+    assert ended == "space exhausted"
     assert sorted(str(record.hyperparameters["loss"]) for record in records) == ["bce", "dice", "focal"]
 
 
 @every_tuner
 def test_ten_failures_in_a_row_do_not_end_a_search(tuner):
-    study, records = search(tuner, trials=12, executor=StandInExecutor(fails=lambda spec: int(spec.trial_id) < 10))
-    assert (study.ended, len(records)) == ("trials", 12)
+    ended, records = search(tuner, trials=12, executor=StandInExecutor(fails=lambda spec: int(spec.trial_id) < 10))
+    assert (ended, len(records)) == ("trials", 12)
     assert sum(record.status == FAILED for record in records) == 10
 
 
@@ -148,13 +148,13 @@ def test_a_resumed_study_runs_the_rest_and_repeats_nothing(tuner, places):
     earlier = whole.first(done)
     under_way = len(earlier.proposals) - done
     executor = StandInExecutor(places)
-    study, rest = run(tuner, trials=trials, earlier=earlier, executor=executor)
+    ended, rest = run(tuner, trials=trials, earlier=earlier, executor=executor)
     assert under_way >= places - 1
     begun = {spec.trial_id for spec in executor.specs}
     assert begun == {record.trial_id for record in rest.records}
     assert not begun & {record.trial_id for record in earlier.records}
     assert len(begun) == trials - done
-    assert study.ended == "trials"
+    assert ended == "trials"
     if places == 1:
         assert [record.hyperparameters for record in rest.records] == [r.hyperparameters for r in whole.records[done:]]
 
@@ -162,10 +162,10 @@ def test_a_resumed_study_runs_the_rest_and_repeats_nothing(tuner, places):
 @every_tuner
 def test_a_study_may_be_resumed_with_more_trials_or_none(tuner):
     _, first = run(tuner, trials=6)
-    study, rest = search(tuner, trials=7, earlier=first)
-    assert (study.ended, len(rest)) == ("trials", 1)
-    study, rest = search(tuner, trials=None, earlier=first, deadline=Deadline.after(0))
-    assert (study.ended, rest) == ("budget", [])
+    ended, rest = search(tuner, trials=7, earlier=first)
+    assert (ended, len(rest)) == ("trials", 1)
+    ended, rest = search(tuner, trials=None, earlier=first, deadline=Deadline.after(0))
+    assert (ended, rest) == ("budget", [])
 
 
 @every_tuner
@@ -194,8 +194,8 @@ def test_a_missing_record_is_noticed(lost, said):
 def test_with_several_trials_under_way_a_study_ends_and_repeats_no_configuration(tuner):
     trials = 30
     executor = StandInExecutor(4, shuffle=7)
-    study, records = search(tuner, trials=trials, executor=executor)
-    assert (study.ended, len(records)) == ("trials", trials)
+    ended, records = search(tuner, trials=trials, executor=executor)
+    assert (ended, len(records)) == ("trials", trials)
     fresh = [str(configuration(r.hyperparameters)) for r in records if not r.hyperparameters.get("tuner/trial_id")]
     assert len(set(fresh)) == len(fresh)
     ended = {record.trial_id: place for place, record in enumerate(records)}
@@ -228,8 +228,8 @@ def test_a_trial_on_a_warm_graph_goes_first_where_proposals_do_not_depend_on_res
 
 
 def test_a_spent_budget_starts_no_trial():
-    study, records = search("random", trials=None, deadline=Deadline.after(0))
-    assert (study.ended, records) == ("budget", [])
+    ended, records = search("random", trials=None, deadline=Deadline.after(0))
+    assert (ended, records) == ("budget", [])
 
 
 class DearRates(TrialClock):
@@ -243,13 +243,13 @@ class DearRates(TrialClock):
 @pytest.mark.parametrize("places", [1, 3])
 def test_what_cannot_end_in_time_is_set_aside_and_run_first_when_there_is_more(tuner, places):
     trials, deadline = 12, Deadline.after(600)
-    study, kept = run(tuner, trials=trials, executor=StandInExecutor(places), clock=DearRates(), deadline=deadline)
+    ended, kept = run(tuner, trials=trials, executor=StandInExecutor(places), clock=DearRates(), deadline=deadline)
     aside = [p.trial_id for p in kept.proposals if p.hyperparameters["learning_rate"] > 2e-3]
-    assert (study.ended, len(aside) > 0) == ("budget", True)
+    assert (ended, len(aside) > 0) == ("budget", True)
     assert {record.trial_id for record in kept.records} == {p.trial_id for p in kept.proposals} - set(aside)
     executor = StandInExecutor()
-    study, _ = run(tuner, trials=len(kept.proposals), executor=executor, earlier=kept)
-    assert (study.ended, sorted(spec.trial_id for spec in executor.specs)) == ("trials", aside)
+    ended, _ = run(tuner, trials=len(kept.proposals), executor=executor, earlier=kept)
+    assert (ended, sorted(spec.trial_id for spec in executor.specs)) == ("trials", aside)
 
 
 @promoting
@@ -280,3 +280,14 @@ def test_training_states_that_are_used_up_or_too_many_are_dropped_the_worst_firs
     assert len(kept) <= CHECKPOINTS
     thrown_away = set(executor.forgotten) - used_up
     assert not thrown_away or max(scores[name] for name in thrown_away) <= max(scores[name] for name in kept)
+
+
+def test_a_trial_whose_process_died_and_that_cannot_be_tried_again_in_time_is_on_record():
+    class Dear(TrialClock):
+        def estimate_s(self, values: Mapping[str, Any], epochs: int, *, warm: bool) -> float | None:
+            return None if not executor.specs else 3600.0
+
+    executor = StandInExecutor(crashes=lambda spec: True)
+    ended, records = search("random", executor=executor, clock=Dear(), deadline=Deadline.after(60))
+    assert (ended, [record.status for record in records]) == ("budget", [FAILED])
+    assert records[0].attempts == 1

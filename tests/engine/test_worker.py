@@ -87,11 +87,11 @@ def test_a_kept_model_scores_as_the_trial_did(worker, setup):
     assert scored.counts == outcome.scored.counts
 
 
-def test_a_loss_that_is_no_number_fails_the_trial_and_only_it(worker):
+def test_a_training_that_diverges_fails_its_trial_and_only_it(worker):
     failed = worker.run(spec("9", learning_rate=1e30, optimizer="sgd"), quietly)
     assert failed.record.status == FAILED
     assert failed.scored is None
-    assert "training loss became" in failed.record.error
+    assert "the training loss became" in failed.record.error or "the weights grew" in failed.record.error
     assert worker.run(spec("10"), quietly).record.status == COMPLETED
 
 
@@ -158,3 +158,38 @@ def test_a_worker_without_memory_fails_its_trial_and_not_the_search(setup, tmp_p
             worker.stop()  # it lived on, without room for anything else
             worker.run(spec(), quietly)
         assert worker.run(spec(), quietly).record.status == COMPLETED
+
+
+def test_last_words_are_those_of_the_trial_that_died(setup, tmp_path):
+    log = tmp_path / "worker.log"
+    with TrialWorker(setup, log) as worker:
+        worker.device()
+        log.open("a").write("of an earlier trial\n")
+        worker.submit(spec(epochs=10_000))
+        log.open("a").write("of this one\n")
+        os.kill(worker.process_id, signal.SIGKILL)
+        outcome = None
+        while not isinstance(outcome, TrialOutcome):
+            outcome = worker.receive(1.0)
+        assert "of this one" in outcome.record.error
+        assert "earlier" not in outcome.record.error
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_message_fails_its_trial(setup, tmp_path, monkeypatch):
+    with TrialWorker(setup, tmp_path / "worker.log") as worker:
+        worker.device()
+        worker.submit(spec(epochs=10_000))
+        os.kill(worker.process_id, signal.SIGKILL)
+
+        class Torn:
+            def poll(self, timeout_s):
+                return True
+
+            def recv(self):
+                raise OSError("got end of file during message")
+
+        monkeypatch.setattr(worker, "_connection", Torn())
+        outcome = worker.receive()
+        assert outcome.crashed
+        assert "killed by SIGKILL" in outcome.record.error
+        assert worker.last is None  # the new process has no model to be asked for
