@@ -7,13 +7,15 @@ from pathlib import Path
 def catalogue() -> dict[str, dict[str, str]]:
     """Kind -> name -> description, from the tables themselves. Imports no TensorFlow."""
     from bench.datasets import FORMATS
+    from bench.engine.devices import PRECISIONS
     from bench.engine.oracles import ORACLES
+    from bench.engine.statistics import BATCH_NORM
     from bench.experiment import PRESETS as EXPERIMENTS
     from search_spaces import PRESETS as SPACES
     from search_spaces.architectures import ARCHITECTURES
     from search_spaces.backbones import BACKBONES
     from search_spaces.losses import LOSSES
-    from search_spaces.optimizers import OPTIMIZERS
+    from search_spaces.optimizers import OPTIMIZERS, SCHEDULES
 
     return {
         "experiments": _first_comments(EXPERIMENTS),
@@ -25,6 +27,9 @@ def catalogue() -> dict[str, dict[str, str]]:
         },
         "losses": {name: description for name, (description, _) in LOSSES.items()},
         "optimizers": {name: description for name, (description, _) in OPTIMIZERS.items()},
+        "schedules": {name: description for name, (description, _) in SCHEDULES.items()},
+        "batch_norm policies": dict(BATCH_NORM),
+        "precisions": dict(PRECISIONS),
         "data formats": {name: known.wants for name, known in FORMATS.items()},
     }
 

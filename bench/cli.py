@@ -89,7 +89,9 @@ def run(
             metavar="TIME", help="Time for the whole search: 90s, 10m, 1.5h. Without --trials, as many as fit."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="The only seed, in place of the experiment's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="The only seed, in place of the experiment's.")
+    ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The run's name, its folder in --results.")] = None,
     workers: Annotated[
         int | None,

@@ -72,7 +72,7 @@ class Protocol(_Section):
     epochs: Count = 12
     max_steps_per_epoch: Count = 20
     val_share: Share = 0.2
-    test_share: Share = 0.2
+    test_share: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.2
     split_seed: Seed = 0
     threshold: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.5
     evaluation_size: Annotated[StrictInt, Field(ge=32, le=2048)] | None = None

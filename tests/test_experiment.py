@@ -131,6 +131,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("name: a/b", "my.yaml:2: name: 'a/b' cannot name a run's folder;"),
         ("protocol:", "my.yaml:2: protocol: must be a section with keys of its own, not empty"),
         ("protocol: {val_share: 0.6, test_share: 0.5}", "my.yaml:2: protocol: val_share 0.6 and test_share 0.5 leave"),
+        ("protocol: {test_share: 0.0}", "my.yaml:2: protocol.test_share: must be above 0, not 0.0"),
         ("protocol: {val_share: 0}", "my.yaml:2: protocol: val_share must be above 0"),
         ("protocol: {threshold: 1.5}", "my.yaml:2: protocol.threshold: must be below 1, not 1.5"),
         (

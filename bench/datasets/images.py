@@ -23,8 +23,14 @@ class UnreadableImageError(DataError):
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The image files directly in `folder`, by suffix, sorted by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    """The image files directly in `folder`, by suffix, sorted by name. Raises DataError for a name that no record could hold."""
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    for path in found:
+        try:
+            path.name.encode()
+        except UnicodeEncodeError:
+            raise DataError(f"file name {path.name!a} in {folder} is not UTF-8; rename it") from None
+    return found
 
 
 def decode(sample: Sample) -> tuple[np.ndarray, np.ndarray]:

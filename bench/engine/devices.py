@@ -53,13 +53,14 @@ def placements(workers: int | None = None, *, environment: Mapping[str, str] = o
         raise ExperimentError(f"{count} workers cannot share {len(gpus)} GPUs evenly; choose a multiple of {len(gpus)}")
     share = count // len(gpus)
     return tuple(
-        Placement(gpu=name, memory_bytes=int(0.9 * memory_bytes / share) if share > 1 else None)
+        Placement(gpu=name, memory_bytes=int(0.9 * memory_bytes / share) if share > 1 and memory_bytes else None)
         for name, memory_bytes in (gpus * max(1, share))[:count]
     )
 
 
-def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[tuple[str, int]]:
-    """(name for CUDA_VISIBLE_DEVICES, memory in bytes) of each NVIDIA GPU that this process may use; [] without a driver."""
+def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[tuple[str, int | None]]:
+    """(name for CUDA_VISIBLE_DEVICES, memory in bytes if the driver tells) of each NVIDIA GPU that this process may use; [] without
+    a driver."""
     query = ["nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits"]
     try:
         listed = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout
@@ -68,7 +69,8 @@ def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[tuple[str,
     present = {}
     for line in filter(None, map(str.strip, listed.splitlines())):
         index, uuid, mebibytes = (part.strip() for part in line.split(","))
-        present[index] = present[uuid] = (index, int(mebibytes) * 2**20)
+        known = int(mebibytes) * 2**20 if mebibytes.isdigit() else None  # "[N/A]" where CPU and GPU share memory
+        present[index] = present[uuid] = (index, known)
     allowed = environment.get("CUDA_VISIBLE_DEVICES")
     if allowed is None:
         return list(dict.fromkeys(present.values()))

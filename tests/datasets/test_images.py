@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import cv2
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.datasets.images import UnreadableImageError, read_image, read_mask, upright
+from bench.datasets.images import UnreadableImageError, list_images, read_image, read_mask, upright
 from bench.errors import DataError
 from tests.datasets.drawings import picture, save, square_mask
 
@@ -128,3 +129,9 @@ def test_foreign_file_is_refused_with_the_reason(tmp_path: Path, content: bytes,
     (tmp_path / "a.jpg").write_bytes(content)
     with pytest.raises(UnreadableImageError, match=reason):
         read_image(tmp_path / "a.jpg")
+
+
+def test_a_file_name_that_no_record_could_hold_is_named(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", picture(8, 8)).rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    with pytest.raises(DataError, match=r"file name 'caf\\udce9\.png' in .* is not UTF-8; rename it"):
+        list_images(tmp_path)

@@ -55,6 +55,11 @@ def test_more_workers_than_gpus_share_their_memory_evenly(two_gpus):
         placements(3)
 
 
+def test_a_gpu_that_does_not_tell_its_memory_is_not_divided_by_it(two_gpus, tmp_path):
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho '0, GPU-aaaa, [N/A]'\n")
+    assert placements(2) == (Placement(gpu="0"), Placement(gpu="0"))
+
+
 @pytest.mark.parametrize(
     ("visible", "expected"), [("1", ["1"]), ("GPU-bbbb,0", ["1", "0"]), ("0,7,1", ["0"]), ("-1", []), ("", [])]
 )
