@@ -67,7 +67,8 @@ class Data(_Section):
 class Protocol(_Section):
     """What is equal for every contestant. Shares are fractions; a pixel of at least the probability `threshold` is foreground;
     `evaluation_size` is the side in pixels of the square on which predictions are compared with masks, None for the largest
-    size of the search space."""
+    size of the search space. After the search the best `finalists` distinct configurations and the reference recipes are trained on
+    `folds` folds with `final_seeds` seeds each (0 finalists: there are no finals)."""
 
     epochs: Count = 12
     max_steps_per_epoch: Count = 20
@@ -77,6 +78,9 @@ class Protocol(_Section):
     threshold: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.5
     evaluation_size: Annotated[StrictInt, Field(ge=32, le=2048)] | None = None
     keep_models: Annotated[StrictInt, Field(ge=0)] = 3
+    finalists: Annotated[StrictInt, Field(ge=0, le=20)] = 3
+    folds: Annotated[StrictInt, Field(ge=2, le=20)] = 3
+    final_seeds: Annotated[StrictInt, Field(ge=1, le=20)] = 3
     batch_norm: str = "reestimate"
     precision: str = "auto"
 

@@ -52,7 +52,12 @@ def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
     if data.path == SAMPLE:  # where it happened to be drawn means nothing
         record = replace(record, path=SAMPLE)
     split = make_split(
-        audited, dataset, seed=protocol.split_seed, val_share=protocol.val_share, test_share=protocol.test_share
+        audited,
+        dataset,
+        seed=protocol.split_seed,
+        val_share=protocol.val_share,
+        test_share=protocol.test_share,
+        folds=protocol.folds,
     )
     progress.note(f"{len(split.train)} images train, {len(split.val)} validate, {len(split.test)} test: {split.rule}")
     if split.excluded:

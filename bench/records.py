@@ -107,6 +107,58 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contestant:
+    """A configuration of the finals. `roles` says why it is there: "finalist", "default recipe", "origin's recipe". A finalist names the
+    trial that it was in the search, with its validation IoU there."""
+
+    name: str
+    roles: tuple[str, ...]
+    hyperparameters: Mapping[str, HyperparameterValue]
+    study_id: str | None = None
+    trial_id: str | None = None
+    search_iou: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalsRecord:
+    """Who is trained again, on which folds and with which seeds. `rule` says in words how the plan was cut to its time, if it was."""
+
+    schema_version: int = SCHEMA_VERSION
+    contestants: tuple[Contestant, ...]
+    folds: int
+    seeds: tuple[int, ...]
+    epochs: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRecord:
+    """One training of a contestant of the finals: on all folds but `fold` (from 0), with `seed`, to the last epoch.
+
+    `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the locked test images; both are empty
+    where the training did not complete, and `error` says why.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    contestant: str
+    hyperparameters: Mapping[str, HyperparameterValue]
+    fold: int
+    seed: int
+    status: str
+    out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
+    test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
+    epochs_run: int = 0
+    num_params: int | None = None
+    latency_s: float | None = None
+    peak_memory_bytes: int | None = None
+    train_s: float | None = None
+    wall_s: float | None = None
+    started_at: str
+    attempts: int = 1
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that the audit found. `kind` is a key of `bench.datasets.audit.KINDS`; `files` are image ids or file names."""
 
@@ -155,7 +207,8 @@ class DatasetRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRecord:
-    """Image ids by part. `excluded` are images that stay out of every part, with the reason (a twin across splits, for example)."""
+    """Image ids by part. `excluded` are images that stay out of every part, with the reason (a twin across splits, for example).
+    `folds` divide what is not locked, train and val, for the finals; `folds_rule` says how."""
 
     schema_version: int = SCHEMA_VERSION
     train: tuple[str, ...]
@@ -163,6 +216,8 @@ class SplitRecord:
     test: tuple[str, ...]
     excluded: Mapping[str, str] = field(default_factory=dict)
     rule: str
+    folds: tuple[tuple[str, ...], ...] = ()
+    folds_rule: str = ""
     fingerprint: str
 
 
@@ -224,3 +279,5 @@ class Run:
     proposals: tuple[ProposalRecord, ...]
     trials: tuple[TrialRecord, ...]
     evaluations: tuple[Evaluation, ...]
+    finals: FinalsRecord | None = None
+    trainings: tuple[TrainingRecord, ...] = ()

@@ -1,7 +1,7 @@
 """A run, from data to leaderboard. This is the file to read first.
 
 Read, audit and split the data; for each tuner and seed ask, train and record; score the best models once on the locked test
-images; write the report. Everything that is finished is on disk before the next thing begins, so a run can be stopped at any
+images; train the best configurations again on all folds with several seeds; write the report. Everything that is finished is on disk before the next thing begins, so a run can be stopped at any
 moment and resumed.
 """
 
@@ -23,11 +23,12 @@ from bench.engine.executor import Executor, LocalExecutor
 from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.environment import current_environment
 from bench.errors import StoreError, UserError
-from bench.evaluation.references import evaluate_references
+from bench.evaluation.references import OUT_OF_FOLD, evaluate_on_folds, evaluate_references
 from bench.experiment import Experiment, to_json
+from bench.finals import plan_finals, run_finals
 from bench.material import Material, augmentation_pictures, prepare, validation_pictures
 from bench.progress import Progress
-from bench.records import Environment, Evaluation, ProposalRecord, Run, RunRecord, TrialRecord
+from bench.records import Environment, Evaluation, ProposalRecord, Run, RunRecord, TrainingRecord, TrialRecord
 from bench.report import write_index, write_report
 from bench.resume import earlier_part, locked, require_same, went_on
 from bench.store import RunStore, load
@@ -87,6 +88,7 @@ class _OpenRun:
         self.proposals: list[ProposalRecord] = list(earlier.proposals) if earlier else []
         self.trials: list[TrialRecord] = list(earlier.trials) if earlier else []
         self.evaluations: list[Evaluation] = list(earlier.evaluations) if earlier else []
+        self.trainings: list[TrainingRecord] = list(earlier.trainings) if earlier else []
         self.times = Timekeeper(experiment, earlier, began)
         self.record = RunRecord(
             name=experiment.name,
@@ -130,6 +132,7 @@ class _OpenRun:
             self.score_references()
             self._search()
             self._score_best_on_test()
+            self._hold_finals()
             shutil.rmtree(self.store.directory / "checkpoints", ignore_errors=True)
             self._mark("finished")
         except BaseException:
@@ -156,9 +159,7 @@ class _OpenRun:
             for seed in experiment.seeds
             for tuner in experiment.tuners
         ]
-        clock = TrialClock()
-        for record in self.trials:
-            clock.add(record)
+        clock = TrialClock.of(self.trials)
         for number, plan in enumerate(plans):
             share_s = self.times.share_s([each.study_id for each in plans[number:]])
             with self.times.timing(plan.study_id):
@@ -175,6 +176,44 @@ class _OpenRun:
                 )
             self.progress.study_ended(self.times.end(plan.study_id, ended))
             self._mark("running")
+
+    def _hold_finals(self) -> None:
+        """Trains the best configurations and the reference recipes again, on every fold with several seeds."""
+        if not self.experiment.protocol.finalists:
+            return
+        folds, clock = self.material.split.folds, TrialClock.of(self.trials)
+        planned = plan_finals(
+            self.experiment,
+            folds,
+            trials=self.trials,
+            finished=self.trainings,
+            clock=clock,
+            left_s=self.times.finals_s,
+            places=self.executor.places,
+        )
+        if planned is None:
+            self.progress.note("no finals: nothing completed, too few images for folds, or too little time left")
+            return
+        self.store.write(planned)
+        if not any(evaluation.split == OUT_OF_FOLD for evaluation in self.evaluations):
+            num_classes, seed = len(self.material.dataset.classes) + 1, self.experiment.seeds[0]
+            for evaluation in evaluate_on_folds(self.material.pixels(), folds, num_classes=num_classes, seed=seed):
+                self._append(evaluation)
+        run_finals(
+            planned,
+            executor=self.executor,
+            finished=self.trainings,
+            retries=self.experiment.retries,
+            deadline=Deadline.after(self.times.finals_s),
+            clock=clock,
+            keep=self._keep_training,
+            progress=self.progress,
+        )
+
+    def _keep_training(self, record: TrainingRecord) -> None:
+        self.store.append(record)
+        self.trainings.append(record)
+        self._mark("running")
 
     def proposed(self, proposal: ProposalRecord) -> None:
         """Makes a proposal durable: a crash in its trial cannot make the tuner forget it."""
@@ -251,6 +290,8 @@ def _trial_setup(experiment: Experiment, material: Material, directory: Path) ->
         max_steps_per_epoch=experiment.protocol.max_steps_per_epoch,
         batch_norm=experiment.protocol.batch_norm,
         precision=experiment.protocol.precision,
+        folds=material.split.folds,
+        test_ids=material.split.test,
     )
 
 

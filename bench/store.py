@@ -34,10 +34,12 @@ from bench.records import (
     DatasetRecord,
     Environment,
     Evaluation,
+    FinalsRecord,
     ProposalRecord,
     Run,
     RunRecord,
     SplitRecord,
+    TrainingRecord,
     TrialRecord,
 )
 
@@ -52,8 +54,10 @@ _LINES: Mapping[str, type] = {
     "proposals.jsonl": ProposalRecord,
     "trials.jsonl": TrialRecord,
     "evaluations.jsonl": Evaluation,
+    "trainings.jsonl": TrainingRecord,
 }
-_NAME_OF = {kind: name for name, kind in (*_FILES.items(), *_LINES.items())}
+_FINALS = "finals.json"
+_NAME_OF = {kind: name for name, kind in (*_FILES.items(), *_LINES.items(), (_FINALS, FinalsRecord))}
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 
@@ -91,11 +95,11 @@ class RunStore:
         write_file(self.directory / "experiment.json", _dumps(experiment, indent=2))
 
     def write(self, record: object) -> None:
-        """Writes one of the run's single records (RunRecord, Environment, DatasetRecord, AuditRecord, SplitRecord)."""
+        """Writes one of the run's single records (RunRecord, Environment, DatasetRecord, AuditRecord, SplitRecord, FinalsRecord)."""
         content = _dumps(_adapter(type(record)).dump_python(record, mode="json"), indent=1)
         write_file(self.directory / _NAME_OF[type(record)], content)
 
-    def append(self, record: ProposalRecord | TrialRecord | Evaluation) -> None:
+    def append(self, record: ProposalRecord | TrialRecord | Evaluation | TrainingRecord) -> None:
         """Adds a record to its file; it is on disk when this returns."""
         content = _dumps(_adapter(type(record)).dump_python(record, mode="json"))
         append_line(self.directory / _NAME_OF[type(record)], content)
@@ -167,6 +171,8 @@ def load(directory: Path) -> Run:
         proposals=lines["proposals.jsonl"],
         trials=lines["trials.jsonl"],
         evaluations=lines["evaluations.jsonl"],
+        finals=_load_json(directory / _FINALS, FinalsRecord) if (directory / _FINALS).is_file() else None,
+        trainings=lines["trainings.jsonl"],
     )
 
 

@@ -12,11 +12,16 @@ CLOSING_SHARE, CLOSING_S = 0.05, 15.0
 """What a budget leaves for scoring the best models and writing the report: a share of it, and at least these seconds."""
 
 
+FINALS_SHARE = 0.4
+"""What a budget leaves for the finals, if there are any; they also have what the search did not use."""
+
+
 class Timekeeper:
     """Times of a run that began at `began` (monotonic seconds), and of its `earlier` sittings."""
 
     def __init__(self, experiment: Experiment, earlier: Run | None, began: float) -> None:
         self._budget_s = experiment.budget_s
+        self._finals_share = FINALS_SHARE if experiment.protocol.finalists else 0.0
         self._earlier_s = (earlier.record.wall_s or 0.0) if earlier else 0.0
         self._began = began
         before = {study.study_id: study for study in earlier.record.studies} if earlier else {}
@@ -43,9 +48,20 @@ class Timekeeper:
         """Seconds for the first of the studies to come, such that all of them may have had equal time in the end; None: no budget."""
         if self._budget_s is None:
             return None
-        left_s = max(0.0, self._budget_s - max(CLOSING_S, CLOSING_SHARE * self._budget_s) - self.wall_s)
+        left_s = max(0.0, self._open_s * (1 - self._finals_share) - self.wall_s)
         spent_s = [self._studies[study_id].wall_s or 0.0 for study_id in study_ids]
         return max(0.0, level(left_s, spent_s) - spent_s[0])
+
+    @property
+    def finals_s(self) -> float | None:
+        """Seconds that are left for the finals when the search is over; None: no budget."""
+        return None if self._budget_s is None else max(0.0, self._open_s - self.wall_s)
+
+    @property
+    def _open_s(self) -> float:
+        """The budget without what closing takes."""
+        budget_s = self._budget_s or 0.0
+        return budget_s - max(CLOSING_S, CLOSING_SHARE * budget_s)
 
     @contextmanager
     def timing(self, study_id: str) -> Iterator[None]:

@@ -33,6 +33,22 @@ def reference_recipe(space: Space) -> dict[str, str | int | float]:
     return recipe
 
 
+def origin_recipe(space: Space) -> dict[str, str | int | float]:
+    """What this project began with: a plain U-Net of 16 start filters without pretraining, binary cross-entropy, Adam at a constant
+    1e-3; at the largest image size of the space, with its first batch size, augmented at half strength."""
+    return {
+        "architecture": "plain_unet",
+        "loss": "bce",
+        "augmentation": 0.5,
+        "image_size": max(space.image_size),
+        "batch_size": space.batch_size[0],
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "schedule": "constant",
+        "weight_decay": 0.0,
+    }
+
+
 def _nearest(name: str, values: Sequence[str | int | float] | Range) -> str | int | float:
     wanted = RECIPE.get(name)
     if isinstance(values, Range):

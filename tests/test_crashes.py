@@ -27,7 +27,7 @@ from bench.errors import StoreError
 from bench.experiment import Experiment
 from bench.material import Material, prepare
 from bench.progress import PlainProgress
-from bench.records import TrialRecord
+from bench.records import TrainingRecord, TrialRecord
 from bench.store import RunStore, load
 from search_spaces.augmentations import build
 from tests.engine.stand_in import StandInExecutor
@@ -148,7 +148,7 @@ def experiment(tuner: str, data: Path | str = "data") -> Experiment:
             },
             "tuners": [tuner],
             "trials": TRIALS,
-            "protocol": {"epochs": 9, "keep_models": 2},
+            "protocol": {"epochs": 9, "keep_models": 2, "finalists": 1, "folds": 2, "final_seeds": 1},
         }
     )
 
@@ -196,8 +196,17 @@ def _run(root: Path, tuner: str, material: Material, killer: Killer, pipe: int, 
         append(store, record)
         if isinstance(record, TrialRecord):
             say("acknowledged", record.study_id, record.trial_id)
+        elif isinstance(record, TrainingRecord):
+            say("acknowledged", *key_of(record))
 
-    executor = Saying(places, shuffle=3 if places > 1 else None, val_ids=material.split.val, size=32)
+    executor = Saying(
+        places,
+        shuffle=3 if places > 1 else None,
+        val_ids=material.split.val,
+        folds=material.split.folds,
+        test_ids=material.split.test,
+        size=32,
+    )
     resume = (root / "results" / "killed" / "run.json").is_file()
     with (
         mock.patch.object(runner, "prepare", return_value=material),
@@ -217,14 +226,21 @@ def _run(root: Path, tuner: str, material: Material, killer: Killer, pipe: int, 
         )
 
 
+def key_of(training: TrainingRecord) -> tuple[str, str]:
+    return "finals", f"{training.contestant}, seed {training.seed}, fold {training.fold + 1}"
+
+
 def require_whole(root: Path, told: Told) -> list[TrialRecord]:
     """A run that is over: every acknowledged trial is on record once, all of them are there, and none was begun again."""
     run = load(root / "results" / "killed")
     keys = [(trial.study_id, trial.trial_id) for trial in run.trials]
     assert run.record.status == "finished"
     assert len(keys) == len(set(keys)) == TRIALS
-    assert set(told.acknowledged) <= set(keys), "a finished trial was lost"
+    trainings = [key_of(training) for training in run.trainings]
+    assert len(trainings) == len(set(trainings)) == len(run.finals.contestants) * 2
+    assert set(told.acknowledged) <= {*keys, *trainings}, "a finished trial was lost"
     assert not told.repeated, "a finished trial was run again"
+    assert 2 <= len(run.finals.contestants) <= 3
     assert {(proposal.study_id, proposal.trial_id) for proposal in run.proposals} == set(keys)
     models = {path.name for path in (root / "results" / "killed" / "models").iterdir()}
     assert len({name for name in models if not name.startswith(".")}) >= 1

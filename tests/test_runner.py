@@ -15,6 +15,7 @@ from filelock import FileLock
 from PIL import Image
 
 from bench.errors import ExperimentError, StoreError
+from bench.evaluation.references import OUT_OF_FOLD
 from bench.experiment import Experiment
 from bench.progress import PlainProgress
 from bench.records import COMPLETED, Run
@@ -56,7 +57,7 @@ def experiment(data: Path, **changed: object) -> Experiment:
         },
         "tuners": ["random", "hyperband"],
         "trials": 3,
-        "protocol": {"epochs": 3, "keep_models": 2},
+        "protocol": {"epochs": 3, "keep_models": 2, "finalists": 1, "folds": 2, "final_seeds": 2},
     }
     return Experiment.model_validate(content | changed)
 
@@ -97,7 +98,10 @@ def test_references_and_the_best_models_are_scored_on_the_locked_images(finished
     assert len(models) == 2
     assert all((who, "val") in scored for who in models)
     for evaluation in record.evaluations:
-        assert set(evaluation.counts) == set(getattr(record.split, evaluation.split))
+        if evaluation.split == OUT_OF_FOLD:
+            assert set(evaluation.counts) == {*record.split.train, *record.split.val}
+        else:
+            assert set(evaluation.counts) == set(getattr(record.split, evaluation.split))
 
 
 def test_what_the_search_saw_and_what_is_scored_later_agree(finished):
@@ -109,6 +113,21 @@ def test_what_the_search_saw_and_what_is_scored_later_agree(finished):
         trial = trials.get((evaluation.study_id, evaluation.trial_id))
         if trial and evaluation.split == "val":
             assert summarise(pool(evaluation.counts.values()), ["x"])["iou"] == trial.val_metrics["iou"]
+
+
+def test_the_finals_train_every_contestant_on_every_fold_with_every_seed(finished):
+    _, record = finished
+    assert record.finals.seeds == (0, 1)
+    assert [each.name for each in record.finals.contestants][1:] in (
+        ["default recipe", "origin's recipe"],
+        ["origin's recipe"],
+    )
+    units = [(each.contestant, each.seed, each.fold) for each in record.trainings]
+    assert len(set(units)) == len(units) == len(record.finals.contestants) * 2 * 2
+    for each in record.trainings:
+        assert each.status == COMPLETED
+        assert set(each.out_of_fold) == set(record.split.folds[each.fold])
+        assert set(each.test) == set(record.split.test)
 
 
 def test_only_the_best_models_are_kept_and_no_checkpoint_stays(finished):
@@ -196,7 +215,7 @@ def test_weights_that_cannot_be_had_stop_the_run_before_anything_is_written(data
 
 def test_ctrl_c_keeps_what_is_finished_and_the_report_can_be_made(data, tmp_path):
     file = tmp_path / "tiny.yaml"
-    chosen = experiment(data, trials=50, tuners=["random"], protocol={"epochs": 30})
+    chosen = experiment(data, trials=50, tuners=["random"], protocol={"epochs": 30, "finalists": 0})
     file.write_text(json.dumps(chosen.model_dump(mode="json")))
     places = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
     process = subprocess.Popen(

@@ -1,6 +1,7 @@
 """Which images train, which choose, and which are scored once: the split that every contestant shares."""
 
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,9 +14,10 @@ PARTS = ("train", "val", "test")
 
 
 def make_split(
-    audit: AuditRecord, dataset: Dataset, *, seed: int, val_share: float = 0.2, test_share: float = 0.2
+    audit: AuditRecord, dataset: Dataset, *, seed: int, val_share: float = 0.2, test_share: float = 0.2, folds: int = 3
 ) -> SplitRecord:
-    """Splits the audited images into train, val and test; the same for the same data, shares and `seed`.
+    """Splits the audited images into train, val and test, and what is not locked into `folds`; the same for the same data, shares and
+    `seed`.
 
     Predefined parts are respected:
 
@@ -26,7 +28,7 @@ def make_split(
 
     What is held out is a draw stratified by foreground share (with several classes also by the dominant one) in which twins stay
     together. A twin across given parts leaves the evaluation side: test before val before train. Raises DataError where a part
-    would be empty.
+    would be empty. Folds are drawn by scikit-learn's StratifiedGroupKFold on the same strata and groups.
     """
     given = _given_parts(audit, dataset)
     parts, excluded = _without_twins(given, audit.twin_groups)
@@ -48,12 +50,16 @@ def make_split(
                 f"{len(excluded)} excluded; at least 3 different images are needed"
             )
     ordered = {part: tuple(sorted(parts[part])) for part in PARTS}
+    open_ids = sorted((*ordered["train"], *ordered["val"]))
+    drawn = _folds(open_ids, facts_of, audit.twin_groups, folds, seed)
     return SplitRecord(
         train=ordered["train"],
         val=ordered["val"],
         test=ordered["test"],
         excluded=dict(sorted(excluded.items())),
         rule=rule,
+        folds=drawn,
+        folds_rule=f"{len(drawn)} folds of the images that are not locked, stratified by foreground share, twins kept together",
         fingerprint=fingerprint(ordered),
     )
 
@@ -143,6 +149,34 @@ def _hold_out(
         held = list(sorted(line, key=len)[0])
     chosen = set(held)
     return [name for name in names if name not in chosen], held
+
+
+def _folds(
+    names: Sequence[str],
+    facts_of: Mapping[str, ImageFacts],
+    twin_groups: Sequence[Sequence[str]],
+    count: int,
+    seed: int,
+) -> tuple[tuple[str, ...], ...]:
+    """`count` folds of `names`, or as many as there are images without twins."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    units = _units(names, twin_groups)
+    count = min(count, len(units))
+    if count < 2:
+        return (tuple(names),)
+    group_of = {name: number for number, unit in enumerate(units) for name in unit}
+    line = sorted(range(len(units)), key=lambda number: (*_stratum(units[number], facts_of), units[number]))
+    stratum_of = {
+        number: place // count for place, number in enumerate(line)
+    }  # neighbours in the line: one for each fold
+    groups = [group_of[name] for name in names]
+    strata = [stratum_of[group] for group in groups]
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # that the last stratum has fewer members than there are folds
+        warnings.simplefilter("ignore", UserWarning)
+        found = [fold for _, fold in splitter.split(names, strata, groups)]
+    return tuple(tuple(names[index] for index in fold) for fold in found)
 
 
 def _units(names: Sequence[str], twin_groups: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """How long the next trial will take, from those that are over: no trial starts that cannot end in time."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,14 @@ class TrialClock:
 
     epoch_s: dict[Family, float] = field(default_factory=dict)
     first_time_s: dict[Family, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Iterable[TrialRecord]) -> "TrialClock":
+        """A clock that has seen these trials."""
+        clock = cls()
+        for record in records:
+            clock.add(record)
+        return clock
 
     def add(self, record: TrialRecord) -> None:
         """Takes a trial's times into account; one that failed teaches nothing."""

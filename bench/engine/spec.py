@@ -15,7 +15,10 @@ Counts = Mapping[str, tuple[ClassCounts, ...]]
 class TrialSpec:
     """What a worker needs to know of one trial. Training runs from `first_epoch` (0 unless it continues `resume_from`, the
     trial that a tuner promoted) up to `epochs`; `checkpoint` keeps the state for a later promotion. A trial that cannot end within
-    `time_limit_s` is STOPPED as soon as that shows. `attempt` counts from 1: a trial whose process died may be tried again."""
+    `time_limit_s` is STOPPED as soon as that shows. `attempt` counts from 1: a trial whose process died may be tried again.
+
+    With a `fold` it is a training of the finals: on all folds but this one, to its last epoch, scored once on this fold and on the
+    locked test images."""
 
     study_id: str
     trial_id: str
@@ -27,6 +30,7 @@ class TrialSpec:
     time_limit_s: float | None = None
     checkpoint: bool = False
     attempt: int = 1
+    fold: int | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -51,6 +55,15 @@ class TrialSetup:
     max_steps_per_epoch: int
     batch_norm: str
     precision: str = "float32"
+    folds: tuple[tuple[str, ...], ...] = ()
+    test_ids: tuple[str, ...] = ()
+
+    def parts(self, fold: int | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Ids that train and ids that validate: of the search, or with a `fold` of the finals."""
+        if fold is None:
+            return self.train_ids, self.val_ids
+        others = (ids for number, ids in enumerate(self.folds) if number != fold)
+        return tuple(sorted(name for ids in others for name in ids)), self.folds[fold]
 
     @property
     def num_classes(self) -> int:
@@ -69,11 +82,13 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
-    """What a trial sends back: its record, and what the best epoch said about each validation image (None if it failed). `crashed`: its
-    process died or hung, which is not always the configuration's fault."""
+    """What a trial sends back: its record, and what the best epoch said about each validation image (None if it failed). `test` is what a
+    training of the finals says about the locked test images. `crashed`: its process died or hung, which is not always the
+    configuration's fault."""
 
     record: TrialRecord
     scored: Scored | None = None
+    test: Scored | None = None
     crashed: bool = False
 
 

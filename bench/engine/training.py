@@ -40,15 +40,16 @@ class TrialRun:
         self, spec: TrialSpec, setup: TrialSetup, graph: TrainingGraph, pixels: CachedPixels, truth: CachedPixels
     ) -> None:
         self.spec, self.setup, self.graph, self.pixels, self.truth = spec, setup, graph, pixels, truth
+        self.train_ids, self.val_ids = setup.parts(spec.fold)
         values = spec.hyperparameters
         self.batch_size = int(values["batch_size"])
         self.plan = TrainingPlan(
-            num_images=len(setup.train_ids),
+            num_images=len(self.train_ids),
             batch_size=self.batch_size,
             max_steps_per_epoch=setup.max_steps_per_epoch,
             seed=spec.seed,
         )
-        self.batches = TrainingBatches(pixels, setup.train_ids, self.plan, float(values["augmentation"]))
+        self.batches = TrainingBatches(pixels, self.train_ids, self.plan, float(values["augmentation"]))
         self.curve: list[EpochRecord] = []
         self.best: Scored | None = None
         self.best_epoch = 0
@@ -70,7 +71,7 @@ class TrialRun:
         batches = self.batches.steps(first_epoch * steps, spec.epochs * steps)
         for epoch in range(first_epoch, spec.epochs):
             train_loss = self._train_epoch(epoch * steps, itertools.islice(batches, steps))
-            scored = self._validate()
+            scored = self._validate() if spec.fold is None or epoch + 1 == spec.epochs else None
             self._remember(epoch, train_loss, scored, time.perf_counter() - started)
             on_epoch(self.curve[-1])
             if self._out_of_time(spec.epochs - epoch - 1):
@@ -79,7 +80,8 @@ class TrialRun:
             with contextlib.suppress(OSError):  # without it, on a full disk, a promotion trains from the beginning
                 save_state(self._state_path(spec.trial_id), self.graph.training_state())
         self.graph.set_weights(self.best_weights)
-        return TrialOutcome(record=self._record(started_at, started, reused, build_s), scored=self.best)
+        test = None if spec.fold is None else self._score(self.setup.test_ids)
+        return TrialOutcome(record=self._record(started_at, started, reused, build_s), scored=self.best, test=test)
 
     def _resume(self) -> int:
         """Takes up the promoted trial's state and returns the epoch to go on from: 0, and the same in the end, where the state is gone or
@@ -124,14 +126,24 @@ class TrialRun:
     def _validate(self) -> Scored:
         started = time.perf_counter()
         if self.setup.batch_norm == "reestimate" and self.graph.has_batch_norm:
-            rows = statistics_rows(self.pixels.rows(self.setup.train_ids))
+            rows = statistics_rows(self.pixels.rows(self.train_ids))
             self.graph.estimate_statistics([self.pixels.images[part] for part in in_batches(rows, self.batch_size)])
-        scored = score(self.graph, self.pixels, self.truth, self.setup.val_ids, self.batch_size)
+        scored = self._score(self.val_ids)
         self.evaluate_s += time.perf_counter() - started
         return scored
 
-    def _remember(self, epoch: int, train_loss: float, scored: Scored, elapsed_s: float) -> None:
-        """Keeps the best epoch. Of a promoted trial that began at 0 the epochs of its parent do not compete: they would not have run."""
+    def _score(self, ids: Sequence[str]) -> Scored:
+        return score(self.graph, self.pixels, self.truth, ids, self.batch_size)
+
+    def _remember(self, epoch: int, train_loss: float, scored: Scored | None, elapsed_s: float) -> None:
+        """Keeps the best of the epochs that were validated. Of a promoted trial that began at 0 the epochs of its parent do not compete: they
+        would not have run."""
+        if scored is None:
+            unknown = EpochRecord(
+                epoch=epoch + 1, train_loss=train_loss, val_loss=None, val_iou=None, elapsed_s=elapsed_s
+            )
+            self.curve.append(unknown)
+            return
         iou, first = self._iou(scored), self.spec.first_epoch
         if self.best is None or self.best_epoch < first <= epoch or iou > self._iou(self.best):
             self.best, self.best_epoch, self.best_weights = scored, epoch, self.graph.weights()
@@ -145,19 +157,19 @@ class TrialRun:
         return summarise(pool(scored.counts.values()), self.setup.classes)["iou"] or 0.0
 
     def _record(self, started_at: str, started: float, reused: bool, build_s: float) -> TrialRecord:
-        assert self.best is not None
         spec, latency_s = self.spec, self._latency_s()
+        best = pool(self.best.counts.values()) if self.best else ()
         return TrialRecord(
             study_id=spec.study_id,
             trial_id=spec.trial_id,
             status=COMPLETED,
             hyperparameters=spec.hyperparameters,
             seed=spec.seed,
-            val_metrics=summarise(pool(self.best.counts.values()), self.setup.classes),
+            val_metrics=summarise(best, self.setup.classes) if best else {},
             curve=tuple(self.curve),
             epochs_planned=spec.epochs,
             epochs_run=len(self.curve),
-            best_epoch=self.best_epoch + 1,
+            best_epoch=self.best_epoch + 1 if best else None,
             num_params=self.graph.model.count_params(),
             graph_reused=reused,
             build_s=build_s,
@@ -184,7 +196,7 @@ class TrialRun:
         return self.graph.latency_s
 
     def _measure_latency_s(self) -> float:
-        row = self.pixels.rows(self.setup.val_ids[:1])
+        row = self.pixels.rows(self.val_ids[:1])
         image = self.pixels.images[row]
         times = []
         for _ in range(5):

@@ -4,6 +4,7 @@ All of them see the training images only, at the evaluation size, and return cla
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -37,6 +38,25 @@ def evaluate_references(
             }
             evaluations.append(Evaluation(reference=name, split=part, seed=seed, counts=counts))
     return evaluations
+
+
+OUT_OF_FOLD = "out_of_fold"
+"""The part that an evaluation is of in which every image was scored by what the other folds made."""
+
+
+def evaluate_on_folds(
+    pixels: CachedPixels, folds: Sequence[Sequence[str]], *, num_classes: int, seed: int
+) -> list[Evaluation]:
+    """Every reference, made from all folds but one and scored on that one, in turn."""
+    whole: dict[str | None, Evaluation] = {}
+    for number, ids in enumerate(folds):
+        others = [name for other, names in enumerate(folds) if other != number for name in names]
+        for part in evaluate_references(
+            pixels, train_ids=others, parts={OUT_OF_FOLD: ids}, num_classes=num_classes, seed=seed
+        ):
+            before = whole[part.reference].counts if part.reference in whole else {}
+            whole[part.reference] = replace(part, counts={**before, **part.counts})
+    return list(whole.values())
 
 
 def predict_nothing(images: np.ndarray, masks: np.ndarray, valid: np.ndarray) -> Predictor:

@@ -155,3 +155,25 @@ def test_fingerprint_follows_parts_and_ids_not_their_order() -> None:
     first = fingerprint({"train": ["a", "b"], "val": ["c"], "test": ["d"]})
     assert fingerprint({"train": ["b", "a"], "val": ["c"], "test": ["d"]}) == first
     assert fingerprint({"train": ["a", "c"], "val": ["b"], "test": ["d"]}) != first
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_folds_divide_what_is_not_locked_evenly_and_keep_twins_together(seed: int) -> None:
+    shares = [(number / 100,) for number in range(40)]
+    twins = ((0, 1), (10, 11, 12))
+    split = make_split(audited(shares, twins), DATASET, seed=seed, folds=4)
+    assert sorted(name for fold in split.folds for name in fold) == sorted((*split.train, *split.val))
+    assert len(split.folds) == 4
+    names = sorted(facts.id for facts in audited(shares).images)
+    of = {name: number for number, fold in enumerate(split.folds) for name in fold}
+    for group in twins:
+        assert len({of.get(names[index]) for index in group}) == 1
+    share_of = {facts.id: facts.foreground_share[0] for facts in audited(shares).images}
+    means = [np.mean([share_of[name] for name in fold]) for fold in split.folds]
+    assert max(means) - min(means) < 0.06  # of a range of 0.4; a plain draw of 8 differs by 0.1 and more
+    assert {len(fold) for fold in split.folds} <= {7, 8, 9}
+
+
+def test_fewer_images_than_folds_give_fewer_folds() -> None:
+    split = make_split(audited(spread(4)), DATASET, seed=0, folds=5)
+    assert [len(fold) for fold in split.folds] == [1] * (len(split.train) + len(split.val))

@@ -30,12 +30,15 @@ class StandInExecutor:
         crashes: Callable[[TrialSpec], bool] = lambda spec: False,
         shuffle: int | None = None,
         val_ids: Sequence[str] = (),
+        folds: Sequence[Sequence[str]] = (),
+        test_ids: Sequence[str] = (),
         size: int = 8,
     ) -> None:
         self.places = places
         self.specs: list[TrialSpec] = []
         self.forgotten: list[str] = []
         self._fails, self._crashes, self._val_ids, self._size = fails, crashes, val_ids, size
+        self._folds, self._test_ids = folds, test_ids
         self._order = None if shuffle is None else random.Random(shuffle)
         self._running: list[TrialSpec] = []
         self._warm: set[object] = set()
@@ -109,6 +112,11 @@ class StandInExecutor:
             started_at="2026-01-01T00:00:00+00:00",
             error="out of memory" if failed else None,
         )
+        if spec.fold is not None:
+            scored, test = self._scored(iou, self._folds[spec.fold]), self._scored(iou, self._test_ids)
+            return TrialOutcome(
+                record=record, scored=None if failed else scored, test=None if failed else test, crashed=crashed
+            )
         return TrialOutcome(record=record, scored=None if failed else self._scored(iou, self._val_ids), crashed=crashed)
 
     def _scored(self, iou: float, ids: Sequence[str]) -> Scored:

@@ -79,6 +79,19 @@ def test_a_trial_that_cannot_end_in_time_is_stopped_as_soon_as_that_shows(worker
     assert record.error == f"the budget, after {record.epochs_run} of 5000 epochs"
 
 
+def test_a_training_of_the_finals_sees_the_other_folds_and_is_scored_once(worker, setup):
+    outcome = worker.run(spec("13", fold=1, epochs=3), quietly)
+    record = outcome.record
+    assert record.status == COMPLETED
+    assert [epoch.val_iou is None for epoch in record.curve] == [True, True, False]
+    assert (record.best_epoch, record.epochs_run) == (3, 3)
+    assert set(outcome.scored.counts) == set(setup.folds[1])
+    assert set(outcome.test.counts) == set(setup.test_ids)
+    other = worker.run(spec("14", fold=0, epochs=3), quietly)
+    assert set(other.scored.counts) == set(setup.folds[0])
+    assert other.record.curve[0].train_loss != record.curve[0].train_loss  # other images
+
+
 def test_a_kept_model_scores_as_the_trial_did(worker, setup):
     outcome = worker.run(spec("7"), quietly)
     model = worker.model()

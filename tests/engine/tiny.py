@@ -35,11 +35,19 @@ def make_setup(root: Path) -> TrialSetup:
         longest_epochs=8,
         max_steps_per_epoch=20,
         batch_norm="reestimate",
+        folds=(IDS[:4], IDS[4:8]),
+        test_ids=IDS[8:],
     )
 
 
 def spec(
-    trial_id: str = "0", *, epochs: int = 2, first_epoch: int = 0, resume_from: str | None = None, **changed: object
+    trial_id: str = "0",
+    *,
+    epochs: int = 2,
+    first_epoch: int = 0,
+    resume_from: str | None = None,
+    fold: int | None = None,
+    **changed: object,
 ):
     values = {
         "architecture": "plain_unet",
@@ -54,5 +62,5 @@ def spec(
     } | changed
     return TrialSpec(
         study_id="study", trial_id=trial_id, hyperparameters=values, seed=0, epochs=epochs, first_epoch=first_epoch,
-        resume_from=resume_from, checkpoint=resume_from is None,
+        resume_from=resume_from, checkpoint=resume_from is None, fold=fold,
     )  # fmt: skip

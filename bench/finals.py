@@ -1,0 +1,190 @@
+"""The finals: the best configurations and the reference recipes, each trained on every fold with several seeds at equal length.
+
+A search compares single trainings on one hold-out part, and its best score is the luckiest of many. What is trained again was chosen
+before, is scored on images that it did not train on, and shows how much luck a training brings.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bench.engine.clock import Deadline, TrialClock
+from bench.engine.executor import Executor
+from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec
+from bench.experiment import Experiment, Protocol
+from bench.progress import Progress
+from bench.records import COMPLETED, STOPPED, Contestant, FinalsRecord, StudyRecord, TrainingRecord, TrialRecord
+from search_spaces.reference import origin_recipe, reference_recipe
+from search_spaces.space import Space
+
+FINALIST, DEFAULT, ORIGIN = "finalist", "default recipe", "origin's recipe"
+STUDY = "finals"
+
+Unit = tuple[Contestant, int, int]
+"""A training: contestant, seed, fold."""
+
+
+def contestants(trials: Sequence[TrialRecord], space: Space, finalists: int) -> tuple[Contestant, ...]:
+    """The best distinct configurations by validation IoU, best first, then the recipes that are not among them."""
+    chosen: dict[str, Contestant] = {}
+    completed = [trial for trial in trials if trial.status == COMPLETED and trial.val_metrics.get("iou") is not None]
+    for trial in sorted(completed, key=lambda trial: -(trial.val_metrics["iou"] or 0.0)):
+        values = {name: value for name, value in trial.hyperparameters.items() if not name.startswith("tuner/")}
+        if len(chosen) < finalists and _key(values) not in chosen:
+            chosen[_key(values)] = Contestant(
+                name=f"finalist {len(chosen) + 1}",
+                roles=(FINALIST,),
+                hyperparameters=values,
+                study_id=trial.study_id,
+                trial_id=trial.trial_id,
+                search_iou=trial.val_metrics["iou"],
+            )
+    for role, recipe in ((DEFAULT, reference_recipe(space)), (ORIGIN, origin_recipe(space))):
+        there = chosen.get(_key(recipe))
+        chosen[_key(recipe)] = (
+            replace(there, roles=(*there.roles, role))
+            if there
+            else Contestant(name=role, roles=(role,), hyperparameters=recipe)
+        )
+    return tuple(chosen.values())
+
+
+def plan_finals(
+    experiment: Experiment,
+    folds: Sequence[Sequence[str]],
+    *,
+    trials: Sequence[TrialRecord],
+    finished: Sequence[TrainingRecord],
+    clock: TrialClock,
+    left_s: float | None,
+    places: int,
+) -> FinalsRecord | None:
+    """The largest part of the protocol that can end in `left_s` (None: all of it), what is finished already not counted. None where not
+    even the smallest part can, or there is nothing to compare.
+
+    Finalists go first, down to one, then seeds; folds stay, for without one of them images are left out.
+    """
+    protocol, first_seed = experiment.protocol, experiment.seeds[0]
+    if not any(trial.status == COMPLETED for trial in trials) or len(folds) < 2:
+        return None
+    cuts = [(finalists, protocol.final_seeds) for finalists in range(protocol.finalists, 0, -1)]
+    cuts += [(1, seeds) for seeds in range(protocol.final_seeds - 1, 0, -1)] if cuts else []
+    for finalists, seeds in cuts:
+        record = FinalsRecord(
+            contestants=contestants(trials, experiment.space, finalists),
+            folds=len(folds),
+            seeds=tuple(range(first_seed, first_seed + seeds)),
+            epochs=protocol.epochs,
+            rule=_rule(protocol, finalists, seeds),
+        )
+        if left_s is None or _cost_s(record, finished, clock) / max(1, places) <= left_s:
+            return record
+    return None
+
+
+def _cost_s(record: FinalsRecord, finished: Sequence[TrainingRecord], clock: TrialClock) -> float:
+    """Of what is left of it; a network that no trial had is taken to cost as much as the dearest."""
+    left = [spec for spec, unit in _specs(record) if not _is_finished(unit, finished)]
+    return sum(clock.estimate_s(spec.hyperparameters, spec.epochs, warm=True) or 0.0 for spec in left)
+
+
+def _rule(protocol: Protocol, finalists: int, seeds: int) -> str:
+    wanted = (("finalists", finalists, protocol.finalists), ("seeds", seeds, protocol.final_seeds))
+    lost = [f"{there} of {asked} {what}" for what, there, asked in wanted if there < asked]
+    return f"cut to the time: {' and '.join(lost)} (finalists go first, then seeds)" if lost else "the whole protocol"
+
+
+def run_finals(
+    record: FinalsRecord,
+    *,
+    executor: Executor,
+    finished: Sequence[TrainingRecord],
+    retries: int,
+    deadline: Deadline,
+    clock: TrialClock,
+    keep: Callable[[TrainingRecord], None],
+    progress: Progress,
+) -> str:
+    """Trains what is left of the plan, seed by seed, so that what the budget ends early is whole for the first seeds; says why it ended:
+    "trials" or "budget". A training is kept before the next takes its place; what the budget stopped in the middle is not."""
+    waiting = [(spec, unit) for spec, unit in _specs(record) if not _is_finished(unit, finished)]
+    running: dict[str, tuple[TrialSpec, Unit]] = {}
+    progress.study_started(STUDY, trials=len(waiting), budget_s=deadline.left_s, places=executor.places)
+    ended = "trials"
+    while waiting or running:
+        while waiting and executor.free and ended == "trials":
+            spec, unit = waiting[0]
+            seconds = clock.estimate_s(spec.hyperparameters, spec.epochs, warm=executor.is_warm(spec))
+            if not deadline.allows(seconds):
+                ended = "budget"
+                break
+            waiting.pop(0)
+            running[spec.trial_id] = spec, unit
+            progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
+            executor.submit(replace(spec, time_limit_s=deadline.left_s))
+        if not running and ended == "budget":
+            break
+        for event in executor.events():
+            if isinstance(event, EpochEnded):
+                progress.epoch_ended(event.spec.trial_id, event.epoch)
+                continue
+            spec, unit = running.pop(event.record.trial_id)
+            if event.crashed and spec.attempt <= retries:
+                progress.note(f"training {spec.trial_id}: {event.record.error}; it is tried again")
+                waiting.insert(0, (replace(spec, attempt=spec.attempt + 1), unit))
+                continue
+            if event.record.status != STOPPED:  # what the budget stopped is trained again by a run with more time
+                keep(_training(event, spec, unit))
+                clock.add(event.record)
+            progress.trial_ended(event.record)
+    progress.study_ended(StudyRecord(study_id=STUDY, tuner=STUDY, seed=record.seeds[0], ended=ended))
+    return ended
+
+
+def _specs(record: FinalsRecord) -> Iterator[tuple[TrialSpec, Unit]]:
+    for seed in record.seeds:
+        for contestant in record.contestants:
+            for fold in range(record.folds):
+                spec = TrialSpec(
+                    study_id=STUDY,
+                    trial_id=f"{contestant.name}, seed {seed}, fold {fold + 1}",
+                    hyperparameters=contestant.hyperparameters,
+                    seed=seed,
+                    epochs=record.epochs,
+                    fold=fold,
+                )
+                yield spec, (contestant, seed, fold)
+
+
+def _is_finished(unit: Unit, finished: Sequence[TrainingRecord]) -> bool:
+    contestant, seed, fold = unit
+    wanted = _key(contestant.hyperparameters), seed, fold
+    return any((_key(record.hyperparameters), record.seed, record.fold) == wanted for record in finished)
+
+
+def _training(outcome: TrialOutcome, spec: TrialSpec, unit: Unit) -> TrainingRecord:
+    contestant, seed, fold = unit
+    trial = outcome.record
+    return TrainingRecord(
+        contestant=contestant.name,
+        hyperparameters=contestant.hyperparameters,
+        fold=fold,
+        seed=seed,
+        status=trial.status,
+        out_of_fold=outcome.scored.counts if outcome.scored else {},
+        test=outcome.test.counts if outcome.test else {},
+        epochs_run=trial.epochs_run,
+        num_params=trial.num_params,
+        latency_s=trial.latency_s,
+        peak_memory_bytes=trial.peak_memory_bytes,
+        train_s=trial.train_s,
+        wall_s=trial.wall_s,
+        started_at=trial.started_at,
+        attempts=spec.attempt,
+        error=trial.error,
+    )
+
+
+def _key(values: Mapping[str, Any]) -> str:
+    return json.dumps(dict(values), sort_keys=True)

@@ -1,0 +1,157 @@
+"""The finals: who is trained again, how a plan is cut to its time, and that nothing finished is lost."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench.engine.clock import Deadline, TrialClock
+from bench.experiment import load_experiment
+from bench.finals import DEFAULT, FINALIST, ORIGIN, contestants, plan_finals, run_finals
+from bench.progress import PlainProgress
+from bench.records import COMPLETED, FAILED, STOPPED, EpochRecord, TrialRecord
+from search_spaces.reference import origin_recipe, reference_recipe
+from tests import examples
+from tests.engine.stand_in import StandInExecutor
+
+EXPERIMENT = load_experiment("default")
+SPACE = EXPERIMENT.space
+FOLDS = (("a", "c"), ("b", "d"))
+
+
+def trial(number: int, iou: float, **changed: object) -> TrialRecord:
+    values = reference_recipe(SPACE) | {"architecture": "linknet", "learning_rate": 1e-3 + number * 1e-4} | changed
+    curve = tuple(
+        EpochRecord(epoch=epoch, train_loss=0.5, val_loss=0.5, val_iou=iou, elapsed_s=10.0 * epoch) for epoch in (1, 2)
+    )
+    return replace(
+        examples.trial(number),
+        hyperparameters=values,
+        val_metrics={"iou": iou},
+        curve=curve,
+        wall_s=20.0,
+        graph_reused=True,
+    )
+
+
+TRIALS = [trial(0, 0.1), trial(1, 0.3), trial(2, 0.2), trial(1, 0.25, **{"tuner/epochs": 4})]
+
+
+def planned(left_s: float | None = None, finished=(), trials=TRIALS, places: int = 1):
+    return plan_finals(
+        EXPERIMENT, FOLDS, trials=trials, finished=finished, clock=TrialClock.of(trials), left_s=left_s, places=places
+    )
+
+
+def hold(record, executor, finished=(), deadline=Deadline(None), clock=None):  # noqa: B008  frozen
+    kept = []
+    ended = run_finals(
+        record,
+        executor=executor,
+        finished=finished,
+        retries=1,
+        deadline=deadline,
+        clock=clock or TrialClock(),
+        keep=kept.append,
+        progress=PlainProgress(write=lambda line: None),
+    )
+    return ended, kept
+
+
+def test_the_best_distinct_configurations_and_both_recipes_compete():
+    chosen = contestants(TRIALS, SPACE, 2)
+    assert [each.roles for each in chosen] == [(FINALIST,), (FINALIST,), (DEFAULT,), (ORIGIN,)]
+    assert [each.search_iou for each in chosen] == [0.3, 0.2, None, None]
+    assert chosen[0].trial_id == TRIALS[1].trial_id
+    assert chosen[3].hyperparameters == origin_recipe(SPACE)
+    assert chosen[3].hyperparameters["architecture"] == "plain_unet"
+
+
+def test_a_recipe_that_is_a_finalist_competes_once():
+    own = replace(trial(5, 0.9), hyperparameters=reference_recipe(SPACE) | {"tuner/epochs": 3})
+    chosen = contestants([*TRIALS, own], SPACE, 2)
+    assert chosen[0].roles == (FINALIST, DEFAULT)
+    assert len(chosen) == 3
+
+
+def test_without_a_budget_the_whole_protocol_is_held():
+    record = planned()
+    assert (len(record.contestants), record.folds, record.seeds) == (4, 2, (0, 1, 2))
+    assert (record.rule, record.epochs) == ("the whole protocol", 16)
+
+
+@pytest.mark.parametrize(
+    ("share", "finalists", "seeds", "said"),
+    [
+        (1.0, 2, 3, "the whole protocol"),
+        (0.9, 1, 3, "cut to the time: 1 of 2 finalists (finalists go first, then seeds)"),
+        (0.6, 1, 2, "cut to the time: 1 of 2 finalists and 2 of 3 seeds (finalists go first, then seeds)"),
+    ],
+)
+def test_a_plan_is_cut_to_its_time(share, finalists, seeds, said):
+    whole_s = 4 * 2 * 3 * 16 * 10.0 * 1.15 * 1.001
+    record = planned(share * whole_s)
+    assert sum(FINALIST in each.roles for each in record.contestants) == finalists
+    assert (len(record.seeds), record.rule) == (seeds, said)
+
+
+def test_no_finals_where_nothing_fits_or_nothing_completed():
+    assert planned(10.0) is None
+    assert planned(trials=[replace(TRIALS[0], status=FAILED)]) is None
+
+
+def test_what_is_finished_costs_nothing_any_more():
+    record = planned()
+    _, kept = hold(record, StandInExecutor(folds=FOLDS))
+    assert planned(1.0, finished=kept) == record
+
+
+def test_every_contestant_is_trained_on_every_fold_with_every_seed():
+    record = planned()
+    ended, kept = hold(record, StandInExecutor(folds=FOLDS, test_ids=("t",), places=3, shuffle=1))
+    assert ended == "trials"
+    units = [(each.contestant, each.seed, each.fold) for each in kept]
+    assert len(set(units)) == len(units) == 4 * 3 * 2
+    for each in kept:
+        assert set(each.out_of_fold) == set(FOLDS[each.fold])
+        assert set(each.test) == {"t"}
+        assert each.status == COMPLETED
+
+
+def test_what_is_finished_is_not_trained_again():
+    record = planned()
+    _, whole = hold(record, StandInExecutor(folds=FOLDS))
+    executor = StandInExecutor(folds=FOLDS)
+    _, rest = hold(record, executor, finished=whole[:7])
+    assert rest == whole[7:]
+    assert len(executor.specs) == len(whole) - 7
+
+
+def test_a_process_that_dies_costs_an_attempt_and_then_the_training_is_failed():
+    record = planned()
+    once = StandInExecutor(folds=FOLDS, crashes=lambda spec: spec.attempt == 1 and spec.seed == 0)
+    _, kept = hold(record, once)
+    assert {each.status for each in kept} == {COMPLETED}
+    assert {each.attempts for each in kept if each.seed == 0} == {2}
+    _, kept = hold(record, StandInExecutor(folds=FOLDS, crashes=lambda spec: spec.seed == 2 and spec.fold == 0))
+    assert sum(each.status == FAILED for each in kept) == 4
+    assert len(kept) == 24
+
+
+def test_finals_that_the_budget_ends_are_whole_for_the_first_seeds():
+    class Dear(TrialClock):
+        def estimate_s(self, values, epochs, *, warm):
+            return 0.0 if len(executor.specs) < 9 else 3600.0
+
+    executor = StandInExecutor(folds=FOLDS)
+    ended, kept = hold(planned(), executor, deadline=Deadline.after(60), clock=Dear())
+    assert (ended, len(kept)) == ("budget", 9)
+    assert sum(each.seed == 0 for each in kept) == 8
+
+
+def test_a_training_that_was_stopped_is_not_on_record():
+    class Stopping(StandInExecutor):
+        def _outcome(self, spec):
+            outcome = super()._outcome(spec)
+            return replace(outcome, record=replace(outcome.record, status=STOPPED), scored=None, test=None)
+
+    assert hold(planned(), Stopping(folds=FOLDS))[1] == []
