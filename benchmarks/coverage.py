@@ -161,11 +161,41 @@ def stretched(contrast: Contrast) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def behrens_fisher(contrast: Contrast) -> tuple[float, float]:
+    """Resampled images, and the seeds' mean drawn from its t distribution; quantiles of the sum."""
+    random = np.random.default_rng(0)
+    images, seeds = len(contrast.left_out), len(contrast.values)
+    estimate = contrast.values.mean()
+    moved = np.sqrt(images / (images - 1)) * (contrast.resampled.mean(1) - estimate)
+    if seeds > 1:
+        moved = moved + contrast.values.std(ddof=1) / np.sqrt(seeds) * random.standard_t(seeds - 1, size=len(moved))
+    low, high = estimate + np.quantile(moved, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def bootstrap_t(contrast: Contrast) -> tuple[float, float]:
+    """Each resample divided by its own standard error, its seeds' part from the seeds it drew and the images' part kept."""
+    seeds = len(contrast.values)
+    error, _ = parts(contrast)
+    estimate = contrast.values.mean()
+    drawn = (contrast.resampled * contrast.seed_draws).mean(1)
+    if seeds == 1:
+        studentised = (drawn - estimate) / error
+    else:
+        kept = max(error**2 - contrast.values.var(ddof=1) / seeds, 0)
+        spread = ((contrast.resampled - drawn[:, None]) ** 2 * contrast.seed_draws).sum(1) / (seeds - 1)
+        studentised = (drawn - estimate) / np.sqrt(kept + spread / seeds + 1e-12)
+    low, high = estimate - error * np.quantile(studentised, [0.975, 0.025])
+    return float(low), float(high)
+
+
 METHODS = {
     "images only, percentile": image_percentile,
     "percentile": percentile,
     "BCa": bca,
     "percentile, seeds scaled": seeds_scaled,
+    "bootstrap-t": bootstrap_t,
+    "behrens-fisher": behrens_fisher,
     "crossed, normal": crossed_normal,
     "crossed, t": crossed_t,
     "stretched percentile": stretched,
