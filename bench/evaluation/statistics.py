@@ -1,17 +1,8 @@
 """Which contestant is better, had other images been drawn and every configuration been trained again.
 
-Images and trainings are crossed: every training is scored on all images. Such data are known from studies of several readers who
-look at the same cases, and so is the standard error used here: images are resampled (the same ones for every contestant and
-training), the trainings' own variance is estimated from their scores without the shrinkage that resampling three of them brings,
-and the quantile is Student's, with few degrees of freedom where the trainings' luck is most of the error.
-
-- Obuchowski and Rockette, "Hypothesis testing of diagnostic accuracy for multiple readers and multiple tests", Communications in
-  Statistics: Simulation and Computation, 1995: the standard error.
-- Hillis, "A comparison of denominator degrees of freedom methods for multiple observer ROC analysis", Statistics in Medicine, 2007.
-- Efron and Tibshirani, "An Introduction to the Bootstrap", 1993: resampling; Owen, "The pigeonhole bootstrap", 2007: of crossed data.
-- Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics, 1979.
-
-`docs/statistics.md` has the simulation that chose this over percentile, BCa and bootstrap-t intervals.
+Intervals and tests rest on `bench.evaluation.crossed`. Tests are corrected for their number by Holm, "A simple sequentially
+rejective multiple test procedure", Scandinavian Journal of Statistics, 1979, over all pairs: which contestant leads is seen in
+the data, so every pair might have been the one that is looked at.
 """
 
 from collections.abc import Sequence
@@ -21,6 +12,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
+from bench.evaluation.crossed import Spread, by_fold, first_probability, spread
 from bench.evaluation.resampling import pooled_scores, resampled_scores
 
 RESAMPLES = 10_000
@@ -77,17 +69,6 @@ class Comparison:
         return self.groups[0][0] if len(self.groups[0]) == 1 and self.num_trainings > 1 else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """Standard error of a score or difference, with Student's degrees of freedom."""
-
-    error: float
-    df: float
-
-    def reach(self, probability: float) -> float:
-        return float(self.error * stats.t.ppf(probability, self.df))
-
-
 def compare(
     counts: np.ndarray,
     random: np.random.Generator,
@@ -115,7 +96,7 @@ def compare(
     return Comparison(
         scores=tuple(float(value) for value in means),
         intervals=tuple(_interval(value, reach) for value, reach in zip(means, reaches, strict=True)),
-        first_probability=tuple(float(share) for share in _first_probability(scores, resampled, num_images, random)),
+        first_probability=tuple(float(share) for share in first_probability(scores, resampled, num_images, random)),
         differences=differences,
         groups=_rank_groups(means, differences),
         num_images=num_images,
@@ -142,38 +123,6 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def spread(scores: np.ndarray, resampled: np.ndarray, num_images: int) -> Spread:
-    """The standard error of the mean of `scores` [trainings], given the same with images resampled [resamples, trainings].
-
-    Variance = (variance of the scores) / trainings + (covariance of two trainings over images), never below the variance that
-    the images alone bring. Degrees of freedom by Satterthwaite's rule from the two parts.
-    """
-    trainings = len(scores)
-    covariance = np.atleast_2d(np.cov(resampled, rowvar=False)) * num_images / (num_images - 1)
-    images_alone = float(covariance.mean())
-    if trainings == 1:
-        return Spread(error=np.sqrt(images_alone), df=num_images - 1)
-    luck = float(scores.var(ddof=1)) / trainings
-    shared = max(0.0, float(covariance.sum() - np.trace(covariance)) / (trainings * (trainings - 1)))
-    variance = max(luck + shared, images_alone)
-    parts = luck**2 / (trainings - 1) + shared**2 / (num_images - 1)
-    most = num_images + trainings - 2
-    return Spread(error=np.sqrt(variance), df=min(variance**2 / parts, most) if parts > 0 else most)
-
-
-def by_fold(scores: np.ndarray, folds: Sequence[int] | None) -> np.ndarray:
-    """Scores [..., seeds] averaged over the seeds of each fold, [..., folds]; unchanged without folds.
-
-    Raises ValueError where folds have different numbers of seeds: their mean would then not be the mean of the trainings.
-    """
-    if folds is None:
-        return scores
-    names, sizes = np.unique(folds, return_counts=True)
-    if len(folds) != scores.shape[-1] or len(set(sizes)) > 1:
-        raise ValueError(f"folds of {list(sizes)} trainings for {scores.shape[-1]}: each needs the same number")
-    return np.stack([scores[..., np.asarray(folds) == name].mean(-1) for name in names], axis=-1)
-
-
 def _differences(scores: np.ndarray, resampled: np.ndarray, num_images: int) -> tuple[Difference, ...]:
     """Every pair, the lower position first."""
     pairs = list(combinations(range(len(scores)), 2))
@@ -198,25 +147,6 @@ def _two_sided(value: float, of_pair: Spread) -> float:
     if of_pair.error == 0:
         return 1.0 if value == 0 else 0.0
     return float(2 * stats.t.sf(abs(value) / of_pair.error, of_pair.df))
-
-
-def _first_probability(
-    scores: np.ndarray, resampled: np.ndarray, num_images: int, random: np.random.Generator
-) -> np.ndarray:
-    """How often each contestant is first when images are resampled and trainings drawn again; those level share a first place.
-
-    Three trainings resampled vary by a third too little. So their mean is drawn instead, around the one observed: deviations
-    weighted by normal numbers, the same for every contestant, over a chi; of one contestant this is Student's distribution.
-    """
-    trainings = scores.shape[1]
-    drawn = scores.mean(1) + np.sqrt(num_images / (num_images - 1)) * (resampled - scores).mean(2)
-    if trainings > 1:
-        normal = random.standard_normal((len(drawn), trainings))
-        chi = np.sqrt(random.chisquare(trainings - 1, len(drawn)) / (trainings - 1))
-        deviations = scores - scores.mean(1, keepdims=True)
-        drawn = drawn + (normal / chi[:, None]) @ deviations.T / np.sqrt(trainings * (trainings - 1))
-    first = drawn == drawn.max(1, keepdims=True)
-    return (first / first.sum(1, keepdims=True)).mean(0)
 
 
 def _rank_groups(means: np.ndarray, differences: Sequence[Difference]) -> tuple[tuple[int, ...], ...]:

@@ -9,8 +9,9 @@ from itertools import combinations
 
 import numpy as np
 
+from bench.evaluation.crossed import by_fold, spread
 from bench.evaluation.resampling import pooled_scores, resampled_scores
-from bench.evaluation.statistics import RESAMPLES, by_fold, spread
+from bench.evaluation.statistics import RESAMPLES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
