@@ -1,12 +1,13 @@
 """Do the 95% intervals hold what they say? Data with known answers, every method on the same data.
 
-    python benchmarks/coverage.py                 the tables of docs/statistics.md, on one core
+    python benchmarks/coverage.py                 the tables of docs/statistics.md, a quarter of an hour on one core
     python benchmarks/coverage.py --repeats 200   the same, less exact
 
 An image has a size and a difficulty that all contestants share, a difficulty of its own for each contestant, and noise in each
 training; a training has luck of its own. All are normal on the logit of the image's IoU; false alarms and misses are equally many.
 The true score is the pooled IoU of infinitely many images, averaged over infinitely many trainings, by Gauss-Hermite quadrature.
-The last line is JSON: the chosen method at 50 images and 3 seeds.
+The last line is JSON: the chosen method at 50 images and 3 seeds in the usual world, and the rate at which a winner is claimed of
+two equal contestants, which is higher than of more.
 """
 
 import argparse
@@ -17,7 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from bench.evaluation.crossed import Spread, spread
 from bench.evaluation.resampling import pooled_scores, resampled_scores
+from bench.evaluation.statistics import compare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,10 @@ class Contrast:
     left_out: np.ndarray
 
     @property
+    def spread(self) -> Spread:
+        return spread(self.values, self.resampled, len(self.left_out))
+
+    @property
     def both(self) -> np.ndarray:
         """Images and seeds resampled [resamples]: Owen's pigeonhole bootstrap."""
         return (self.resampled * self.seed_draws).mean(1)
@@ -125,39 +132,25 @@ def seeds_scaled(contrast: Contrast) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def parts(contrast: Contrast) -> tuple[float, float]:
-    """Standard error and degrees of freedom after Obuchowski and Rockette 1995, Hillis 2007."""
-    seeds, images = len(contrast.values), len(contrast.left_out)
-    covariance = np.atleast_2d(np.cov(contrast.resampled.T)) * images / (images - 1)
-    of_mean = covariance.mean()
-    if seeds == 1:
-        return float(np.sqrt(of_mean)), images - 1
-    between = max(0.0, (covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1)))
-    luck = contrast.values.var(ddof=1) / seeds
-    variance = max(luck + between, of_mean)
-    df = variance**2 / (luck**2 / (seeds - 1) + between**2 / (images - 1) + 1e-300)
-    return float(np.sqrt(variance)), min(df, images + seeds - 2)
-
-
 def crossed_t(contrast: Contrast) -> tuple[float, float]:
-    error, df = parts(contrast)
-    estimate, reach = contrast.values.mean(), error * stats.t.ppf(0.975, df)
+    """What the suite uses: `bench.evaluation.crossed`."""
+    reach = contrast.spread.reach(0.975)
+    estimate = contrast.values.mean()
     return float(estimate - reach), float(estimate + reach)
 
 
 def crossed_normal(contrast: Contrast) -> tuple[float, float]:
-    error, _ = parts(contrast)
-    estimate, reach = contrast.values.mean(), error * 1.96
+    """The same standard error, with the normal quantile."""
+    reach = 1.96 * contrast.spread.error
+    estimate = contrast.values.mean()
     return float(estimate - reach), float(estimate + reach)
 
 
 def stretched(contrast: Contrast) -> tuple[float, float]:
     """The percentile interval's shape, with the width of `crossed_t`."""
-    error, df = parts(contrast)
-    estimate = contrast.values.mean()
     deviations = contrast.both - contrast.both.mean()
-    scale = error / (deviations.std() + 1e-30) * stats.t.ppf(0.975, df) / 1.96
-    low, high = estimate + scale * np.quantile(deviations, [0.025, 0.975])
+    scale = contrast.spread.reach(0.975) / (1.96 * deviations.std() + 1e-30)
+    low, high = contrast.values.mean() + scale * np.quantile(deviations, [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -176,7 +169,7 @@ def behrens_fisher(contrast: Contrast) -> tuple[float, float]:
 def bootstrap_t(contrast: Contrast) -> tuple[float, float]:
     """Each resample divided by its own standard error, its seeds' part from the seeds it drew and the images' part kept."""
     seeds = len(contrast.values)
-    error, _ = parts(contrast)
+    error = contrast.spread.error
     estimate = contrast.values.mean()
     drawn = (contrast.resampled * contrast.seed_draws).mean(1)
     if seeds == 1:
@@ -193,57 +186,112 @@ METHODS = {
     "images only, percentile": image_percentile,
     "percentile": percentile,
     "BCa": bca,
-    "percentile, seeds scaled": seeds_scaled,
     "bootstrap-t": bootstrap_t,
-    "behrens-fisher": behrens_fisher,
+    "percentile, seeds scaled": seeds_scaled,
+    "Behrens-Fisher": behrens_fisher,
     "crossed, normal": crossed_normal,
-    "crossed, t": crossed_t,
     "stretched percentile": stretched,
+    "crossed, t": crossed_t,
 }
+CHOSEN = "crossed, t"
 
 
-def simulate(world: World, images: int, seeds: int, repeats: int, resamples: int, random: np.random.Generator) -> dict:
+def permutation_p(counts: np.ndarray, random: np.random.Generator, permutations: int) -> float:
+    """Two-sided p of contestant 0 against 1, exchanged at random image by image, all seeds together. It knows no luck."""
+    first, second = counts[:1], counts[1:2]
+    exchanged = random.integers(0, 2, (permutations, counts.shape[2]))
+    both = np.concatenate([first, second], axis=2)
+    one = pooled_scores(both, np.hstack([1 - exchanged, exchanged])).mean((1, 2))
+    other = pooled_scores(both, np.hstack([exchanged, 1 - exchanged])).mean((1, 2))
+    observed = abs(pooled_scores(first).mean() - pooled_scores(second).mean())
+    return float((1 + (abs(one - other) >= observed - 1e-12).sum()) / (1 + permutations))
+
+
+def contrast(first: int, second: int | None, *arrays: np.ndarray) -> Contrast:
+    """From scores, resampled scores and left-out scores [..., contestants, seeds], and the seeds drawn."""
+    values, resampled, left_out = (
+        array[..., first, :] - (0 if second is None else array[..., second, :]) for array in arrays[:3]
+    )
+    return Contrast(values=values, resampled=resampled, left_out=left_out, seed_draws=arrays[3])
+
+
+def simulate(world: World, images: int, seeds: int, repeats: int, resamples: int) -> dict[tuple[str, str], float]:
+    """Rates by (method, column): coverage of each interval, and what `compare` claims."""
+    random = np.random.default_rng([images, seeds, repeats])
     truth = np.array([true_score(world, mean) for mean in MEANS])
-    hits: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    seen: dict[tuple[str, str], list[float]] = defaultdict(list)
     for _ in range(repeats):
         counts = draw(world, MEANS, images, seeds, random)
-        scores = pooled_scores(counts)[0]
-        resampled = resampled_scores(counts, random, resamples)
-        seed_draws = random.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
-        left_out = pooled_scores(counts, 1 - np.eye(images))
-
-        def contrast(first: int, second: int | None = None) -> Contrast:
-            sides = [first] if second is None else [first, second]
-            values, moved, left = (
-                a[..., sides[0], :] - (a[..., sides[1], :] if len(sides) > 1 else 0)
-                for a in (scores, resampled, left_out)
-            )
-            return Contrast(values=values, resampled=moved, seed_draws=seed_draws, left_out=left)
-
+        arrays = (
+            pooled_scores(counts)[0],
+            resampled_scores(counts, random, resamples),
+            pooled_scores(counts, 1 - np.eye(images)),
+            random.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples),
+        )
         for name, method in METHODS.items():
-            low, high = method(contrast(0))
-            hits[name, "score"].append(low <= truth[0] <= high)
+            low, high = method(contrast(0, None, *arrays))
+            seen[name, "score"].append(low <= truth[0] <= high)
             for effect, (first, second) in PAIRS.items():
-                low, high = method(contrast(first, second))
-                hits[name, effect].append(low <= truth[first] - truth[second] <= high)
-    return {key: float(np.mean(values)) for key, values in hits.items()}
+                low, high = method(contrast(first, second, *arrays))
+                seen[name, effect].append(low <= truth[first] - truth[second] <= high)
+        for column, value in claims(counts, random, resamples).items():
+            seen[CHOSEN, column].append(value)
+    return {key: float(np.mean(values)) for key, values in seen.items()}
+
+
+def claims(counts: np.ndarray, random: np.random.Generator, resamples: int) -> dict[str, float]:
+    """What is said of equal contestants, and of better ones."""
+    two = compare(counts[[0, 1]], random, resamples=resamples)
+    five = compare(counts[[0, 1, 4, 5, 6]], random, resamples=resamples)
+    small = compare(counts[[0, 2]], random, resamples=resamples)
+    large = compare(counts[[0, 3]], random, resamples=resamples)
+    return {
+        "winner of 2": two.winner is not None,
+        "winner of 5": five.winner is not None,
+        "split of 5": len(five.groups) > 1,
+        "permutation": permutation_p(counts, random, 200) <= 0.05,
+        "small found": small.winner == 1,
+        "large found": large.winner == 1,
+        "detectable": two.differences[0].detectable,
+    }
+
+
+CLAIMS = ("winner of 2", "winner of 5", "split of 5", "permutation", "small found", "large found", "detectable")
+COVERAGES = ("score", *PAIRS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=1000)
-    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--repeats", type=int, default=2000)
+    parser.add_argument("--resamples", type=int, default=500)
     arguments = parser.parse_args()
-    random = np.random.default_rng(0)
-    for label, world in WORLDS.items():
-        truth = [true_score(world, mean) for mean in MEANS]
-        print(label, [f"{value:.3f}" for value in truth[:4]])
-        for images, seeds in [(n, k) for n in (12, 50, 200) for k in (1, 3, 5)] if label == "usual" else [(50, 3)]:
-            rates = simulate(world, images, seeds, arguments.repeats, arguments.resamples, random)
-            for name in METHODS:
-                print(
-                    label, images, seeds, f"{name:25}", *[f"{rates[name, column]:.3f}" for column in ("score", *PAIRS)]
-                )
+    cells = [("usual", n, k) for n in (12, 50, 200) for k in (1, 3, 5)] + [(w, 50, 3) for w in list(WORLDS)[1:]]
+    rates = {}
+    print(f"Coverage of 95% intervals, {arguments.repeats} data sets a cell. True scores of the usual world:")
+    print(", ".join(f"{true_score(WORLDS['usual'], mean):.3f}" for mean in MEANS[:4]), "(equal, equal, small, large)\n")
+    _row("world", "images", "seeds", "method", "score", *(f"difference {effect}" for effect in PAIRS))
+    _row(*["---"] * 8)
+    for world, images, seeds in cells:
+        cell = simulate(WORLDS[world], images, seeds, arguments.repeats, arguments.resamples)
+        rates[world, images, seeds] = cell
+        for name in METHODS:
+            _row(world, images, seeds, name, *(f"{cell[name, column]:.3f}" for column in COVERAGES))
+    print()
+    _row("world", "images", "seeds", *CLAIMS)
+    _row(*["---"] * (3 + len(CLAIMS)))
+    for (world, images, seeds), cell in rates.items():
+        _row(world, images, seeds, *(f"{cell[CHOSEN, column]:.3f}" for column in CLAIMS))
+    main_cell = rates["usual", 50, 3]
+    summary = {
+        "coverage": main_cell[CHOSEN, "score"],
+        "coverage_difference": main_cell[CHOSEN, "0"],
+        "false_winner_rate": main_cell[CHOSEN, "winner of 2"],
+    }
+    print(f"\n{json.dumps(summary)}")
+
+
+def _row(*values: object) -> None:
+    print("|", " | ".join(map(str, values)), "|", flush=True)
 
 
 if __name__ == "__main__":
