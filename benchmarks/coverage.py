@@ -132,9 +132,20 @@ def seeds_scaled(contrast: Contrast) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def crossed_t(contrast: Contrast) -> tuple[float, float]:
+def crossed(contrast: Contrast) -> tuple[float, float]:
     """What the suite uses: `bench.evaluation.crossed`."""
     reach = contrast.spread.reach(0.975)
+    estimate = contrast.values.mean()
+    return float(estimate - reach), float(estimate + reach)
+
+
+def crossed_satterthwaite(contrast: Contrast) -> tuple[float, float]:
+    """The same standard error, Student's quantile with degrees of freedom by Satterthwaite's rule, as Hillis (2007) has it."""
+    own = contrast.spread
+    seeds, images = own.num_trainings, own.num_images
+    squares = own.luck**2 / max(1, seeds - 1) + own.images**2 / (images - 1)
+    df = min(own.error**4 / (squares + 1e-300), images + seeds - 2)
+    reach = own.error * stats.t.ppf(0.975, df)
     estimate = contrast.values.mean()
     return float(estimate - reach), float(estimate + reach)
 
@@ -147,7 +158,7 @@ def crossed_normal(contrast: Contrast) -> tuple[float, float]:
 
 
 def stretched(contrast: Contrast) -> tuple[float, float]:
-    """The percentile interval's shape, with the width of `crossed_t`."""
+    """The percentile interval's shape, with the width of `crossed`."""
     deviations = contrast.both - contrast.both.mean()
     scale = contrast.spread.reach(0.975) / (1.96 * deviations.std() + 1e-30)
     low, high = contrast.values.mean() + scale * np.quantile(deviations, [0.025, 0.975])
@@ -191,9 +202,10 @@ METHODS = {
     "Behrens-Fisher": behrens_fisher,
     "crossed, normal": crossed_normal,
     "stretched percentile": stretched,
-    "crossed, t": crossed_t,
+    "crossed, Satterthwaite": crossed_satterthwaite,
+    "crossed, Cochran-Cox": crossed,
 }
-CHOSEN = "crossed, t"
+CHOSEN = "crossed, Cochran-Cox"
 
 
 def permutation_p(counts: np.ndarray, random: np.random.Generator, permutations: int) -> float:
