@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from scipy.optimize import brentq
 
 from bench.evaluation.crossed import Spread, spread
 from bench.evaluation.resampling import pooled_scores, resampled_scores
-from bench.evaluation.statistics import compare
+from bench.evaluation.statistics import Comparison, compare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +269,36 @@ def claims(counts: np.ndarray, random: np.random.Generator, resamples: int) -> d
     }
 
 
+def first_calibration(world: World, repeats: int, resamples: int) -> list[tuple[float, float, int, float, float]]:
+    """Of five contestants whose means are drawn, 50 images, 3 seeds: by range of the probability of being first (from, to) how many
+    there were, their mean probability, and how many were truly the best."""
+    random = np.random.default_rng(1)
+    claimed, best = [], []
+    for _ in range(repeats):
+        means = 0.4 + 0.2 * random.standard_normal(5)
+        counts = draw(world, tuple(means), 50, 3, random)
+        claimed += compare(counts, random, resamples=resamples).first_probability
+        best += (np.arange(5) == means.argmax()).tolist()
+    share, truly = np.array(claimed), np.array(best)
+    rows = []
+    for low, high in ((0, 0.02), (0.02, 0.1), (0.1, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.01)):
+        inside = (share >= low) & (share < high)
+        rows.append((low, min(high, 1.0), int(inside.sum()), float(share[inside].mean()), float(truly[inside].mean())))
+    return rows
+
+
+def detectable_found(world: World, images: int, seeds: int, repeats: int, resamples: int) -> tuple[float, float]:
+    """The mean detectable difference of two equal contestants, and how often a contestant that is better by it wins."""
+    random = np.random.default_rng(2)
+
+    def compared(mean: float) -> Comparison:
+        return compare(draw(world, (0.4, mean), images, seeds, random), random, resamples=resamples)
+
+    detectable = float(np.mean([compared(0.4).differences[0].detectable for _ in range(repeats)]))
+    better = brentq(lambda mean: true_score(world, mean) - true_score(world, 0.4) - detectable, 0.4, 10)
+    return detectable, float(np.mean([compared(better).winner == 1 for _ in range(repeats)]))
+
+
 CLAIMS = ("winner of 2", "winner of 5", "split of 5", "permutation", "small found", "large found", "detectable")
 COVERAGES = ("score", *PAIRS)
 
@@ -293,6 +324,17 @@ def main() -> None:
     _row(*["---"] * (3 + len(CLAIMS)))
     for (world, images, seeds), cell in rates.items():
         _row(world, images, seeds, *(f"{cell[CHOSEN, column]:.3f}" for column in CLAIMS))
+    print()
+    _row("probability of being first", "contestants", "mean probability", "truly first")
+    _row(*["---"] * 4)
+    for low, high, number, claimed, truly in first_calibration(WORLDS["usual"], arguments.repeats, arguments.resamples):
+        _row(f"{low} to {high}", number, f"{claimed:.3f}", f"{truly:.3f}")
+    print()
+    _row("world", "images", "seeds", "detectable", "found")
+    _row(*["---"] * 5)
+    for world, images, seeds in (("usual", 50, 3), ("usual", 50, 5), ("usual", 200, 5), ("no luck", 50, 3)):
+        pair = detectable_found(WORLDS[world], images, seeds, arguments.repeats // 2, arguments.resamples)
+        _row(world, images, seeds, *(f"{value:.3f}" for value in pair))
     main_cell = rates["usual", 50, 3]
     summary = {
         "coverage": main_cell[CHOSEN, "score"],

@@ -325,5 +325,5 @@ def test_intervals_hold_what_they_say_and_equals_seldom_have_a_winner(simulation
 def test_images_alone_would_promise_too_much(simulation) -> None:
     """The bootstrap over images, one training each: at 200 images its interval of a difference covers about half of the time."""
     world = simulation.WORLDS["usual"]
-    rates = simulation.simulate(world, 200, 1, 60, 200)
+    rates = simulation.simulate(world, 200, 1, 40, 200)
     assert rates["images only, percentile", "0"] < 0.7
