@@ -17,8 +17,9 @@ _CHUNK = 1_000
 def counts_array(evaluations: Sequence[Sequence[Evaluation]]) -> np.ndarray:
     """int64 [contestants, seeds, images, classes, 4] from one row of evaluations for each contestant, one for each of its seeds.
 
-    Images come in the order of their ids. A reference that is not trained has the same evaluation for every seed. Raises ValueError where there is none, where contestants have different numbers of
-    seeds, or where two evaluations are not of the same images and classes: then nothing about them is paired.
+    Images come in the order of their ids. A reference that is not trained has the same evaluation for every seed. Raises
+    ValueError where there is none, where contestants have different numbers of seeds, or where two evaluations are not of the same
+    images and classes: then nothing about them is paired.
     """
     if not evaluations or not evaluations[0] or len({len(row) for row in evaluations}) > 1:
         raise ValueError("every contestant needs the same number of trainings, at least one")
