@@ -26,7 +26,7 @@ from bench.evaluation.statistics import Comparison, compare
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Standard deviations on the logit of IoU, and how large images are."""
+    """Standard deviations on the logit of IoU, how large images are, and the share of images that a contestant misses outright."""
 
     shared: float = 1.0
     own: float = 0.5
@@ -34,6 +34,7 @@ class World:
     luck: float = 0.2
     log_size: float = 0.8
     easier_when_large: float = 0.4
+    missed: float = 0.0
 
 
 WORLDS = {
@@ -41,6 +42,7 @@ WORLDS = {
     "no luck": World(luck=0.0),
     "much luck": World(luck=0.6),
     "much noise": World(own=0.1, noise=1.0, luck=0.05),
+    "some missed": World(missed=0.15),
 }
 MEANS = (0.4, 0.4, 0.5, 0.9, 0.4, 0.4, 0.4)
 """Mean logits of the contestants; all but the third and fourth are equal."""
@@ -59,6 +61,8 @@ def draw(world: World, means: tuple[float, ...], images: int, seeds: int, random
         + world.noise * random.standard_normal(shape)
     )
     iou = 1 / (1 + np.exp(-logit))
+    if world.missed:
+        iou *= random.random((len(means), 1, images)) >= world.missed
     size = np.exp(
         np.log(9_000) + world.log_size * random.standard_normal(images) + world.easier_when_large * difficulty
     )
@@ -77,7 +81,8 @@ def true_score(world: World, mean: float) -> float:
     shift = world.easier_when_large * world.shared**2
     iou = 1 / (1 + np.exp(-(mean + shift + world.luck * nodes[:, None] + spread * nodes[None, :])))
     overlap, union = (2 * iou / (1 + iou)) @ weights, (2 / (1 + iou)) @ weights
-    return float((overlap / union) @ weights)
+    found = 1 - world.missed
+    return float((found * overlap / (found * union + 2 * world.missed)) @ weights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
