@@ -84,6 +84,8 @@ def test_only_the_command_line_prints_and_exits() -> None:
         "bench.store",
         "bench.report",
         "bench.evaluation.metrics",
+        "bench.evaluation.pixel_metrics",
+        "bench.evaluation.statistics",
         "bench.experiment",
         "bench.catalogue",
         "bench.datasets",

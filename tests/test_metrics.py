@@ -87,6 +87,20 @@ def test_images_with_different_classes_cannot_be_pooled() -> None:
         metrics.pool([damage(1, 1, 1, 1), damage(1, 1, 1, 1)[:1]])
 
 
+def test_image_mean_weighs_images_alike_and_leaves_out_empty_ones() -> None:
+    images = [damage(1, 1, 0, 0), damage(9, 1, 0, 5), damage(0, 0, 0, 10)]
+    assert metrics.image_mean(images, metrics.iou) == pytest.approx((1 / 2 + 9 / 10) / 2)
+    assert metrics.image_mean(images, metrics.dice) == pytest.approx((2 / 3 + 18 / 19) / 2)
+    assert metrics.image_mean(images[2:], metrics.iou) is None
+
+
+def test_background_share_is_the_accuracy_of_predicting_nothing() -> None:
+    # 3 hits, 1 false alarm, 2 misses, 4 right background pixels: 5 of 10 are background
+    assert metrics.background_share(damage(3, 1, 2, 4)) == pytest.approx(5 / 10)
+    assert metrics.background_share(damage(0, 0, 6, 94)) == metrics.pixel_accuracy(damage(0, 0, 6, 94)) == 0.94
+    assert metrics.background_share(()) is None
+
+
 def test_mean_leaves_out_what_is_missing() -> None:
     assert metrics.mean([0.2, None, 0.4]) == pytest.approx(0.3)
     assert metrics.mean([None, None]) is None

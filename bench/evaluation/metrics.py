@@ -34,6 +34,11 @@ def pixel_accuracy(per_class: Sequence[ClassCounts]) -> float | None:
     return _ratio(sum(counts.tp for counts in per_class), _pixels(per_class[0])) if per_class else None
 
 
+def background_share(per_class: Sequence[ClassCounts]) -> float | None:
+    """Share of pixels that are background, 0-1: the pixel accuracy of predicting nothing, to be named beside any pixel accuracy."""
+    return _ratio(per_class[0].tp + per_class[0].fn, _pixels(per_class[0])) if per_class else None
+
+
 FOREGROUND_METRICS: dict[str, Callable[[ClassCounts], float | None]] = {
     "iou": iou,
     "dice": dice,
@@ -55,6 +60,12 @@ def summarise(per_class: Sequence[ClassCounts], classes: Sequence[str]) -> dict[
     if len(classes) > 1:
         metrics |= {f"iou_{name}": iou(counts) for name, counts in zip(classes, foreground, strict=True)}
     return metrics
+
+
+def image_mean(images: Iterable[Sequence[ClassCounts]], metric: Callable[[ClassCounts], float | None]) -> float | None:
+    """A metric taken in each image, averaged over the foreground classes that occur there, then over the images where any does.
+    Small objects weigh as much as large ones, unlike in a pooled metric."""
+    return mean(mean(map(metric, per_class[1:])) for per_class in images)
 
 
 def pool(images: Iterable[Sequence[ClassCounts]]) -> tuple[ClassCounts, ...]:

@@ -1,0 +1,357 @@
+"""Do the 95% intervals hold what they say? Data with known answers, every method on the same data.
+
+    python benchmarks/coverage.py                 the tables of docs/statistics.md, a quarter of an hour on one core
+    python benchmarks/coverage.py --repeats 200   the same, less exact
+
+An image has a size and a difficulty that all contestants share, a difficulty of its own for each contestant, and noise in each
+training; a training has luck of its own. All are normal on the logit of the image's IoU; false alarms and misses are equally many.
+The true score is the pooled IoU of infinitely many images, averaged over infinitely many trainings, by Gauss-Hermite quadrature.
+The last line is JSON: the chosen method at 50 images and 3 seeds in the usual world, and the rate at which a winner is claimed of
+two equal contestants, which is higher than of more.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from scipy.optimize import brentq
+
+from bench.evaluation.crossed import Spread, spread
+from bench.evaluation.resampling import pooled_scores, resampled_scores
+from bench.evaluation.statistics import Comparison, compare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Standard deviations on the logit of IoU, how large images are, and the share of images that a contestant misses outright."""
+
+    shared: float = 1.0
+    own: float = 0.5
+    noise: float = 0.5
+    luck: float = 0.2
+    log_size: float = 0.8
+    easier_when_large: float = 0.4
+    missed: float = 0.0
+
+
+WORLDS = {
+    "usual": World(),
+    "no luck": World(luck=0.0),
+    "much luck": World(luck=0.6),
+    "much noise": World(own=0.1, noise=1.0, luck=0.05),
+    "some missed": World(missed=0.15),
+}
+MEANS = (0.4, 0.4, 0.5, 0.9, 0.4, 0.4, 0.4)
+"""Mean logits of the contestants; all but the third and fourth are equal."""
+PAIRS = {"0": (0, 1), "small": (2, 0), "large": (3, 0)}
+
+
+def draw(world: World, means: tuple[float, ...], images: int, seeds: int, random: np.random.Generator) -> np.ndarray:
+    """Counts int64 [contestants, seeds, images, 2, 4] of one benchmark in this world."""
+    shape = (len(means), seeds, images)
+    difficulty = world.shared * random.standard_normal(images)
+    logit = (
+        np.array(means)[:, None, None]
+        + difficulty
+        + world.own * random.standard_normal((len(means), 1, images))
+        + world.luck * random.standard_normal((len(means), seeds, 1))
+        + world.noise * random.standard_normal(shape)
+    )
+    iou = 1 / (1 + np.exp(-logit))
+    if world.missed:
+        iou *= random.random((len(means), 1, images)) >= world.missed
+    size = np.exp(
+        np.log(9_000) + world.log_size * random.standard_normal(images) + world.easier_when_large * difficulty
+    )
+    truth = np.clip(np.rint(size), 50, 250_000)
+    wrong = np.rint(truth * (1 - iou) / (1 + iou))
+    tp = np.broadcast_to(truth, shape) - wrong
+    foreground = np.stack([tp, wrong, wrong, 512 * 512 - tp - 2 * wrong], axis=-1).astype(np.int64)
+    return np.stack([foreground[..., [3, 2, 1, 0]], foreground], axis=-2)
+
+
+def true_score(world: World, mean: float) -> float:
+    """Expected pooled IoU of a training. Large images weigh more, which shifts the difficulty by its covariance with log size."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    weights = weights / weights.sum()
+    spread = np.sqrt(world.shared**2 + world.own**2 + world.noise**2)
+    shift = world.easier_when_large * world.shared**2
+    iou = 1 / (1 + np.exp(-(mean + shift + world.luck * nodes[:, None] + spread * nodes[None, :])))
+    overlap, union = (2 * iou / (1 + iou)) @ weights, (2 / (1 + iou)) @ weights
+    found = 1 - world.missed
+    return float((found * overlap / (found * union + 2 * world.missed)) @ weights)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """One score or one difference. `values` by seed [seeds]; `resampled` over images [resamples, seeds]; `seed_draws` how often
+    each seed was drawn [resamples, seeds]; `left_out` without each image in turn [images, seeds]."""
+
+    values: np.ndarray
+    resampled: np.ndarray
+    seed_draws: np.ndarray
+    left_out: np.ndarray
+
+    @property
+    def spread(self) -> Spread:
+        return spread(self.values, self.resampled, len(self.left_out))
+
+    @property
+    def both(self) -> np.ndarray:
+        """Images and seeds resampled [resamples]: Owen's pigeonhole bootstrap."""
+        return (self.resampled * self.seed_draws).mean(1)
+
+
+def percentile(contrast: Contrast) -> tuple[float, float]:
+    low, high = np.quantile(contrast.both, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def image_percentile(contrast: Contrast) -> tuple[float, float]:
+    low, high = np.quantile(contrast.resampled.mean(1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def bca(contrast: Contrast) -> tuple[float, float]:
+    """Efron 1987; the acceleration from leaving out each image and each seed in turn."""
+    estimate, seeds, images = contrast.values.mean(), len(contrast.values), len(contrast.left_out)
+    below = np.clip((contrast.both < estimate).mean(), 1e-4, 1 - 1e-4)
+    bias = stats.norm.ppf(below)
+    by_image = (images - 1) * (contrast.left_out.mean(1).mean() - contrast.left_out.mean(1)) / images
+    by_seed = (contrast.values - estimate) / seeds
+    moved = np.concatenate([by_image, by_seed])
+    acceleration = (moved**3).sum() / (6 * (moved**2).sum() ** 1.5 + 1e-30)
+    z = bias + stats.norm.ppf([0.025, 0.975])
+    low, high = np.quantile(contrast.both, stats.norm.cdf(bias + z / (1 - acceleration * z)))
+    return float(low), float(high)
+
+
+def seeds_scaled(contrast: Contrast) -> tuple[float, float]:
+    """Percentile, with the seeds' deviations scaled by sqrt(k / (k - 1))."""
+    seeds = len(contrast.values)
+    scale = np.sqrt(seeds / (seeds - 1)) if seeds > 1 else 0.0
+    draws = 1 + scale * (contrast.seed_draws - 1)
+    low, high = np.quantile((contrast.resampled * draws).mean(1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def crossed(contrast: Contrast) -> tuple[float, float]:
+    """What the suite uses: `bench.evaluation.crossed`."""
+    reach = contrast.spread.reach(0.975)
+    estimate = contrast.values.mean()
+    return float(estimate - reach), float(estimate + reach)
+
+
+def crossed_satterthwaite(contrast: Contrast) -> tuple[float, float]:
+    """The same standard error, Student's quantile with degrees of freedom by Satterthwaite's rule, as Hillis (2007) has it."""
+    own = contrast.spread
+    seeds, images = own.num_trainings, own.num_images
+    squares = own.luck**2 / max(1, seeds - 1) + own.images**2 / (images - 1)
+    df = min(own.error**4 / (squares + 1e-300), images + seeds - 2)
+    reach = own.error * stats.t.ppf(0.975, df)
+    estimate = contrast.values.mean()
+    return float(estimate - reach), float(estimate + reach)
+
+
+def crossed_normal(contrast: Contrast) -> tuple[float, float]:
+    """The same standard error, with the normal quantile."""
+    reach = 1.96 * contrast.spread.error
+    estimate = contrast.values.mean()
+    return float(estimate - reach), float(estimate + reach)
+
+
+def stretched(contrast: Contrast) -> tuple[float, float]:
+    """The percentile interval's shape, with the width of `crossed`."""
+    deviations = contrast.both - contrast.both.mean()
+    scale = contrast.spread.reach(0.975) / (1.96 * deviations.std() + 1e-30)
+    low, high = contrast.values.mean() + scale * np.quantile(deviations, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def behrens_fisher(contrast: Contrast) -> tuple[float, float]:
+    """Resampled images, and the seeds' mean drawn from its t distribution; quantiles of the sum."""
+    random = np.random.default_rng(0)
+    images, seeds = len(contrast.left_out), len(contrast.values)
+    estimate = contrast.values.mean()
+    moved = np.sqrt(images / (images - 1)) * (contrast.resampled.mean(1) - estimate)
+    if seeds > 1:
+        moved = moved + contrast.values.std(ddof=1) / np.sqrt(seeds) * random.standard_t(seeds - 1, size=len(moved))
+    low, high = estimate + np.quantile(moved, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def bootstrap_t(contrast: Contrast) -> tuple[float, float]:
+    """Each resample divided by its own standard error, its seeds' part from the seeds it drew and the images' part kept."""
+    seeds = len(contrast.values)
+    error = contrast.spread.error
+    estimate = contrast.values.mean()
+    drawn = (contrast.resampled * contrast.seed_draws).mean(1)
+    if seeds == 1:
+        studentised = (drawn - estimate) / error
+    else:
+        kept = max(error**2 - contrast.values.var(ddof=1) / seeds, 0)
+        spread = ((contrast.resampled - drawn[:, None]) ** 2 * contrast.seed_draws).sum(1) / (seeds - 1)
+        studentised = (drawn - estimate) / np.sqrt(kept + spread / seeds + 1e-12)
+    low, high = estimate - error * np.quantile(studentised, [0.975, 0.025])
+    return float(low), float(high)
+
+
+METHODS = {
+    "images only, percentile": image_percentile,
+    "percentile": percentile,
+    "BCa": bca,
+    "bootstrap-t": bootstrap_t,
+    "percentile, seeds scaled": seeds_scaled,
+    "Behrens-Fisher": behrens_fisher,
+    "crossed, normal": crossed_normal,
+    "stretched percentile": stretched,
+    "crossed, Satterthwaite": crossed_satterthwaite,
+    "crossed, Cochran-Cox": crossed,
+}
+CHOSEN = "crossed, Cochran-Cox"
+
+
+def permutation_p(counts: np.ndarray, random: np.random.Generator, permutations: int) -> float:
+    """Two-sided p of contestant 0 against 1, exchanged at random image by image, all seeds together. It knows no luck."""
+    first, second = counts[:1], counts[1:2]
+    exchanged = random.integers(0, 2, (permutations, counts.shape[2]))
+    both = np.concatenate([first, second], axis=2)
+    one = pooled_scores(both, np.hstack([1 - exchanged, exchanged])).mean((1, 2))
+    other = pooled_scores(both, np.hstack([exchanged, 1 - exchanged])).mean((1, 2))
+    observed = abs(pooled_scores(first).mean() - pooled_scores(second).mean())
+    return float((1 + (abs(one - other) >= observed - 1e-12).sum()) / (1 + permutations))
+
+
+def contrast(first: int, second: int | None, *arrays: np.ndarray) -> Contrast:
+    """From scores, resampled scores and left-out scores [..., contestants, seeds], and the seeds drawn."""
+    values, resampled, left_out = (
+        array[..., first, :] - (0 if second is None else array[..., second, :]) for array in arrays[:3]
+    )
+    return Contrast(values=values, resampled=resampled, left_out=left_out, seed_draws=arrays[3])
+
+
+def simulate(world: World, images: int, seeds: int, repeats: int, resamples: int) -> dict[tuple[str, str], float]:
+    """Rates by (method, column): coverage of each interval, and what `compare` claims."""
+    random = np.random.default_rng([images, seeds, repeats])
+    truth = np.array([true_score(world, mean) for mean in MEANS])
+    seen: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for _ in range(repeats):
+        counts = draw(world, MEANS, images, seeds, random)
+        arrays = (
+            pooled_scores(counts)[0],
+            resampled_scores(counts, random, resamples),
+            pooled_scores(counts, 1 - np.eye(images)),
+            random.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples),
+        )
+        for name, method in METHODS.items():
+            low, high = method(contrast(0, None, *arrays))
+            seen[name, "score"].append(low <= truth[0] <= high)
+            for effect, (first, second) in PAIRS.items():
+                low, high = method(contrast(first, second, *arrays))
+                seen[name, effect].append(low <= truth[first] - truth[second] <= high)
+        for column, value in claims(counts, random, resamples).items():
+            seen[CHOSEN, column].append(value)
+    return {key: float(np.mean(values)) for key, values in seen.items()}
+
+
+def claims(counts: np.ndarray, random: np.random.Generator, resamples: int) -> dict[str, float]:
+    """What is said of equal contestants, and of better ones."""
+    two = compare(counts[[0, 1]], random, resamples=resamples)
+    five = compare(counts[[0, 1, 4, 5, 6]], random, resamples=resamples)
+    small = compare(counts[[0, 2]], random, resamples=resamples)
+    large = compare(counts[[0, 3]], random, resamples=resamples)
+    return {
+        "winner of 2": two.winner is not None,
+        "winner of 5": five.winner is not None,
+        "split of 5": len(five.groups) > 1,
+        "permutation": permutation_p(counts, random, 200) <= 0.05,
+        "small found": small.winner == 1,
+        "large found": large.winner == 1,
+        "detectable": two.differences[0].detectable,
+    }
+
+
+def first_calibration(world: World, repeats: int, resamples: int) -> list[tuple[float, float, int, float, float]]:
+    """Of five contestants whose means are drawn, 50 images, 3 seeds: by range of the probability of being first (from, to) how many
+    there were, their mean probability, and how many were truly the best."""
+    random = np.random.default_rng(1)
+    claimed, best = [], []
+    for _ in range(repeats):
+        means = 0.4 + 0.2 * random.standard_normal(5)
+        counts = draw(world, tuple(means), 50, 3, random)
+        claimed += compare(counts, random, resamples=resamples).first_probability
+        best += (np.arange(5) == means.argmax()).tolist()
+    share, truly = np.array(claimed), np.array(best)
+    rows = []
+    for low, high in ((0, 0.02), (0.02, 0.1), (0.1, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.01)):
+        inside = (share >= low) & (share < high)
+        rows.append((low, min(high, 1.0), int(inside.sum()), float(share[inside].mean()), float(truly[inside].mean())))
+    return rows
+
+
+def detectable_found(world: World, images: int, seeds: int, repeats: int, resamples: int) -> tuple[float, float]:
+    """The mean detectable difference of two equal contestants, and how often a contestant that is better by it wins."""
+    random = np.random.default_rng(2)
+
+    def compared(mean: float) -> Comparison:
+        return compare(draw(world, (0.4, mean), images, seeds, random), random, resamples=resamples)
+
+    detectable = float(np.mean([compared(0.4).differences[0].detectable for _ in range(repeats)]))
+    better = brentq(lambda mean: true_score(world, mean) - true_score(world, 0.4) - detectable, 0.4, 10)
+    return detectable, float(np.mean([compared(better).winner == 1 for _ in range(repeats)]))
+
+
+CLAIMS = ("winner of 2", "winner of 5", "split of 5", "permutation", "small found", "large found", "detectable")
+COVERAGES = ("score", *PAIRS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=2000)
+    parser.add_argument("--resamples", type=int, default=500)
+    arguments = parser.parse_args()
+    cells = [("usual", n, k) for n in (12, 50, 200) for k in (1, 3, 5)] + [(w, 50, 3) for w in list(WORLDS)[1:]]
+    rates = {}
+    print(f"Coverage of 95% intervals, {arguments.repeats} data sets a cell. True scores of the usual world:")
+    print(", ".join(f"{true_score(WORLDS['usual'], mean):.3f}" for mean in MEANS[:4]), "(equal, equal, small, large)\n")
+    _row("world", "images", "seeds", "method", "score", *(f"difference {effect}" for effect in PAIRS))
+    _row(*["---"] * 8)
+    for world, images, seeds in cells:
+        cell = simulate(WORLDS[world], images, seeds, arguments.repeats, arguments.resamples)
+        rates[world, images, seeds] = cell
+        for name in METHODS:
+            _row(world, images, seeds, name, *(f"{cell[name, column]:.3f}" for column in COVERAGES))
+    print()
+    _row("world", "images", "seeds", *CLAIMS)
+    _row(*["---"] * (3 + len(CLAIMS)))
+    for (world, images, seeds), cell in rates.items():
+        _row(world, images, seeds, *(f"{cell[CHOSEN, column]:.3f}" for column in CLAIMS))
+    print()
+    _row("probability of being first", "contestants", "mean probability", "truly first")
+    _row(*["---"] * 4)
+    for low, high, number, claimed, truly in first_calibration(WORLDS["usual"], arguments.repeats, arguments.resamples):
+        _row(f"{low} to {high}", number, f"{claimed:.3f}", f"{truly:.3f}")
+    print()
+    _row("world", "images", "seeds", "detectable", "found")
+    _row(*["---"] * 5)
+    for world, images, seeds in (("usual", 50, 3), ("usual", 50, 5), ("usual", 200, 5), ("no luck", 50, 3)):
+        pair = detectable_found(WORLDS[world], images, seeds, arguments.repeats // 2, arguments.resamples)
+        _row(world, images, seeds, *(f"{value:.3f}" for value in pair))
+    main_cell = rates["usual", 50, 3]
+    summary = {
+        "coverage": main_cell[CHOSEN, "score"],
+        "coverage_difference": main_cell[CHOSEN, "0"],
+        "false_winner_rate": main_cell[CHOSEN, "winner of 2"],
+    }
+    print(f"\n{json.dumps(summary)}")
+
+
+def _row(*values: object) -> None:
+    print("|", " | ".join(map(str, values)), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()
