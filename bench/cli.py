@@ -157,6 +157,10 @@ def report(
     run: Annotated[
         str | None, typer.Argument(metavar="RUN", help="A run's name or folder. Left out: the newest.")
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Write nothing: compare the report with its records, and fail on a difference."),
+    ] = False,
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
 ) -> None:
@@ -167,14 +171,30 @@ def report(
     \b
     python -m bench report
     python -m bench report default
+    python -m bench report --check default
     """
     from bench.report import write_index, write_report
     from bench.store import load
 
     directory = _run_directory(run, results)
+    if check:
+        _check(directory, reports / directory.name)
+        return
     page = write_report(load(directory), reports / directory.name)
     write_index(reports)
     typer.echo(f"leaderboard: {page}")
+
+
+def _check(directory: Path, report: Path) -> None:
+    from bench.report.check import differences
+    from bench.store import load
+
+    found = list(differences(load(directory), report))
+    for line in found:
+        typer.echo(line, err=True)
+    if found:
+        raise UserError(f"{report} differs from the records in {directory} ({len(found)} differences)")
+    typer.echo(f"every number of {report} is what the records in {directory} say")
 
 
 @data_app.command()

@@ -53,14 +53,10 @@ def write_index(directory: Path) -> Path:
 
 def _write(run: Run, directory: Path) -> None:
     from bench.report.index import SUMMARY
-    from bench.report.leaderboard import leaderboard
     from bench.report.page import compose
-    from bench.report.verdict import headline, judge
 
-    rows = leaderboard(run)
-    verdict = judge(run, rows)
-    page = compose(run, rows, verdict, directory)
-    summary = {"name": run.record.name, "started_at": run.record.started_at, "verdict": headline(verdict)}
+    page, verdict = compose(run, directory)
+    summary = {"name": run.record.name, "started_at": run.record.started_at, "verdict": verdict}
     (directory / SUMMARY).write_text(json.dumps(summary, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     (directory / PAGE).write_text(page, encoding="utf-8")
 

@@ -2,6 +2,7 @@
 
 from statistics import median
 
+from bench.report.finals import Finals
 from bench.report.formats import duration, fraction, listing, percent, plural
 from bench.report.pictures import AugmentationGrid, Overlays
 from bench.report.series import CostPanel, FactorScores, ForegroundShares, LearningCurves, Progress, ScoreGrid
@@ -100,3 +101,18 @@ def about_augmentation_grid(series: AugmentationGrid) -> str:
     if kept[least] >= 0.995:
         return f"{line}. No foreground is lost on the way."
     return f"{line}. At strength {series.strengths[least]:g} the least foreground is left: {percent(kept[least])} of its pixels."
+
+
+def about_standings(found: Finals) -> str:
+    leader, ranks = found.standings[0], max(each.group for each in found.standings)
+    level = sum(each.group == 1 for each in found.standings)
+    separated = (
+        "no contestant can be told from the first"
+        if ranks == 1
+        else f"{len(found.standings) - level} of {len(found.standings)} are separated from the first"
+    )
+    gap = max(abs(each.score - each.test) for each in found.standings)
+    return (
+        f"{leader.label} is first with {fraction(leader.score)} and first in {percent(leader.first_probability)} of the redraws; "
+        f"{separated}. Cross-validated and locked scores differ by up to {fraction(gap)}."
+    )

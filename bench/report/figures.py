@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.report.comparison import Level
+from bench.report.finals import Finals
 from bench.report.formats import shortened
 from bench.report.series import (
     CostPanel,
@@ -273,4 +274,55 @@ def draw_foreground_shares(series: ForegroundShares) -> "Figure":
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
         axes.grid(visible=False, axis="x")
     panels[-1].set_xlabel("Foreground share of the image (%)")
+    return figure
+
+
+def draw_standings(found: Finals) -> "Figure":
+    """Left a line a contestant, first at the top: its cross-validated IoU with its interval, and on the locked test set; the references
+    are ticks below. Right what it is ahead of the default recipe."""
+    rows = len(found.standings) + len(found.references)
+    figure = new_figure(0.34 * rows + 1.3)
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    for height, each in enumerate(found.standings):
+        low, high = max(0.0, each.interval.low), min(1.0, each.interval.high)
+        left.hlines(height, low, high, color=ACCENT, linewidth=2, zorder=3)
+        left.scatter(
+            [each.score], [height], s=42, color=ACCENT, zorder=4, label="cross-validated" if not height else None
+        )
+        left.scatter(
+            [each.test], [height], s=36, marker="D", facecolors="white", edgecolors=PALETTE[1], linewidths=1.4, zorder=5,
+            label="locked test" if not height else None,
+        )  # fmt: skip
+        if each.to_default is not None:
+            right.hlines(
+                height, each.to_default.interval.low, each.to_default.interval.high, color=INK, linewidth=2, zorder=3
+            )
+            right.scatter([each.to_default.value], [height], s=42, color=INK, zorder=4)
+        else:
+            right.text(0, height, "  reference point", va="center", fontsize=8, color=MUTED)
+    for number, reference in enumerate(found.references):
+        height = len(found.standings) + number
+        left.scatter([reference.score], [height], s=42, marker="|", color=MUTED, linewidths=2, zorder=4)
+        if reference.test is not None:
+            left.scatter(
+                [reference.test],
+                [height],
+                s=36,
+                marker="D",
+                facecolors="white",
+                edgecolors=MUTED,
+                linewidths=1.2,
+                zorder=5,
+            )
+    labels = [*(each.label for each in found.standings), *(each.label for each in found.references)]
+    names = [shortened(each, 52) for each in labels]
+    left.set_yticks(range(rows), names)
+    left.set_ylim(rows - 0.5, -0.5)
+    left.set_xlim(left=min(0.0, left.get_xlim()[0]))
+    left.set_xlabel("IoU, with 95 % interval")
+    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=8)
+    right.axvline(0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    right.set_xlabel("IoU over the default recipe")
+    for axes in (left, right):
+        axes.grid(axis="y", visible=False)
     return figure

@@ -5,23 +5,29 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.records import COMPLETED, Run
-from bench.report import formats, markdown, rungs, tables
+from bench.report import finals_section as standings
+from bench.report import formats, markdown, rungs, tables, verdict
 from bench.report.comparison import compare
 from bench.report.data_section import data_section
-from bench.report.leaderboard import Row, counted, ranked, references, shown_hyperparameters
+from bench.report.finals import Finals, NoFinals, finals
+from bench.report.leaderboard import Row, counted, leaderboard, ranked, references, shown_hyperparameters
 from bench.report.plots import SCORE_PLOTS, left_out, shown
 from bench.report.trust import trust_box
-from bench.report.verdict import Verdict, headline, qualifications
+from bench.report.verdict import Verdict, judge
 
 
-def compose(run: Run, rows: Sequence[Row], verdict: Verdict, directory: Path) -> str:
-    """Writes every figure and table under `directory` and returns the page that links to them."""
+def compose(run: Run, directory: Path) -> tuple[str, str]:
+    """Writes every figure and table under `directory` and returns the page that links to them, and its verdict in one line."""
+    rows, held = leaderboard(run), finals(run)
+    searched = judge(run, rows)
+    answer, *said = _answers(held, searched)
     (directory / "figures").mkdir()
     (directory / "tables").mkdir()
     sections = (
-        [f"# {markdown.text(run.record.name)}", f"**{markdown.text(headline(verdict))}**"],
-        ["\n".join(f"- {markdown.text(line)}" for line in (*_state(run), *qualifications(verdict)))],
+        [f"# {markdown.text(run.record.name)}", f"**{markdown.text(answer)}**"],
+        ["\n".join(f"- {markdown.text(line)}" for line in (*_state(run), *said))],
         trust_box(run, rows),
+        standings.section(held, run, rows, directory),
         _best_trials(run, rows, directory),
         _comparisons(rows, directory),
         _rungs(rows, directory),
@@ -30,7 +36,14 @@ def compose(run: Run, rows: Sequence[Row], verdict: Verdict, directory: Path) ->
         _unfinished(rows, directory),
         _reproduction(run),
     )
-    return "\n\n".join(part for section in sections for part in section if part) + "\n"
+    return "\n\n".join(part for section in sections for part in section if part) + "\n", answer
+
+
+def _answers(held: Finals | NoFinals, searched: Verdict) -> list[str]:
+    """The page's headline and the sentences under it: of the finals where they were held, else of the search."""
+    if isinstance(held, NoFinals):
+        return [verdict.headline(searched), *verdict.qualifications(searched)]
+    return [standings.headline(held), *standings.qualifications(held), f"In the search: {verdict.headline(searched)}"]
 
 
 def csv_link(path: str, what: str = "Full precision") -> str:

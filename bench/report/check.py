@@ -1,0 +1,52 @@
+"""Whether a report says what its records say: everything is computed again and compared, character by character."""
+
+import tempfile
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+
+from bench.errors import StoreError
+from bench.evaluation.metrics import pool, summarise
+from bench.records import Run
+from bench.report import PAGE, write_report
+
+TEXTS = (PAGE, "summary.json", "tables/*.csv")
+"""What holds numbers. Figures are drawn from the same series, and their pixels depend on the fonts of a machine."""
+
+
+def differences(run: Run, directory: Path) -> Iterator[str]:
+    """Each difference in one line: file, line, what stands there and what the records say. Raises StoreError where there is no report."""
+    if not (directory / PAGE).is_file():
+        raise StoreError(f"no report in {directory}; write one with: python -m bench report {run.record.name}")
+    yield from _contradictions(run)
+    with tempfile.TemporaryDirectory() as scratch:
+        again = Path(scratch) / directory.name
+        write_report(run, again)
+        names = {path.relative_to(root) for root in (directory, again) for each in TEXTS for path in root.glob(each)}
+        for name in sorted(names):
+            yield from _compared(directory / name, again / name)
+
+
+def _contradictions(run: Run) -> Iterator[str]:
+    """Trials whose recorded metrics are not those of the pixels that were counted for them."""
+    counted = {(each.study_id, each.trial_id): each.counts for each in run.evaluations if each.split == "val"}
+    for trial in run.trials:
+        counts = counted.get((trial.study_id, trial.trial_id))
+        if counts and dict(trial.val_metrics) != summarise(pool(counts.values()), run.dataset.classes):
+            yield f"trial {trial.study_id}/{trial.trial_id}: its recorded metrics are not those of its counts"
+
+
+def _compared(there: Path, expected: Path) -> Iterator[str]:
+    if not there.is_file() or not expected.is_file():
+        yield f"{there}: {'is missing' if expected.is_file() else 'does not belong to the report'}"
+        return
+    lines = (path.read_text(encoding="utf-8").splitlines() for path in (there, expected))
+    for number, (said, meant) in enumerate(zip_longest(*lines), start=1):
+        if said != meant:
+            yield f"{there}:{number} says {_cut(said)}, the records say {_cut(meant)}"
+
+
+def _cut(line: str | None) -> str:
+    if line is None:
+        return "nothing"
+    return repr(line if len(line) <= 160 else f"{line[:159]}…")

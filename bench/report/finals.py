@@ -1,0 +1,255 @@
+"""From the trainings of the finals to standings: who is better, had other images been drawn and everything been trained again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from bench.evaluation.metrics import mean, pool, summarise
+from bench.evaluation.references import OUT_OF_FOLD
+from bench.evaluation.resampling import counts_array
+from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
+from bench.evaluation.variance import VarianceComponents, variance_components
+from bench.records import COMPLETED, Contestant, Evaluation, FinalsRecord, Run, TrainingRecord
+from bench.report.formats import listing
+from bench.report.leaderboard import REFERENCES, Metrics, reference_evaluation
+
+SEED = 0
+"""Of the resampling: equal records give equal pages."""
+
+DEFAULT, ORIGIN = "default recipe", "origin's recipe"
+JUDGE = "mean_mask"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A contestant's place. `score` is its IoU out of fold, pooled over all images, the mean over seeds; `test` the same on the locked
+    images, the mean over all trainings. `group` counts from 1: within one, nobody can be told from its leader."""
+
+    contestant: Contestant
+    group: int
+    score: float
+    interval: Interval
+    first_probability: float
+    metrics: Metrics
+    test: float
+    test_interval: Interval
+    to_default: Difference | None
+    train_s: float | None
+    num_params: int | None
+    latency_s: float | None
+    peak_memory_bytes: int | None
+
+    @property
+    def label(self) -> str:
+        return label(self.contestant)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceStanding:
+    """A predictor without training, made on each fold's other folds. `leader_ahead` is the leader minus it."""
+
+    label: str
+    score: float
+    metrics: Metrics
+    test: float | None
+    leader_ahead: Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finals:
+    """`standings` are best first. `seeds` are those for which every training of every standing contestant is on record; `out` are
+    contestants of which a training failed, with the reason."""
+
+    record: FinalsRecord
+    standings: tuple[Standing, ...]
+    references: tuple[ReferenceStanding, ...]
+    comparison: Comparison
+    pairs: tuple[tuple[str, str, Difference, float], ...]
+    variance: VarianceComponents
+    seeds: tuple[int, ...]
+    out: Mapping[str, str]
+    planned: int
+    trained: int
+
+    @property
+    def winner(self) -> Standing | None:
+        """Who is separable from every other; None in a tie."""
+        return self.standings[0] if self.comparison.winner is not None else None
+
+    def of_role(self, role: str) -> Standing | None:
+        return next((each for each in self.standings if role in each.contestant.roles), None)
+
+
+@dataclass(frozen=True, slots=True)
+class NoFinals:
+    """Why there are no standings."""
+
+    reason: str
+
+
+def finals(run: Run) -> Finals | NoFinals:
+    """The standings, or in words why there are none."""
+    record = run.finals
+    if record is None:
+        wanted = run.experiment.get("protocol")
+        asked = not isinstance(wanted, Mapping) or wanted.get("finalists", 0)
+        return NoFinals(
+            "the run has not come to them, or there was no time for them" if asked else "none were asked for"
+        )
+    known = {_unit(training): training for training in run.trainings}
+    out = {
+        contestant.name: failed[0]
+        for contestant in record.contestants
+        if (
+            failed := [known[unit].error or "failed" for unit in _units(contestant, record) if _failed(known.get(unit))]
+        )
+    }
+    standing = [contestant for contestant in record.contestants if contestant.name not in out]
+    seeds = tuple(
+        seed
+        for seed in record.seeds
+        if all((_key(each), seed, fold) in known for each in standing for fold in range(record.folds))
+    )
+    if len(standing) < 2 or not seeds:
+        return NoFinals(
+            f"{len(run.trainings)} trainings are on record, which make no two contestants complete for one seed"
+        )
+    return _ranked(run, record, standing, seeds, known, out)
+
+
+def label(contestant: Contestant) -> str:
+    """'unet / resnet18 · dice · 96 px', with its role where it is a recipe."""
+    values = contestant.hyperparameters
+    model = " / ".join(str(values[name]) for name in ("architecture", "backbone") if name in values)
+    roles = [role for role in contestant.roles if role in (DEFAULT, ORIGIN)]
+    return f"{model} · {values.get('loss')} · {values.get('image_size')} px{f' ({listing(roles)})' if roles else ''}"
+
+
+def _ranked(
+    run: Run,
+    record: FinalsRecord,
+    standing: Sequence[Contestant],
+    seeds: tuple[int, ...],
+    known: Mapping[Any, TrainingRecord],
+    out: Mapping[str, str],
+) -> Finals:
+    trained = {each.name: [known[unit] for unit in _units(each, record) if unit[1] in seeds] for each in standing}
+    open_counts = {name: _out_of_fold(trainings, seeds) for name, trainings in trained.items()}
+    test_counts = {
+        name: [_evaluation("test", each.seed, each.test) for each in trainings] for name, trainings in trained.items()
+    }
+    folds = [training.fold for training in trained[standing[0].name]]
+    comparison = compare(counts_array(list(open_counts.values())), np.random.default_rng(SEED))
+    on_test = compare(counts_array(list(test_counts.values())), np.random.default_rng(SEED), folds=folds)
+    order = sorted(range(len(standing)), key=lambda position: -comparison.scores[position])
+    group_of = {position: number for number, group in enumerate(comparison.groups, start=1) for position in group}
+    default = next((position for position, each in enumerate(standing) if DEFAULT in each.roles), None)
+    to_default = {} if default is None else {each.first: each for each in comparison.differences_to(default)}
+    standings = tuple(
+        Standing(
+            contestant=standing[position],
+            group=group_of[position],
+            score=comparison.scores[position],
+            interval=comparison.intervals[position],
+            first_probability=comparison.first_probability[position],
+            metrics=_mean_metrics(open_counts[standing[position].name], run.dataset.classes),
+            test=on_test.scores[position],
+            test_interval=on_test.intervals[position],
+            to_default=to_default.get(position),
+            **_costs(trained[standing[position].name]),
+        )
+        for position in order
+    )
+    names = [label(each) for each in standing]
+    corrected = holm([difference.p for difference in comparison.differences])
+    return Finals(
+        record=record,
+        standings=standings,
+        references=_references(run, open_counts[standings[0].contestant.name]),
+        comparison=comparison,
+        pairs=tuple(
+            (names[d.first], names[d.second], d, p) for d, p in zip(comparison.differences, corrected, strict=True)
+        ),
+        variance=variance_components(
+            counts_array(list(test_counts.values())), np.random.default_rng(SEED), folds=folds
+        ),
+        seeds=seeds,
+        out=out,
+        planned=len(record.contestants) * record.folds * len(record.seeds),
+        trained=sum(_is_of(training, record) for training in run.trainings),
+    )
+
+
+def _references(run: Run, leader: Sequence[Evaluation]) -> tuple[ReferenceStanding, ...]:
+    found = []
+    for name, shown in REFERENCES.items():
+        own = reference_evaluation(run, name, OUT_OF_FOLD)
+        if own is None:
+            continue
+        counts = counts_array([leader, [own] * len(leader)])
+        compared = compare(counts, np.random.default_rng(SEED))
+        on_test = reference_evaluation(run, name, "test")
+        found.append(
+            ReferenceStanding(
+                label=shown,
+                score=compared.scores[1],
+                metrics=summarise(pool(own.counts.values()), run.dataset.classes),
+                test=summarise(pool(on_test.counts.values()), run.dataset.classes)["iou"] if on_test else None,
+                leader_ahead=compared.differences[0],
+            )
+        )
+    return tuple(found)
+
+
+def _out_of_fold(trainings: Sequence[TrainingRecord], seeds: Sequence[int]) -> list[Evaluation]:
+    """For each seed every image, scored by the training that did not see it."""
+    return [
+        _evaluation(
+            OUT_OF_FOLD,
+            seed,
+            reduce(lambda all_of, each: {**all_of, **each.out_of_fold}, (t for t in trainings if t.seed == seed), {}),
+        )
+        for seed in seeds
+    ]
+
+
+def _evaluation(part: str, seed: int, counts: Mapping[str, Any]) -> Evaluation:
+    return Evaluation(split=part, seed=seed, counts=counts)
+
+
+def _mean_metrics(evaluations: Sequence[Evaluation], classes: Sequence[str]) -> Metrics:
+    each = [summarise(pool(evaluation.counts.values()), classes) for evaluation in evaluations]
+    return {name: mean(metrics[name] for metrics in each) for name in each[0]}
+
+
+def _costs(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
+    return {
+        "train_s": mean(training.train_s for training in trainings),
+        "num_params": trainings[0].num_params,
+        "latency_s": min((t.latency_s for t in trainings if t.latency_s is not None), default=None),
+        "peak_memory_bytes": max((t.peak_memory_bytes for t in trainings if t.peak_memory_bytes), default=None),
+    }
+
+
+def _units(contestant: Contestant, record: FinalsRecord) -> list[tuple[str, int, int]]:
+    return [(_key(contestant), seed, fold) for seed in record.seeds for fold in range(record.folds)]
+
+
+def _unit(training: TrainingRecord) -> tuple[str, int, int]:
+    return _key(training), training.seed, training.fold
+
+
+def _is_of(training: TrainingRecord, record: FinalsRecord) -> bool:
+    keys = {_key(contestant) for contestant in record.contestants}
+    return _key(training) in keys and training.seed in record.seeds and training.fold < record.folds
+
+
+def _key(of: Contestant | TrainingRecord) -> str:
+    return str(sorted(of.hyperparameters.items()))
+
+
+def _failed(training: TrainingRecord | None) -> bool:
+    return training is not None and training.status != COMPLETED

@@ -1,0 +1,248 @@
+"""The finals on the page: the headline, the standings in tables, and what they rest on. Words follow from numbers alone."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench.evaluation.statistics import Difference, Interval
+from bench.evaluation.variance import VarianceComponents
+from bench.records import Run
+from bench.report import formats, markdown, tables
+from bench.report.captions import about_standings
+from bench.report.figures import draw_standings
+from bench.report.finals import JUDGE, ORIGIN, Finals, NoFinals, Standing
+from bench.report.formats import fraction, percent, plural, signed
+from bench.report.leaderboard import REFERENCES, Row
+from bench.report.plots import Plot, left_out, shown
+
+
+def headline(found: Finals) -> str:
+    """The verdict in one line of plain text: a winner, or who ties; its score, and its gain over the default recipe."""
+    leader = found.standings[0]
+    group = [each for each in found.standings if each.group == 1]
+    if found.winner:
+        line = f"{leader.label} wins"
+    elif len(group) > 1:
+        line = f"Tie between {formats.listing([each.label for each in group])}"
+    else:
+        line = f"{leader.label} leads, but one training each cannot tell merit from luck"
+    scored = f"cross-validated IoU {fraction(leader.score)} ({_span(leader.interval)})"
+    line += f": {scored if found.winner or len(group) == 1 else f'the first has {scored}'}"
+    if leader.to_default is not None:
+        line += f", {_gain(leader.to_default)} the default recipe"
+    return f"{line}; {fraction(leader.test)} on the locked test set."
+
+
+def qualifications(found: Finals) -> list[str]:
+    """Sentences that stand under the headline."""
+    lines = [_against_mean_mask(found), _against(found, ORIGIN), _detectable(found), _optimism(found)]
+    return [line for line in lines if line]
+
+
+def section(found: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: Path) -> Iterator[str]:
+    yield "## Finals"
+    if isinstance(found, NoFinals):
+        yield left_out("finals", found.reason)
+        return
+    record = found.record
+    yield (
+        f"{plural(len(found.standings), 'contestant')}, chosen before, each trained on {record.folds} folds with "
+        f"{plural(len(found.seeds), 'seed')} for {plural(record.epochs, 'epoch')} ({record.rule}); every image is scored by trainings "
+        "that did not see it. Within a rank nobody can be told from its first (5 %, Holm). Intervals are for other images and other "
+        "trainings (95 %); P(first) is the share of redraws in which a contestant is first."
+    )
+    yield standings(found)
+    plot = Plot("Standings", "finals.png", lambda run, rows: found, draw_standings, about_standings)
+    yield from shown(plot, run, rows, directory)
+    yield "### Quality and cost"
+    yield quality(found)
+    yield "### What the search saw, and what came out"
+    yield optimism(found)
+    yield _variance(found.variance)
+    if found.trained < found.planned:
+        yield f"{found.trained} of {found.planned} trainings are on record; used are those of {plural(len(found.seeds), 'seed')}."
+    yield from (f"- {markdown.text(f'{name} is out: {reason}')}" for name, reason in found.out.items())
+    _write_tables(found, directory / "tables")
+    links = [markdown.link(f"tables/{name}", f"tables/{name}") for name in ("finals.csv", "finals-pairs.csv")]
+    yield f"At full precision, and every pair with its test: {' and '.join(links)}."
+
+
+def standings(found: Finals) -> str:
+    head = ["Rank", "Contestant", "IoU", "95 % interval", "P(first)", "over the default recipe"]
+    cells: list[list[object]] = [
+        [
+            each.group,
+            each.label,
+            fraction(each.score),
+            _span(each.interval),
+            percent(each.first_probability),
+            _difference(each.to_default),
+        ]
+        for each in found.standings
+    ]
+    dash = formats.MISSING
+    cells += [[dash, each.label, fraction(each.score), dash, dash, dash] for each in found.references]
+    return markdown.table(head, cells, right=[0, 2, 4])
+
+
+def quality(found: Finals) -> str:
+    head = [
+        "Contestant",
+        "Dice",
+        "Precision",
+        "Recall",
+        "Accuracy",
+        "Parameters",
+        "Training",
+        "Latency / image",
+        "Memory",
+    ]
+    cells: list[list[object]] = [
+        [
+            each.label,
+            *_metrics(each),
+            formats.millions(each.num_params),
+            formats.duration(each.train_s),
+            formats.milliseconds(each.latency_s),
+            formats.gibibytes(each.peak_memory_bytes),
+        ]
+        for each in found.standings
+    ]
+    for reference in found.references:
+        shown = [fraction(reference.metrics.get(name)) for name in _METRICS]
+        cells.append([reference.label, *shown, *[formats.MISSING] * 4])
+    return markdown.table(head, cells, right=range(1, len(head)))
+
+
+def optimism(found: Finals) -> str:
+    head = ["Contestant", "search", "cross-validated", "locked test", "95 % interval", "search - test"]
+    cells: list[list[object]] = []
+    for each in found.standings:
+        seen = each.contestant.search_iou
+        gap = formats.MISSING if seen is None else signed(seen - each.test)
+        cells.append(
+            [each.label, fraction(seen), fraction(each.score), fraction(each.test), _span(each.test_interval), gap]
+        )
+    dash = formats.MISSING
+    cells += [[each.label, dash, fraction(each.score), fraction(each.test), dash, dash] for each in found.references]
+    return markdown.table(head, cells, right=[1, 2, 3, 5])
+
+
+_METRICS = ("dice", "precision", "recall", "pixel_accuracy")
+
+
+def _metrics(standing: Standing) -> list[str]:
+    return [fraction(standing.metrics.get(name)) for name in _METRICS]
+
+
+def _against_mean_mask(found: Finals) -> str:
+    mask = next((each for each in found.references if each.label == REFERENCES[JUDGE]), None)
+    if mask is None:
+        return ""
+    verb = "beats" if mask.leader_ahead.interval.low > 0 else "does NOT clearly beat"
+    return f"The first {verb} the mean training mask ({fraction(mask.score)}), which looks at no image: {_difference(mask.leader_ahead)}."
+
+
+def _against(found: Finals, role: str) -> str:
+    leader, other = found.standings[0], found.of_role(role)
+    if other is None or other is leader:
+        return ""
+    pair = next(
+        (d if a == leader.label else d.turned() for a, b, d, _ in found.pairs if {a, b} == {leader.label, other.label}),
+        None,
+    )
+    if pair is None:
+        return ""
+    verb = "is beaten" if pair.interval.low > 0 else "is NOT beaten beyond doubt"
+    return f"The {role} ({fraction(other.score)}) {verb}: {_difference(pair)}."
+
+
+def _detectable(found: Finals) -> str:
+    leader = found.standings[0]
+    own = [d for a, b, d, _ in found.pairs if leader.label in (a, b)]
+    if not own:
+        return ""
+    smallest, largest = min(d.detectable for d in own), max(d.detectable for d in own)
+    span = (
+        fraction(smallest)
+        if fraction(smallest) == fraction(largest)
+        else f"{fraction(smallest)} to {fraction(largest)}"
+    )
+    return f"The smallest difference to the first that this data and these trainings would have shown four times out of five: {span}."
+
+
+def _optimism(found: Finals) -> str:
+    leader = found.standings[0]
+    seen = leader.contestant.search_iou
+    if seen is None:
+        return ""
+    return (
+        f"Optimism: in the search the first had {fraction(seen)} on validation, cross-validated it has {fraction(leader.score)}, on the "
+        f"locked test set {fraction(leader.test)}."
+    )
+
+
+def _variance(parts: VarianceComponents) -> str:
+    shares = {
+        "which images are scored": parts.images,
+        "which images were trained on": parts.folds,
+        "the training seed": parts.seeds,
+        "which images suit which training": parts.images_by_training,
+    }
+    known = {name: value for name, value in shares.items() if value is not None}
+    total = sum(known.values())
+    if not total:
+        return ""
+    said = [f"{percent(value / total)} {name}" for name, value in sorted(known.items(), key=lambda item: -item[1])]
+    return f"What moves the test score of one configuration: {formats.listing(said)}."
+
+
+def _gain(difference: Difference) -> str:
+    return f"{signed(difference.value)} ({_span(difference.interval, sign=True)}) over"
+
+
+def _difference(difference: Difference | None) -> str:
+    return (
+        formats.MISSING
+        if difference is None
+        else f"{signed(difference.value)} ({_span(difference.interval, sign=True)})"
+    )
+
+
+def _span(interval: Interval, *, sign: bool = False) -> str:
+    """A score's interval is cut at 0 and 1 where few images make it reach beyond; a difference has signs."""
+    if sign:
+        return f"{signed(interval.low)} to {signed(interval.high)}"
+    return f"{fraction(max(0.0, interval.low))} to {fraction(min(1.0, interval.high))}"
+
+
+def _write_tables(found: Finals, directory: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {
+            "rank": each.group, "contestant": each.label, "roles": ", ".join(each.contestant.roles),
+            "study_id": each.contestant.study_id, "trial_id": each.contestant.trial_id,
+            "iou": each.score, "iou_low": each.interval.low, "iou_high": each.interval.high,
+            "first_probability": each.first_probability,
+            **{name: each.metrics.get(name) for name in _METRICS},
+            "test_iou": each.test, "test_iou_low": each.test_interval.low, "test_iou_high": each.test_interval.high,
+            "search_iou": each.contestant.search_iou, "num_params": each.num_params, "train_s": each.train_s,
+            "latency_s": each.latency_s, "peak_memory_bytes": each.peak_memory_bytes,
+        }
+        for each in found.standings
+    ]  # fmt: skip
+    rows += [
+        {
+            "contestant": each.label,
+            "roles": "reference",
+            "iou": each.score,
+            "test_iou": each.test,
+            **{name: each.metrics.get(name) for name in _METRICS},
+        }
+        for each in found.references
+    ]
+    tables.write_csv(directory / "finals.csv", rows, ["rank", "contestant"])
+    pairs = [
+        {"first": a, "second": b, "difference": d.value, "low": d.interval.low, "high": d.interval.high, "p": d.p,
+         "p_holm": p, "detectable": d.detectable}
+        for a, b, d, p in found.pairs
+    ]  # fmt: skip
+    tables.write_csv(directory / "finals-pairs.csv", pairs, ["first", "second"])

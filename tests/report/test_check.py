@@ -1,0 +1,73 @@
+"""`report --check`: a single edited digit is found, in the page, in a table and in the records."""
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.errors import StoreError
+from bench.report.check import differences
+from bench.store import load
+
+ROOT = Path(__file__).parents[2]
+RECORDS, REPORT = ROOT / "results" / "reference", ROOT / "reports" / "reference"
+
+
+@pytest.fixture
+def report(tmp_path) -> Path:
+    return Path(shutil.copytree(REPORT, tmp_path / "reference"))
+
+
+@pytest.fixture(scope="module")
+def run():
+    return load(RECORDS)
+
+
+def found(run, report) -> list[str]:
+    return list(differences(run, report))
+
+
+def test_the_reference_report_is_what_its_records_say(run, report):
+    assert found(run, report) == []
+
+
+@pytest.mark.parametrize("name", sorted(str(path.relative_to(REPORT)) for path in REPORT.glob("tables/*.csv")))
+def test_a_digit_that_was_edited_in_a_table_is_found(run, report, name):
+    path = report / name
+    text = path.read_text()
+    digits = [match.start() for match in re.finditer(r"(?<=[.,])\d", text)] or [len(text) - 2]
+    place = digits[len(digits) // 2]
+    path.write_text(text[:place] + ("7" if text[place] != "7" else "3") + text[place + 1 :])
+    lines = found(run, report)
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{path}:{text[:place].count(chr(10)) + 1} says ")
+
+
+def test_every_number_of_the_page_is_guarded(run, report):
+    path = report / "leaderboard.md"
+    text = path.read_text()
+    places = [match.start() for match in re.finditer(r"\d(?=\d\d\b)", text)]
+    for place in places[:: max(1, len(places) // 12)]:
+        path.write_text(text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :])
+        assert len(found(run, report)) == 1
+
+
+def test_a_file_more_or_less_is_found(run, report):
+    (report / "tables" / "trials.csv").rename(report / "tables" / "other.csv")
+    assert [line.rsplit(": ", 1)[1] for line in found(run, report)] == ["does not belong to the report", "is missing"]
+
+
+def test_a_metric_that_its_counts_deny_is_found(run, report):
+    scored = {(each.study_id, each.trial_id) for each in run.evaluations if each.split == "val"}
+    trials = list(run.trials)
+    place = next(n for n, trial in enumerate(trials) if (trial.study_id, trial.trial_id) in scored)
+    metrics = dict(trials[place].val_metrics)
+    trials[place] = replace(trials[place], val_metrics=metrics | {"iou": metrics["iou"] + 1e-9})
+    assert "its recorded metrics are not those of its counts" in found(replace(run, trials=tuple(trials)), report)[0]
+
+
+def test_no_report_is_said(run, tmp_path):
+    with pytest.raises(StoreError, match=r"no report in .*; write one with: python -m bench report reference"):
+        found(run, tmp_path)
