@@ -1,6 +1,6 @@
 """Do the 95% intervals hold what they say? Data with known answers, every method on the same data.
 
-    python benchmarks/coverage.py                 the tables of docs/statistics.md, a quarter of an hour on one core
+    python benchmarks/coverage.py                 the tables of docs/statistics.md, half an hour on one core
     python benchmarks/coverage.py --repeats 200   the same, less exact
 
 An image has a size and a difficulty that all contestants share, a difficulty of its own for each contestant, and noise in each
