@@ -48,6 +48,7 @@ def test_figures_are_small_enough_to_keep_in_git(report):
 def test_sections_stand_in_order(report):
     assert re.findall(r"^## (.*)$", report.read_text(encoding="utf-8"), re.MULTILINE) == [
         "What this rests on",
+        "Finals",
         "Best trials",
         "Comparison by factor",
         "Rungs",
