@@ -13,10 +13,12 @@ from bench.errors import StoreError
 from bench.records import Run
 
 PAGE = "leaderboard.md"
+BROWSER_PAGE = "leaderboard.html"
+"""The same with its figures inside, for a browser."""
 
 
 def write_report(run: Run, directory: Path) -> Path:
-    """Writes `directory`/leaderboard.md with figures/ and tables/ and returns the page's path.
+    """Writes `directory`/leaderboard.md with figures/ and tables/, and leaderboard.html, and returns the markdown page's path.
 
     Everything is written into a folder beside it, which takes the place of an earlier report only when it is whole. Raises
     StoreError when `directory` holds something that is no report, or cannot be written.
@@ -52,6 +54,7 @@ def write_index(directory: Path) -> Path:
 
 
 def _write(run: Run, directory: Path) -> None:
+    from bench.report.html import to_html
     from bench.report.index import SUMMARY
     from bench.report.page import compose
 
@@ -59,6 +62,7 @@ def _write(run: Run, directory: Path) -> None:
     summary = {"name": run.record.name, "started_at": run.record.started_at, "verdict": verdict}
     (directory / SUMMARY).write_text(json.dumps(summary, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     (directory / PAGE).write_text(page, encoding="utf-8")
+    (directory / BROWSER_PAGE).write_text(to_html(page, directory, run.record.name), encoding="utf-8")
 
 
 def _take_place(finished: Path, directory: Path) -> None:

@@ -152,7 +152,12 @@ def _against(found: Finals, role: str) -> str:
     )
     if pair is None:
         return ""
-    verb = "is beaten" if pair.interval.low > 0 else "is NOT beaten beyond doubt"
+    if other.group > 1:
+        verb = "is beaten"
+    elif pair.interval.low > 0:
+        verb = "is NOT beaten beyond doubt, corrected for the number of comparisons"
+    else:
+        verb = "is NOT beaten beyond doubt"
     return f"The {role} ({fraction(other.score)}) {verb}: {_difference(pair)}."
 
 

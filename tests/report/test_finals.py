@@ -1,0 +1,158 @@
+"""Standings from trainings: complete seeds, ranks, words that follow from numbers."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.records import COMPLETED, FAILED, Contestant, FinalsRecord, Run, TrainingRecord
+from bench.report.finals import Finals, NoFinals, finals
+from bench.report.finals_section import headline, qualifications
+from tests.report.runs import START, counts, evaluation, full_run
+
+SEEDS, FOLDS = (0, 1, 2), 3
+LEVELS = {"finalist 1": 0.6, "finalist 2": 0.3, "default recipe": 0.4, "origin's recipe": 0.2}
+
+
+def contestants() -> tuple[Contestant, ...]:
+    common = {"augmentation": 0.5, "image_size": 96, "batch_size": 8}
+    return (
+        Contestant(name="finalist 1", roles=("finalist",), study_id="random-s1", trial_id="0011", search_iou=0.65,
+                   hyperparameters={"architecture": "unet", "backbone": "resnet18", "loss": "dice", **common}),
+        Contestant(name="finalist 2", roles=("finalist",), study_id="random-s1", trial_id="0007", search_iou=0.5,
+                   hyperparameters={"architecture": "linknet", "backbone": "resnet18", "loss": "dice", **common}),
+        Contestant(name="default recipe", roles=("default recipe",),
+                   hyperparameters={"architecture": "unet", "backbone": "mobilenet", "loss": "bce_dice", **common}),
+        Contestant(name="origin's recipe", roles=("origin's recipe",),
+                   hyperparameters={"architecture": "plain_unet", "loss": "bce", **common}),
+    )  # fmt: skip
+
+
+def with_finals(run: Run, levels: Mapping[str, float] = LEVELS, *, noise: float = 0.08, luck: float = 0.01) -> Run:
+    """Trainings whose images score around a level, each training with some luck of its own."""
+    random = np.random.default_rng(0)
+    names = sorted((*run.split.train, *run.split.val))
+    folds = tuple(tuple(names[number::FOLDS]) for number in range(FOLDS))
+    num_classes = len(run.dataset.classes)
+    difficulty = {name: float(random.normal(0, noise)) for name in (*names, *run.split.test)}
+
+    def scored(ids, level):
+        drawn = {name: float(np.clip(level + difficulty[name] + random.normal(0, 0.02), 0.01, 0.98)) for name in ids}
+        return {name: (counts(iou)[0], *[counts(iou)[1]] * num_classes) for name, iou in drawn.items()}
+
+    trainings = []
+    for seed in SEEDS:
+        for each in contestants():
+            for number, fold in enumerate(folds):
+                level = levels[each.name] + float(random.normal(0, luck))
+                trainings.append(
+                    TrainingRecord(
+                        contestant=each.name, hyperparameters=each.hyperparameters, fold=number, seed=seed, status=COMPLETED,
+                        out_of_fold=scored(fold, level), test=scored(run.split.test, level), epochs_run=12, num_params=10**7,
+                        latency_s=0.02, peak_memory_bytes=2**30, train_s=20.0, wall_s=30.0, started_at=START.isoformat(),
+                    )
+                )  # fmt: skip
+    references = [
+        evaluation("out_of_fold", dict.fromkeys(names, level), reference=name, num_classes=num_classes)
+        for name, level in {"predict_nothing": 0.0, "mean_mask": 0.25, "otsu": 0.1}.items()
+    ]
+    return replace(
+        run,
+        split=replace(run.split, folds=folds),
+        finals=FinalsRecord(contestants=contestants(), folds=FOLDS, seeds=SEEDS, epochs=12, rule="the whole protocol"),
+        trainings=tuple(trainings),
+        evaluations=(*run.evaluations, *references),
+    )
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    return with_finals(full_run())
+
+
+@pytest.fixture(scope="module")
+def held(run) -> Finals:
+    return finals(run)
+
+
+def test_standings_are_best_first_with_the_leader_alone_in_rank_one(held):
+    assert [each.contestant.name for each in held.standings] == [
+        "finalist 1",
+        "default recipe",
+        "finalist 2",
+        "origin's recipe",
+    ]
+    assert held.winner is held.standings[0]
+    assert [each.group for each in held.standings] == [1, 2, 3, 4]
+    for each in held.standings:
+        assert each.interval.low < each.score < each.interval.high
+        assert each.score == pytest.approx(LEVELS[each.contestant.name], abs=0.04)
+        assert each.test == pytest.approx(LEVELS[each.contestant.name], abs=0.08)
+    assert sum(each.first_probability for each in held.standings) == pytest.approx(1)
+
+
+def test_the_gain_over_the_default_recipe_is_paired(held):
+    gains = {each.contestant.name: each.to_default for each in held.standings}
+    assert gains["default recipe"] is None
+    assert gains["finalist 1"].value == pytest.approx(0.2, abs=0.03)
+    assert gains["finalist 1"].interval.low > 0 > gains["finalist 2"].interval.high
+    wide = held.standings[0].interval
+    own = gains["finalist 1"].interval
+    assert own.high - own.low < wide.high - wide.low  # difficulty is shared
+
+
+def test_the_headline_names_the_winner_its_gain_and_the_locked_test(held):
+    line = headline(held)
+    assert line.startswith("unet / resnet18 · dice · 96 px wins: cross-validated IoU 0.")
+    assert "+0." in line
+    assert line.endswith("on the locked test set.")
+    said = " ".join(qualifications(held))
+    assert "The first beats the mean training mask (0.250)" in said
+    assert "The origin's recipe (0." in said
+    assert re.search(r"is beaten: \+0\.(38|39|40|41)", said)
+    assert "Optimism: in the search the first had 0.650" in said
+
+
+def test_equals_tie(run):
+    level = dict.fromkeys(LEVELS, 0.4)
+    tied = finals(with_finals(full_run(), level, luck=0.03))
+    assert tied.winner is None
+    assert {each.group for each in tied.standings} == {1}
+    assert headline(tied).startswith("Tie between ")
+    assert "is NOT beaten beyond doubt" in " ".join(qualifications(tied))
+
+
+def test_only_seeds_that_are_whole_count(run):
+    cut = replace(run, trainings=run.trainings[:-1])
+    held = finals(cut)
+    assert held.seeds == (0, 1)
+    assert (held.trained, held.planned) == (35, 36)
+
+
+def test_a_contestant_whose_training_failed_is_out_and_named(run):
+    failed = [
+        replace(each, status=FAILED, error="out of memory", out_of_fold={}, test={})
+        if (each.contestant, each.seed, each.fold) == ("finalist 2", 1, 0)
+        else each
+        for each in run.trainings
+    ]
+    held = finals(replace(run, trainings=tuple(failed)))
+    assert held.out == {"finalist 2": "out of memory"}
+    assert len(held.standings) == 3
+
+
+def test_with_one_seed_nobody_wins(run):
+    one = replace(run, finals=replace(run.finals, seeds=(0,)))
+    held = finals(one)
+    assert held.winner is None
+    assert "one training each cannot tell merit from luck" in headline(held)
+
+
+def test_no_finals_say_why(run):
+    asked = replace(run, finals=None, experiment={"protocol": {"finalists": 2}})
+    assert "has not come to them" in finals(asked).reason
+    none = replace(run, finals=None, experiment={"protocol": {"finalists": 0}})
+    assert finals(none) == NoFinals("none were asked for")
+    assert "make no two contestants complete" in finals(replace(run, trainings=run.trainings[:2])).reason
