@@ -46,7 +46,7 @@ class Pixels:
         for path in sorted(path for path in directory.rglob("*") if path.is_file()):
             name, content = path.relative_to(directory).as_posix(), np.asarray(np.memmap(path, np.uint8, "r"))
             digest.update(f"{name} {content.size}\n".encode())
-            digest.update(content)
+            digest.update(content.data)
             files[name] = content.size, ray.put(content)
         return cls(key=digest.hexdigest()[:32], files=files)
 

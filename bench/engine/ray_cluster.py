@@ -94,9 +94,10 @@ def connect(cluster: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
+    init: Any = ray.init
     own = {"include_dashboard": False, "dashboard_host": "127.0.0.1", "_node_ip_address": "127.0.0.1"}
     try:
-        ray.init(address=cluster, **_QUIET, **(own if cluster == "local" else {}))
+        init(address=cluster, **_QUIET, **(own if cluster == "local" else {}))
     except Exception as error:  # Ray has an error of its own for every way in which this fails
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         said = lines[0] if lines else type(error).__name__

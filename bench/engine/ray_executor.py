@@ -31,6 +31,9 @@ _CLUSTER_S = 5.0
 PATIENCE_S = 600.0
 """How long a run waits for its first worker: a cluster that grows on demand needs minutes for a machine."""
 
+_SETTLE_S = 30.0
+"""How long the first worker waits for the others, so that a run begins with all of them."""
+
 FAILED_STARTS = 3
 """A machine on which so many workers in a row did not come up is left alone."""
 
@@ -59,6 +62,12 @@ class _Worker:
     @property
     def awaited(self) -> list[Any]:
         return [reference for reference in (self.greeting, self.listening, self.running) if reference is not None]
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether its process has done or held too much."""
+        assert self.about is not None
+        return self.trials >= TRIALS_A_PROCESS or self.peak_bytes > self.about.memory_bytes
 
     def submit(self, spec: TrialSpec, state: list[Any]) -> None:
         self.spec, self.last, self.told = spec, spec.key, 0
@@ -98,6 +107,7 @@ class RayExecutor:
         self._failed_starts: Counter[str] = Counter()
         self._refused: dict[str, str] = {}
         self._looked = float("-inf")
+        self._waiting = False
         connect(cluster)
         try:
             self._pixels = Pixels.put(Path(setup.cache_directory))
@@ -131,7 +141,7 @@ class RayExecutor:
         return [worker.about.process_id for worker in self._workers if worker.about is not None]
 
     def device(self) -> str:
-        self._await_place()
+        self._await_place(_SETTLE_S)
         devices = [worker.about.device for worker in self._workers if worker.about is not None]
         said = ", ".join(dict.fromkeys(devices))
         return f"{len(devices)} Ray worker{'s' if len(devices) > 1 else ''} on {said}"
@@ -143,7 +153,7 @@ class RayExecutor:
                 worker.about = None
                 worker.greeting = worker.actor.greet.remote(self._pairs)
                 worker.pairs = self._pairs
-            self._await_place()
+            self._await_place(_SETTLE_S)
 
     def is_warm(self, spec: TrialSpec) -> bool:
         return any(family(spec.hyperparameters) in worker.compiled for worker in self._free_workers())
@@ -151,6 +161,8 @@ class RayExecutor:
     def submit(self, spec: TrialSpec) -> None:
         wanted = family(spec.hyperparameters)
         worker = min(self._free_workers(), key=lambda each: (wanted not in each.compiled, len(each.compiled)))
+        if worker.is_worn:
+            worker = self._renewed(worker)
         parent = self._states.get((spec.study_id, spec.resume_from or ""))
         worker.submit(spec, [] if parent is None else [parent])
 
@@ -161,11 +173,14 @@ class RayExecutor:
             done = self._wait()
             for worker in list(self._workers):
                 yield from self._heard_of(worker, done)
-                event = self._ended(worker, done)
-                if event is not None:
+                spec, event = worker.spec, self._ended(worker, done)
+                if event is not None and spec is not None:
+                    for epoch in event.record.curve[worker.told :]:
+                        yield EpochEnded(spec=spec, epoch=epoch)
                     yield event
                     return
             if idle:
+                self._note_waiting()
                 return
 
     def model(self, spec: TrialSpec) -> bytes:
@@ -181,7 +196,8 @@ class RayExecutor:
         self._states.pop((study_id, trial_id), None)
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
-        wanted, answer = family(spec.hyperparameters), "its worker died"
+        wanted = family(spec.hyperparameters)
+        answer: Any = None
         for _ in range(2):  # a machine may be lost meanwhile
             self._await_place()
             worker = max(self._free_workers(), key=lambda each: wanted in each.compiled)
@@ -198,21 +214,27 @@ class RayExecutor:
     def _free_workers(self) -> Iterator[_Worker]:
         return (worker for worker in self._workers if worker.is_free)
 
-    def _await_place(self) -> None:
-        """Waits until a worker is up and free. Raises ExperimentError, one line, where none comes."""
-        waited = time.monotonic()
-        while not self.free:
+    def _await_place(self, settle_s: float = 0.0) -> None:
+        """Waits until a worker is up and free, and up to `settle_s` for those that are starting. Raises ExperimentError, one line, where
+        none comes."""
+        began = time.monotonic()
+        while not self.free or (self.places < len(self._workers) and time.monotonic() - began < settle_s):
             done = self._wait()
             for worker in list(self._workers):
                 self._ended(worker, done)
             if self._refused and not self._workers:
-                host, reason = next(iter(self._refused.items()))
+                reason = next(iter(self._refused.values()))
                 raise ExperimentError(f"no machine of the Ray cluster {self._cluster!r} is of use; {reason}")
-            if time.monotonic() - waited > self._patience_s:
+            if not self.free and time.monotonic() - began > self._patience_s:
                 raise ExperimentError(
                     f"no worker came up on the Ray cluster {self._cluster!r} within {self._patience_s:.0f} s; "
                     "look at its free CPUs and GPUs with: ray status"
                 )
+
+    def _note_waiting(self) -> None:
+        if not self.places and not self._waiting:
+            self._note("no worker is up; waiting for a machine to join the Ray cluster")
+        self._waiting = not self.places
 
     def _wait(self) -> set[Any]:
         """Waits a moment; the references that are done."""
@@ -262,6 +284,15 @@ class RayExecutor:
             threads=cores,
         )
         return _Worker(actor, node, self._pairs)
+
+    def _renewed(self, worker: _Worker) -> _Worker:
+        """Another process in a worker's place. What it is told meanwhile waits until it is up."""
+        assert self._seat is not None
+        self._drop(worker)
+        new = self._start(worker.node, self._seat)
+        new.about = worker.about
+        self._workers.append(new)
+        return new
 
     def _heard_of(self, worker: _Worker, done: set[Any]) -> Iterator[EpochEnded]:
         """The epochs that a worker tells of."""
@@ -314,6 +345,7 @@ class RayExecutor:
         if isinstance(answer, str):
             return worker.failed(answer, crashed=False)
         worker.spec = worker.running = None
+        worker.peak_bytes = answer.record.peak_memory_bytes or 0
         if spec.checkpoint:
             self._states[spec.key] = worker.state
         worker.state = None

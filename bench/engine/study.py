@@ -102,10 +102,10 @@ class _Study:
             trials=plan.trials,
             budget_s=self.deadline.left_s,
             earlier=finished,
-            places=self.executor.places,
+            places=max(1, self.executor.places),
         )
         self._fill()
-        while self.running or (self.waiting and self.ended != "budget"):
+        while self.running or (self.waiting and self.ended != "budget") or self._has_no_place():
             for event in self.executor.events():
                 if isinstance(event, EpochEnded):
                     self.progress.epoch_ended(event.spec.trial_id, event.epoch)
@@ -120,8 +120,14 @@ class _Study:
         self.progress.study_ended(study)
         return study
 
+    def _has_no_place(self) -> bool:
+        """Whether the search has yet to find its end, and a place to look for it: machines of a cluster come and go."""
+        return self.ended is None and not self.executor.places
+
     def _fill(self) -> None:
         """Starts trials while there is a free place and a proposal that can end in time."""
+        if not self.running and not self.executor.places and not self.deadline.allows(None):
+            self.ended = "budget"
         while self.executor.free and self.ended != "budget":
             self._propose()
             fitting = [spec for spec in self.waiting if self._fits(spec)]
