@@ -268,11 +268,10 @@ class RayExecutor:
 
     def _start(self, node: Node, reserved: Seat) -> _Worker:
         cores = reserved.cores or node.cores
-        kind: Any = ray.remote(TrialActor)
+        kind: Any = ray.remote(concurrency_groups={"compute": 1, "listen": 1})(TrialActor)
         options = {
             "num_cpus": cores if reserved.gpu_share is None else 0,
             "num_gpus": reserved.gpu_share or 0,
-            "concurrency_groups": {"compute": 1, "listen": 1},
             "scheduling_strategy": NodeAffinitySchedulingStrategy(node.node_id, soft=False),
         }
         actor = kind.options(**options).remote(
