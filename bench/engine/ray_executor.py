@@ -5,6 +5,7 @@ its trials back as crashed, and the study tries them again elsewhere.
 """
 
 import contextlib
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +37,10 @@ _SETTLE_S = 30.0
 
 FAILED_STARTS = 3
 """A machine on which so many workers in a row did not come up is left alone."""
+
+
+_DEATH = re.compile(r"The actor (?:is dead|died) because its (.+?)(?= Some common causes|$)")
+_CAUSE_LENGTH = 300
 
 
 class _Worker:
@@ -385,6 +390,10 @@ def _other_versions(greeting: Greeting) -> str | None:
 
 
 def _cause(worker: _Worker, error: Exception) -> str:
-    """In one line: whose fault it was, as far as Ray knows."""
-    text = " ".join(str(error).split())
-    return f"the worker on {worker.node.host} died: {text}"
+    """In one line why a worker died, as far as Ray knows; of an exception in it, its last line."""
+    said = str(error).strip()
+    if found := _DEATH.search(" ".join(said.split())):
+        said = f"its {found[1]}"
+    elif said:
+        said = said.splitlines()[-1].strip()
+    return f"the worker on {worker.node.host} died: {said[:_CAUSE_LENGTH] or type(error).__name__}"
