@@ -273,7 +273,8 @@ class RayExecutor:
 
     def _start(self, node: Node, reserved: Seat) -> _Worker:
         cores = reserved.cores or node.cores
-        kind: Any = ray.remote(concurrency_groups={"compute": 1, "listen": 1})(TrialActor)
+        remote: Any = ray.remote
+        kind = remote(concurrency_groups={"compute": 1, "listen": 1})(TrialActor)
         options = {
             "num_cpus": cores if reserved.gpu_share is None else 0,
             "num_gpus": reserved.gpu_share or 0,
