@@ -25,7 +25,6 @@ from tests.engine.tiny import SIZE, make_setup, spec
 pytest.importorskip("ray")
 
 import ray
-from ray._private.internal_api import free
 from ray.cluster_utils import Cluster
 
 from bench.engine.ray_executor import RayExecutor
@@ -186,14 +185,12 @@ def test_a_trial_equals_one_without_ray_and_so_does_its_continuation_on_another_
         executor.score(PARENT, b"no weights", executor._setup.val_ids)
 
 
-def test_where_the_state_is_lost_training_begins_at_0_and_ends_the_same(executor, local):
-    free([executor._states[PARENT.key]])
+def test_where_the_state_was_forgotten_training_begins_at_0_and_ends_the_same(executor, local):
+    executor.forget(*PARENT.key)
+    assert PARENT.key not in executor._states
     child = outcome_of(executor, CHILD)
     assert len(child.record.curve) == 4
     np.testing.assert_array_equal(child.scored.predictions, local["child"].scored.predictions)
-    executor.forget(*PARENT.key)
-    assert PARENT.key not in executor._states
-    assert len(outcome_of(executor, CHILD).record.curve) == 4
 
 
 def test_a_killed_worker_costs_a_study_nothing(executor):
@@ -220,10 +217,12 @@ def test_an_idle_workers_death_is_noticed(executor):
     assert outcome_of(executor, spec("after", epochs=1)).record.status == COMPLETED
 
 
-def test_a_killed_node_costs_a_study_nothing_and_a_late_one_is_used(executor, nodes):
+def test_a_killed_node_costs_a_study_nothing_and_a_late_one_is_used(executor, nodes, local):
     await_places(executor, 2)
     head = nodes.cluster.head_node.node_id
     doomed = next(node for node in nodes.cluster.list_all_nodes() if node.node_id != head)
+    next(worker for worker in executor._workers if worker.node.node_id == doomed.node_id).submit(PARENT, [])
+    require_equal(outcomes(executor)["parent"], local["parent"])
     late = []
 
     def lose_one_and_gain_one() -> None:
@@ -238,6 +237,9 @@ def test_a_killed_node_costs_a_study_nothing_and_a_late_one_is_used(executor, no
     executor.submit(spec("b", epochs=1))
     executor.submit(spec("c", epochs=1))
     assert {outcome.record.status for outcome in outcomes(executor).values()} == {COMPLETED}
+    child = outcome_of(executor, CHILD)
+    assert len(child.record.curve) == 4  # the parent's state was lost with its node
+    np.testing.assert_array_equal(child.scored.predictions, local["child"].scored.predictions)
 
 
 def test_a_model_of_a_worker_that_is_gone_is_the_users_error(executor):
