@@ -50,12 +50,16 @@ def setup(tmp_path_factory) -> TrialSetup:
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory) -> Iterator[Callable[[], object]]:
     """A cluster with one node; call it for another one, which has a folder for temporary files to itself."""
-    head = {"num_cpus": 1, "object_store_memory": PLASMA, "include_dashboard": False, "_system_config": QUICK_TO_NOTICE}
+
+    def node() -> dict:
+        own = {"TMPDIR": str(tmp_path_factory.mktemp("node"))}
+        return {"num_cpus": 1, "object_store_memory": PLASMA, "env_vars": own}
+
+    head = node() | {"include_dashboard": False, "_system_config": QUICK_TO_NOTICE}
     cluster = Cluster(initialize_head=True, head_node_args=head)
 
     def add() -> object:
-        own = {"TMPDIR": str(tmp_path_factory.mktemp("node"))}
-        return cluster.add_node(num_cpus=1, object_store_memory=PLASMA, env_vars=own)
+        return cluster.add_node(**node())
 
     add.cluster = cluster
     yield add
@@ -247,9 +251,9 @@ def test_a_model_of_a_worker_that_is_gone_is_the_users_error(executor):
         executor.model(spec("never run"))
 
 
-def test_pixels_are_written_by_every_node_for_itself(executor, nodes, setup, tmp_path_factory):
-    written = sorted(Path(tmp_path_factory.getbasetemp()).glob(f"node*/segbench-pixels-*/*/{SIZE}/images.npy"))
-    assert len(written) == 2  # the node that was killed, and the late one
+def test_pixels_are_written_by_every_node_for_itself(executor, setup, tmp_path_factory):
+    written = sorted(Path(tmp_path_factory.getbasetemp()).glob(f"node[0-9]*/segbench-pixels-*/*/{SIZE}/images.npy"))
+    assert len(written) == 3  # the head, the node that was killed, and the late one
     for path in written:
         assert path.read_bytes() == (setup.cache_directory / str(SIZE) / "images.npy").read_bytes()
         assert path.parents[2].stat().st_mode & 0o777 == 0o700
