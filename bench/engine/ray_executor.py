@@ -207,7 +207,7 @@ class RayExecutor:
             self._await_place()
             worker = max(self._free_workers(), key=lambda each: wanted in each.compiled)
             try:
-                answer = ray.get(worker.actor.score.remote(spec, model, tuple(ids)), timeout=self._silence_s)
+                answer = ray.get(worker.actor.score.remote(spec, ray.put(model), tuple(ids)), timeout=self._silence_s)
                 break
             except (RayError, GetTimeoutError) as error:
                 answer = _cause(worker, error)
