@@ -29,11 +29,11 @@ protocol: {epochs: 9, max_steps_per_epoch: 2}
 
 
 @pytest.fixture
-def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def address(tmp_path: Path) -> Iterator[str]:
     """A node with two cores."""
     (tmp_path / "tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    node = {"num_cpus": 2, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+    own = {"TMPDIR": str(tmp_path / "tmp")}
+    node = {"num_cpus": 2, "object_store_memory": 100 * 2**20, "include_dashboard": False, "env_vars": own}
     cluster = Cluster(initialize_head=True, head_node_args=node)
     yield cluster.address
     cluster.shutdown()
