@@ -97,7 +97,7 @@ def run(
     ] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="A Ray cluster: ray://HOST:PORT, HOST:PORT, auto, local; none leaves it."),
+        typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: ray://HOST:PORT, HOST:PORT, auto or local."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of that name.")] = False,
     skip_unreadable: Annotated[

@@ -280,3 +280,33 @@ def test_training_states_that_are_used_up_or_too_many_are_dropped_the_worst_firs
     assert len(kept) <= CHECKPOINTS
     thrown_away = set(executor.forgotten) - used_up
     assert not thrown_away or max(scores[name] for name in thrown_away) <= max(scores[name] for name in kept)
+
+
+class Vanishing(StandInExecutor):
+    """Has no place until it was listened to so often, and none again after some trials."""
+
+    def __init__(self, late: int, trials: int) -> None:
+        super().__init__(places=0)
+        self.late, self.left, self.waited = late, trials, 0
+
+    def events(self):
+        if self._running:
+            yield from super().events()
+            self.left -= 1
+            self.places = int(self.left > 0)
+            return
+        self.waited += 1
+        self.places = int(self.waited >= self.late and self.left > 0)
+
+
+def test_a_study_waits_for_a_place_and_ends_as_ever():
+    executor = Vanishing(late=3, trials=5)
+    study, kept = run("random", trials=5, executor=executor)
+    assert (study.ended, len(kept.records)) == ("trials", 5)
+    assert executor.waited == 3
+
+
+def test_a_study_without_a_place_ends_with_its_budget():
+    executor = Vanishing(late=1, trials=2)
+    study, kept = run("random", trials=5, executor=executor, deadline=Deadline.after(0.5))
+    assert (study.ended, len(kept.records)) == ("budget", 2)
