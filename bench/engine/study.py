@@ -126,8 +126,8 @@ class _Study:
 
     def _fill(self) -> None:
         """Starts trials while there is a free place and a proposal that can end in time."""
-        if not self.running and not self.executor.places and not self.deadline.allows(None):
-            self.ended = "budget"
+        if not self.executor.places:
+            self._find_end_without_place()
         while self.executor.free and self.ended != "budget":
             self._propose()
             fitting = [spec for spec in self.waiting if self._fits(spec)]
@@ -138,6 +138,13 @@ class _Study:
             spec = min(fitting, key=lambda each: not self.executor.is_warm(each))  # else the oldest
             self.waiting.remove(spec)
             self._start(spec)
+
+    def _find_end_without_place(self) -> None:
+        """The end is else found when there is a place to fill, which may never come again."""
+        if not self.waiting and self.plan.trials is not None and self.proposed >= self.plan.trials:
+            self.ended = "trials"
+        elif not self.running and not self.deadline.allows(None):
+            self.ended = "budget"
 
     def _fits(self, spec: TrialSpec) -> bool:
         epochs = spec.epochs - spec.first_epoch
