@@ -221,6 +221,25 @@ def test_an_idle_workers_death_is_noticed(executor):
     assert outcome_of(executor, spec("after", epochs=1)).record.status == COMPLETED
 
 
+def test_a_worker_that_hangs_is_replaced(executor, monkeypatch):
+    await_places(executor, 2)
+    executor.submit(spec("hung", epochs=5000))
+    worker = next(worker for worker in executor._workers if worker.spec is not None)
+    os.kill(worker.about.process_id, signal.SIGSTOP)
+    monkeypatch.setattr(executor, "_silence_s", 2.0)
+    hung = outcomes(executor)["hung"]
+    assert hung.crashed
+    assert "gave no sign of life for 2 s" in hung.record.error
+    await_places(executor, 2)
+
+
+def test_a_worker_that_has_done_enough_is_renewed(executor, monkeypatch):
+    before = set(executor.process_ids)
+    monkeypatch.setattr("bench.engine.ray_executor.TRIALS_A_PROCESS", 1)
+    assert outcome_of(executor, spec("x", epochs=1)).record.status == COMPLETED
+    assert len(before & set(executor.process_ids)) == 1
+
+
 def test_a_killed_node_costs_a_study_nothing_and_a_late_one_is_used(executor, nodes, local):
     await_places(executor, 2)
     head = nodes.cluster.head_node.node_id
