@@ -97,6 +97,10 @@ def run(
         int | None,
         typer.Option(metavar="N", help="Trials at the same time. Left out: one for each GPU, or one for the CPU."),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: ray://HOST:PORT, HOST:PORT, auto or local."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of that name.")] = False,
     skip_unreadable: Annotated[
         bool,
@@ -131,6 +135,7 @@ def run(
         seed=seed,
         name=name,
         workers=workers,
+        cluster=cluster,
         skip_unreadable=skip_unreadable,
     )
     _require_tensorflow()

@@ -30,6 +30,9 @@ SAMPLE = "sample"
 
 PARTS = ("train", "val", "test")
 
+CLUSTERS = ("local", "auto")
+"""Ray clusters that need no address."""
+
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 Share = Annotated[float, Field(ge=0, lt=1, strict=True)]
@@ -110,7 +113,8 @@ class Protocol(_Section):
 class Experiment(_Section):
     """One experiment: a study for each tuner with each seed. `trials` is per study (None: until the budget ends); `budget` is the
     wall time of the whole run's search, such as "10m". `workers` processes train at once (None: one for each GPU, or one for the CPU);
-    a trial whose process died is tried again `retries` times."""
+    a trial whose process died is tried again `retries` times. `cluster` is where Ray runs: "local" (started on this machine), "auto"
+    (running on it), HOST:PORT or ray://HOST:PORT; None or "none": nowhere, trials run on this machine without Ray."""
 
     name: Annotated[str, Field(max_length=100)]
     space: Space
@@ -120,6 +124,7 @@ class Experiment(_Section):
     trials: Count | None = 12
     budget: str | None = None
     workers: Count | None = None
+    cluster: str | None = None
     retries: Annotated[StrictInt, Field(ge=0, le=10)] = 1
     protocol: Protocol = Protocol()
 
@@ -155,6 +160,16 @@ class Experiment(_Section):
         except ExperimentError as error:
             raise ValueError(str(error)) from error
         return budget
+
+    @field_validator("cluster")
+    @classmethod
+    def _cluster_is_an_address(cls, cluster: str | None) -> str | None:
+        if cluster is None or cluster == "none":
+            return None
+        if cluster not in CLUSTERS and not re.fullmatch(r"(ray://)?[^\s/@]+:\d{1,5}", cluster):
+            choices = (*CLUSTERS, "HOST:PORT", "ray://HOST:PORT", "none")
+            raise ValueError(unknown("cluster", cluster, choices))
+        return cluster
 
     @model_validator(mode="after")
     def _search_ends(self) -> Self:
@@ -211,6 +226,7 @@ def override(
     seed: int | None = None,
     name: str | None = None,
     workers: int | None = None,
+    cluster: str | None = None,
     skip_unreadable: bool = False,
 ) -> Experiment:
     """`experiment` with what the command line says instead; None and empty leave it as it is.
@@ -232,6 +248,7 @@ def override(
         "trials": trials,
         "name": name,
         "workers": workers,
+        "cluster": cluster,
         "seeds": None if seed is None else (seed,),
     }
     changed |= {key: value for key, value in given.items() if value is not None}

@@ -110,7 +110,7 @@ def run_finals(
     "trials" or "budget". A training is kept before the next takes its place; what the budget stopped in the middle is not."""
     waiting = [(spec, unit) for spec, unit in _specs(record) if not _is_finished(unit, finished)]
     running: dict[str, tuple[TrialSpec, Unit]] = {}
-    progress.study_started(STUDY, trials=len(waiting), budget_s=deadline.left_s, places=executor.places)
+    progress.study_started(STUDY, trials=len(waiting), budget_s=deadline.left_s, places=max(1, executor.places))
     ended = "trials"
     while waiting or running:
         while waiting and executor.free and ended == "trials":
@@ -123,6 +123,8 @@ def run_finals(
             running[spec.trial_id] = spec, unit
             progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
             executor.submit(replace(spec, time_limit_s=deadline.left_s))
+        if not running and not deadline.allows(None):  # perhaps without any place to find it out
+            ended = "budget"
         if not running and ended == "budget":
             break
         for event in executor.events():

@@ -20,6 +20,7 @@ from bench.engine.best_models import BestModels
 from bench.engine.clock import Deadline, TrialClock
 from bench.engine.devices import placements
 from bench.engine.executor import Executor, LocalExecutor
+from bench.engine.ray_cluster import require_reachable
 from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.environment import current_environment
 from bench.errors import StoreError, UserError
@@ -47,6 +48,8 @@ def run_experiment(
     directory = results / experiment.name
     for place in (results, reports):
         require_writable(place)
+    if experiment.cluster is not None:
+        require_reachable(experiment.cluster)
     with ExitStack() as stack:
         earlier = earlier_part(directory, resume, stack)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segbench-")))
@@ -54,7 +57,8 @@ def run_experiment(
         if earlier is not None:
             require_same(earlier, experiment, material)
         progress.stage("starting worker processes")
-        executor = stack.enter_context(_executor(experiment, _trial_setup(experiment, material, directory), scratch))
+        setup = _trial_setup(experiment, material, directory)
+        executor = stack.enter_context(_executor(experiment, setup, scratch, progress))
         environment = went_on(earlier, current_environment(executor.device(), executor.precision()))
         executor.check_weights(experiment.space.pretrained_backbones)
         with RunStore.create(directory) if earlier is None else nullcontext(RunStore(directory)) as store:
@@ -273,7 +277,11 @@ class _OpenRun:
         self.store.write(self.record)
 
 
-def _executor(experiment: Experiment, setup: TrialSetup, scratch: Path) -> Executor:
+def _executor(experiment: Experiment, setup: TrialSetup, scratch: Path, progress: Progress) -> Executor:
+    if experiment.cluster is not None:
+        from bench.engine.ray_executor import RayExecutor
+
+        return RayExecutor(setup, experiment.cluster, workers=experiment.workers, note=progress.note)
     return LocalExecutor(setup, scratch, placements(experiment.workers))
 
 

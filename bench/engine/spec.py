@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.records import ClassCounts, EpochRecord, HyperparameterValue, TrialRecord
+from bench.records import FAILED, ClassCounts, EpochRecord, HyperparameterValue, TrialRecord
 
 Counts = Mapping[str, tuple[ClassCounts, ...]]
 
@@ -90,6 +90,26 @@ class TrialOutcome:
     scored: Scored | None = None
     test: Scored | None = None
     crashed: bool = False
+
+
+def failed(
+    spec: TrialSpec, error: str, *, crashed: bool, started_at: str, wall_s: float, peak_memory_bytes: int | None = None
+) -> TrialOutcome:
+    """The outcome of a trial that has no result; `error` is one line."""
+    record = TrialRecord(
+        study_id=spec.study_id,
+        trial_id=spec.trial_id,
+        status=FAILED,
+        hyperparameters=spec.hyperparameters,
+        seed=spec.seed,
+        epochs_planned=spec.epochs,
+        wall_s=wall_s,
+        peak_memory_bytes=peak_memory_bytes,
+        started_at=started_at,
+        attempts=spec.attempt,
+        error=error,
+    )
+    return TrialOutcome(record=record, crashed=crashed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,10 +102,10 @@ class _Study:
             trials=plan.trials,
             budget_s=self.deadline.left_s,
             earlier=finished,
-            places=self.executor.places,
+            places=max(1, self.executor.places),
         )
         self._fill()
-        while self.running or (self.waiting and self.ended != "budget"):
+        while self.running or (self.waiting and self.ended != "budget") or self._has_no_place():
             for event in self.executor.events():
                 if isinstance(event, EpochEnded):
                     self.progress.epoch_ended(event.spec.trial_id, event.epoch)
@@ -118,8 +118,14 @@ class _Study:
             self.progress.note(f"{len(self.waiting)} proposed and not run: they could not have ended in time")
         return self.ended or "space exhausted"
 
+    def _has_no_place(self) -> bool:
+        """Whether the search has yet to find its end, and a place to look for it: machines of a cluster come and go."""
+        return self.ended is None and not self.executor.places
+
     def _fill(self) -> None:
         """Starts trials while there is a free place and a proposal that can end in time."""
+        if not self.executor.places:
+            self._find_end_without_place()
         while self.executor.free and self.ended != "budget":
             self._propose()
             fitting = [spec for spec in self.waiting if self._fits(spec)]
@@ -130,6 +136,13 @@ class _Study:
             spec = min(fitting, key=lambda each: not self.executor.is_warm(each))  # else the oldest
             self.waiting.remove(spec)
             self._start(spec)
+
+    def _find_end_without_place(self) -> None:
+        """The end is else found when there is a place to fill, which may never come again."""
+        if not self.waiting and self.plan.trials is not None and self.proposed >= self.plan.trials:
+            self.ended = "trials"
+        elif not self.running and not self.deadline.allows(None):
+            self.ended = "budget"
 
     def _fits(self, spec: TrialSpec) -> bool:
         epochs = spec.epochs - spec.first_epoch

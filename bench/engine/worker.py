@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 
 from bench.engine.devices import Placement
-from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
+from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, failed, family
 from bench.errors import ExperimentError, UserError
-from bench.records import FAILED, EpochRecord, TrialRecord
+from bench.records import EpochRecord
 
 _LOG_LINES = 3
 _LOOK_S = 1.0
@@ -172,20 +172,14 @@ class TrialWorker:
     def _outcome(self, error: str, *, crashed: bool) -> TrialOutcome:
         spec, self.spec = self.spec, None
         assert spec is not None
-        record = TrialRecord(
-            study_id=spec.study_id,
-            trial_id=spec.trial_id,
-            status=FAILED,
-            hyperparameters=spec.hyperparameters,
-            seed=spec.seed,
-            epochs_planned=spec.epochs,
+        return failed(
+            spec,
+            error,
+            crashed=crashed,
+            started_at=self._started_at,
             wall_s=time.monotonic() - self._started,
             peak_memory_bytes=self._peak_bytes or None,
-            started_at=self._started_at,
-            attempts=spec.attempt,
-            error=error,
         )
-        return TrialOutcome(record=record, crashed=crashed)
 
     def _last_words(self) -> str:
         """The last lines that were printed since the trial began."""

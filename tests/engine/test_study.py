@@ -291,3 +291,33 @@ def test_a_trial_whose_process_died_and_that_cannot_be_tried_again_in_time_is_on
     ended, records = search("random", executor=executor, clock=Dear(), deadline=Deadline.after(60))
     assert (ended, [record.status for record in records]) == ("budget", [FAILED])
     assert records[0].attempts == 1
+
+
+class Vanishing(StandInExecutor):
+    """Has no place until it was listened to so often, and none again after some trials."""
+
+    def __init__(self, late: int, trials: int) -> None:
+        super().__init__(places=0)
+        self.late, self.left, self.waited = late, trials, 0
+
+    def events(self):
+        if self._running:
+            yield from super().events()
+            self.left -= 1
+            self.places = int(self.left > 0)
+            return
+        self.waited += 1
+        self.places = int(self.waited >= self.late and self.left > 0)
+
+
+def test_a_study_waits_for_a_place_and_ends_as_ever():
+    executor = Vanishing(late=3, trials=5)
+    ended, kept = run("random", trials=5, executor=executor)
+    assert (ended, len(kept.records)) == ("trials", 5)
+    assert executor.waited == 3
+
+
+def test_a_study_without_a_place_ends_with_its_budget():
+    executor = Vanishing(late=1, trials=2)
+    ended, kept = run("random", trials=5, executor=executor, deadline=Deadline.after(0.5))
+    assert (ended, len(kept.records)) == ("budget", 2)
