@@ -115,7 +115,10 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("tuner: [random]", "my.yaml:2: unknown key 'tuner' (did you mean tuners?); choose from budget, data, name,"),
+        (
+            "tuner: [random]",
+            "my.yaml:2: unknown key 'tuner' (did you mean tuners?); choose from budget, cluster, data, name,",
+        ),
         ("protocol:\n  epochs: 3\n  epoch: 4", "my.yaml:4: unknown key 'epoch' in protocol (did you mean epochs?);"),
         ("tuners: [randm]", "my.yaml:2: tuners: unknown tuner 'randm'; choose from random, grid, bayesian, hyperband"),
         ("tuners: random", "my.yaml:2: tuners: must be a list, such as [a, b], not 'random'"),
