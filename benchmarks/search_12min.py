@@ -56,7 +56,7 @@ def experiment(arguments: argparse.Namespace) -> Experiment:
         "trials": None,
         "budget": f"{arguments.minutes}m",
         "workers": arguments.workers,
-        "protocol": {"epochs": 10, "keep_models": 1},
+        "protocol": {"epochs": 10, "keep_models": 1, "finalists": 0},
     }
     return Experiment.model_validate(content)
 
