@@ -7,7 +7,7 @@ import pytest
 
 from bench.experiment import load_experiment, override
 from bench.records import StudyRecord
-from bench.timekeeper import CLOSING_S, Timekeeper, level
+from bench.timekeeper import CLOSING_S, FINALS_SHARE, Timekeeper, level
 from tests.report.runs import run
 
 
@@ -24,8 +24,10 @@ def test_time_goes_to_the_studies_that_had_least(left, spent, expected):
     assert level(left, spent) == pytest.approx(expected)
 
 
-def experiment():
-    return override(load_experiment("default"), tuners=["random", "tpe"], budget="10m", name="x")
+def experiment(finalists: int = 0):
+    chosen = override(load_experiment("default"), tuners=["random", "tpe"], budget="10m", name="x")
+    protocol = chosen.protocol.model_copy(update={"finalists": finalists})
+    return chosen.model_copy(update={"protocol": protocol})
 
 
 def test_studies_of_a_new_run_get_equal_shares_and_those_to_come_what_is_left():
@@ -58,3 +60,10 @@ def test_a_resumed_run_evens_out_what_its_studies_had():
 def test_a_budget_keeps_time_to_close():
     times = Timekeeper(override(experiment(), budget="100s"), None, time.monotonic())
     assert times.share_s(["tpe-seed0"]) == pytest.approx(100 - CLOSING_S, abs=1)
+
+
+def test_finals_have_their_share_and_what_the_search_leaves():
+    times = Timekeeper(experiment(finalists=2), None, time.monotonic())
+    whole = 600 - 0.05 * 600
+    assert times.share_s(["tpe-seed0"]) == pytest.approx((1 - FINALS_SHARE) * whole, abs=1)
+    assert times.finals_s == pytest.approx(whole, abs=1)

@@ -109,7 +109,7 @@ def about_standings(found: Finals) -> str:
     separated = (
         "no contestant can be told from the first"
         if ranks == 1
-        else f"{len(found.standings) - level} of {len(found.standings)} are separated from the first"
+        else f"{len(found.standings) - level} of {plural(len(found.standings) - 1, 'other')} can be told from the first"
     )
     gap = max(abs(each.score - each.test) for each in found.standings)
     return (

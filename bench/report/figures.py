@@ -299,7 +299,10 @@ def draw_standings(found: Finals) -> "Figure":
             )
             right.scatter([each.to_default.value], [height], s=42, color=INK, zorder=4)
         else:
-            right.text(0, height, "  reference point", va="center", fontsize=8, color=MUTED)
+            right.text(
+                0, height, "reference point", ha="center", va="center", fontsize=8, color=MUTED,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 2}, zorder=3,
+            )  # fmt: skip
     for number, reference in enumerate(found.references):
         height = len(found.standings) + number
         left.scatter([reference.score], [height], s=42, marker="|", color=MUTED, linewidths=2, zorder=4)
@@ -315,7 +318,7 @@ def draw_standings(found: Finals) -> "Figure":
                 zorder=5,
             )
     labels = [*(each.label for each in found.standings), *(each.label for each in found.references)]
-    names = [shortened(each, 52) for each in labels]
+    names = [shortened(each, 60) for each in labels]
     left.set_yticks(range(rows), names)
     left.set_ylim(rows - 0.5, -0.5)
     left.set_xlim(left=min(0.0, left.get_xlim()[0]))
