@@ -86,7 +86,7 @@ def run(
     budget: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="Time for the whole search: 90s, 10m, 1.5h. Without --trials, as many as fit."
+            metavar="TIME", help="Time for search and finals: 90s, 10m, 1.5h. Without --trials, as many as fit."
         ),
     ] = None,
     seed: Annotated[

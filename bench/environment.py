@@ -20,6 +20,8 @@ PACKAGES = (
     "albumentations",
     "opencv-python-headless",
     "numpy",
+    "optuna",
+    "scikit-learn",
 )
 """Distributions whose version can change a result."""
 

@@ -112,7 +112,7 @@ class Protocol(_Section):
 
 class Experiment(_Section):
     """One experiment: a study for each tuner with each seed. `trials` is per study (None: until the budget ends); `budget` is the
-    wall time of the whole run's search, such as "10m". `workers` processes train at once (None: one for each GPU, or one for the CPU);
+    wall time of the whole run, search and finals, such as "10m". `workers` processes train at once (None: one for each GPU, or one for the CPU);
     a trial whose process died is tried again `retries` times. `cluster` is where Ray runs: "local" (started on this machine), "auto"
     (running on it), HOST:PORT or ray://HOST:PORT; None or "none": nowhere, trials run on this machine without Ray."""
 

@@ -7,11 +7,12 @@ before, is scored on images that it did not train on, and shows how much luck a 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
-from bench.engine.clock import Deadline, TrialClock
+from bench.engine.clock import MARGIN, Deadline, Family, pixels
 from bench.engine.executor import Executor
-from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec
+from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec, family
 from bench.experiment import Experiment, Protocol
 from bench.progress import Progress
 from bench.records import COMPLETED, STOPPED, Contestant, FinalsRecord, StudyRecord, TrainingRecord, TrialRecord
@@ -56,20 +57,24 @@ def plan_finals(
     *,
     trials: Sequence[TrialRecord],
     finished: Sequence[TrainingRecord],
-    clock: TrialClock,
+    before: FinalsRecord | None,
     left_s: float | None,
     places: int,
 ) -> FinalsRecord | None:
     """The largest part of the protocol that can end in `left_s` (None: all of it), what is finished already not counted. None where not
     even the smallest part can, or there is nothing to compare.
 
-    Finalists go first, down to one, then seeds; folds stay, for without one of them images are left out.
+    Finalists go first, down to one, then seeds; folds stay, for without one of them images are left out. What was planned `before`, of
+    the same trials, is never cut further: its deadline is enough.
     """
     protocol, first_seed = experiment.protocol, experiment.seeds[0]
     if not any(trial.status == COMPLETED for trial in trials) or len(folds) < 2:
         return None
     cuts = [(finalists, protocol.final_seeds) for finalists in range(protocol.finalists, 0, -1)]
     cuts += [(1, seeds) for seeds in range(protocol.final_seeds - 1, 0, -1)] if cuts else []
+    costs = Costs(trials, finished)
+    if before is not None and not _is_still_right(before, experiment, trials):
+        before = None
     for finalists, seeds in cuts:
         record = FinalsRecord(
             contestants=contestants(trials, experiment.space, finalists),
@@ -78,15 +83,52 @@ def plan_finals(
             epochs=protocol.epochs,
             rule=_rule(protocol, finalists, seeds),
         )
-        if left_s is None or _cost_s(record, finished, clock) / max(1, places) <= left_s:
+        if before is not None and _size(record) <= _size(before):
+            return before
+        left = [spec for spec, unit in _specs(record) if not _is_finished(unit, finished)]
+        if left_s is None or sum(map(costs.of, left)) / max(1, places) <= left_s:
             return record
     return None
 
 
-def _cost_s(record: FinalsRecord, finished: Sequence[TrainingRecord], clock: TrialClock) -> float:
-    """Of what is left of it; a network that no trial had is taken to cost as much as the dearest."""
-    left = [spec for spec, unit in _specs(record) if not _is_finished(unit, finished)]
-    return sum(clock.estimate_s(spec.hyperparameters, spec.epochs, warm=True) or 0.0 for spec in left)
+class Costs:
+    """What a training of the finals takes, in seconds, by network, size and batch: from trainings of the finals where there were some, else
+    from the steps of trials, which validate more often. A network that is new costs what the others do, scaled by its pixels."""
+
+    def __init__(self, trials: Sequence[TrialRecord], finished: Sequence[TrainingRecord]) -> None:
+        self._epoch_s: dict[Family, float] = {}
+        self._is_measured: set[Family] = set()
+        for trial in trials:
+            if trial.train_s and trial.epochs_run:
+                own_s = (trial.train_s + (trial.evaluate_s or 0.0) / trial.epochs_run) / trial.epochs_run
+                self._epoch_s[family(trial.hyperparameters)] = own_s
+        for training in finished:
+            self.add(training)
+
+    def add(self, training: TrainingRecord) -> None:
+        if training.wall_s and training.epochs_run:
+            own = family(training.hyperparameters)
+            own_s = training.wall_s / training.epochs_run  # the first one compiled, so that the cheapest counts
+            self._epoch_s[own] = min(own_s, self._epoch_s[own]) if own in self._is_measured else own_s
+            self._is_measured.add(own)
+
+    def of(self, spec: TrialSpec) -> float:
+        """Of the training `spec`; 0 while nothing is known."""
+        own = family(spec.hyperparameters)
+        known = self._epoch_s.get(own)
+        if known is None and self._epoch_s:
+            known = median(seconds * pixels(own) / pixels(other) for other, seconds in self._epoch_s.items())
+        return MARGIN * spec.epochs * (known or 0.0)
+
+
+def _is_still_right(record: FinalsRecord, experiment: Experiment, trials: Sequence[TrialRecord]) -> bool:
+    finalists = sum(FINALIST in each.roles for each in record.contestants)
+    chosen = contestants(trials, experiment.space, finalists)
+    return (chosen, experiment.protocol.epochs) == (record.contestants, record.epochs)
+
+
+def _size(record: FinalsRecord) -> tuple[int, int]:
+    return len(record.seeds), len(record.contestants)
 
 
 def _rule(protocol: Protocol, finalists: int, seeds: int) -> str:
@@ -102,7 +144,7 @@ def run_finals(
     finished: Sequence[TrainingRecord],
     retries: int,
     deadline: Deadline,
-    clock: TrialClock,
+    costs: Costs,
     keep: Callable[[TrainingRecord], None],
     progress: Progress,
 ) -> str:
@@ -115,8 +157,7 @@ def run_finals(
     while waiting or running:
         while waiting and executor.free and ended == "trials":
             spec, unit = waiting[0]
-            seconds = clock.estimate_s(spec.hyperparameters, spec.epochs, warm=executor.is_warm(spec))
-            if not deadline.allows(seconds):
+            if not deadline.allows(costs.of(spec)):
                 ended = "budget"
                 break
             waiting.pop(0)
@@ -136,9 +177,12 @@ def run_finals(
                 progress.note(f"training {spec.trial_id}: {event.record.error}; it is tried again")
                 waiting.insert(0, (replace(spec, attempt=spec.attempt + 1), unit))
                 continue
-            if event.record.status != STOPPED:  # what the budget stopped is trained again by a run with more time
-                keep(_training(event, spec, unit))
-                clock.add(event.record)
+            if event.record.status == STOPPED:  # a run with more time trains it again
+                ended = "budget"
+            else:
+                training = _training(event, spec, unit)
+                keep(training)
+                costs.add(training)
             progress.trial_ended(event.record)
     progress.study_ended(StudyRecord(study_id=STUDY, tuner=STUDY, seed=record.seeds[0], ended=ended))
     return ended

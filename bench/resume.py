@@ -40,6 +40,7 @@ def require_same(earlier: Run, experiment: Experiment, material: Material) -> No
         **{f"the experiment's {name}": (then.get(name), now[name]) for name in now},
         "the data": (earlier.dataset.fingerprint, material.dataset.fingerprint),
         "the split": (earlier.split.fingerprint, material.split.fingerprint),
+        "the folds": (earlier.split.folds, material.split.folds),
         "the versions": (dict(earlier.environment.versions), current_versions()),
     }
     for what, (before, after) in differences.items():

@@ -26,7 +26,7 @@ from bench.environment import current_environment
 from bench.errors import StoreError, UserError
 from bench.evaluation.references import OUT_OF_FOLD, evaluate_on_folds, evaluate_references
 from bench.experiment import Experiment, to_json
-from bench.finals import plan_finals, run_finals
+from bench.finals import Costs, plan_finals, run_finals
 from bench.material import Material, augmentation_pictures, prepare, validation_pictures
 from bench.progress import Progress
 from bench.records import Environment, Evaluation, ProposalRecord, Run, RunRecord, TrainingRecord, TrialRecord
@@ -93,6 +93,7 @@ class _OpenRun:
         self.trials: list[TrialRecord] = list(earlier.trials) if earlier else []
         self.evaluations: list[Evaluation] = list(earlier.evaluations) if earlier else []
         self.trainings: list[TrainingRecord] = list(earlier.trainings) if earlier else []
+        self.finals = earlier.finals if earlier else None
         self.times = Timekeeper(experiment, earlier, began)
         self.record = RunRecord(
             name=experiment.name,
@@ -185,13 +186,13 @@ class _OpenRun:
         """Trains the best configurations and the reference recipes again, on every fold with several seeds."""
         if not self.experiment.protocol.finalists:
             return
-        folds, clock = self.material.split.folds, TrialClock.of(self.trials)
+        folds = self.material.split.folds
         planned = plan_finals(
             self.experiment,
             folds,
             trials=self.trials,
             finished=self.trainings,
-            clock=clock,
+            before=self.finals,
             left_s=self.times.finals_s,
             places=self.executor.places,
         )
@@ -199,9 +200,10 @@ class _OpenRun:
             self.progress.note("no finals: nothing completed, too few images for folds, or too little time left")
             return
         self.store.write(planned)
-        if not any(evaluation.split == OUT_OF_FOLD for evaluation in self.evaluations):
-            num_classes, seed = len(self.material.dataset.classes) + 1, self.experiment.seeds[0]
-            for evaluation in evaluate_on_folds(self.material.pixels(), folds, num_classes=num_classes, seed=seed):
+        known = {evaluation.reference for evaluation in self.evaluations if evaluation.split == OUT_OF_FOLD}
+        num_classes, seed = len(self.material.dataset.classes) + 1, self.experiment.seeds[0]
+        for evaluation in evaluate_on_folds(self.material.pixels(), folds, num_classes=num_classes, seed=seed):
+            if evaluation.reference not in known:
                 self._append(evaluation)
         run_finals(
             planned,
@@ -209,7 +211,7 @@ class _OpenRun:
             finished=self.trainings,
             retries=self.experiment.retries,
             deadline=Deadline.after(self.times.finals_s),
-            clock=clock,
+            costs=Costs(self.trials, self.trainings),
             keep=self._keep_training,
             progress=self.progress,
         )

@@ -48,7 +48,9 @@ class Timekeeper:
         """Seconds for the first of the studies to come, such that all of them may have had equal time in the end; None: no budget."""
         if self._budget_s is None:
             return None
-        left_s = max(0.0, self._open_s * (1 - self._finals_share) - self.wall_s)
+        searched_s = sum(study.wall_s or 0.0 for study in self._studies.values())
+        left_s = min(self._open_s * (1 - self._finals_share) - searched_s, self._open_s - self.wall_s)
+        left_s = max(0.0, left_s)
         spent_s = [self._studies[study_id].wall_s or 0.0 for study_id in study_ids]
         return max(0.0, level(left_s, spent_s) - spent_s[0])
 

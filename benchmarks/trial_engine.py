@@ -2,7 +2,7 @@
 
     python benchmarks/trial_engine.py [--data PATH] [--quick]
 
-Three architectures x two backbones; each network trains twice for 2 epochs, once on from there to 6 (a promoted trial) and once
+The three architectures of the default search space x two backbones; each network trains twice for 2 epochs, once on from there to 6 (a promoted trial) and once
 straight for 6, as the brackets of a Hyperband search do, with losses, augmentation and learning rates varied. Both contestants have the same
 networks, initial weights, augmented batches in the same order, and validate every epoch; each has a process of its own, whose start
 counts. They take turns, a block of trials at a time, and who waits sleeps.
@@ -51,7 +51,7 @@ class Timed:
 
 def main() -> None:
     arguments = _arguments()
-    architectures, backbones = ("unet", "fpn", "linknet"), ("resnet18", "mobilenetv2")
+    architectures, backbones = ("unet", "linknet", "pspnet"), ("resnet18", "mobilenetv2")
     if arguments.quick:
         architectures, backbones = ("linknet",), ("mobilenetv2",)
     networks = [(architecture, backbone) for architecture in architectures for backbone in backbones]

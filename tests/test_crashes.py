@@ -10,6 +10,7 @@ import random
 import resource
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -241,6 +242,9 @@ def require_whole(root: Path, told: Told) -> list[TrialRecord]:
     assert set(told.acknowledged) <= {*keys, *trainings}, "a finished trial was lost"
     assert not told.repeated, "a finished trial was run again"
     assert 2 <= len(run.finals.contestants) <= 3
+    of_references = Counter((each.reference, each.split) for each in run.evaluations if each.reference)
+    assert set(of_references.values()) == {1}
+    assert {name for name, part in of_references if part == "out_of_fold"} == {"predict_nothing", "mean_mask", "otsu"}
     assert {(proposal.study_id, proposal.trial_id) for proposal in run.proposals} == set(keys)
     models = {path.name for path in (root / "results" / "killed" / "models").iterdir()}
     assert len({name for name in models if not name.startswith(".")}) >= 1

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bench.engine.clock import Deadline, TrialClock
+from bench.engine.clock import MARGIN, Deadline
 from bench.experiment import load_experiment
-from bench.finals import DEFAULT, FINALIST, ORIGIN, contestants, plan_finals, run_finals
+from bench.finals import DEFAULT, FINALIST, ORIGIN, Costs, _specs, contestants, plan_finals, run_finals
 from bench.progress import PlainProgress
 from bench.records import COMPLETED, FAILED, STOPPED, EpochRecord, TrialRecord
 from search_spaces.reference import origin_recipe, reference_recipe
@@ -24,25 +24,19 @@ def trial(number: int, iou: float, **changed: object) -> TrialRecord:
         EpochRecord(epoch=epoch, train_loss=0.5, val_loss=0.5, val_iou=iou, elapsed_s=10.0 * epoch) for epoch in (1, 2)
     )
     return replace(
-        examples.trial(number),
-        hyperparameters=values,
-        val_metrics={"iou": iou},
-        curve=curve,
-        wall_s=20.0,
-        graph_reused=True,
-    )
+        examples.trial(number), hyperparameters=values, val_metrics={"iou": iou}, curve=curve, wall_s=20.0,
+        graph_reused=True, train_s=20.0, evaluate_s=0.0, epochs_run=2,
+    )  # fmt: skip
 
 
 TRIALS = [trial(0, 0.1), trial(1, 0.3), trial(2, 0.2), trial(1, 0.25, **{"tuner/epochs": 4})]
 
 
-def planned(left_s: float | None = None, finished=(), trials=TRIALS, places: int = 1):
-    return plan_finals(
-        EXPERIMENT, FOLDS, trials=trials, finished=finished, clock=TrialClock.of(trials), left_s=left_s, places=places
-    )
+def planned(left_s: float | None = None, finished=(), trials=TRIALS, places: int = 1, before=None):
+    return plan_finals(EXPERIMENT, FOLDS, trials=trials, finished=finished, before=before, left_s=left_s, places=places)
 
 
-def hold(record, executor, finished=(), deadline=Deadline(None), clock=None):  # noqa: B008  frozen
+def hold(record, executor, finished=(), deadline=Deadline(None), costs=None):  # noqa: B008  frozen
     kept = []
     ended = run_finals(
         record,
@@ -50,7 +44,7 @@ def hold(record, executor, finished=(), deadline=Deadline(None), clock=None):  #
         finished=finished,
         retries=1,
         deadline=deadline,
-        clock=clock or TrialClock(),
+        costs=costs or Costs([], []),
         keep=kept.append,
         progress=PlainProgress(write=lambda line: None),
     )
@@ -138,12 +132,12 @@ def test_a_process_that_dies_costs_an_attempt_and_then_the_training_is_failed():
 
 
 def test_finals_that_the_budget_ends_are_whole_for_the_first_seeds():
-    class Dear(TrialClock):
-        def estimate_s(self, values, epochs, *, warm):
+    class Dear(Costs):
+        def of(self, spec):
             return 0.0 if len(executor.specs) < 9 else 3600.0
 
     executor = StandInExecutor(folds=FOLDS)
-    ended, kept = hold(planned(), executor, deadline=Deadline.after(60), clock=Dear())
+    ended, kept = hold(planned(), executor, deadline=Deadline.after(60), costs=Dear([], []))
     assert (ended, len(kept)) == ("budget", 9)
     assert sum(each.seed == 0 for each in kept) == 8
 
@@ -154,4 +148,24 @@ def test_a_training_that_was_stopped_is_not_on_record():
             outcome = super()._outcome(spec)
             return replace(outcome, record=replace(outcome.record, status=STOPPED), scored=None, test=None)
 
-    assert hold(planned(), Stopping(folds=FOLDS))[1] == []
+    assert hold(planned(), Stopping(folds=FOLDS)) == ("budget", [])
+
+
+def test_what_was_planned_is_not_cut_by_a_resume_and_may_grow():
+    whole = planned()
+    assert planned(0.0, before=whole) == whole
+    small = planned(500.0 * 1.15 * 4)
+    assert len(small.seeds) < 3
+    assert planned(1e9, before=small) == whole
+    other = [trial(7, 0.8), *TRIALS]
+    assert planned(1.0, trials=other, before=whole) is None  # other finalists: another plan
+
+
+def test_a_training_costs_what_its_like_did_and_a_new_network_what_the_others_do():
+    record = planned()
+    first, *_, origin = [spec for spec, _ in _specs(record)][: 2 * len(record.contestants)]
+    costs = Costs(TRIALS, [])
+    assert costs.of(first) == costs.of(origin) == pytest.approx(16 * 10.0 * MARGIN)
+    _, kept = hold(record, StandInExecutor(folds=FOLDS))
+    measured = [replace(each, wall_s=32.0 if each.fold else 64.0, epochs_run=16) for each in kept]
+    assert Costs(TRIALS, measured).of(first) == pytest.approx(16 * 2.0 * MARGIN)

@@ -67,3 +67,12 @@ def test_finals_have_their_share_and_what_the_search_leaves():
     whole = 600 - 0.05 * 600
     assert times.share_s(["tpe-seed0"]) == pytest.approx((1 - FINALS_SHARE) * whole, abs=1)
     assert times.finals_s == pytest.approx(whole, abs=1)
+
+
+def test_the_finals_of_an_earlier_sitting_are_not_charged_to_the_search():
+    earlier = run()
+    had = (StudyRecord(study_id="random-seed0", tuner="random", seed=0, ended="budget", wall_s=300.0),)
+    earlier = replace(earlier, record=replace(earlier.record, wall_s=560.0, studies=had))
+    chosen = override(load_experiment("default"), budget="20m", name="x")
+    times = Timekeeper(chosen, earlier, time.monotonic())
+    assert times.share_s(["random-seed0"]) == pytest.approx(0.6 * 1140 - 300, abs=1)

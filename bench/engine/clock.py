@@ -58,7 +58,7 @@ class TrialClock:
         own = family(values)
         known = self.epoch_s.get(own)
         epoch_s = (
-            known if known is not None else max(cost * _pixels(own) / _pixels(f) for f, cost in self.epoch_s.items())
+            known if known is not None else max(cost * pixels(own) / pixels(f) for f, cost in self.epoch_s.items())
         )
         dearest_s = max(self.first_time_s.values(), default=0.0)
         first_time_s = 0.0 if warm else self.first_time_s.get(own, dearest_s)
@@ -85,6 +85,7 @@ class Deadline:
         return left is None or (left > 0 and (seconds is None or seconds <= left))
 
 
-def _pixels(family: Family) -> float:
+def pixels(family: Family) -> float:
+    """Of a batch."""
     size, batch, *_ = family
     return float(size**2 * batch)

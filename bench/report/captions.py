@@ -111,8 +111,9 @@ def about_standings(found: Finals) -> str:
         if ranks == 1
         else f"{len(found.standings) - level} of {plural(len(found.standings) - 1, 'other')} can be told from the first"
     )
-    gap = max(abs(each.score - each.test) for each in found.standings)
+    gaps = [abs(each.score - each.test) for each in found.standings if each.test is not None]
+    locked = f" Cross-validated and locked scores differ by up to {fraction(max(gaps))}." if gaps else ""
     return (
         f"{leader.label} is first with {fraction(leader.score)} and first in {percent(leader.first_probability)} of the redraws; "
-        f"{separated}. Cross-validated and locked scores differ by up to {fraction(gap)}."
+        f"{separated}.{locked}"
     )

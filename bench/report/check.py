@@ -1,5 +1,6 @@
 """Whether a report says what its records say: everything is computed again and compared, character by character."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -8,10 +9,12 @@ from pathlib import Path
 from bench.errors import StoreError
 from bench.evaluation.metrics import pool, summarise
 from bench.records import Run
-from bench.report import PAGE, write_report
+from bench.report import BROWSER_PAGE, PAGE, write_report
 
-TEXTS = (PAGE, "summary.json", "tables/*.csv")
+TEXTS = (PAGE, BROWSER_PAGE, "summary.json", "tables/*.csv")
 """What holds numbers. Figures are drawn from the same series, and their pixels depend on the fonts of a machine."""
+
+_PICTURE = re.compile(r'src="data:[^"]*"')
 
 
 def differences(run: Run, directory: Path) -> Iterator[str]:
@@ -40,7 +43,7 @@ def _compared(there: Path, expected: Path) -> Iterator[str]:
     if not there.is_file() or not expected.is_file():
         yield f"{there}: {'is missing' if expected.is_file() else 'does not belong to the report'}"
         return
-    lines = (path.read_text(encoding="utf-8").splitlines() for path in (there, expected))
+    lines = (_PICTURE.sub("", path.read_text(encoding="utf-8")).splitlines() for path in (there, expected))
     for number, (said, meant) in enumerate(zip_longest(*lines), start=1):
         if said != meant:
             yield f"{there}:{number} says {_cut(said)}, the records say {_cut(meant)}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.report.comparison import Level
-from bench.report.finals import Finals
+from bench.report.finals import DEFAULT, Finals
 from bench.report.formats import shortened
 from bench.report.series import (
     CostPanel,
@@ -290,7 +290,7 @@ def draw_standings(found: Finals) -> "Figure":
             [each.score], [height], s=42, color=ACCENT, zorder=4, label="cross-validated" if not height else None
         )
         left.scatter(
-            [each.test], [height], s=36, marker="D", facecolors="white", edgecolors=PALETTE[1], linewidths=1.4, zorder=5,
+            [float("nan") if each.test is None else each.test], [height], s=36, marker="D", facecolors="white", edgecolors=PALETTE[1], linewidths=1.4, zorder=5,
             label="locked test" if not height else None,
         )  # fmt: skip
         if each.to_default is not None:
@@ -298,7 +298,7 @@ def draw_standings(found: Finals) -> "Figure":
                 height, each.to_default.interval.low, each.to_default.interval.high, color=INK, linewidth=2, zorder=3
             )
             right.scatter([each.to_default.value], [height], s=42, color=INK, zorder=4)
-        else:
+        elif DEFAULT in each.contestant.roles:
             right.text(
                 0, height, "reference point", ha="center", va="center", fontsize=8, color=MUTED,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 2}, zorder=3,

@@ -1,7 +1,7 @@
 """From the trainings of the finals to standings: who is better, had other images been drawn and everything been trained again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -26,25 +26,23 @@ JUDGE = "mean_mask"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """A contestant's place. `score` is its IoU out of fold, pooled over all images, the mean over seeds; `test` the same on the locked
-    images, the mean over all trainings. `group` counts from 1: within one, nobody can be told from its leader."""
+    images, the mean over all trainings, None where they hold nothing to find. `group` counts from 1: within one, nobody can be told from
+    its leader."""
 
     contestant: Contestant
+    label: str
     group: int
     score: float
     interval: Interval
     first_probability: float
     metrics: Metrics
-    test: float
-    test_interval: Interval
+    test: float | None
+    test_interval: Interval | None
     to_default: Difference | None
     train_s: float | None
     num_params: int | None
     latency_s: float | None
     peak_memory_bytes: int | None
-
-    @property
-    def label(self) -> str:
-        return label(self.contestant)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +59,20 @@ class ReferenceStanding:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finals:
     """`standings` are best first. `seeds` are those for which every training of every standing contestant is on record; `out` are
-    contestants of which a training failed, with the reason."""
+    contestants of which a training failed, with the reason. Of the `scored` images `choosing` were those that the search chose by."""
 
     record: FinalsRecord
     standings: tuple[Standing, ...]
     references: tuple[ReferenceStanding, ...]
     comparison: Comparison
-    pairs: tuple[tuple[str, str, Difference, float], ...]
-    variance: VarianceComponents
+    pairs: tuple[tuple[Standing, Standing, Difference, float], ...]
+    variance: VarianceComponents | None
     seeds: tuple[int, ...]
     out: Mapping[str, str]
     planned: int
     trained: int
+    choosing: int
+    scored: int
 
     @property
     def winner(self) -> Standing | None:
@@ -85,9 +85,10 @@ class Finals:
 
 @dataclass(frozen=True, slots=True)
 class NoFinals:
-    """Why there are no standings."""
+    """Why there are no standings; `out` as in `Finals`."""
 
     reason: str
+    out: Mapping[str, str] = field(default_factory=dict)
 
 
 def finals(run: Run) -> Finals | NoFinals:
@@ -114,13 +115,26 @@ def finals(run: Run) -> Finals | NoFinals:
         if all((_key(each), seed, fold) in known for each in standing for fold in range(record.folds))
     )
     if len(standing) < 2 or not seeds:
-        return NoFinals(
-            f"{len(run.trainings)} trainings are on record, which make no two contestants complete for one seed"
-        )
-    return _ranked(run, record, standing, seeds, known, out)
+        reason = f"{len(run.trainings)} trainings are on record, which make no two contestants complete for one seed"
+        return NoFinals(reason, out)
+    try:
+        return _ranked(run, record, standing, seeds, known, out)
+    except ValueError as error:
+        return NoFinals(str(error), out)
 
 
-def label(contestant: Contestant) -> str:
+def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
+    """By name; where two would be called the same, their trials tell them apart."""
+    short = {each.name: _label(each) for each in contestants}
+    return {
+        each.name: short[each.name]
+        if list(short.values()).count(short[each.name]) == 1
+        else f"{short[each.name]} · {each.trial_id or each.name}"
+        for each in contestants
+    }
+
+
+def _label(contestant: Contestant) -> str:
     """'unet / resnet18 · dice · 96 px', with its role where it is a recipe."""
     values = contestant.hyperparameters
     model = " / ".join(str(values[name]) for name in ("architecture", "backbone") if name in values)
@@ -136,6 +150,7 @@ def _ranked(
     known: Mapping[Any, TrainingRecord],
     out: Mapping[str, str],
 ) -> Finals:
+    classes = run.dataset.classes
     trained = {each.name: [known[unit] for unit in _units(each, record) if unit[1] in seeds] for each in standing}
     open_counts = {name: _out_of_fold(trainings, seeds) for name, trainings in trained.items()}
     test_counts = {
@@ -143,7 +158,8 @@ def _ranked(
     }
     folds = [training.fold for training in trained[standing[0].name]]
     comparison = compare(counts_array(list(open_counts.values())), np.random.default_rng(SEED))
-    on_test = compare(counts_array(list(test_counts.values())), np.random.default_rng(SEED), folds=folds)
+    on_test, variance = _on_test(list(test_counts.values()), folds)
+    labels = _labels(standing)
     order = sorted(range(len(standing)), key=lambda position: -comparison.scores[position])
     group_of = {position: number for number, group in enumerate(comparison.groups, start=1) for position in group}
     default = next((position for position, each in enumerate(standing) if DEFAULT in each.roles), None)
@@ -151,19 +167,23 @@ def _ranked(
     standings = tuple(
         Standing(
             contestant=standing[position],
+            label=labels[standing[position].name],
             group=group_of[position],
             score=comparison.scores[position],
             interval=comparison.intervals[position],
             first_probability=comparison.first_probability[position],
-            metrics=_mean_metrics(open_counts[standing[position].name], run.dataset.classes),
-            test=on_test.scores[position],
-            test_interval=on_test.intervals[position],
+            metrics=_mean_metrics(open_counts[standing[position].name], classes),
+            test=on_test.scores[position]
+            if on_test
+            else _mean_metrics(test_counts[standing[position].name], classes)["iou"],
+            test_interval=on_test.intervals[position] if on_test else None,
             to_default=to_default.get(position),
             **_costs(trained[standing[position].name]),
         )
         for position in order
     )
-    names = [label(each) for each in standing]
+    by_name = {each.contestant.name: each for each in standings}
+    of_position = [by_name[each.name] for each in standing]
     corrected = holm([difference.p for difference in comparison.differences])
     return Finals(
         record=record,
@@ -171,16 +191,29 @@ def _ranked(
         references=_references(run, open_counts[standings[0].contestant.name]),
         comparison=comparison,
         pairs=tuple(
-            (names[d.first], names[d.second], d, p) for d, p in zip(comparison.differences, corrected, strict=True)
+            (of_position[d.first], of_position[d.second], d, p)
+            for d, p in zip(comparison.differences, corrected, strict=True)
         ),
-        variance=variance_components(
-            counts_array(list(test_counts.values())), np.random.default_rng(SEED), folds=folds
-        ),
+        variance=variance,
         seeds=seeds,
         out=out,
         planned=len(record.contestants) * record.folds * len(record.seeds),
         trained=sum(_is_of(training, record) for training in run.trainings),
+        choosing=len(run.split.val),
+        scored=comparison.num_images,
     )
+
+
+def _on_test(
+    counts: Sequence[Sequence[Evaluation]], folds: Sequence[int]
+) -> tuple[Comparison | None, VarianceComponents | None]:
+    """None where one locked image, or nothing to find on them, leaves nothing to compare."""
+    array = counts_array(counts)
+    try:
+        compared = compare(array, np.random.default_rng(SEED), folds=folds)
+        return compared, variance_components(array, np.random.default_rng(SEED), folds=folds)
+    except ValueError:
+        return None, None
 
 
 def _references(run: Run, leader: Sequence[Evaluation]) -> tuple[ReferenceStanding, ...]:

@@ -1,10 +1,9 @@
 """The finals on the page: the headline, the standings in tables, and what they rest on. Words follow from numbers alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.evaluation.statistics import Difference, Interval
-from bench.evaluation.variance import VarianceComponents
 from bench.records import Run
 from bench.report import formats, markdown, tables
 from bench.report.captions import about_standings
@@ -28,13 +27,19 @@ def headline(found: Finals) -> str:
     scored = f"cross-validated IoU {fraction(leader.score)} ({_span(leader.interval)})"
     line += f": {scored if found.winner or len(group) == 1 else f'the first has {scored}'}"
     if leader.to_default is not None:
-        line += f", {_gain(leader.to_default)} the default recipe"
+        line += f", {_difference(leader.to_default)} over the default recipe"
     return f"{line}; {fraction(leader.test)} on the locked test set."
 
 
 def qualifications(found: Finals) -> list[str]:
     """Sentences that stand under the headline."""
-    lines = [_against_mean_mask(found), _against(found, ORIGIN), _detectable(found), _optimism(found)]
+    lines = [
+        _out(found.out),
+        _against_mean_mask(found),
+        _against(found, ORIGIN),
+        _detectable(found),
+        _optimism(found),
+    ]
     return [line for line in lines if line]
 
 
@@ -42,13 +47,19 @@ def section(found: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: 
     yield "## Finals"
     if isinstance(found, NoFinals):
         yield left_out("finals", found.reason)
+        yield markdown.text(_out(found.out))
         return
     record = found.record
+    whole = len(found.seeds) == len(record.seeds)
+    extent = record.rule if whole else f"of {len(record.seeds)} seeds, those that came to their end; {record.rule}"
+    several = found.comparison.num_trainings > 1
     yield (
         f"{plural(len(found.standings), 'contestant')}, chosen before, each trained on {record.folds} folds with "
-        f"{plural(len(found.seeds), 'seed')} for {plural(record.epochs, 'epoch')} ({record.rule}); every image is scored by trainings "
-        "that did not see it. Within a rank nobody can be told from its first (5 %, Holm). Intervals are for other images and other "
-        "trainings (95 %); P(first) is the share of redraws in which a contestant is first."
+        f"{plural(len(found.seeds), 'seed')} for {plural(record.epochs, 'epoch')} ({extent}); every image is scored by trainings "
+        f"that did not see it. {found.choosing} of the {found.scored} images are those by which the search chose its finalists, which "
+        "favours them. Within a rank nobody can be told from its first (5 %, Holm). Intervals are for other images"
+        f"{' and other trainings' if several else ', of these trainings: with one seed nothing tells what training again would change'} "
+        "(95 %); P(first) is the share of redraws in which a contestant is first."
     )
     yield standings(found)
     plot = Plot("Standings", "finals.png", lambda run, rows: found, draw_standings, about_standings)
@@ -57,10 +68,9 @@ def section(found: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: 
     yield quality(found)
     yield "### What the search saw, and what came out"
     yield optimism(found)
-    yield _variance(found.variance)
+    yield _variance(found)
     if found.trained < found.planned:
         yield f"{found.trained} of {found.planned} trainings are on record; used are those of {plural(len(found.seeds), 'seed')}."
-    yield from (f"- {markdown.text(f'{name} is out: {reason}')}" for name, reason in found.out.items())
     _write_tables(found, directory / "tables")
     links = [markdown.link(f"tables/{name}", f"tables/{name}") for name in ("finals.csv", "finals-pairs.csv")]
     yield f"At full precision, and every pair with its test: {' and '.join(links)}."
@@ -118,10 +128,9 @@ def optimism(found: Finals) -> str:
     cells: list[list[object]] = []
     for each in found.standings:
         seen = each.contestant.search_iou
-        gap = formats.MISSING if seen is None else signed(seen - each.test)
-        cells.append(
-            [each.label, fraction(seen), fraction(each.score), fraction(each.test), _span(each.test_interval), gap]
-        )
+        gap = formats.MISSING if seen is None or each.test is None else signed(seen - each.test)
+        span = formats.MISSING if each.test_interval is None else _span(each.test_interval)
+        cells.append([each.label, fraction(seen), fraction(each.score), fraction(each.test), span, gap])
     dash = formats.MISSING
     cells += [[each.label, dash, fraction(each.score), fraction(each.test), dash, dash] for each in found.references]
     return markdown.table(head, cells, right=[1, 2, 3, 5])
@@ -146,13 +155,10 @@ def _against(found: Finals, role: str) -> str:
     leader, other = found.standings[0], found.of_role(role)
     if other is None or other is leader:
         return ""
-    pair = next(
-        (d if a == leader.label else d.turned() for a, b, d, _ in found.pairs if {a, b} == {leader.label, other.label}),
-        None,
-    )
-    if pair is None:
-        return ""
-    if other.group > 1:
+    pair = next(d if a is leader else d.turned() for a, b, d, _ in found.pairs if leader in (a, b) and other in (a, b))
+    if found.comparison.num_trainings == 1:
+        verb = "scored less, in one training each" if pair.value > 0 else "scored as much"
+    elif other.group > 1:
         verb = "is beaten"
     elif pair.interval.low > 0:
         verb = "is NOT beaten beyond doubt, corrected for the number of comparisons"
@@ -163,9 +169,7 @@ def _against(found: Finals, role: str) -> str:
 
 def _detectable(found: Finals) -> str:
     leader = found.standings[0]
-    own = [d for a, b, d, _ in found.pairs if leader.label in (a, b)]
-    if not own:
-        return ""
+    own = [d for a, b, d, _ in found.pairs if leader in (a, b)]
     smallest, largest = min(d.detectable for d in own), max(d.detectable for d in own)
     span = (
         fraction(smallest)
@@ -186,10 +190,20 @@ def _optimism(found: Finals) -> str:
     )
 
 
-def _variance(parts: VarianceComponents) -> str:
+def _out(out: Mapping[str, str]) -> str:
+    if not out:
+        return ""
+    return f"Out, since a training failed: {'; '.join(f'{name} ({tables.error_line(reason)})' for name, reason in out.items())}."
+
+
+def _variance(found: Finals) -> str:
+    parts = found.variance
+    if parts is None:
+        return ""
+    trained_on = "which images were trained on" + ("" if len(found.seeds) > 1 else ", and the seed")
     shares = {
         "which images are scored": parts.images,
-        "which images were trained on": parts.folds,
+        trained_on: parts.folds,
         "the training seed": parts.seeds,
         "which images suit which training": parts.images_by_training,
     }
@@ -199,10 +213,6 @@ def _variance(parts: VarianceComponents) -> str:
         return ""
     said = [f"{percent(value / total)} {name}" for name, value in sorted(known.items(), key=lambda item: -item[1])]
     return f"What moves the test score of one configuration: {formats.listing(said)}."
-
-
-def _gain(difference: Difference) -> str:
-    return f"{signed(difference.value)} ({_span(difference.interval, sign=True)}) over"
 
 
 def _difference(difference: Difference | None) -> str:
@@ -228,7 +238,8 @@ def _write_tables(found: Finals, directory: Path) -> None:
             "iou": each.score, "iou_low": each.interval.low, "iou_high": each.interval.high,
             "first_probability": each.first_probability,
             **{name: each.metrics.get(name) for name in _METRICS},
-            "test_iou": each.test, "test_iou_low": each.test_interval.low, "test_iou_high": each.test_interval.high,
+            "test_iou": each.test, "test_iou_low": each.test_interval.low if each.test_interval else None,
+            "test_iou_high": each.test_interval.high if each.test_interval else None,
             "search_iou": each.contestant.search_iou, "num_params": each.num_params, "train_s": each.train_s,
             "latency_s": each.latency_s, "peak_memory_bytes": each.peak_memory_bytes,
         }
@@ -246,7 +257,7 @@ def _write_tables(found: Finals, directory: Path) -> None:
     ]
     tables.write_csv(directory / "finals.csv", rows, ["rank", "contestant"])
     pairs = [
-        {"first": a, "second": b, "difference": d.value, "low": d.interval.low, "high": d.interval.high, "p": d.p,
+        {"first": a.label, "second": b.label, "difference": d.value, "low": d.interval.low, "high": d.interval.high, "p": d.p,
          "p_holm": p, "detectable": d.detectable}
         for a, b, d, p in found.pairs
     ]  # fmt: skip

@@ -54,6 +54,17 @@ def test_every_number_of_the_page_is_guarded(run, report):
         assert len(found(run, report)) == 1
 
 
+def test_the_page_for_browsers_is_guarded_but_not_its_pictures(run, report):
+    path = report / "leaderboard.html"
+    text = path.read_text()
+    path.write_text(text.replace("data:image/png;base64,i", "data:image/png;base64,j"))
+    assert found(run, report) == []
+    path.write_text(text.replace("0.180", "0.181", 1))
+    assert len(found(run, report)) == 1
+    path.unlink()
+    assert found(run, report) == [f"{path}: is missing"]
+
+
 def test_a_file_more_or_less_is_found(run, report):
     (report / "tables" / "trials.csv").rename(report / "tables" / "other.csv")
     assert [line.rsplit(": ", 1)[1] for line in found(run, report)] == ["does not belong to the report", "is missing"]

@@ -9,7 +9,8 @@ import pytest
 
 from bench.records import COMPLETED, FAILED, Contestant, FinalsRecord, Run, TrainingRecord
 from bench.report.finals import Finals, NoFinals, finals
-from bench.report.finals_section import headline, qualifications
+from bench.report.finals_section import headline, qualifications, section
+from bench.report.leaderboard import leaderboard
 from tests.report.runs import START, counts, evaluation, full_run
 
 SEEDS, FOLDS = (0, 1, 2), 3
@@ -156,3 +157,51 @@ def test_no_finals_say_why(run):
     none = replace(run, finals=None, experiment={"protocol": {"finalists": 0}})
     assert finals(none) == NoFinals("none were asked for")
     assert "make no two contestants complete" in finals(replace(run, trainings=run.trainings[:2])).reason
+
+
+def test_a_locked_set_of_one_image_or_without_foreground_leaves_the_rest_standing(run):
+    one = replace(run.split, test=run.split.test[:1])
+    trainings = [replace(each, test={one.test[0]: each.test[one.test[0]]}) for each in run.trainings]
+    held = finals(replace(run, split=one, trainings=tuple(trainings)))
+    assert held.winner.contestant.name == "finalist 1"
+    assert held.standings[0].test_interval is None
+    assert held.standings[0].test > 0.4
+    assert held.variance is None
+
+
+def test_contestants_that_differ_in_little_are_told_apart_and_their_differences_are_their_own(run):
+    first = run.finals.contestants[0]
+    twin = replace(run.finals.contestants[1], hyperparameters=dict(first.hyperparameters) | {"augmentation": 1.0})
+    entered = (first, twin, *run.finals.contestants[2:])
+    trainings = [
+        replace(each, hyperparameters=twin.hyperparameters) if each.contestant == "finalist 2" else each
+        for each in run.trainings
+    ]
+    held = finals(replace(run, finals=replace(run.finals, contestants=entered), trainings=tuple(trainings)))
+    labels = [each.label for each in held.standings]
+    assert len(set(labels)) == 4
+    assert {"unet / resnet18 · dice · 96 px · 0011", "unet / resnet18 · dice · 96 px · 0007"} <= set(labels)
+    leader, origin = held.standings[0], held.of_role("origin's recipe")
+    said = next(line for line in qualifications(held) if line.startswith("The origin"))
+    assert f"+{leader.score - origin.score:.3f}" in said
+
+
+def test_who_failed_is_named_even_where_nobody_is_left(run):
+    failed = [
+        each if each.contestant == "finalist 1" else replace(each, status=FAILED, error="out of memory", out_of_fold={})
+        for each in run.trainings
+    ]
+    none = finals(replace(run, trainings=tuple(failed)))
+    assert isinstance(none, NoFinals)
+    assert set(none.out) == {"finalist 2", "default recipe", "origin's recipe"}
+
+
+def test_with_one_seed_the_page_speaks_of_these_trainings_only(run, tmp_path):
+    one = finals(replace(run, finals=replace(run.finals, seeds=(0,))))
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "figures").mkdir()
+    text = " ".join(section(one, run, leaderboard(run), tmp_path))
+    assert "and other trainings" not in text
+    assert "with one seed nothing tells what training again would change" in text
+    assert "which images were trained on, and the seed" in text
+    assert "is beaten" not in " ".join(qualifications(one))
