@@ -71,7 +71,6 @@ def _serve(connection: Connection, setup: TrialSetup, space: Space, directory: P
 
 def _search(connection: Connection, setup: TrialSetup, space: Space, directory: Path) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the engine's kernels, lest they be counted as its merit
     import cv2
     import keras
     import keras_tuner as kt

@@ -14,14 +14,21 @@ SAMPLE_IMAGES = 80
 
 
 def worker_setup(
-    data: str, size: int, scratch: Path, *, epochs: int, train_images: int | None = None, max_steps_per_epoch: int = 20
+    data: str,
+    size: int,
+    scratch: Path,
+    *,
+    epochs: int,
+    train_images: int | None = None,
+    max_steps_per_epoch: int = 20,
+    batch_norm: str = "reestimate",
 ) -> TrialSetup:
     """Reads `data` ("sample": the drawn set), lays its pixels out below `scratch` and cuts the training part to `train_images`."""
     path = data
     if data == SAMPLE:
         path = str(scratch / SAMPLE)
         write_sample_set(Path(path), num_images=SAMPLE_IMAGES)
-    protocol = Protocol(epochs=epochs, max_steps_per_epoch=max_steps_per_epoch)
+    protocol = Protocol(epochs=epochs, max_steps_per_epoch=max_steps_per_epoch, batch_norm=batch_norm)
     material = prepare(Data(path=path), protocol, [size], scratch, PlainProgress(print))
     return TrialSetup(
         cache_directory=material.cache_directory,

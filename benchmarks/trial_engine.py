@@ -4,8 +4,10 @@
 
 The three architectures of the default search space x two backbones; each network trains twice for 2 epochs, once on from there to 6 (a promoted trial) and once
 straight for 6, as the brackets of a Hyperband search do, with losses, augmentation and learning rates varied. Both contestants have the same
-networks, initial weights, augmented batches in the same order, and validate every epoch; each has a process of its own, whose start
-counts. They take turns, a block of trials at a time, and who waits sleeps.
+networks, initial weights, augmented batches in the same order, and validate every epoch on Keras's moving statistics (what the engine does
+beyond that, settling them first, is left out); each has a process of its own, whose start counts. Keras Tuner runs on TensorFlow's default kernels,
+the engine on those that it chooses; TF_ENABLE_ONEDNN_OPTS=1 gives both the same. They take turns, a block of trials at a time, and who
+waits sleeps.
 
 Then some trials that ran on a used graph are run again, each in a new process: `equal_results` says whether every epoch's training
 loss and validation IoU are equal to the last bit. `first_epoch_loss_gap` is the largest relative difference between the
@@ -62,7 +64,9 @@ def main() -> None:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        setup = worker_setup(arguments.data, SIZE, scratch, epochs=LONG, train_images=arguments.train_images)
+        setup = worker_setup(
+            arguments.data, SIZE, scratch, epochs=LONG, train_images=arguments.train_images, batch_norm="keras"
+        )
         timed, engine_start_s, plain_start_s = compare(specs, setup, space, scratch, block=len(networks))
         long_used = [each for each in timed if _is_long(each.spec) and each.record.graph_reused]
         equal = [
