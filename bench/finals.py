@@ -152,6 +152,8 @@ def run_finals(
     "trials" or "budget". A training is kept before the next takes its place; what the budget stopped in the middle is not."""
     waiting = [(spec, unit) for spec, unit in _specs(record) if not _is_finished(unit, finished)]
     running: dict[str, tuple[TrialSpec, Unit]] = {}
+    if not waiting:
+        return "trials"
     progress.study_started(STUDY, trials=len(waiting), budget_s=deadline.left_s, places=max(1, executor.places))
     ended = "trials"
     while waiting or running:
