@@ -254,7 +254,8 @@ def test_a_killed_node_costs_a_study_nothing_and_a_late_one_is_used(executor, no
 
     ended, kept, lines = study(executor, lose_one_and_gain_one, trials=5)
     require_whole(ended, kept, trials=5)
-    assert any("died: its node has died" in line and "tried again" in line for line in lines)
+    told = [line for line in lines if "died: " in line and "tried again" in line]
+    assert told, lines  # in which words depends on what Ray notices first
     await_places(executor, 2)
     assert {worker.node.node_id for worker in executor._workers} == {head, *late}
     executor.submit(spec("b", epochs=1))
