@@ -162,9 +162,11 @@ def summary(view: StudyView, study: StudyRecord) -> str:
 
 
 def configuration(hyperparameters: Mapping[str, object]) -> str:
-    """Hyperparameters in one line: names by their value alone, numbers with their name."""
+    """Hyperparameters in one line: names by their value alone, numbers with their name, a tuner's own book-keeping not at all."""
     words = []
     for name, value in hyperparameters.items():
+        if name.startswith("tuner/"):
+            continue
         number = isinstance(value, int | float) and not isinstance(value, bool)
         words.append(f"{name.replace('_', ' ')} {value:.3g}" if number else str(value))
     return ", ".join(words)

@@ -157,3 +157,7 @@ def test_trial_that_its_tuner_stopped_says_so() -> None:
 )  # fmt: skip
 def test_numbers_are_said_for_people(said: Callable[[], str], expected: str) -> None:
     assert said() == expected
+
+
+def test_a_tuners_book_keeping_is_not_shown():
+    assert configuration({"loss": "dice", "tuner/epochs": 2, "learning_rate": 0.001}) == "dice, learning rate 0.001"
