@@ -1,8 +1,8 @@
 """A run, from data to leaderboard. This is the file to read first.
 
 Read, audit and split the data; for each tuner and seed ask, train and record; score the best models once on the locked test
-images; train the best configurations again on all folds with several seeds; write the report. Everything that is finished is on disk before the next thing begins, so a run can be stopped at any
-moment and resumed.
+images; train the best configurations again on all folds with several seeds; write the report. Everything that is finished is
+on disk before the next thing begins, so a run can be stopped at any moment and resumed.
 """
 
 import os
