@@ -120,16 +120,6 @@ def compare(
     )
 
 
-def verdict(comparison: Comparison, names: Sequence[str]) -> str:
-    """The winner's name, or "tie between ..." with everyone in the leading group, best first; `names` by position."""
-    leaders = [names[position] for position in comparison.groups[0]]
-    if len(leaders) > 1:
-        return f"tie between {', '.join(leaders[:-1])} and {leaders[-1]}"
-    if comparison.winner is None:
-        return f"{leaders[0]} leads, but one training each cannot tell merit from luck"
-    return leaders[0]
-
-
 def differences_to(differences: Sequence[Difference], reference: int) -> tuple[Difference, ...]:
     """Those that involve the reference, each as the other contestant minus the reference, in the order of positions."""
     to_reference = [d if d.second == reference else d.turned() for d in differences if reference in (d.first, d.second)]
