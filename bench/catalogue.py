@@ -7,7 +7,7 @@ from pathlib import Path
 def catalogue() -> dict[str, dict[str, str]]:
     """Kind -> name -> description, from the tables themselves. Imports no TensorFlow."""
     from bench.datasets import FORMATS
-    from bench.engine.devices import PRECISIONS
+    from bench.engine.devices import PRECISIONS, XLA
     from bench.engine.oracles import ORACLES
     from bench.engine.statistics import BATCH_NORM
     from bench.experiment import PRESETS as EXPERIMENTS
@@ -30,6 +30,7 @@ def catalogue() -> dict[str, dict[str, str]]:
         "schedules": {name: description for name, (description, _) in SCHEDULES.items()},
         "batch_norm policies": dict(BATCH_NORM),
         "precisions": dict(PRECISIONS),
+        "xla": dict(XLA),
         "data formats": {name: known.wants for name, known in FORMATS.items()},
     }
 

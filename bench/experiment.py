@@ -14,7 +14,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator, model_validator
 
 from bench.datasets.dataset import DataOptions
-from bench.engine.devices import PRECISIONS
+from bench.engine.devices import PRECISIONS, XLA
 from bench.engine.oracles import ORACLES
 from bench.engine.statistics import BATCH_NORM
 from bench.errors import ExperimentError, unknown
@@ -86,6 +86,7 @@ class Protocol(_Section):
     final_seeds: Annotated[StrictInt, Field(ge=1, le=20)] = 3
     batch_norm: str = "reestimate"
     precision: str = "auto"
+    xla: str = "auto"
 
     @field_validator("batch_norm")
     @classmethod
@@ -100,6 +101,16 @@ class Protocol(_Section):
         if precision not in PRECISIONS:
             raise ValueError(unknown("precision", precision, PRECISIONS))
         return precision
+
+    @field_validator("xla", mode="before")
+    @classmethod
+    def _xla_is_known(cls, xla: object) -> object:
+        said = (
+            {True: "on", False: "off"}.get(xla, xla) if isinstance(xla, bool) else xla
+        )  # YAML reads on and off as booleans
+        if said not in XLA:
+            raise ValueError(unknown("xla", str(said), XLA))
+        return said
 
     @model_validator(mode="after")
     def _something_is_left_to_train_on(self) -> Self:

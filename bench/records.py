@@ -58,7 +58,7 @@ class TrialRecord:
     `val_metrics` holds fractions 0-1 by name (`iou`, `dice`, `precision`, `recall`, `pixel_accuracy`, and `iou_<class>` where
     there are several classes), at the best epoch. `hyperparameters` has only the active ones. Times are wall seconds: `reset_s` is
     drawing initial weights, `train_s` the steps after the first, `first_step_s` the first call with tracing and compiling (of a reused graph: an ordinary step),
-    `wall_s` the whole trial. `latency_s` is the forward pass of one image. `attempts` counts how often it was begun: a trial whose
+    `wall_s` the whole trial. `latency_s` is the forward pass, per image of a batch of two. `attempts` counts how often it was begun: a trial whose
     process died is tried again. `error` says why a trial is not COMPLETED.
     """
 

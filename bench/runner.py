@@ -300,6 +300,7 @@ def _trial_setup(experiment: Experiment, material: Material, directory: Path) ->
         max_steps_per_epoch=experiment.protocol.max_steps_per_epoch,
         batch_norm=experiment.protocol.batch_norm,
         precision=experiment.protocol.precision,
+        xla=experiment.protocol.xla,
         folds=material.split.folds,
         test_ids=material.split.test,
     )

@@ -24,7 +24,9 @@ class StatisticsMomentum:
 def replace(model: Any) -> tuple[Any, StatisticsMomentum | None]:
     """A copy of `model` (fresh weights) on our layers, with their momentum; None where it has no batch normalisation.
 
-    Its last layer computes in float32, whatever the policy: probabilities near 0 and 1 need it.
+    Its last layer computes in float32, whatever the policy: probabilities near 0 and 1 need it. Where the first layer normalises the
+    images themselves (segmentation-models' ResNets), its offset is not trained: the normalisation after the first convolution
+    takes such a shift out again, but for the border, and the gradient to the images costs 2% of a step.
     """
     import keras
 
@@ -46,6 +48,9 @@ def replace(model: Any) -> tuple[Any, StatisticsMomentum | None]:
         return copy
 
     copied = keras.models.clone_model(model, clone_function=clone)
+    for layer in copied.layers:
+        if isinstance(layer, ours) and layer.input in copied.inputs and layer.center:
+            layer.beta.trainable = False
     return copied, momentum if found else None
 
 

@@ -11,7 +11,7 @@ import resource
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from PIL import Image
 
 import search_spaces.segmentation  # noqa: F401  imported once here, not in every child
 from bench import durable, runner
+from bench.engine.executor import Executor
 from bench.engine.oracles import ORACLES
 from bench.errors import StoreError
 from bench.experiment import Experiment
@@ -121,7 +122,10 @@ class Told:
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory) -> Material:
-    root = tmp_path_factory.mktemp("data")
+    return drawn_material(tmp_path_factory.mktemp("data"))
+
+
+def drawn_material(root: Path) -> Material:
     rng = np.random.default_rng(0)
     for folder in ("images", "masks"):
         (root / folder).mkdir()
@@ -179,28 +183,12 @@ def in_child(
 
 
 def _run(root: Path, tuner: str, material: Material, killer: Killer, pipe: int, *, places: int, pace_s: float) -> None:
-    def say(*words: str) -> None:
-        os.write(pipe, json.dumps(words).encode() + b"\n")
-
-    class Saying(StandInExecutor):
-        def submit(self, spec):
-            say("begun", *spec.key)
-            super().submit(spec)
-
+    class Paced(saying(StandInExecutor, pipe)):
         def events(self):
             time.sleep(pace_s)
             yield from super().events()
 
-    append = RunStore.append
-
-    def acknowledging(store, record):
-        append(store, record)
-        if isinstance(record, TrialRecord):
-            say("acknowledged", record.study_id, record.trial_id)
-        elif isinstance(record, TrainingRecord):
-            say("acknowledged", *key_of(record))
-
-    executor = Saying(
+    executor = Paced(
         places,
         shuffle=3 if places > 1 else None,
         val_ids=material.split.val,
@@ -208,17 +196,53 @@ def _run(root: Path, tuner: str, material: Material, killer: Killer, pipe: int, 
         test_ids=material.split.test,
         size=32,
     )
+    run_with(lambda *_: executor, root, experiment(tuner), material, killer, pipe)
+
+
+def saying(kind: type, pipe: int) -> type:
+    """An executor of that kind which tells of every trial that it begins."""
+
+    class Saying(kind):
+        def submit(self, spec):
+            say(pipe, "begun", *spec.key)
+            super().submit(spec)
+
+    return Saying
+
+
+def say(pipe: int, *words: str) -> None:
+    os.write(pipe, json.dumps(words).encode() + b"\n")
+
+
+def run_with(
+    make_executor: Callable[..., Executor],
+    root: Path,
+    experiment: Experiment,
+    material: Material,
+    killer: Killer,
+    pipe: int,
+) -> None:
+    """Begins or resumes the run in this process, on `make_executor`'s executor, and tells of every trial that is on record."""
+    append = RunStore.append
+
+    def acknowledging(store, record):
+        append(store, record)
+        if isinstance(record, TrialRecord):
+            say(pipe, "acknowledged", record.study_id, record.trial_id)
+        elif isinstance(record, TrainingRecord):
+            say(pipe, "acknowledged", *key_of(record))
+
     resume = (root / "results" / "killed" / "run.json").is_file()
     with (
         mock.patch.object(runner, "prepare", return_value=material),
-        mock.patch.object(runner, "_executor", return_value=executor),
+        mock.patch.object(runner, "_executor", make_executor),
         mock.patch.object(runner, "write_report"),
         mock.patch.object(runner, "write_index"),
         mock.patch.object(RunStore, "append", acknowledging),
         killer.watching(),
     ):
         runner.run_experiment(
-            experiment(tuner),
+            experiment,
             results=root / "results",
             reports=root / "reports",
             command="python -m bench run",

@@ -1,23 +1,37 @@
 """kill -9 of a driver whose trials run on a Ray cluster: the cluster lives on, and nothing that was finished is lost or repeated."""
 
+import multiprocessing
+import os
+import random
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import search_spaces.segmentation  # noqa: F401  imported once by whoever forks the drivers
+from bench.engine.oracles import ORACLES
+from bench.material import Material
 from bench.records import COMPLETED
+from bench.runner import _trial_setup
 from bench.store import load
+from tests.test_crashes import PHASES, Killer, Told, drawn_material, experiment, require_whole, run_with, saying
 
 pytest.importorskip("ray")
 
 from ray.cluster_utils import Cluster
 
+from bench.engine import ray_executor
+from tests.engine.stand_in_actor import StandInActor
+
 pytestmark = pytest.mark.slow
+
 
 TRIALS = 8
 EXPERIMENT = """
@@ -83,3 +97,67 @@ def test_a_killed_driver_goes_on_where_it_was_even_from_elsewhere(
     assert any(trial.epochs_run < trial.epochs_planned for trial in continued), "no state was handed on"
     with capsys.disabled():
         print("\n1 kill of a driver with a Ray cluster: 0 trials lost, 0 repeated, 0 stuck")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    """Of a cluster that outlives its drivers, in a process of its own."""
+    (root := tmp_path_factory.mktemp("ray") / "tmp").mkdir()
+    node = {"num_cpus": 2, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+    code = (
+        "import sys; from ray.cluster_utils import Cluster; "
+        f"cluster = Cluster(initialize_head=True, head_node_args={node}); "
+        "print('at', cluster.address, flush=True); sys.stdin.read(); cluster.shutdown()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(root)},
+    ) as head:
+        yield next(line.split()[1] for line in head.stdout if line.startswith("at "))
+        head.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory) -> Material:
+    return drawn_material(tmp_path_factory.mktemp("data"))
+
+
+def drive(address: str, root: Path, tuner: str, material: Material, killer: Killer, pipe) -> None:
+    """Begins or resumes the run in this process, which the killer may end."""
+    own = experiment(tuner).model_copy(update={"cluster": address, "workers": 2})
+
+    def executor(*_):
+        kind = saying(ray_executor.RayExecutor, pipe.fileno())
+        return kind(_trial_setup(own, material, root / "results" / "killed"), address, workers=2)
+
+    with mock.patch.object(ray_executor, "TrialActor", StandInActor):
+        run_with(executor, root, own, material, killer, pipe.fileno())
+
+
+@pytest.mark.parametrize("tuner", ORACLES)
+def test_drivers_killed_again_and_again_every_tuner_gets_to_its_end(address, material, tmp_path, capsys, tuner) -> None:
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.test_ray_crashes"])
+    told, dice, kills = Told(), random.Random(tuner), 0
+    while True:
+        killer = Killer(dice.randrange(10, 30), dice.choice(PHASES))
+        reader, writer = processes.Pipe(duplex=False)
+        driver = processes.Process(target=drive, args=(address, tmp_path, tuner, material, killer, writer))
+        driver.start()
+        writer.close()
+        with os.fdopen(os.dup(reader.fileno())) as lines:
+            for line in lines:
+                told.hear(line)
+        driver.join()
+        if driver.exitcode == 0:
+            break
+        assert driver.exitcode == -signal.SIGKILL, "the run ended with an error of its own"
+        kills += 1
+        assert kills < 50, "the run does not get on"
+    require_whole(tmp_path, told)
+    with capsys.disabled():
+        print(f"\n{tuner} on Ray: {kills} kills of the driver, 0 trials lost, 0 repeated, 0 stuck")
+    assert kills >= 2

@@ -3,13 +3,14 @@
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from bench.datasets.cache import CachedPixels
+from bench.engine.spec import TrialSetup, TrialSpec
 from search_spaces.augmentations import augment
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -33,6 +34,15 @@ class TrainingPlan:
     max_steps_per_epoch: int
     seed: int
 
+    @classmethod
+    def of(cls, spec: TrialSpec, setup: TrialSetup, train_ids: Sequence[str]) -> "TrainingPlan":
+        return cls(
+            num_images=len(train_ids),
+            batch_size=int(spec.hyperparameters["batch_size"]),
+            max_steps_per_epoch=setup.max_steps_per_epoch,
+            seed=spec.seed,
+        )
+
     @property
     def steps_per_epoch(self) -> int:
         """One pass, or `max_steps_per_epoch` where that is fewer: an epoch of a large data set is a part of it."""
@@ -54,11 +64,19 @@ class TrainingPlan:
 
 
 class TrainingBatches:
-    """Augmented batches of a trial, in the plan's order whatever the number of threads. `wait_s` adds up the time for which the
-    consumer stood still."""
+    """Augmented batches of a trial, in the plan's order whatever the number of threads. `place` takes each where it is wanted, in
+    the thread that made it. `wait_s` adds up the time for which the consumer stood still."""
 
-    def __init__(self, pixels: CachedPixels, ids: Sequence[str], plan: TrainingPlan, strength: float) -> None:
+    def __init__(
+        self,
+        pixels: CachedPixels,
+        ids: Sequence[str],
+        plan: TrainingPlan,
+        strength: float,
+        place: Callable[[Batch], Batch] = lambda batch: batch,
+    ) -> None:
         self.wait_s = 0.0
+        self._place = place
         self._pixels = pixels
         self._ids = ids
         self._rows = pixels.rows(ids)
@@ -100,7 +118,7 @@ class TrainingBatches:
             )
             images.append(image)
             masks.append(mask)
-        return np.stack(images), np.stack(masks)
+        return self._place((np.stack(images), np.stack(masks)))
 
 
 def in_batches(rows: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:

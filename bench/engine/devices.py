@@ -7,12 +7,16 @@ import contextlib
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.engine.spec import TrialOutcome
 from bench.errors import ExperimentError
+
+if TYPE_CHECKING:
+    from bench.engine.batches import Batch
 
 PRECISIONS = {
     "auto": "mixed_float16 on GPUs with tensor cores, float32 elsewhere",
@@ -21,6 +25,16 @@ PRECISIONS = {
     "mixed_bfloat16": "bfloat16, variables and the head in float32",
 }
 """The protocol's `precision`: equal for every contestant of a run."""
+
+XLA = {
+    "auto": "on GPUs, for trials that are long enough to pay for compiling; never on CPUs",
+    "on": "training steps compiled by XLA, but for networks with max pooling: a longer first step for faster later ones",
+    "off": "never",
+}
+"""The protocol's `xla`."""
+
+XLA_PAYS_STEPS = 2000
+"""Training steps of a trial from which on `auto` compiles: on a GPU, XLA needs half a minute and more for a network."""
 
 _TENSOR_CORES = (7, 0)
 """Compute capability from which half precision is fast."""
@@ -114,6 +128,30 @@ def resolved_precision(precision: str) -> str:
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     fast = bool(gpus) and all((detail.get("compute_capability") or (0, 0)) >= _TENSOR_CORES for detail in details)
     return "mixed_float16" if fast else "float32"
+
+
+def uses_xla(xla: str, steps: int) -> bool:
+    """Whether a trial that may take so many training steps is compiled by XLA on this worker's device. It depends on nothing that
+    happened before, so equal trials stay equal."""
+    return xla == "on" or (xla == "auto" and steps >= XLA_PAYS_STEPS and accelerator() is not None)
+
+
+def accelerator() -> str | None:
+    """TensorFlow's name of this worker's GPU; None where the CPU computes."""
+    import tensorflow as tf
+
+    return next((device.name for device in tf.config.list_logical_devices("GPU")), None)
+
+
+def copied_to(device: str | None) -> "Callable[[Batch], Batch]":
+    """What takes a batch to the device's memory, in the thread that made it, while the device computes; None: it stays where it is."""
+    import tensorflow as tf
+
+    def copied(batch: "Batch") -> "Batch":
+        with tf.device(device):
+            return tuple(tf.constant(array) for array in batch)
+
+    return copied if device else lambda batch: batch
 
 
 def describe() -> str:

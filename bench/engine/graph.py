@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from search_spaces.initial_weights import Weights, initialise
+from search_spaces.initial_weights import Weights, initialise, layers_of
 from search_spaces.losses import LOSSES, PARAMETERS, loss_value
 from search_spaces.optimizers import OPTIMIZERS
 from search_spaces.segmentation import build_network
@@ -26,7 +26,7 @@ from search_spaces.segmentation import build_network
 class GraphKey:
     """What two trials must have in common to share a compiled graph. `evaluation_size` is in pixels; a pixel whose probability
     is at least `threshold` is foreground (one foreground class; of several the most probable class wins). `precision` is a Keras dtype
-    policy: "float32", "mixed_float16" or "mixed_bfloat16"."""
+    policy: "float32", "mixed_float16" or "mixed_bfloat16"; with `xla` training steps are compiled by XLA where the network allows."""
 
     architecture: str
     backbone: str | None
@@ -37,6 +37,7 @@ class GraphKey:
     evaluation_size: int
     threshold: float
     precision: str = "float32"
+    xla: bool = False
 
     @classmethod
     def of(
@@ -47,6 +48,7 @@ class GraphKey:
         evaluation_size: int,
         threshold: float,
         precision: str = "float32",
+        xla: bool = False,
     ) -> "GraphKey":
         return cls(
             architecture=values["architecture"],
@@ -58,6 +60,7 @@ class GraphKey:
             evaluation_size=evaluation_size,
             threshold=threshold,
             precision=precision,
+            xla=xla,
         )
 
 
@@ -85,7 +88,9 @@ class TrainingGraph:
         self._forward_in_training = tf.function(
             lambda images: self.model(images, training=True), [images], autograph=False
         )
-        self.train_step = tf.function(self._train_step, [images, masks], autograph=False)
+        self.train_step = tf.function(
+            self._train_step, [images, masks], autograph=False, jit_compile=(key.xla and self._suits_xla) or None
+        )
         self.score = tf.function(self._score, [images, masks, truth, truth], autograph=False)
         self._initial: _Initial | None = None
         self.latency_s: float | None = None
@@ -154,6 +159,11 @@ class TrainingGraph:
     @property
     def _state(self) -> list[Any]:
         return [*self.model.variables, *self.optimizer.variables]
+
+    @property
+    def _suits_xla(self) -> bool:
+        """XLA has no deterministic gradient of max pooling, and equal trials have to end equal."""
+        return not any(isinstance(layer, keras.layers.MaxPooling2D) for layer in layers_of(self.model))
 
     def _train_step(self, images: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
         trainable = self.model.trainable_variables

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -20,10 +20,12 @@ from filelock import FileLock
 
 from bench.engine.devices import Placement, prepare, visible_gpus
 from bench.engine.spec import EpochEnded, Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path
-from bench.engine.trainer import Trainer
 from bench.engine.worker import MEMORY_SHARE
 from bench.environment import current_versions
 from bench.records import EpochRecord
+
+if TYPE_CHECKING:
+    from bench.engine.trainer import Trainer
 
 LISTEN_S = 10.0
 """So long a worker waits for news before it says that there are none."""
@@ -148,7 +150,7 @@ class TrialActor:
             return told
 
     @property
-    def _trainer(self) -> Trainer:
+    def _trainer(self) -> "Trainer":
         """Made in the thread that computes: Keras keeps some of its state by thread."""
         if self._made is None:
             memory_bytes = None
@@ -157,6 +159,8 @@ class TrialActor:
             gpu = "" if self._gpu_share is None else None  # None: as Ray has set it
             threads = self._threads if self._gpu_share is None else None
             prepare(Placement(gpu=gpu, memory_bytes=memory_bytes, threads=threads))
+            from bench.engine.trainer import Trainer  # and with it TensorFlow, which reads what was prepared
+
             self._made = Trainer(self._setup, tell=self._tell, memory_bytes=self._memory_bytes)
         return self._made
 

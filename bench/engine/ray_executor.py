@@ -5,11 +5,9 @@ its trials back as crashed, and the study tries them again elsewhere.
 """
 
 import contextlib
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,8 +18,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bench.engine.ray_actor import Greeting, Pixels, TrialActor
 from bench.engine.ray_cluster import Node, Seat, connect, nodes_of, seat
-from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, failed, family
-from bench.engine.worker import SILENCE_S, TRIALS_A_PROCESS, WorkerDiedError
+from bench.engine.ray_worker import RayWorker, cause_of_death
+from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
+from bench.engine.worker import SILENCE_S, WorkerDiedError
 from bench.environment import current_versions
 from bench.errors import ExperimentError, StoreError
 
@@ -37,56 +36,6 @@ _SETTLE_S = 30.0
 
 FAILED_STARTS = 3
 """A machine on which so many workers in a row did not come up is left alone."""
-
-
-_DEATH = re.compile(r"The actor (?:is dead|died) because its (.+?)(?= Some common causes|$)")
-_CAUSE_LENGTH = 300
-
-
-class _Worker:
-    """An actor, and what is under way on it."""
-
-    def __init__(self, actor: Any, node: Node, pairs: tuple[tuple[str, str], ...]) -> None:
-        self.actor, self.node, self.pairs = actor, node, pairs
-        self.greeting: Any = actor.greet.remote(pairs)
-        self.listening: Any = None
-        self.running: Any = None
-        self.state: Any = None
-        self.about: Greeting | None = None
-        self.spec: TrialSpec | None = None
-        self.last: tuple[str, str] | None = None
-        self.compiled: set[object] = set()
-        self.trials = self.told = self.peak_bytes = 0
-        self.heard = self.started = time.monotonic()
-        self.started_at = ""
-
-    @property
-    def is_free(self) -> bool:
-        return self.about is not None and self.spec is None
-
-    @property
-    def awaited(self) -> list[Any]:
-        return [reference for reference in (self.greeting, self.listening, self.running) if reference is not None]
-
-    @property
-    def is_worn(self) -> bool:
-        """Whether its process has done or held too much."""
-        assert self.about is not None
-        return self.trials >= TRIALS_A_PROCESS or self.peak_bytes > self.about.memory_bytes
-
-    def submit(self, spec: TrialSpec, state: list[Any]) -> None:
-        self.spec, self.last, self.told = spec, spec.key, 0
-        self.trials += 1
-        self.compiled.add(family(spec.hyperparameters))
-        self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        self.heard = self.started = time.monotonic()
-        self.running, self.state = self.actor.run.remote(spec, state)
-
-    def failed(self, error: str, *, crashed: bool) -> TrialOutcome:
-        spec, self.spec, self.running = self.spec, None, None
-        assert spec is not None
-        wall_s = time.monotonic() - self.started
-        return failed(spec, error, crashed=crashed, started_at=self.started_at, wall_s=wall_s)
 
 
 class RayExecutor:
@@ -105,7 +54,7 @@ class RayExecutor:
     ) -> None:
         self._setup, self._cluster, self._limit, self._note = setup, cluster, workers, note
         self._silence_s, self._patience_s = silence_s, patience_s
-        self._workers: list[_Worker] = []
+        self._workers: list[RayWorker] = []
         self._seat: Seat | None = None
         self._pairs: tuple[tuple[str, str], ...] = ()
         self._states: dict[tuple[str, str], Any] = {}
@@ -199,7 +148,7 @@ class RayExecutor:
         try:
             return ray.get(worker.actor.model.remote(), timeout=self._silence_s)
         except (RayError, GetTimeoutError) as error:
-            raise WorkerDiedError(_cause(worker, error)) from error
+            raise WorkerDiedError(cause_of_death(worker, error)) from error
 
     def forget(self, study_id: str, trial_id: str) -> None:
         self._states.pop((study_id, trial_id), None)
@@ -214,13 +163,13 @@ class RayExecutor:
                 answer = ray.get(worker.actor.score.remote(spec, ray.put(model), tuple(ids)), timeout=self._silence_s)
                 break
             except (RayError, GetTimeoutError) as error:
-                answer = _cause(worker, error)
+                answer = cause_of_death(worker, error)
                 self._drop(worker)
         if not isinstance(answer, Scored):
             raise StoreError(f"cannot score the model of trial {'/'.join(spec.key)}: {answer}")
         return answer
 
-    def _free_workers(self) -> Iterator[_Worker]:
+    def _free_workers(self) -> Iterator[RayWorker]:
         return (worker for worker in self._workers if worker.is_free)
 
     def _await_place(self, settle_s: float = 0.0) -> None:
@@ -275,7 +224,7 @@ class RayExecutor:
             left = room if self._limit is None else min(room, self._limit - len(self._workers))
             self._workers.extend(self._start(node, self._seat) for _ in range(left))
 
-    def _start(self, node: Node, reserved: Seat) -> _Worker:
+    def _start(self, node: Node, reserved: Seat) -> RayWorker:
         cores = reserved.cores or node.cores
         remote: Any = ray.remote
         kind = remote(concurrency_groups={"compute": 1, "listen": 1})(TrialActor)
@@ -292,9 +241,9 @@ class RayExecutor:
             gpu_share=reserved.gpu_share,
             threads=cores,
         )
-        return _Worker(actor, node, self._pairs)
+        return RayWorker(actor, node, self._pairs)
 
-    def _renewed(self, worker: _Worker) -> _Worker:
+    def _renewed(self, worker: RayWorker) -> RayWorker:
         """Another process in a worker's place. What it is told meanwhile waits until it is up."""
         assert self._seat is not None
         self._drop(worker)
@@ -303,7 +252,7 @@ class RayExecutor:
         self._workers.append(new)
         return new
 
-    def _heard_of(self, worker: _Worker, done: set[Any]) -> Iterator[EpochEnded]:
+    def _heard_of(self, worker: RayWorker, done: set[Any]) -> Iterator[EpochEnded]:
         """The epochs that a worker tells of."""
         if worker.listening not in done:
             return
@@ -318,7 +267,7 @@ class RayExecutor:
                 worker.told += 1
                 yield event
 
-    def _ended(self, worker: _Worker, done: set[Any]) -> TrialOutcome | None:
+    def _ended(self, worker: RayWorker, done: set[Any]) -> TrialOutcome | None:
         """Takes note of a worker that is up, has an outcome, or is dead; the outcome of its trial if that is over."""
         try:
             if worker.greeting in done:
@@ -328,13 +277,13 @@ class RayExecutor:
             if worker.listening in done:
                 ray.get(worker.listening)
         except RayError as error:
-            return self._lost(worker, _cause(worker, error))
+            return self._lost(worker, cause_of_death(worker, error))
         silent_s = time.monotonic() - worker.heard
         if worker.spec is not None and silent_s > self._silence_s:
             return self._lost(worker, f"the worker on {worker.node.host} gave no sign of life for {silent_s:.0f} s")
         return None
 
-    def _greeted(self, worker: _Worker, greeting: Greeting) -> None:
+    def _greeted(self, worker: RayWorker, greeting: Greeting) -> None:
         """A worker is up. It may be of no use, and one that began before the weights were asked for must load them."""
         worker.greeting = None
         problem = greeting.problem or _other_versions(greeting)
@@ -348,7 +297,7 @@ class RayExecutor:
             worker.listening = worker.listening or worker.actor.listen.remote()
             self._failed_starts[worker.node.node_id] = 0
 
-    def _outcome(self, worker: _Worker, answer: TrialOutcome | str) -> TrialOutcome:
+    def _outcome(self, worker: RayWorker, answer: TrialOutcome | str) -> TrialOutcome:
         spec = worker.spec
         assert spec is not None
         if isinstance(answer, str):
@@ -360,7 +309,7 @@ class RayExecutor:
         worker.state = None
         return answer
 
-    def _lost(self, worker: _Worker, cause: str) -> TrialOutcome | None:
+    def _lost(self, worker: RayWorker, cause: str) -> TrialOutcome | None:
         """A worker is dead or of no more use; its trial, if it had one, comes back."""
         node = worker.node
         self._drop(worker)
@@ -377,7 +326,7 @@ class RayExecutor:
         for worker in [worker for worker in self._workers if worker.node == node and worker.about is None]:
             self._drop(worker)
 
-    def _drop(self, worker: _Worker) -> None:
+    def _drop(self, worker: RayWorker) -> None:
         if worker in self._workers:
             self._workers.remove(worker)
         with contextlib.suppress(RayError):
@@ -392,13 +341,3 @@ def _other_versions(greeting: Greeting) -> str | None:
     )
     differing = [f"{name} {there.get(name)} there, {here[name]} here" for name in here if here[name] != there.get(name)]
     return f"other versions than the driver's: {'; '.join(differing)}" if differing else None
-
-
-def _cause(worker: _Worker, error: Exception) -> str:
-    """In one line why a worker died, as far as Ray knows; of an exception in it, its last line."""
-    said = str(error).strip()
-    if found := _DEATH.search(" ".join(said.split())):
-        said = f"its {found[1]}"
-    elif said:
-        said = said.splitlines()[-1].strip()
-    return f"the worker on {worker.node.host} died: {said[:_CAUSE_LENGTH] or type(error).__name__}"

@@ -41,8 +41,8 @@ class TrialSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSetup:
     """What is equal for every trial of a run: data, parts and the training side of the protocol. Sizes are in pixels;
-    `longest_epochs` is what a learning-rate schedule spans, also in a trial that its tuner ends earlier; `precision` is one of
-    `bench.engine.devices.PRECISIONS`."""
+    `longest_epochs` is what a learning-rate schedule spans, also in a trial that its tuner ends earlier; `precision` and `xla` are of
+    `bench.engine.devices.PRECISIONS` and `XLA`."""
 
     cache_directory: Path
     checkpoint_directory: Path
@@ -55,6 +55,7 @@ class TrialSetup:
     max_steps_per_epoch: int
     batch_norm: str
     precision: str = "float32"
+    xla: str = "off"
     folds: tuple[tuple[str, ...], ...] = ()
     test_ids: tuple[str, ...] = ()
 

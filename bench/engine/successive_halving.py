@@ -91,7 +91,7 @@ class Asha(Mended, kt.Oracle):
     Tuning", algorithm 2). It never waits: whoever is among the best third of the trials that have ended in its rung goes on, else
     a new configuration starts in the lowest one.
 
-    Rungs end at ceil(epochs / 3^k), as long as epochs / 3^k is at least one epoch. A failed trial counts among those that ended, as
+    Rungs end at epochs / 3^k, rounded, as long as that is at least one epoch. A failed trial counts among those that ended, as
     the worst, so it takes no promotion away. When the space is exhausted and nothing is under way, thirds are rounded up: someone
     gets to the highest rung, however small the space.
     """
@@ -99,7 +99,7 @@ class Asha(Mended, kt.Oracle):
     def __init__(self, *, epochs: int, **settings: Any) -> None:
         super().__init__(**settings)
         halvings = next(k for k in range(epochs) if epochs < FACTOR ** (k + 1))
-        self._epochs = [math.ceil(epochs / FACTOR**k) for k in range(halvings, -1, -1)]
+        self._epochs = [round(epochs / FACTOR**k) for k in range(halvings, -1, -1)]
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         values = self._promotion(math.floor)

@@ -99,14 +99,19 @@ class Trainer:
             return f"{type(error).__name__}: {_one_line(error)}"
 
     def _key(self, spec: TrialSpec) -> Any:
+        from bench.engine.batches import TrainingPlan
+        from bench.engine.devices import uses_xla
         from bench.engine.graph import GraphKey
 
+        setup = self._setup
+        steps = setup.longest_epochs * TrainingPlan.of(spec, setup, setup.train_ids).steps_per_epoch
         return GraphKey.of(
             spec.hyperparameters,
             num_classes=self._setup.num_classes,
             evaluation_size=self._setup.evaluation_size,
             threshold=self._setup.threshold,
             precision=self._precision,
+            xla=uses_xla(setup.xla, steps),
         )
 
     def _pretrained(self, spec: TrialSpec) -> Any:

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from bench.datasets.cache import CachedPixels
 from bench.engine.batches import Batch, TrainingBatches, TrainingPlan, in_batches
+from bench.engine.devices import accelerator, copied_to
 from bench.engine.graph import TrainingGraph
 from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path
 from bench.engine.statistics import statistics_rows, step_momentum
@@ -43,13 +44,9 @@ class TrialRun:
         self.train_ids, self.val_ids = setup.parts(spec.fold)
         values = spec.hyperparameters
         self.batch_size = int(values["batch_size"])
-        self.plan = TrainingPlan(
-            num_images=len(self.train_ids),
-            batch_size=self.batch_size,
-            max_steps_per_epoch=setup.max_steps_per_epoch,
-            seed=spec.seed,
-        )
-        self.batches = TrainingBatches(pixels, self.train_ids, self.plan, float(values["augmentation"]))
+        self.plan = TrainingPlan.of(spec, setup, self.train_ids)
+        place, strength = copied_to(accelerator()), float(values["augmentation"])
+        self.batches = TrainingBatches(pixels, self.train_ids, self.plan, strength, place)
         self.curve: list[EpochRecord] = []
         self.best: Scored | None = None
         self.best_epoch = 0
@@ -190,20 +187,21 @@ class TrialRun:
         )
 
     def _latency_s(self) -> float:
-        """Forward pass of a batch of one, the fastest of five; measured once a graph."""
+        """A forward pass, for each of two images, the fastest of five; measured once a graph. Not of one image alone: for that oneDNN's
+        convolutions take seven times as long as for two (docs/performance.md), which says nothing about the network."""
         if self.graph.latency_s is None:
             self.graph.latency_s = self._measure_latency_s()
         return self.graph.latency_s
 
     def _measure_latency_s(self) -> float:
-        row = self.pixels.rows(self.val_ids[:1])
-        image = self.pixels.images[row]
+        row = self.pixels.rows([self.val_ids[0], self.val_ids[-1]])
+        images = self.pixels.images[row]
         times = []
         for _ in range(5):
             started = time.perf_counter()
-            np.asarray(self.graph.predict(image))
+            np.asarray(self.graph.predict(images))
             times.append(time.perf_counter() - started)
-        return min(times)
+        return min(times) / len(images)
 
     def _state_path(self, trial_id: str) -> Path:
         return checkpoint_path(self.setup, self.spec.study_id, trial_id)

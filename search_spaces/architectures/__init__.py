@@ -26,7 +26,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         description="U-Net decoder with skip connections at every scale (Ronneberger 2015)", build=encoder_decoders.unet
     ),
     "fpn": Architecture(
-        description="feature pyramid network, predictions from four scales summed (Lin 2017)",
+        description="feature pyramid network, four scales summed (Lin 2017, Kirillov 2019)",
         build=encoder_decoders.fpn,
     ),
     "linknet": Architecture(

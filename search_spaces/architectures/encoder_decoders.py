@@ -22,7 +22,8 @@ def unet(backbone: str, image_size: int, outputs: int, activation: str) -> Any:
 
 
 def fpn(backbone: str, image_size: int, outputs: int, activation: str) -> Any:
-    return library().FPN(backbone, **_settings(image_size, outputs, activation))
+    # Summed (Kirillov 2019); to concatenate, the library's default, costs half a step more (docs/decisions/0011-cheaper-steps.md).
+    return library().FPN(backbone, pyramid_aggregation="sum", **_settings(image_size, outputs, activation))
 
 
 def linknet(backbone: str, image_size: int, outputs: int, activation: str) -> Any:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.engine.devices import Placement, placements, resolved_precision, visible_gpus
+from bench.engine import devices
+from bench.engine.devices import XLA_PAYS_STEPS, Placement, placements, resolved_precision, uses_xla, visible_gpus
 from bench.engine.executor import LocalExecutor
 from bench.errors import ExperimentError
 from tests.engine.tiny import make_setup
@@ -91,6 +92,31 @@ def test_precision_is_single_without_tensor_cores_unless_asked_for(monkeypatch):
         details = {"compute_capability": capability}
         monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu, details=details: details)
         assert resolved_precision("auto") == expected
+
+
+def test_xla_compiles_where_it_pays_or_is_asked_for(monkeypatch):
+    assert not uses_xla("auto", XLA_PAYS_STEPS)
+    assert uses_xla("on", 1)
+    monkeypatch.setattr(devices, "accelerator", lambda: "/device:GPU:0")
+    assert uses_xla("auto", XLA_PAYS_STEPS)
+    assert not uses_xla("auto", XLA_PAYS_STEPS - 1)
+    assert not uses_xla("off", XLA_PAYS_STEPS)
+
+
+def test_batches_are_copied_to_the_device_that_computes():
+    """Two logical CPU devices stand in for a CPU and a GPU."""
+    script = (
+        "import numpy as np, tensorflow as tf\n"
+        "from bench.engine.devices import copied_to\n"
+        "(cpu,) = tf.config.list_physical_devices('CPU')\n"
+        "tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)\n"
+        "batch = np.arange(3, dtype=np.uint8), np.ones(2, np.uint8)\n"
+        "assert copied_to(None)(batch) is batch\n"
+        "images, masks = copied_to('CPU:1')(batch)\n"
+        "print(images.device[-5:], images.numpy().tolist(), images.dtype.name, masks.device[-5:])\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "CPU:1 [0, 1, 2] uint8 CPU:1"
 
 
 def test_a_gpu_that_tensorflow_does_not_see_is_not_replaced_by_the_cpu_in_silence(tmp_path):

@@ -54,6 +54,13 @@ def test_two_workers_share_a_gpu_within_their_memory(setup, tmp_path):
     assert {outcome.record.status for outcome in ended.values()} == {COMPLETED}
 
 
+def test_xla_trains_on_a_gpu_and_ends_equal_twice(setup, tmp_path):
+    with LocalExecutor(replace(setup, xla="on"), tmp_path, placements(1)) as executor:
+        curves = [[epoch.train_loss for epoch in train(executor, 1)["0"].record.curve] for _ in range(2)]
+    assert curves[0] == curves[1]
+    assert curves[0][-1] < curves[0][0]
+
+
 def test_half_precision_learns_on_a_gpu(setup, tmp_path):
     with LocalExecutor(replace(setup, precision="mixed_float16"), tmp_path, placements(1)) as executor:
         assert executor.device().endswith("mixed_float16")

@@ -291,7 +291,7 @@ def test_a_promoted_trial_keeps_its_bracket_while_the_next_one_has_begun():
 
 
 @pytest.mark.parametrize(
-    ("epochs", "rungs"), [(1, [1]), (2, [2]), (3, [1, 3]), (9, [1, 3, 9]), (16, [2, 6, 16]), (27, [1, 3, 9, 27])]
+    ("epochs", "rungs"), [(1, [1]), (2, [2]), (3, [1, 3]), (9, [1, 3, 9]), (10, [1, 3, 10]), (16, [2, 5, 16])]
 )
 def test_rungs_of_asha_end_at_thirds_of_at_least_one_epoch(epochs, rungs):
     oracle = Asha(hyperparameters=kt.HyperParameters(), seed=0, epochs=epochs)

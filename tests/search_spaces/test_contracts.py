@@ -53,6 +53,18 @@ def test_every_batch_normalisation_is_ours(architecture):
     assert all(type(layer) is not keras.layers.BatchNormalization for layer in normalisations)
 
 
+def test_a_normalisation_of_the_images_follows_them_and_has_no_offset_to_train():
+    model, momentum = build_network({"architecture": "unet", "backbone": "resnet18", "image_size": SIZE}, 2)
+    (of_images,) = [layer for layer in layers_of(model) if layer.name == "bn_data"]
+    assert not any(variable is of_images.beta for variable in model.trainable_variables)
+    assert any(variable.path.endswith("bn0/beta") for variable in model.trainable_variables)
+    momentum.variable.assign(0.0)
+    before = of_images.moving_mean.numpy()
+    model(np.full((2, SIZE, SIZE, 3), 200, np.uint8), training=True)
+    np.testing.assert_allclose(of_images.moving_mean.numpy(), 200, rtol=1e-5)
+    assert not np.allclose(before, of_images.moving_mean.numpy())
+
+
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_preprocessing_is_what_the_weights_were_trained_with(backbone):
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.float32)
