@@ -125,7 +125,7 @@ def finals(run: Run) -> Finals | NoFinals:
 
 def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
     """By name; where two would be called the same, their trials tell them apart."""
-    short = {each.name: _label(each) for each in contestants}
+    short = {each.name: configuration_label(each) for each in contestants}
     return {
         each.name: short[each.name]
         if list(short.values()).count(short[each.name]) == 1
@@ -134,7 +134,7 @@ def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
     }
 
 
-def _label(contestant: Contestant) -> str:
+def configuration_label(contestant: Contestant) -> str:
     """'unet / resnet18 · dice · 96 px', with its role where it is a recipe."""
     values = contestant.hyperparameters
     model = " / ".join(str(values[name]) for name in ("architecture", "backbone") if name in values)
