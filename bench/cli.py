@@ -164,7 +164,7 @@ def report(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN]...", help="Names or folders; several share one leaderboard. Left out: the newest run."
+            metavar="RUN", help="Names or folders; several share one leaderboard. Left out: the newest run."
         ),
     ] = None,
     check: Annotated[
@@ -193,7 +193,7 @@ def report(
     from bench.report import write_across, write_index, write_report
     from bench.store import load
 
-    directories = [_run_directory(run, results) for run in runs or [None]]
+    directories = [_run_directory(run, results) for run in runs] if runs else [_run_directory(None, results)]
     loaded = [load(directory) for directory in directories]
     target = reports / _report_name(directories, name, results)
     if check:
