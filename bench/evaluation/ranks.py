@@ -32,6 +32,10 @@ class RankedPair:
     p: float
     p_holm: float
 
+    @property
+    def apart(self) -> bool:
+        return self.p_holm < 1 - LEVEL
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranks:
@@ -39,7 +43,7 @@ class Ranks:
     mean, and on how many data sets a contestant was first (those level share a first place).
 
     `friedman_p`: were all equal; None for two contestants, which it is not for, and below FEWEST data sets. `groups` are sets of
-    contestants, best first, of which no two can be told apart, each as large as it can be.
+    neighbours in that order of which no two can be told apart, each as large as it can be.
     """
 
     num_datasets: int
@@ -124,7 +128,7 @@ def _wilcoxon_p(differences: np.ndarray) -> float:
 def _groups(average: np.ndarray, pairs: Sequence[RankedPair]) -> tuple[tuple[int, ...], ...]:
     """Runs of neighbours in the order of ranks without a pair told apart; a run within a longer one is left out."""
     order = [int(position) for position in np.argsort(average, kind="stable")]
-    apart = {frozenset((pair.first, pair.second)) for pair in pairs if pair.p_holm < 1 - LEVEL}
+    apart = {frozenset((pair.first, pair.second)) for pair in pairs if pair.apart}
     groups: list[tuple[int, ...]] = []
     reached = 0
     for start in range(len(order)):

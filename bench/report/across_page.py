@@ -68,14 +68,13 @@ def qualifications(compared: Across) -> list[str]:
 
 
 def _leader(table: RankTable, ranks: Ranks) -> str:
-    first = next(group for group in ranks.groups if 0 in group)
     line = (
         f"{table.contestants[0]} has the best average rank, {ranks.average[0]:.2f} of {table.complete} over "
         f"{plural(ranks.num_datasets, 'data set')}, and is first on {ranks.wins[0]:g}"
     )
     if not ranks.can_tell:
         return f"{line}; so few data sets can tell nobody apart."
-    level = [table.contestants[position] for position in first if position]
+    level = [table.contestants[pair.second] for pair in ranks.pairs if pair.first == 0 and not pair.apart]
     return f"{line}; {'it can be told from every other' if not level else f'it cannot be told from {listing(level)}'} (5 %, Holm)."
 
 
@@ -89,7 +88,7 @@ def _power(ranks: Ranks) -> str:
             f"Were one contestant ahead of another on all {n} data sets, Wilcoxon's p for {pairs}, corrected, would still be "
             f"{ranks.smallest_p:.3f}: no pair can be told apart."
         )
-    apart = sum(pair.p_holm < 0.05 for pair in ranks.pairs)
+    apart = sum(pair.apart for pair in ranks.pairs)
     return f"Wilcoxon's signed-rank test over {n} data sets, corrected by Holm, tells {apart} of {pairs} apart."
 
 
@@ -173,10 +172,11 @@ def about_ranks(table: RankTable, ranks: Ranks) -> str:
     line = f"Average ranks go from {first} to {last}"
     if ranks.friedman_p is not None:
         line += f"; that all are equal has p {_p(ranks.friedman_p)} (Friedman)"
-    joined = sum(len(group) > 1 for group in ranks.groups)
     if not ranks.can_tell:
         return f"{line}. The bar joins all: so few data sets can tell nobody apart."
-    return f"{line}. {'No bar: every pair is told apart' if not joined else 'Bars join those that cannot be told apart'} (Wilcoxon, Holm, 5 %)."
+    apart = sum(pair.apart for pair in ranks.pairs)
+    bars = "; a bar joins neighbours of whom none is" if any(len(group) > 1 for group in ranks.groups) else ""
+    return f"{line}. {apart} of {plural(len(ranks.pairs), 'pair')} can be told apart (Wilcoxon, Holm, 5 %){bars}."
 
 
 def _gain(table: RankTable) -> str:
@@ -205,7 +205,7 @@ def _data_set(each: DataSet, compared: Across) -> Iterator[str]:
     pooled = f" of the runs {listing(held)} together" if len(held) > 1 else ""
     yield markdown.text(
         f"The finals{pooled}: {plural(len(found.standings), 'contestant')} on {plural(found.comparison.num_images, 'image')} with "
-        f"{plural(len(found.seeds), 'seed')} that all have. Within a rank nobody can be told from its first (5 %, Holm)."
+        f"{plural(len(found.seeds), 'seed')} each. Within a rank nobody can be told from its first (5 %, Holm)."
     )
     yield standings.standings(found)
 

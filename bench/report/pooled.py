@@ -85,22 +85,24 @@ def _short(value: object) -> str:
 
 
 def _pooled(runs: Mapping[str, Run]) -> Run:
-    """One run with the contestants and trainings of all that held finals; the first run where none or one did."""
+    """One run with the contestants and trainings of all that held finals; the first run where none or one did. Seeds are numbered by their
+    place in each run: which luck stands beside which is of no importance, how many trainings there are is."""
     held = {label: run for label, run in runs.items() if run.finals}
     if len(held) < 2:
         return next(iter((held or runs).values()))
     first = next(iter(held.values()))
     records = {label: run.finals for label, run in held.items() if run.finals}
     trainings: dict[tuple[str, int, int], TrainingRecord] = {}
-    for run in held.values():
+    for label, run in held.items():
+        places = {seed: place for place, seed in enumerate(records[label].seeds)}
         for training in run.trainings:
-            unit = configuration_key(training), training.seed, training.fold
-            if unit not in trainings or trainings[unit].status != COMPLETED:
-                trainings[unit] = training
+            unit = configuration_key(training), places.get(training.seed, -1), training.fold
+            if training.seed in places and (unit not in trainings or trainings[unit].status != COMPLETED):
+                trainings[unit] = replace(training, seed=places[training.seed])
     record = FinalsRecord(
         contestants=_contestants(records),
         folds=max(each.folds for each in records.values()),
-        seeds=tuple(sorted({seed for each in records.values() for seed in each.seeds})),
+        seeds=tuple(range(max(len(each.seeds) for each in records.values()))),
         epochs=max(each.epochs for each in records.values()),
         rule=f"those of {len(records)} runs",
     )

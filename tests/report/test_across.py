@@ -11,7 +11,7 @@ from bench.errors import StoreError
 from bench.records import Run
 from bench.report import write_across
 from bench.report.across import CHOICE, Across, across, rank_table
-from bench.report.across_page import headline, qualifications
+from bench.report.across_page import _leader, about_ranks, headline, qualifications
 from bench.report.finals import Finals
 from bench.store import RunStore
 from tests.report.runs import full_run
@@ -135,6 +135,41 @@ def test_finals_of_one_data_set_are_pooled_by_configuration():
     assert data.held.standings[0].contestant.name == "finalist 2 of second"
     assert headline(compared).startswith("fpn · dice · 96 px wins")
     assert compared.configurations.ranks is None
+
+
+def test_finals_with_other_seeds_are_pooled_by_how_many_there_were():
+    first, second = made("first", "cars"), made("second", "cars")
+    assert first.finals is not None
+    assert second.finals is not None
+    fewer = replace(first, finals=replace(first.finals, seeds=(0, 1)))
+    later = replace(
+        second,
+        finals=replace(second.finals, seeds=(7, 8, 9)),
+        trainings=tuple(replace(each, seed=each.seed + 7, contestant="x", hyperparameters=dict(each.hyperparameters) | {"loss": "bce"})
+                        for each in second.trainings),
+    )  # fmt: skip
+    later = replace(
+        later,
+        finals=replace(
+            later.finals,
+            contestants=tuple(replace(each, hyperparameters=dict(each.hyperparameters) | {"loss": "bce"}) for each in second.finals.contestants),
+        ),
+    )  # fmt: skip
+    held = across([fewer, later]).datasets[0].held
+    assert isinstance(held, Finals)
+    assert held.seeds == (0, 1)
+    assert len(held.standings) == 7  # the origin's recipe has that loss in both
+
+
+def test_the_headline_names_everyone_whom_the_first_cannot_be_told_from():
+    scores = {
+        f"data {n}": {"a": 0.6 + 0.01 * n, "b": 0.5, "c": 0.4, "erratic": 0.9 if n in (2, 5) else 0.1} for n in range(9)
+    }
+    table = rank_table(scores)
+    assert table.ranks is not None
+    assert table.contestants == ("a", "b", "c", "erratic")
+    assert _leader(table, table.ranks).endswith("it cannot be told from erratic (5 %, Holm).")
+    assert "3 of 6 pairs can be told apart" in about_ranks(table, table.ranks)
 
 
 def test_configurations_called_alike_are_told_apart_by_what_differs():
