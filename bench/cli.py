@@ -5,9 +5,10 @@
 
 import contextlib
 import os
+import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,7 @@ from bench.errors import UserError
 if TYPE_CHECKING:
     from bench.experiment import Experiment
     from bench.progress import Progress
+    from bench.records import Run
 
 MENDABLE, INTERRUPTED = 2, 130
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
@@ -159,47 +161,73 @@ def _search(experiment: "Experiment", results: Path, reports: Path, command: str
 
 @app.command()
 def report(
-    run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="A run's name or folder. Left out: the newest.")
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN", help="Names or folders; several share one leaderboard. Left out: the newest run."
+        ),
     ] = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Write nothing: compare the report with its records, and fail on a difference."),
     ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of the leaderboard of several runs, its folder in --reports. Left out: RUN+RUN."
+        ),
+    ] = None,
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
 ) -> None:
-    """Write a run's report again from its records, without training and without TensorFlow.
+    """Write a run's report again from its records, without training and without TensorFlow; of several runs, one leaderboard.
 
     [bold]Examples[/]
 
     \b
     python -m bench report
     python -m bench report default
+    python -m bench report cars panels --name both
     python -m bench report --check default
     """
-    from bench.report import write_index, write_report
+    from bench.report import write_across, write_index, write_report
     from bench.store import load
 
-    directory = _run_directory(run, results)
+    directories = [_run_directory(run, results) for run in runs] if runs else [_run_directory(None, results)]
+    loaded = [load(directory) for directory in directories]
+    target = reports / _report_name(directories, name, results)
     if check:
-        _check(directory, reports / directory.name)
+        _check(loaded, directories, target)
         return
-    page = write_report(load(directory), reports / directory.name)
+    page = write_report(loaded[0], target) if len(loaded) == 1 else write_across(loaded, target)
     write_index(reports)
     typer.echo(f"leaderboard: {page}")
 
 
-def _check(directory: Path, report: Path) -> None:
-    from bench.report.check import differences
-    from bench.store import load
+def _report_name(directories: Sequence[Path], name: str | None, results: Path) -> str:
+    """The report's folder: the run's name, or for several runs `name`, which must not be that of a run, or the names joined."""
+    joined = "+".join(directory.name for directory in directories)
+    if name is None:
+        return joined
+    if len(directories) == 1:
+        raise UserError(f"--name {name!r} names the leaderboard of several runs; a report of one is called {joined!r}")
+    if not re.fullmatch(r"\w[\w.+-]*", name) or (results / name / "run.json").is_file():
+        raise UserError(
+            f"--name {name!r} is a run's name or no folder name; choose letters, digits, '.', '-', '_', '+'"
+        )
+    return name
 
-    found = list(differences(load(directory), report))
+
+def _check(runs: Sequence["Run"], directories: Sequence[Path], report: Path) -> None:
+    from bench.report.check import differences
+
+    found = list(differences(runs, report))
     for line in found:
         typer.echo(line, err=True)
+    records = " and ".join(map(str, directories))
     if found:
-        raise UserError(f"{report} differs from the records in {directory} ({len(found)} differences)")
-    typer.echo(f"every number of {report} is what the records in {directory} say")
+        raise UserError(f"{report} differs from the records in {records} ({len(found)} differences)")
+    typer.echo(f"every number of {report} is what the records in {records} say")
 
 
 @data_app.command()

@@ -7,6 +7,7 @@ a report is written, so that importing this package costs nothing.
 import json
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.errors import StoreError
@@ -23,12 +24,25 @@ def write_report(run: Run, directory: Path) -> Path:
     Everything is written into a folder beside it, which takes the place of an earlier report only when it is whole. Raises
     StoreError when `directory` holds something that is no report, or cannot be written.
     """
+    from bench.report.page import compose
+
+    return _replace(directory, run.record.name, [run], lambda folder: compose(run, folder))
+
+
+def write_across(runs: Sequence[Run], directory: Path) -> Path:
+    """The same for several runs on one page, named as its folder is. Raises StoreError also where runs do not compare."""
+    from bench.report.across_page import compose_across
+
+    return _replace(directory, directory.name, runs, lambda folder: compose_across(runs, folder, directory.name))
+
+
+def _replace(directory: Path, name: str, runs: Sequence[Run], compose: Callable[[Path], tuple[str, str]]) -> Path:
     if directory.exists() and not (directory / PAGE).is_file() and (not directory.is_dir() or any(directory.iterdir())):
         raise StoreError(f"{directory} exists and holds no report (no {PAGE}): choose another folder")
     unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.new")
     try:
         unfinished.mkdir(parents=True)
-        _write(run, unfinished)
+        _write(unfinished, name, runs, *compose(unfinished))
         _take_place(unfinished, directory)
     except OSError as error:
         raise StoreError(f"cannot write {directory}: {error.strerror or error}") from error
@@ -53,16 +67,20 @@ def write_index(directory: Path) -> Path:
     return path
 
 
-def _write(run: Run, directory: Path) -> None:
+def _write(directory: Path, name: str, runs: Sequence[Run], page: str, verdict: str) -> None:
     from bench.report.html import to_html
     from bench.report.index import SUMMARY
-    from bench.report.page import compose
 
-    page, verdict = compose(run, directory)
-    summary = {"name": run.record.name, "started_at": run.record.started_at, "verdict": verdict}
+    summary: dict[str, object] = {
+        "name": name,
+        "started_at": max(run.record.started_at for run in runs),
+        "verdict": verdict,
+    }
+    if len(runs) > 1:
+        summary["runs"] = [run.record.name for run in runs]
     (directory / SUMMARY).write_text(json.dumps(summary, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     (directory / PAGE).write_text(page, encoding="utf-8")
-    (directory / BROWSER_PAGE).write_text(to_html(page, directory, run.record.name), encoding="utf-8")
+    (directory / BROWSER_PAGE).write_text(to_html(page, directory, name), encoding="utf-8")
 
 
 def _take_place(finished: Path, directory: Path) -> None:

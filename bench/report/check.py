@@ -2,14 +2,14 @@
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
 from bench.errors import StoreError
 from bench.evaluation.metrics import pool, summarise
 from bench.records import Run
-from bench.report import BROWSER_PAGE, PAGE, write_report
+from bench.report import BROWSER_PAGE, PAGE, write_across, write_report
 
 TEXTS = (PAGE, BROWSER_PAGE, "summary.json", "tables/*.csv")
 """What holds numbers. Figures are drawn from the same series, and their pixels depend on the fonts of a machine."""
@@ -17,14 +17,20 @@ TEXTS = (PAGE, BROWSER_PAGE, "summary.json", "tables/*.csv")
 _PICTURE = re.compile(r'src="data:[^"]*"')
 
 
-def differences(run: Run, directory: Path) -> Iterator[str]:
-    """Each difference in one line: file, line, what stands there and what the records say. Raises StoreError where there is no report."""
+def differences(runs: Sequence[Run], directory: Path) -> Iterator[str]:
+    """Each difference in one line: file, line, what stands there and what the records say. Of several runs `directory` is their common
+    leaderboard. Raises StoreError where there is no report."""
     if not (directory / PAGE).is_file():
-        raise StoreError(f"no report in {directory}; write one with: python -m bench report {run.record.name}")
-    yield from _contradictions(run)
+        asked = " ".join(run.record.name for run in runs)
+        raise StoreError(f"no report in {directory}; write one with: python -m bench report {asked}")
+    for run in runs:
+        yield from _contradictions(run)
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / directory.name
-        write_report(run, again)
+        if len(runs) == 1:
+            write_report(runs[0], again)
+        else:
+            write_across(runs, again)
         names = {path.relative_to(root) for root in (directory, again) for each in TEXTS for path in root.glob(each)}
         for name in sorted(names):
             yield from _compared(directory / name, again / name)
@@ -36,7 +42,7 @@ def _contradictions(run: Run) -> Iterator[str]:
     for trial in run.trials:
         counts = counted.get((trial.study_id, trial.trial_id))
         if counts and dict(trial.val_metrics) != summarise(pool(counts.values()), run.dataset.classes):
-            yield f"trial {trial.study_id}/{trial.trial_id}: its recorded metrics are not those of its counts"
+            yield f"{run.record.name}: trial {trial.study_id}/{trial.trial_id}: its recorded metrics are not those of its counts"
 
 
 def _compared(there: Path, expected: Path) -> Iterator[str]:

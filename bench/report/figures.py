@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_LABEL = 24
+MAX_DOTS = 150
+"""Of a level: more of them run together into a bar."""
 
 
 def draw_factor_scores(series: FactorScores) -> "Figure":
-    """One panel a factor: a dot a trial, a bar at the median, the number of trials at the right."""
+    """One panel a factor: a dot a trial (of many, evenly spaced ones), a bar at the median, the number of trials at the right."""
     columns = _balanced(series.panels)
     height = max(sum(_rows_of(levels) for _, levels in column) for column in columns)
     figure = new_figure(0.25 * height + 0.5)
@@ -63,8 +65,9 @@ def _balanced(panels: Sequence[tuple[str, tuple[Level, ...]]]) -> list[list[tupl
 def _factor_panel(axes: "Axes", title: str, levels: Sequence[Level], reference: float | None) -> None:
     axes.set_title(title)
     for height, level in enumerate(levels):
+        ious = thinned(level.ious, MAX_DOTS)
         axes.scatter(
-            level.ious, [height + _jitter(index) for index in range(len(level.ious))],
+            ious, [height + _jitter(index) for index in range(len(ious))],
             s=20, color=ACCENT, alpha=0.55, linewidths=0, zorder=3,
         )  # fmt: skip
         axes.vlines(level.median or 0, height - 0.33, height + 0.33, color=INK, linewidth=2, zorder=4)
@@ -84,6 +87,13 @@ def _factor_panel(axes: "Axes", title: str, levels: Sequence[Level], reference: 
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
+
+
+def thinned(values: Sequence[float], most: int) -> Sequence[float]:
+    """At most so many of them, evenly spaced by their place, with the first and the last."""
+    if len(values) <= most:
+        return values
+    return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
 
 
 def _jitter(index: int) -> float:
@@ -218,7 +228,8 @@ def _cost_panel(axes: "Axes", panel: CostPanel) -> None:
     )  # fmt: skip
     costs = [point.cost for point in panel.points]
     axes.set_xscale("log")
-    axes.set_xlim(min(costs) / 1.35, max(costs) * 1.25)
+    room = max(1.35, (max(costs) / min(costs)) ** 0.15)  # for the ranks at the left of the cheapest points
+    axes.set_xlim(min(costs) / room, max(costs) * 1.25)
     _plain_log_ticks(axes)
     axes.set_xlabel(panel.title)
     for point in _apart(panel.front):

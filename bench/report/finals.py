@@ -112,7 +112,7 @@ def finals(run: Run) -> Finals | NoFinals:
     seeds = tuple(
         seed
         for seed in record.seeds
-        if all((_key(each), seed, fold) in known for each in standing for fold in range(record.folds))
+        if all((configuration_key(each), seed, fold) in known for each in standing for fold in range(record.folds))
     )
     if len(standing) < 2 or not seeds:
         reason = f"{len(run.trainings)} trainings are on record, which make no two contestants complete for one seed"
@@ -125,7 +125,7 @@ def finals(run: Run) -> Finals | NoFinals:
 
 def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
     """By name; where two would be called the same, their trials tell them apart."""
-    short = {each.name: _label(each) for each in contestants}
+    short = {each.name: configuration_label(each) for each in contestants}
     return {
         each.name: short[each.name]
         if list(short.values()).count(short[each.name]) == 1
@@ -134,7 +134,7 @@ def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
     }
 
 
-def _label(contestant: Contestant) -> str:
+def configuration_label(contestant: Contestant) -> str:
     """'unet / resnet18 · dice · 96 px', with its role where it is a recipe."""
     values = contestant.hyperparameters
     model = " / ".join(str(values[name]) for name in ("architecture", "backbone") if name in values)
@@ -217,21 +217,24 @@ def _on_test(
 
 
 def _references(run: Run, leader: Sequence[Evaluation]) -> tuple[ReferenceStanding, ...]:
+    """All on the same redraws as the leader, which are the costly part."""
+    known = {name: reference_evaluation(run, name, OUT_OF_FOLD) for name in REFERENCES}
+    scored = {name: own for name, own in known.items() if own is not None}
+    if not scored:
+        return ()
+    counts = counts_array([leader, *([own] * len(leader) for own in scored.values())])
+    compared = compare(counts, np.random.default_rng(SEED))
+    leader_ahead = {each.second: each for each in compared.differences if each.first == 0}
     found = []
-    for name, shown in REFERENCES.items():
-        own = reference_evaluation(run, name, OUT_OF_FOLD)
-        if own is None:
-            continue
-        counts = counts_array([leader, [own] * len(leader)])
-        compared = compare(counts, np.random.default_rng(SEED))
+    for position, (name, own) in enumerate(scored.items(), start=1):
         on_test = reference_evaluation(run, name, "test")
         found.append(
             ReferenceStanding(
-                label=shown,
-                score=compared.scores[1],
+                label=REFERENCES[name],
+                score=compared.scores[position],
                 metrics=summarise(pool(own.counts.values()), run.dataset.classes),
                 test=summarise(pool(on_test.counts.values()), run.dataset.classes)["iou"] if on_test else None,
-                leader_ahead=compared.differences[0],
+                leader_ahead=leader_ahead[position],
             )
         )
     return tuple(found)
@@ -268,19 +271,20 @@ def _costs(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
 
 
 def _units(contestant: Contestant, record: FinalsRecord) -> list[tuple[str, int, int]]:
-    return [(_key(contestant), seed, fold) for seed in record.seeds for fold in range(record.folds)]
+    return [(configuration_key(contestant), seed, fold) for seed in record.seeds for fold in range(record.folds)]
 
 
 def _unit(training: TrainingRecord) -> tuple[str, int, int]:
-    return _key(training), training.seed, training.fold
+    return configuration_key(training), training.seed, training.fold
 
 
 def _is_of(training: TrainingRecord, record: FinalsRecord) -> bool:
-    keys = {_key(contestant) for contestant in record.contestants}
-    return _key(training) in keys and training.seed in record.seeds and training.fold < record.folds
+    keys = {configuration_key(contestant) for contestant in record.contestants}
+    return configuration_key(training) in keys and training.seed in record.seeds and training.fold < record.folds
 
 
-def _key(of: Contestant | TrainingRecord) -> str:
+def configuration_key(of: Contestant | TrainingRecord) -> str:
+    """Equal for equal hyperparameters: a configuration is known by them, not by its name."""
     return str(sorted(of.hyperparameters.items()))
 
 

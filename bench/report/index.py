@@ -10,7 +10,7 @@ SUMMARY = "summary.json"
 
 _HEAD = """# Reports
 
-One folder a run: `leaderboard.md` with its figures and one CSV a table, made from the run's records alone. This list is generated."""
+One folder a run, or several runs on one page: `leaderboard.md` with its figures and one CSV a table, made from the run's records alone. This list is generated."""
 
 
 def index(directory: Path) -> str:

@@ -63,9 +63,10 @@ def leaderboard(run: Run) -> tuple[Row, ...]:
     tuners = {study.study_id: study.tuner for study in run.record.studies}
     ranked = sorted(filter(_is_ranked, run.trials), key=lambda t: (-(t.val_metrics["iou"] or 0.0), *_order(t)))
     others = sorted((trial for trial in run.trials if not _is_ranked(trial)), key=_order)
+    tests = {(e.study_id, e.trial_id): e for e in run.evaluations if e.split == "test" and e.reference is None}
     rows = []
     for position, trial in enumerate([*ranked, *others], start=1):
-        test = evaluation_of(run, trial, "test")
+        test = tests.get((trial.study_id, trial.trial_id))
         rows.append(
             Row(
                 rank=position if position <= len(ranked) else None,

@@ -26,7 +26,7 @@ def run():
 
 
 def found(run, report) -> list[str]:
-    return list(differences(run, report))
+    return list(differences([run], report))
 
 
 def test_the_reference_report_is_what_its_records_say(run, report):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bench.records import FAILED
+from bench.report.figures import thinned
 from bench.report.leaderboard import leaderboard
 from bench.report.pictures import (
     BACKGROUND,
@@ -152,3 +153,8 @@ def test_labels_keep_their_order_and_distance_within_the_limits():
     assert spread([1.0, 0.98, 0.96], gap=0.1, low=0, high=1) == pytest.approx([1.0, 0.9, 0.8])
     assert spread([0.0, 0.02], gap=0.1, low=0, high=1) == pytest.approx([0.0, 0.1])
     assert spread([], gap=0.1, low=0, high=1) == []
+
+
+def test_dots_that_are_left_out_are_spread_over_the_whole_range():
+    assert thinned([5.0, 4.0, 3.0], 3) == [5.0, 4.0, 3.0]
+    assert thinned([9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0], 4) == [9.0, 7.0, 5.0, 3.0]
