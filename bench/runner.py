@@ -302,6 +302,7 @@ def _trial_setup(experiment: Experiment, material: Material, directory: Path) ->
         precision=experiment.protocol.precision,
         folds=material.split.folds,
         test_ids=material.split.test,
+        collapse_epochs=experiment.protocol.collapse_epochs,
     )
 
 
