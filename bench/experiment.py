@@ -71,7 +71,8 @@ class Protocol(_Section):
     """What is equal for every contestant. Shares are fractions; a pixel of at least the probability `threshold` is foreground;
     `evaluation_size` is the side in pixels of the square on which predictions are compared with masks, None for the largest
     size of the search space. After the search the best `finalists` distinct configurations and the reference recipes are trained on
-    `folds` folds with `final_seeds` seeds each (0 finalists: there are no finals)."""
+    `folds` folds with `final_seeds` seeds each (0 finalists: there are no finals). A trial of the search that has collapsed in
+    `collapse_epochs` epochs in a row ends there (0: none does)."""
 
     epochs: Count = 12
     max_steps_per_epoch: Count = 20
@@ -84,6 +85,7 @@ class Protocol(_Section):
     finalists: Annotated[StrictInt, Field(ge=0, le=20)] = 3
     folds: Annotated[StrictInt, Field(ge=2, le=20)] = 3
     final_seeds: Annotated[StrictInt, Field(ge=1, le=20)] = 3
+    collapse_epochs: Annotated[StrictInt, Field(ge=0)] = 5
     batch_norm: str = "reestimate"
     precision: str = "auto"
     xla: str = "auto"

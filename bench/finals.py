@@ -65,9 +65,9 @@ def plan_finals(
     even the smallest part can, or there is nothing to compare.
 
     Finalists go first, down to one, then seeds; folds stay, for without one of them images are left out. What was planned `before`, of
-    the same trials, is never cut further: its deadline is enough.
+    the same trials, is never cut further: its deadline is enough. Seeds start after those of the search, whose luck the finalists had.
     """
-    protocol, first_seed = experiment.protocol, experiment.seeds[0]
+    protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
     if not any(trial.status == COMPLETED for trial in trials) or len(folds) < 2:
         return None
     cuts = [(finalists, protocol.final_seeds) for finalists in range(protocol.finalists, 0, -1)]

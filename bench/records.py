@@ -14,6 +14,9 @@ HyperparameterValue = str | int | float | bool
 COMPLETED, FAILED, STOPPED = "COMPLETED", "FAILED", "STOPPED"
 """Keras Tuner's words for how a trial ends; STOPPED is a trial that its tuner pruned, or the budget."""
 
+COLLAPSED = "COLLAPSED"
+"""Our own: a trial that was ended early because it predicted one answer everywhere (`bench.evaluation.collapse`)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassCounts:
@@ -30,13 +33,17 @@ class ClassCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRecord:
-    """One point of a learning curve. `elapsed_s` counts from the trial's start and includes validation."""
+    """One point of a learning curve. `elapsed_s` counts from the trial's start and includes validation. `val_recall`, `val_precision` and
+    `val_predicted_share` (of the pixels) are of any foreground against background, 0-1; older records lack them."""
 
     epoch: int
     train_loss: float | None
     val_loss: float | None
     val_iou: float | None
     elapsed_s: float
+    val_recall: float | None = None
+    val_precision: float | None = None
+    val_predicted_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -303,6 +303,7 @@ def _trial_setup(experiment: Experiment, material: Material, directory: Path) ->
         xla=experiment.protocol.xla,
         folds=material.split.folds,
         test_ids=material.split.test,
+        collapse_epochs=experiment.protocol.collapse_epochs,
     )
 
 

@@ -69,8 +69,14 @@ def test_a_recipe_that_is_a_finalist_competes_once():
 
 def test_without_a_budget_the_whole_protocol_is_held():
     record = planned()
-    assert (len(record.contestants), record.folds, record.seeds) == (4, 2, (0, 1, 2))
+    assert (len(record.contestants), record.folds, record.seeds) == (4, 2, (1, 2, 3))
     assert (record.rule, record.epochs) == ("the whole protocol", 16)
+
+
+def test_seeds_start_after_those_of_the_search():
+    several = EXPERIMENT.model_copy(update={"seeds": (4, 0, 2)})
+    record = plan_finals(several, FOLDS, trials=TRIALS, finished=(), before=None, left_s=None, places=1)
+    assert record.seeds == (5, 6, 7)
 
 
 @pytest.mark.parametrize(
@@ -122,10 +128,10 @@ def test_what_is_finished_is_not_trained_again():
 
 def test_a_process_that_dies_costs_an_attempt_and_then_the_training_is_failed():
     record = planned()
-    once = StandInExecutor(folds=FOLDS, crashes=lambda spec: spec.attempt == 1 and spec.seed == 0)
+    once = StandInExecutor(folds=FOLDS, crashes=lambda spec: spec.attempt == 1 and spec.seed == 1)
     _, kept = hold(record, once)
     assert {each.status for each in kept} == {COMPLETED}
-    assert {each.attempts for each in kept if each.seed == 0} == {2}
+    assert {each.attempts for each in kept if each.seed == 1} == {2}
     _, kept = hold(record, StandInExecutor(folds=FOLDS, crashes=lambda spec: spec.seed == 2 and spec.fold == 0))
     assert sum(each.status == FAILED for each in kept) == 4
     assert len(kept) == 24
@@ -139,7 +145,7 @@ def test_finals_that_the_budget_ends_are_whole_for_the_first_seeds():
     executor = StandInExecutor(folds=FOLDS)
     ended, kept = hold(planned(), executor, deadline=Deadline.after(60), costs=Dear([], []))
     assert (ended, len(kept)) == ("budget", 9)
-    assert sum(each.seed == 0 for each in kept) == 8
+    assert sum(each.seed == 1 for each in kept) == 8
 
 
 def test_a_training_that_was_stopped_is_not_on_record():

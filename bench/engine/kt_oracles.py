@@ -17,7 +17,7 @@ import keras_tuner as kt
 import numpy as np
 
 from bench.errors import StoreError
-from bench.records import COMPLETED, HyperparameterValue, ProposalRecord, TrialRecord
+from bench.records import COLLAPSED, COMPLETED, HyperparameterValue, ProposalRecord, TrialRecord
 
 OBJECTIVE = "val_iou"
 
@@ -41,6 +41,8 @@ class Mended(kt.Oracle):
             **settings,
         )
         self.verbose = 0
+        self.collapsed: set[str] = set()
+        """Trials that have a score to learn from, and no future."""
         # Keras Tuner counts up from the seed, one for each value: with 11 hyperparameters, seed 11 would draw what seed 0 draws.
         self._seed_state = random.Random(seed).getrandbits(64)
 
@@ -64,6 +66,10 @@ class Mended(kt.Oracle):
             values = random.Random(before).choice(left) if left else None
             self._seed_state = before + 1 if left else before
         return values
+
+    def may_go_on(self, trial: Any) -> bool:
+        """Whether a tuner that promotes may train it further."""
+        return trial.status == "COMPLETED" and trial.trial_id not in self.collapsed
 
     def _compute_values_hash(self, values: Mapping[str, Any]) -> str:
         """Of the configuration alone, so that a promoted trial counts as what it continues."""
@@ -202,11 +208,14 @@ def ask(oracle: kt.Oracle) -> Proposal | NoProposal:
 
 
 def tell(oracle: kt.Oracle, record: TrialRecord) -> None:
-    """What became of a trial; trials may end in any order."""
+    """What became of a trial; trials may end in any order. One that has collapsed has a score like one that completed."""
     trial = oracle.trials[record.trial_id]
-    trial.status = "COMPLETED" if record.status == COMPLETED else "FAILED"
+    scored = record.status in (COMPLETED, COLLAPSED)
+    trial.status = "COMPLETED" if scored else "FAILED"
     trial.message = record.error
-    if record.status == COMPLETED:
+    if record.status == COLLAPSED:
+        oracle.collapsed.add(record.trial_id)
+    if scored:
         oracle.update_trial(record.trial_id, {OBJECTIVE: record.val_metrics["iou"] or 0.0}, step=record.best_epoch or 0)
     oracle.end_trial(trial)
 

@@ -42,7 +42,7 @@ class TrialSpec:
 class TrialSetup:
     """What is equal for every trial of a run: data, parts and the training side of the protocol. Sizes are in pixels;
     `longest_epochs` is what a learning-rate schedule spans, also in a trial that its tuner ends earlier; `precision` and `xla` are of
-    `bench.engine.devices.PRECISIONS` and `XLA`."""
+    `bench.engine.devices.PRECISIONS` and `XLA`; a trial ends that has collapsed in `collapse_epochs` epochs in a row (0: none does)."""
 
     cache_directory: Path
     checkpoint_directory: Path
@@ -58,6 +58,7 @@ class TrialSetup:
     xla: str = "off"
     folds: tuple[tuple[str, ...], ...] = ()
     test_ids: tuple[str, ...] = ()
+    collapse_epochs: int = 0
 
     def parts(self, fold: int | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Ids that train and ids that validate: of the search, or with a `fold` of the finals."""

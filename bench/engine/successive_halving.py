@@ -21,7 +21,7 @@ class Hyperband(Mended, kt.oracles.HyperbandOracle):
     """Hyperband (Li et al. 2018), without an end. A trial goes on as soon as it is sure to be among the best of its round.
 
     Keras Tuner promotes one trial less for each that failed, names the newest bracket in the values of every promoted trial, and in an
-    exhausted space leaves its rounds unfinished. Here a failed trial is one of those that would be thrown out anyway; a round
+    exhausted space leaves its rounds unfinished. Here a failed or collapsed trial is one of those that would be thrown out anyway; a round
     that has fewer trials than places passes all of them on; every bracket comes to its end.
     """
 
@@ -62,7 +62,7 @@ class Hyperband(Mended, kt.oracles.HyperbandOracle):
         before, here = bracket["rounds"][round_num - 1], bracket["rounds"][round_num]
         trials = [self.trials[entry["id"]] for entry in before]
         taken = {entry["past_id"] for entry in here}
-        candidates = [trial for trial in trials if trial.status == "COMPLETED" and trial.trial_id not in taken]
+        candidates = [trial for trial in trials if self.may_go_on(trial) and trial.trial_id not in taken]
         ended = sum(trial.status != "RUNNING" for trial in trials)
         to_come = self._size_at_most(bracket, round_num - 1) - ended
         if not candidates or len(here) + to_come >= self._get_size(bracket["bracket_num"], round_num):
@@ -75,8 +75,9 @@ class Hyperband(Mended, kt.oracles.HyperbandOracle):
         if round_num == 0:
             return len(bracket["rounds"][0]) if self._exhausted else planned
         before = bracket["rounds"][round_num - 1]
-        failed = sum(self.trials[entry["id"]].status == "FAILED" for entry in before)
-        return min(planned, self._size_at_most(bracket, round_num - 1) - failed)
+        ended = [self.trials[entry["id"]] for entry in before if self.trials[entry["id"]].status != "RUNNING"]
+        lost = sum(not self.may_go_on(trial) for trial in ended)
+        return min(planned, self._size_at_most(bracket, round_num - 1) - lost)
 
     def _remove_completed_brackets(self) -> None:
         def is_open(bracket: dict[str, Any]) -> bool:
@@ -91,8 +92,8 @@ class Asha(Mended, kt.Oracle):
     Tuning", algorithm 2). It never waits: whoever is among the best third of the trials that have ended in its rung goes on, else
     a new configuration starts in the lowest one.
 
-    Rungs end at epochs / 3^k, rounded, as long as that is at least one epoch. A failed trial counts among those that ended, as
-    the worst, so it takes no promotion away. When the space is exhausted and nothing is under way, thirds are rounded up: someone
+    Rungs end at epochs / 3^k, rounded, as long as that is at least one epoch. A failed or collapsed trial counts among those that ended,
+    as the worst, so it takes no promotion away. When the space is exhausted and nothing is under way, thirds are rounded up: someone
     gets to the highest rung, however small the space.
     """
 
@@ -116,8 +117,8 @@ class Asha(Mended, kt.Oracle):
         promoted = {trial.hyperparameters.values.get("tuner/trial_id") for trial in trials}
         for rung in reversed(range(len(self._epochs) - 1)):
             ended = [t for t in trials if t.hyperparameters.values["tuner/round"] == rung and t.status != "RUNNING"]
-            completed = [trial for trial in ended if trial.status == "COMPLETED"]
-            best = sorted(completed, key=lambda trial: -trial.score)[: rounded(len(ended) / FACTOR)]
+            able = [trial for trial in ended if self.may_go_on(trial)]
+            best = sorted(able, key=lambda trial: -trial.score)[: rounded(len(ended) / FACTOR)]
             for trial in best:
                 if trial.trial_id not in promoted:
                     return _promoted(trial, self._epochs)

@@ -19,9 +19,10 @@ from bench.engine.devices import accelerator, copied_to
 from bench.engine.graph import TrainingGraph
 from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path
 from bench.engine.statistics import statistics_rows, step_momentum
+from bench.evaluation.collapse import collapse_of_epoch, foreground, has_collapsed
 from bench.evaluation.counting import counts_of
 from bench.evaluation.metrics import pool, summarise
-from bench.records import COMPLETED, STOPPED, EpochRecord, TrialRecord
+from bench.records import COLLAPSED, COMPLETED, STOPPED, EpochRecord, TrialRecord
 from search_spaces.initial_weights import Weights
 from search_spaces.optimizers import SCHEDULES
 
@@ -71,6 +72,8 @@ class TrialRun:
             scored = self._validate() if spec.fold is None or epoch + 1 == spec.epochs else None
             self._remember(epoch, train_loss, scored, time.perf_counter() - started)
             on_epoch(self.curve[-1])
+            if has_collapsed(self.curve, self.setup.collapse_epochs, first_epoch=spec.first_epoch):
+                return TrialOutcome(record=self._collapsed(started_at, started, build_s, reused))
             if self._out_of_time(spec.epochs - epoch - 1):
                 return TrialOutcome(record=self._stopped(started_at, started, build_s, reused))
         if spec.checkpoint:
@@ -144,9 +147,18 @@ class TrialRun:
         iou, first = self._iou(scored), self.spec.first_epoch
         if self.best is None or self.best_epoch < first <= epoch or iou > self._iou(self.best):
             self.best, self.best_epoch, self.best_weights = scored, epoch, self.graph.weights()
-        loss = scored.loss if math.isfinite(scored.loss) else None
+        found = foreground(pool(scored.counts.values()))
         self.curve.append(
-            EpochRecord(epoch=epoch + 1, train_loss=train_loss, val_loss=loss, val_iou=iou, elapsed_s=elapsed_s)
+            EpochRecord(
+                epoch=epoch + 1,
+                train_loss=train_loss,
+                val_loss=scored.loss if math.isfinite(scored.loss) else None,
+                val_iou=iou,
+                elapsed_s=elapsed_s,
+                val_recall=found.recall,
+                val_precision=found.precision,
+                val_predicted_share=found.predicted_share,
+            )
         )
 
     def _iou(self, scored: Scored) -> float:
@@ -185,6 +197,11 @@ class TrialRun:
         return replace(
             record, status=STOPPED, error=f"the budget, after {len(self.curve)} of {self.spec.epochs} epochs"
         )
+
+    def _collapsed(self, started_at: str, started: float, build_s: float, reused: bool) -> TrialRecord:
+        record, last = self._record(started_at, started, reused, build_s), self.curve[-1]
+        ran = f"for {self.setup.collapse_epochs} epochs, up to {last.epoch} of {self.spec.epochs}"
+        return replace(record, status=COLLAPSED, error=f"{collapse_of_epoch(last)} {ran}")
 
     def _latency_s(self) -> float:
         """A forward pass, for each of two images, the fastest of five; measured once a graph. Not of one image alone: for that oneDNN's

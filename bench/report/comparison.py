@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.records import COMPLETED, STOPPED
 from bench.report.formats import power
-from bench.report.leaderboard import Row
+from bench.report.leaderboard import Row, counted
 
 Bin = tuple[float, str]
 """Where a level stands among the others (equal: by score) and what it is called."""
@@ -83,11 +82,13 @@ FACTORS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """The trials that share one value of a factor. `ious` are those of the ranked ones, best first."""
+    """The trials that share one value of a factor. `ious` are those of the ranked ones and of those that were stopped as collapsed, best
+    first: without these a value would look good that often collapses."""
 
     label: str
     ious: tuple[float, ...]
     completed: int
+    collapsed: int
     stopped: int
     failed: int
 
@@ -126,9 +127,5 @@ def _few_round_numbers(rows: Sequence[Row], factor: str) -> bool:
 
 
 def _level(label: str, rows: Sequence[Row]) -> Level:
-    completed = sum(row.trial.status == COMPLETED for row in rows)
-    stopped = sum(row.trial.status == STOPPED for row in rows)
-    ious = sorted((row.iou for row in rows if row.rank is not None and row.iou is not None), reverse=True)
-    return Level(
-        label=label, ious=tuple(ious), completed=completed, stopped=stopped, failed=len(rows) - completed - stopped
-    )
+    scored = (row.iou for row in rows if (row.rank is not None or row.collapsed) and row.iou is not None)
+    return Level(label=label, ious=tuple(sorted(scored, reverse=True)), **counted(rows))

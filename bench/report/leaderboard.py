@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.evaluation.collapse import collapse_of_trial
 from bench.evaluation.metrics import pool, summarise
-from bench.records import COMPLETED, STOPPED, Evaluation, HyperparameterValue, Run, TrialRecord
+from bench.records import COLLAPSED, COMPLETED, STOPPED, Evaluation, HyperparameterValue, Run, TrialRecord
 from bench.report import formats
 from bench.report.uncertainty import Interval, iou_interval
-
-COLLAPSED_RECALL = 0.01
-"""A completed trial that finds less than this share of the foreground predicts, in effect, nothing."""
 
 REFERENCES = {"predict_nothing": "predict nothing", "mean_mask": "mean training mask", "otsu": "Otsu threshold"}
 """The references by their stored name, in the order of every table."""
@@ -45,8 +43,8 @@ class Row:
 
     @property
     def collapsed(self) -> bool:
-        recall = self.trial.val_metrics.get("recall")
-        return self.trial.status == COMPLETED and recall is not None and recall < COLLAPSED_RECALL
+        """Whether it was stopped for it, or completed and predicts one answer in its best epoch."""
+        return self.trial.status == COLLAPSED or collapse_of_trial(self.trial) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +109,12 @@ def ranked(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def counted(rows: Sequence[Row]) -> dict[str, int]:
-    """How many trials ended in which way."""
-    completed = sum(row.trial.status == COMPLETED for row in rows)
+    """How many trials ended in which way, each in one: those that collapsed, stopped for it or not, are not among the completed."""
+    collapsed = sum(row.collapsed for row in rows)
+    completed = sum(row.trial.status == COMPLETED and not row.collapsed for row in rows)
     stopped = sum(row.trial.status == STOPPED for row in rows)
-    return {"completed": completed, "stopped": stopped, "failed": len(rows) - completed - stopped}
+    failed = len(rows) - completed - collapsed - stopped
+    return {"completed": completed, "collapsed": collapsed, "stopped": stopped, "failed": failed}
 
 
 def _is_ranked(trial: TrialRecord) -> bool:

@@ -142,10 +142,9 @@ def _unfinished(rows: Sequence[Row], directory: Path) -> Iterator[str]:
     troubled = [row for row in rows if tables.why_unfinished(row)]
     counts = counted(rows)
     yield "## Failures and pruned trials"
-    collapsed = sum(row.collapsed for row in rows)
     yield (
-        f"Of {formats.plural(len(rows), 'trial')}, {counts['completed']} completed ({collapsed} of them collapsed: nearly no "
-        f"foreground found), {counts['stopped']} were stopped by the budget and {counts['failed']} failed."
+        f"Of {formats.plural(len(rows), 'trial')}, {counts['completed']} completed, {counts['collapsed']} collapsed (nearly no foreground "
+        f"found, or nearly everywhere), {counts['stopped']} were stopped by the budget and {counts['failed']} failed."
     )
     if not troubled:
         yield left_out("table", "every trial completed with a score")

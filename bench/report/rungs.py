@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.records import FAILED, STOPPED
+from bench.records import COLLAPSED, FAILED, STOPPED
 from bench.report import markdown
 from bench.report.formats import fraction
 from bench.report.leaderboard import Row
@@ -13,7 +13,8 @@ from bench.report.leaderboard import Row
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
     """The trials of one study that were trained up to `epochs` in one bracket. `promoted` of them were trained on; `pruned` completed and
-    were not (or not yet, where the run is not over), though there was a higher rung; `stopped` did not end within the budget."""
+    were not (or not yet, where the run is not over), though there was a higher rung; `collapsed` were stopped as collapsed, `stopped` did not
+    end within the budget."""
 
     study_id: str
     bracket: int
@@ -22,6 +23,7 @@ class Rung:
     trials: int
     promoted: int
     pruned: int
+    collapsed: int
     stopped: int
     failed: int
     best: float | None
@@ -48,6 +50,7 @@ def _rung(key: tuple[str, int, int], group: Sequence[Row], parents: set[tuple[st
     study, bracket, rung = key
     promoted = sum((study, row.trial.trial_id) in parents for row in group)
     failed = sum(row.trial.status == FAILED for row in group)
+    collapsed = sum(row.trial.status == COLLAPSED for row in group)
     stopped = sum(row.trial.status == STOPPED for row in group)
     ious = [row.iou for row in group if row.iou is not None]
     return Rung(
@@ -57,7 +60,8 @@ def _rung(key: tuple[str, int, int], group: Sequence[Row], parents: set[tuple[st
         epochs=max(row.trial.epochs_planned for row in group),
         trials=len(group),
         promoted=promoted,
-        pruned=0 if is_last else len(group) - promoted - failed - stopped,
+        pruned=0 if is_last else len(group) - promoted - failed - collapsed - stopped,
+        collapsed=collapsed,
         stopped=stopped,
         failed=failed,
         best=max(ious, default=None),
@@ -75,14 +79,15 @@ def table(found: Sequence[Rung]) -> str:
         "Trials",
         "Went on",
         "Not continued",
+        "Collapsed",
         "Stopped",
         "Failed",
         "Best IoU",
         "Median IoU",
     ]
     cells = [
-        [rung.study_id, rung.bracket, rung.rung, rung.epochs, rung.trials, rung.promoted, rung.pruned, rung.stopped, rung.failed,
-         fraction(rung.best), fraction(rung.median)]
+        [rung.study_id, rung.bracket, rung.rung, rung.epochs, rung.trials, rung.promoted, rung.pruned, rung.collapsed, rung.stopped,
+         rung.failed, fraction(rung.best), fraction(rung.median)]
         for rung in found
     ]  # fmt: skip
     return markdown.table(head, cells, right=range(1, len(head)))

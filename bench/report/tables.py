@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.records import COMPLETED, STOPPED, Run
+from bench.evaluation.collapse import collapse_of_trial
+from bench.records import COLLAPSED, COMPLETED, FAILED, STOPPED, Run
 from bench.report import formats, markdown
 from bench.report.comparison import FACTORS, Level
 from bench.report.formats import fraction
@@ -84,9 +85,17 @@ def costs(rows: Sequence[Row]) -> str:
 
 
 def comparison(factor: str, levels: Sequence[Level]) -> str:
-    head = [FACTORS[factor].title, "Best", "Median", "Completed", "Stopped", "Failed"]
+    head = [FACTORS[factor].title, "Best", "Median", "Completed", "Collapsed", "Stopped", "Failed"]
     cells = [
-        [level.label, fraction(level.best), fraction(level.median), level.completed, level.stopped, level.failed]
+        [
+            level.label,
+            fraction(level.best),
+            fraction(level.median),
+            level.completed,
+            level.collapsed,
+            level.stopped,
+            level.failed,
+        ]
         for level in levels
     ]
     return markdown.table(head, cells, right=range(1, len(head)))
@@ -109,18 +118,21 @@ def why_unfinished(row: Row) -> str:
             else f"{row.tuner} after {trial.epochs_run} of {formats.plural(trial.epochs_planned, 'epoch')}"
         )
         return f"stopped by {by}{reached}"
+    if trial.status == COLLAPSED:
+        reached = "" if row.iou is None else f"; best validation IoU {fraction(row.iou)}"
+        return f"stopped as collapsed: {error_line(trial.error)}{reached}"
     if trial.status != COMPLETED:
         return error_line(trial.error)
     if row.rank is None:
         return "completed without a validation IoU"
     if row.collapsed:
-        return f"collapsed: finds {formats.percent(trial.val_metrics['recall'])} of the foreground"
+        return f"collapsed: {collapse_of_trial(trial)} in its best epoch"
     return ""
 
 
 def repeated_errors(rows: Sequence[Row]) -> list[tuple[str, int]]:
     """Errors that several trials failed with, cut to a line, most frequent first."""
-    failed = Counter(_cut(error_line(row.trial.error)) for row in rows if row.trial.status not in (COMPLETED, STOPPED))
+    failed = Counter(_cut(error_line(row.trial.error)) for row in rows if row.trial.status == FAILED)
     return [(error, count) for error, count in failed.most_common() if count > 1]
 
 
@@ -180,7 +192,7 @@ def reference_records(compared: Sequence[Reference]) -> list[dict[str, object]]:
 
 
 def comparison_records(levels: Sequence[Level]) -> list[dict[str, object]]:
-    names = ("label", "best", "median", "completed", "stopped", "failed")
+    names = ("label", "best", "median", "completed", "collapsed", "stopped", "failed")
     return [{name: getattr(level, name) for name in names} for level in levels]
 
 

@@ -81,7 +81,8 @@ def _trials(run: Run, rows: Sequence[Row]) -> str:
     not_run = sum((proposal.study_id, proposal.trial_id) not in ended for proposal in run.proposals)
     left = f"; {not_run} more proposed and not run, for want of time" if not_run else ""
     return (
-        f"{counts['completed']} completed, {counts['stopped']} stopped by the budget, {counts['failed']} failed{left}"
+        f"{counts['completed']} completed, {counts['collapsed']} collapsed, {counts['stopped']} stopped by the budget, "
+        f"{counts['failed']} failed{left}"
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.evaluation.collapse import collapse_of_trial
 from bench.records import Run
 from bench.report.formats import fraction, listing, percent, plural, signed
 from bench.report.leaderboard import (
@@ -182,17 +183,17 @@ def _uncertainty(verdict: Verdict) -> str:
 def _optimism(verdict: Verdict) -> str:
     if verdict.optimism is None:
         return "The best trial was not scored on the test set: its validation IoU chose it and is therefore optimistic."
-    trials = verdict.counts["completed"]
+    trials = verdict.counts["completed"] + verdict.counts["collapsed"]
     return (
         f"Selection optimism: validation minus test is {signed(verdict.optimism)}; "
-        f"the validation score is the highest of {plural(trials, 'completed trial')}, the test score was not used to choose."
+        f"the validation score is the highest of {plural(trials, 'scored trial')}, the test score was not used to choose."
     )
 
 
 def _collapse(verdict: Verdict) -> str:
     if verdict.best is None or not verdict.best.collapsed:
         return ""
-    return "Even the best trial has collapsed: it finds less than 1 % of the foreground."
+    return f"Even the best trial has collapsed: it {collapse_of_trial(verdict.best.trial)}."
 
 
 def span(interval: Interval) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSpec, family
-from bench.records import COMPLETED, FAILED, ClassCounts, EpochRecord, TrialRecord
+from bench.records import COLLAPSED, COMPLETED, FAILED, ClassCounts, EpochRecord, TrialRecord
 
 
 def configuration(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def configuration(values: Mapping[str, Any]) -> dict[str, Any]:
 class StandInExecutor:
     """Trials end at once, in the order in which they began or, with `shuffle`, in one that a seed decides.
 
-    `fails` says which trials fail, `crashes` which lose their process at this attempt. `specs` are all that were submitted, `forgotten`
+    `fails` says which trials fail, `collapses` which are stopped as collapsed, `crashes` which lose their process at this attempt. `specs` are all that were submitted, `forgotten`
     the trials whose training state was dropped.
     """
 
@@ -28,6 +28,7 @@ class StandInExecutor:
         *,
         fails: Callable[[TrialSpec], bool] = lambda spec: False,
         crashes: Callable[[TrialSpec], bool] = lambda spec: False,
+        collapses: Callable[[TrialSpec], bool] = lambda spec: False,
         shuffle: int | None = None,
         val_ids: Sequence[str] = (),
         folds: Sequence[Sequence[str]] = (),
@@ -38,6 +39,7 @@ class StandInExecutor:
         self.specs: list[TrialSpec] = []
         self.forgotten: list[str] = []
         self._fails, self._crashes, self._val_ids, self._size = fails, crashes, val_ids, size
+        self._collapses = collapses
         self._folds, self._test_ids = folds, test_ids
         self._order = None if shuffle is None else random.Random(shuffle)
         self._running: list[TrialSpec] = []
@@ -93,6 +95,7 @@ class StandInExecutor:
     def _outcome(self, spec: TrialSpec) -> TrialOutcome:
         crashed = self._crashes(spec)
         failed = crashed or self._fails(spec)
+        collapsed = not failed and self._collapses(spec)
         iou = sum(map(ord, str(sorted(configuration(spec.hyperparameters).items())))) % 97 / 97
         curve = tuple(
             EpochRecord(epoch=epoch + 1, train_loss=0.5, val_loss=0.5, val_iou=iou, elapsed_s=0.0)
@@ -101,7 +104,7 @@ class StandInExecutor:
         record = TrialRecord(
             study_id=spec.study_id,
             trial_id=spec.trial_id,
-            status=FAILED if failed else COMPLETED,
+            status=FAILED if failed else COLLAPSED if collapsed else COMPLETED,
             hyperparameters=spec.hyperparameters,
             seed=spec.seed,
             val_metrics={} if failed else {"iou": iou},
@@ -110,14 +113,15 @@ class StandInExecutor:
             epochs_planned=spec.epochs,
             wall_s=0.0,
             started_at="2026-01-01T00:00:00+00:00",
-            error="out of memory" if failed else None,
+            error="out of memory" if failed else "finds nearly no foreground for 5 epochs" if collapsed else None,
         )
         if spec.fold is not None:
             scored, test = self._scored(iou, self._folds[spec.fold]), self._scored(iou, self._test_ids)
             return TrialOutcome(
                 record=record, scored=None if failed else scored, test=None if failed else test, crashed=crashed
             )
-        return TrialOutcome(record=record, scored=None if failed else self._scored(iou, self._val_ids), crashed=crashed)
+        scored = None if failed or collapsed else self._scored(iou, self._val_ids)
+        return TrialOutcome(record=record, scored=scored, crashed=crashed)
 
     def _scored(self, iou: float, ids: Sequence[str]) -> Scored:
         pixels = self._size**2

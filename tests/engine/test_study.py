@@ -12,7 +12,7 @@ from bench.engine.study import CHECKPOINTS, StudyPlan, run_study
 from bench.errors import StoreError
 from bench.experiment import load_experiment
 from bench.progress import PlainProgress
-from bench.records import COMPLETED, FAILED, ProposalRecord, TrialRecord
+from bench.records import COLLAPSED, COMPLETED, FAILED, ProposalRecord, TrialRecord
 from search_spaces.segmentation import SegmentationHyperModel
 from search_spaces.space import Range, Space
 from tests.engine.stand_in import StandInExecutor, configuration
@@ -129,6 +129,42 @@ def test_ten_failures_in_a_row_do_not_end_a_search(tuner):
     ended, records = search(tuner, trials=12, executor=StandInExecutor(fails=lambda spec: int(spec.trial_id) < 10))
     assert (ended, len(records)) == ("trials", 12)
     assert sum(record.status == FAILED for record in records) == 10
+
+
+def two_thirds_collapse(spec: TrialSpec) -> bool:
+    return int(spec.trial_id) % 3 > 0
+
+
+@every_tuner
+@pytest.mark.parametrize("places", [1, 3])
+def test_what_has_collapsed_is_not_promoted_holds_nothing_up_and_is_never_run_again(tuner, places):
+    executor = StandInExecutor(places, shuffle=1, collapses=two_thirds_collapse)
+    ended, whole = run(tuner, trials=30, executor=executor)
+    assert (ended, len(whole.records)) == ("trials", 30)
+    collapsed = {record.trial_id for record in whole.records if record.status == COLLAPSED}
+    assert len(collapsed) > 12
+    assert not collapsed & {str(spec.resume_from) for spec in executor.specs}
+    assert any(spec.resume_from for spec in executor.specs) == ORACLES[tuner].promotes
+    rest = StandInExecutor(places, collapses=two_thirds_collapse)
+    earlier = whole.first(15)
+    run(tuner, trials=30, earlier=earlier, executor=rest)
+    assert {spec.trial_id for spec in rest.specs}.isdisjoint(record.trial_id for record in earlier.records)
+
+
+@promoting
+def test_where_everything_collapses_nobody_is_promoted_and_a_small_space_ends(tuner):
+    executor = StandInExecutor(collapses=lambda spec: True)
+    ended, records = search(tuner, space=SMALL, trials=50, executor=executor)
+    assert ended == "space exhausted"
+    assert len(records) == 3
+
+
+def test_a_tuner_learns_from_the_score_of_what_has_collapsed():
+    """The Gaussian process has as many points as without the collapse: its proposals are the same."""
+    _, without = search("bayesian", trials=12)
+    _, records = search("bayesian", trials=12, executor=StandInExecutor(collapses=lambda spec: spec.trial_id == "0002"))
+    assert [record.status for record in records].count(COLLAPSED) == 1
+    assert [record.hyperparameters for record in records] == [record.hyperparameters for record in without]
 
 
 def test_bayesian_does_not_propose_a_failed_configuration_again():

@@ -4,9 +4,11 @@ import math
 
 import pytest
 
-from bench.records import FAILED, STOPPED
+from bench.evaluation.collapse import EVERYWHERE, NOTHING, Foreground, collapse
+from bench.records import COLLAPSED, FAILED, STOPPED
 from bench.report.comparison import compare
-from bench.report.leaderboard import leaderboard, references
+from bench.report.leaderboard import counted, leaderboard, references
+from bench.report.tables import why_unfinished
 from tests.report.runs import evaluation, run, trial
 
 
@@ -51,6 +53,26 @@ def test_collapse_means_finding_less_than_a_hundredth_of_the_foreground():
     """`trial` sets recall to 0.9 of Dice: IoU 0.004 is Dice 0.008 is recall 0.0072."""
     rows = leaderboard(run(trials=[trial(0, 0.004), trial(1, 0.1)]))
     assert [row.collapsed for row in rows] == [False, True]
+
+
+def test_a_trial_stopped_as_collapsed_has_no_rank_and_is_counted_once_with_its_reason():
+    stopped = trial(2, 0.3, status=COLLAPSED, error="finds nearly no foreground for 5 epochs, up to 7 of 12")
+    rows = leaderboard(run(trials=[trial(0, 0.004), trial(1, 0.1), stopped]))
+    assert [(row.rank, row.collapsed) for row in rows] == [(1, False), (2, True), (None, True)]
+    assert counted(rows) == {"completed": 1, "collapsed": 2, "stopped": 0, "failed": 0}
+    assert why_unfinished(rows[1]) == "collapsed: finds nearly no foreground in its best epoch"
+    assert why_unfinished(rows[2]) == (
+        "stopped as collapsed: finds nearly no foreground for 5 epochs, up to 7 of 12; best validation IoU 0.300"
+    )
+
+
+def test_foreground_nearly_everywhere_is_a_collapse_unless_it_is_there():
+    """Nearly all pixels of an image called foreground: by precision, of which a tenth or nearly all of them are."""
+    assert collapse(Foreground(recall=1.0, precision=0.1, predicted_share=0.96)) == EVERYWHERE
+    assert collapse(Foreground(recall=1.0, precision=0.1, predicted_share=0.94)) is None
+    assert collapse(Foreground(recall=1.0, precision=0.97, predicted_share=1.0)) is None
+    assert collapse(Foreground(recall=0.009, precision=None, predicted_share=0.0)) == NOTHING
+    assert collapse(Foreground(recall=None, precision=0.0, predicted_share=0.1)) is None
 
 
 def test_levels_hold_best_median_and_how_trials_ended():

@@ -25,8 +25,32 @@ def test_rungs_count_who_went_on_and_who_was_pruned():
     found = rungs(leaderboard(run("results/asha", trials=trials)))
     common = {"study_id": "asha-s1", "bracket": 0}
     assert found == (
-        Rung(**common, rung=0, epochs=3, trials=5, promoted=1, pruned=2, stopped=1, failed=1, best=0.4, median=0.2),
-        Rung(**common, rung=1, epochs=9, trials=1, promoted=0, pruned=0, stopped=0, failed=0, best=0.5, median=0.5),
+        Rung(
+            **common,
+            rung=0,
+            epochs=3,
+            trials=5,
+            promoted=1,
+            pruned=2,
+            collapsed=0,
+            stopped=1,
+            failed=1,
+            best=0.4,
+            median=0.2,
+        ),
+        Rung(
+            **common,
+            rung=1,
+            epochs=9,
+            trials=1,
+            promoted=0,
+            pruned=0,
+            collapsed=0,
+            stopped=0,
+            failed=0,
+            best=0.5,
+            median=0.5,
+        ),
     )
     assert "| asha-s1" in table(found)
 
