@@ -136,7 +136,8 @@ class TrainingRecord:
     """One training of a contestant of the finals: on all folds but `fold` (from 0), with `seed`, to the last epoch.
 
     `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the locked test images; both are empty
-    where the training did not complete, and `error` says why.
+    where the training did not complete, and `error` says why. `evidence` names the arrays of a `bench.evaluation.evidence.PixelEvidence`
+    of the same images; None where none were kept.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -147,6 +148,7 @@ class TrainingRecord:
     status: str
     out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
+    evidence: str | None = None
     epochs_run: int = 0
     num_params: int | None = None
     latency_s: float | None = None
