@@ -181,6 +181,16 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecondAnnotation:
+    """A picture that was annotated twice: two images of equal pixels whose masks differ. `counts` are those of the second mask as a
+    prediction of the first, as in `Evaluation`, at one size for all pictures."""
+
+    first: str
+    second: str
+    counts: tuple[ClassCounts, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
     """The state of a data set before anything trains. `background_accuracy` is by predefined split ("all" where there is none):
     the pixel accuracy of predicting only background."""
@@ -190,6 +200,7 @@ class AuditRecord:
     findings: tuple[Finding, ...]
     twin_groups: tuple[tuple[str, ...], ...] = ()
     background_accuracy: Mapping[str, float]
+    second_annotations: tuple[SecondAnnotation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
