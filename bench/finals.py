@@ -4,15 +4,19 @@ A search compares single trainings on one hold-out part, and its best score is t
 before, is scored on images that it did not train on, and shows how much luck a training brings.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from statistics import median
 from typing import Any
 
 from bench.engine.clock import MARGIN, Deadline, Family, pixels
 from bench.engine.executor import Executor
 from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec, family
+from bench.evaluation.evidence import PixelEvidence
 from bench.experiment import Experiment, Protocol
 from bench.progress import Progress
 from bench.records import COMPLETED, STOPPED, Contestant, FinalsRecord, StudyRecord, TrainingRecord, TrialRecord
@@ -146,10 +150,12 @@ def run_finals(
     deadline: Deadline,
     costs: Costs,
     keep: Callable[[TrainingRecord], None],
+    keep_evidence: Callable[[str, PixelEvidence], None] = lambda name, evidence: None,
     progress: Progress,
 ) -> str:
     """Trains what is left of the plan, seed by seed, so that what the budget ends early is whole for the first seeds; says why it ended:
-    "trials" or "budget". A training is kept before the next takes its place; what the budget stopped in the middle is not."""
+    "trials" or "budget". A training is kept before the next takes its place, its evidence before its line; what the budget stopped in the
+    middle is not."""
     waiting = [(spec, unit) for spec, unit in _specs(record) if not _is_finished(unit, finished)]
     running: dict[str, tuple[TrialSpec, Unit]] = {}
     if not waiting:
@@ -182,7 +188,9 @@ def run_finals(
             if event.record.status == STOPPED:  # a run with more time trains it again
                 ended = "budget"
             else:
-                training = _training(event, spec, unit)
+                training, evidence = _training(event, spec, unit), _evidence(event)
+                if training.evidence and evidence:
+                    keep_evidence(training.evidence, evidence)
                 keep(training)
                 costs.add(training)
             progress.trial_ended(event.record)
@@ -222,6 +230,7 @@ def _training(outcome: TrialOutcome, spec: TrialSpec, unit: Unit) -> TrainingRec
         status=trial.status,
         out_of_fold=outcome.scored.counts if outcome.scored else {},
         test=outcome.test.counts if outcome.test else {},
+        evidence=evidence_name(contestant.hyperparameters, seed, fold) if _evidence(outcome) else None,
         epochs_run=trial.epochs_run,
         num_params=trial.num_params,
         latency_s=trial.latency_s,
@@ -232,6 +241,18 @@ def _training(outcome: TrialOutcome, spec: TrialSpec, unit: Unit) -> TrainingRec
         attempts=spec.attempt,
         error=trial.error,
     )
+
+
+def _evidence(outcome: TrialOutcome) -> PixelEvidence | None:
+    """Of the images out of fold and the locked ones, which are others."""
+    parts = [scored.evidence for scored in (outcome.scored, outcome.test) if scored and scored.evidence]
+    return reduce(add, parts) if parts else None
+
+
+def evidence_name(hyperparameters: Mapping[str, Any], seed: int, fold: int) -> str:
+    """By configuration, not by contestant: with more trials another one may become "finalist 1"."""
+    digest = hashlib.sha256(_key(hyperparameters).encode()).hexdigest()
+    return f"finals/{digest[:16]}-seed{seed}-fold{fold + 1}"
 
 
 def _key(values: Mapping[str, Any]) -> str:

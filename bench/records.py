@@ -143,7 +143,8 @@ class TrainingRecord:
     """One training of a contestant of the finals: on all folds but `fold` (from 0), with `seed`, to the last epoch.
 
     `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the locked test images; both are empty
-    where the training did not complete, and `error` says why.
+    where the training did not complete, and `error` says why. `evidence` names the arrays of a `bench.evaluation.evidence.PixelEvidence`
+    of the same images; None where none were kept.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -154,6 +155,7 @@ class TrainingRecord:
     status: str
     out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
+    evidence: str | None = None
     epochs_run: int = 0
     num_params: int | None = None
     latency_s: float | None = None
@@ -186,6 +188,16 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecondAnnotation:
+    """A picture that was annotated twice: two images of equal pixels whose masks differ. `counts` are those of the second mask as a
+    prediction of the first, as in `Evaluation`, at one size for all pictures."""
+
+    first: str
+    second: str
+    counts: tuple[ClassCounts, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
     """The state of a data set before anything trains. `background_accuracy` is by predefined split ("all" where there is none):
     the pixel accuracy of predicting only background."""
@@ -195,6 +207,7 @@ class AuditRecord:
     findings: tuple[Finding, ...]
     twin_groups: tuple[tuple[str, ...], ...] = ()
     background_accuracy: Mapping[str, float]
+    second_annotations: tuple[SecondAnnotation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

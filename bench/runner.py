@@ -213,6 +213,7 @@ class _OpenRun:
             deadline=Deadline.after(self.times.finals_s),
             costs=Costs(self.trials, self.trainings),
             keep=self._keep_training,
+            keep_evidence=lambda name, evidence: self.store.write_arrays(name, evidence.arrays()),
             progress=self.progress,
         )
 

@@ -119,8 +119,8 @@ class RunStore:
 
     def remove_unfinished(self) -> None:
         """Drops what a process that died in the middle of a write left. Only for who holds the run's lock."""
-        for folder in (self.directory, self.directory / "models", self.directory / "predictions"):
-            remove_unfinished(folder)
+        for folder in (".", "models", "predictions", "finals"):
+            remove_unfinished(self.directory / folder)
 
     @contextlib.contextmanager
     def _file(self, name: str) -> Iterator[BinaryIO]:

@@ -6,9 +6,9 @@ import pytest
 
 from bench.engine.clock import MARGIN, Deadline
 from bench.experiment import load_experiment
-from bench.finals import DEFAULT, FINALIST, ORIGIN, Costs, _specs, contestants, plan_finals, run_finals
+from bench.finals import DEFAULT, FINALIST, ORIGIN, Costs, _specs, contestants, evidence_name, plan_finals, run_finals
 from bench.progress import PlainProgress
-from bench.records import COMPLETED, FAILED, STOPPED, EpochRecord, TrialRecord
+from bench.records import COMPLETED, FAILED, STOPPED, EpochRecord, TrainingRecord, TrialRecord
 from search_spaces.reference import origin_recipe, reference_recipe
 from tests import examples
 from tests.engine.stand_in import StandInExecutor
@@ -115,6 +115,35 @@ def test_every_contestant_is_trained_on_every_fold_with_every_seed():
         assert set(each.out_of_fold) == set(FOLDS[each.fold])
         assert set(each.test) == {"t"}
         assert each.status == COMPLETED
+
+
+def test_the_evidence_of_a_training_is_kept_before_its_line_and_under_its_name():
+    record, kept = planned(), []
+    run_finals(
+        record,
+        executor=StandInExecutor(folds=FOLDS, test_ids=("t",), fails=lambda spec: spec.seed == 1),
+        finished=(),
+        retries=1,
+        deadline=Deadline(None),
+        costs=Costs([], []),
+        keep=kept.append,
+        keep_evidence=lambda name, evidence: kept.append((name, evidence)),
+        progress=PlainProgress(write=lambda line: None),
+    )
+    failed = [each for each in kept if isinstance(each, TrainingRecord) and each.status == FAILED]
+    assert [each.evidence for each in failed] == [None] * 8
+    whole = [each for each in kept if each not in failed]
+    assert len({name for name, _ in whole[::2]}) == len(whole[::2]) == 4 * 2 * 2
+    for (name, evidence), training in zip(whole[::2], whole[1::2], strict=True):
+        assert name == training.evidence
+        assert set(evidence.ids) == {*training.out_of_fold, *training.test}
+
+
+def test_evidence_is_named_by_configuration():
+    one = {"image_size": 96, "loss": "dice"}
+    assert evidence_name(one, 0, 1) == evidence_name(dict(reversed(one.items())), 0, 1)
+    others = [({**one, "loss": "bce"}, 0, 1), (one, 1, 1), (one, 0, 0)]
+    assert len({evidence_name(*each) for each in [(one, 0, 1), *others]}) == 4
 
 
 def test_what_is_finished_is_not_trained_again():

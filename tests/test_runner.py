@@ -15,10 +15,12 @@ from filelock import FileLock
 from PIL import Image
 
 from bench.errors import ExperimentError, StoreError
+from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.pixel_metrics import BINS
 from bench.evaluation.references import OUT_OF_FOLD
 from bench.experiment import Experiment
 from bench.progress import PlainProgress
-from bench.records import COMPLETED, Run
+from bench.records import COMPLETED, ClassCounts, Run
 from bench.report import write_report
 from bench.runner import run_experiment
 from bench.store import load, load_arrays
@@ -128,6 +130,21 @@ def test_the_finals_train_every_contestant_on_every_fold_with_every_seed(finishe
         assert each.status == COMPLETED
         assert set(each.out_of_fold) == set(record.split.folds[each.fold])
         assert set(each.test) == set(record.split.test)
+
+
+def test_the_finals_keep_what_probabilities_and_contours_say(finished):
+    root, record = finished
+    directory = root / "results" / "tiny"
+    assert len(list((directory / "finals").iterdir())) == len(record.trainings)
+    middle = BINS // 2
+    for each in record.trainings:
+        arrays = load_arrays(directory, each.evidence)
+        evidence = PixelEvidence.of_arrays(arrays)
+        counts = {**each.out_of_fold, **each.test}
+        assert set(evidence.ids) == set(counts)
+        for name, histogram in zip(evidence.ids, evidence.histogram[:, 0], strict=True):
+            (tn, fp), (fn, tp) = ((half[:middle].sum(), half[middle:].sum()) for half in histogram)
+            assert ClassCounts(tp=tp, fp=fp, fn=fn, tn=tn) == counts[name][1]
 
 
 def test_only_the_best_models_are_kept_and_no_checkpoint_stays(finished):

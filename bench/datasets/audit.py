@@ -10,10 +10,11 @@ import numpy as np
 
 from bench.datasets.dataset import DataOptions, Dataset, Sample
 from bench.datasets.images import UnreadableImageError, read_image
-from bench.datasets.letterbox import letterbox_mask
+from bench.datasets.letterbox import letterbox_mask, valid_area
 from bench.datasets.twins import equal_pairs, groups, near_pairs, perceptual_hash, thumbnail
 from bench.errors import DataError
-from bench.records import AuditRecord, DatasetRecord, Finding, ImageFacts
+from bench.evaluation.counting import confusion_of, counts_of
+from bench.records import AuditRecord, DatasetRecord, Finding, ImageFacts, SecondAnnotation
 
 KINDS: Mapping[str, str] = {
     "exact_twins": "two images have the same pixels",
@@ -74,6 +75,11 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
         findings=findings,
         twin_groups=tuple(tuple(looks[row].sample.id for row in rows) for rows in groups([*exact, *near])),
         background_accuracy=_background_accuracy(looks),
+        second_annotations=tuple(
+            _second_annotation(looks[i], looks[j], len(dataset.classes) + 1)
+            for i, j in exact
+            if looks[i].mask_digest != looks[j].mask_digest
+        ),
     )
     return record, _identity(dataset, looks, findings)
 
@@ -158,6 +164,21 @@ def _unused_classes(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Findin
     for number, name in enumerate(dataset.classes, start=1):
         if totals[number] == 0:
             yield Finding(kind="unused_class", message=f"class {name} has no pixel in {dataset.name}")
+
+
+def _second_annotation(first: _Look, second: _Look, num_classes: int) -> SecondAnnotation:
+    """Letterboxed as for the models, so that a large photograph weighs no more than a small one."""
+    masks = [letterbox_mask(_mask(look), _COMPARED) for look in (first, second)]
+    valid = valid_area(first.height, first.width, _COMPARED)
+    return SecondAnnotation(
+        first=first.sample.id,
+        second=second.sample.id,
+        counts=counts_of(confusion_of(*masks, valid, num_classes)),
+    )
+
+
+def _mask(look: _Look) -> np.ndarray:
+    return look.sample.annotation.rasterise(look.height, look.width, look.orientation)
 
 
 def _twins(kind: str, how: str, first: _Look, second: _Look) -> Finding:

@@ -91,7 +91,8 @@ class TrainingGraph:
         self.train_step = tf.function(
             self._train_step, [images, masks], autograph=False, jit_compile=(key.xla and self._suits_xla) or None
         )
-        self.score = tf.function(self._score, [images, masks, truth, truth], autograph=False)
+        self.score = tf.function(lambda *of: self._score(*of)[:3], [images, masks, truth, truth], autograph=False)
+        self.score_in_full = tf.function(self._score, [images, masks, truth, truth], autograph=False)
         self._initial: _Initial | None = None
         self.latency_s: float | None = None
         """Of a forward pass of one image, once somebody has measured it: it does not depend on the weights."""
@@ -176,8 +177,9 @@ class TrainingGraph:
 
     def _score(
         self, images: tf.Tensor, masks: tf.Tensor, truth: tf.Tensor, valid: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Mean loss; predicted class ids, uint8 [batch, e, e]; confusion, int64 [batch, truth, predicted].
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Mean loss; predicted class ids, uint8 [batch, e, e]; confusion, int64 [batch, truth, predicted]; probabilities, float32
+        [batch, e, e, channels], which `score` leaves out.
 
         Probabilities are enlarged to the evaluation size `e`, the same for every trial, before they are thresholded.
         """
@@ -195,7 +197,7 @@ class TrainingGraph:
         confusion = tf.matmul(
             tf.reshape(counted, pixels), tf.reshape(tf.one_hot(predicted, classes), pixels), transpose_a=True
         )
-        return loss, predicted, tf.cast(tf.round(confusion), tf.int64)
+        return loss, predicted, tf.cast(tf.round(confusion), tf.int64), tf.cast(probabilities, tf.float32)
 
     def _loss(self, masks: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
         if self.key.num_classes == 2:

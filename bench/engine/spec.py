@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.evaluation.evidence import PixelEvidence
 from bench.records import FAILED, ClassCounts, EpochRecord, HyperparameterValue, TrialRecord
 
 Counts = Mapping[str, tuple[ClassCounts, ...]]
@@ -75,11 +76,13 @@ class TrialSetup:
 
 @dataclass(slots=True, kw_only=True)
 class Scored:
-    """A model's work on some images: mean loss, counts by image, predicted class ids uint8 [N, e, e] in the order of the ids."""
+    """A model's work on some images: mean loss, counts by image, predicted class ids uint8 [N, e, e] in the order of the ids; in the
+    finals also what its probabilities and contours say."""
 
     loss: float
     counts: Counts
     predictions: np.ndarray
+    evidence: PixelEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec, check
 from bench.engine.statistics import statistics_rows, step_momentum
 from bench.evaluation.collapse import collapse_of_epoch, foreground, has_collapsed
 from bench.evaluation.counting import counts_of
+from bench.evaluation.evidence import evidence_of
 from bench.evaluation.metrics import pool, summarise
 from bench.records import COLLAPSED, COMPLETED, STOPPED, EpochRecord, TrialRecord
 from search_spaces.initial_weights import Weights
@@ -133,7 +136,8 @@ class TrialRun:
         return scored
 
     def _score(self, ids: Sequence[str]) -> Scored:
-        return score(self.graph, self.pixels, self.truth, ids, self.batch_size)
+        in_full = self.spec.fold is not None
+        return score(self.graph, self.pixels, self.truth, ids, self.batch_size, in_full=in_full)
 
     def _remember(self, epoch: int, train_loss: float, scored: Scored | None, elapsed_s: float) -> None:
         """Keeps the best of the epochs that were validated. Of a promoted trial that began at 0 the epochs of its parent do not compete: they
@@ -225,19 +229,38 @@ class TrialRun:
 
 
 def score(
-    graph: TrainingGraph, pixels: CachedPixels, truth: CachedPixels, ids: Sequence[str], batch_size: int
+    graph: TrainingGraph,
+    pixels: CachedPixels,
+    truth: CachedPixels,
+    ids: Sequence[str],
+    batch_size: int,
+    *,
+    in_full: bool = False,
 ) -> Scored:
-    """Scores the graph's present weights on `ids`; `truth` holds the pixels at the evaluation size."""
-    losses, confusions, predictions = [], [], []
+    """Scores the graph's present weights on `ids`; `truth` holds the pixels at the evaluation size. `in_full` with the evidence of
+    probabilities and contours."""
+    losses, predictions, evidence = [], [], []
+    confusions: list[np.ndarray] = []
     rows, truth_rows = pixels.rows(ids), truth.rows(ids)
+    compute = graph.score_in_full if in_full else graph.score
     for here, there in zip(in_batches(rows, batch_size), in_batches(truth_rows, batch_size), strict=True):
-        valid = truth.valid[there].astype(np.uint8)
-        loss, predicted, confusion = graph.score(pixels.images[here], pixels.masks[here], truth.masks[there], valid)
+        masks, valid = truth.masks[there], truth.valid[there]
+        loss, predicted, confusion, *more = compute(
+            pixels.images[here], pixels.masks[here], masks, valid.astype(np.uint8)
+        )
         losses.append(float(loss) * len(here))
         predictions.append(predicted.numpy())
+        if more:
+            names = ids[len(confusions) : len(confusions) + len(here)]
+            evidence.append(evidence_of(names, masks, predictions[-1], more[0].numpy(), valid))
         confusions.extend(confusion.numpy())
     counts = {name: counts_of(confusion) for name, confusion in zip(ids, confusions, strict=True)}
-    return Scored(loss=sum(losses) / len(ids), counts=counts, predictions=np.concatenate(predictions))
+    return Scored(
+        loss=sum(losses) / len(ids),
+        counts=counts,
+        predictions=np.concatenate(predictions),
+        evidence=reduce(add, evidence) if evidence else None,
+    )
 
 
 def save_state(path: Path, state: Sequence[np.ndarray]) -> None:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-BINS = 256
-"""Of probabilities; bin k holds k / 256 <= p < (k + 1) / 256, the last one 1 too."""
+BINS = 64
+"""Of probabilities; bin k holds k / 64 <= p < (k + 1) / 64, the last one 1 too. 0.5 is an edge, and in float32 none is missed."""
 
-CALIBRATION_BINS = 15
+TOLERANCE = 0.0075
+"""Of contours, as a share of the image's diagonal."""
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
@@ -72,17 +73,22 @@ def boundary_f1(counts: ContourCounts) -> float | None:
 
 
 def probability_histogram(truth: np.ndarray, probability: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """int64 [2, 256]: pixels of one image by bin of probability, first those that are not of the class, then those that are."""
+    """int64 [2, 64]: pixels of one image by bin of probability, first those that are not of the class, then those that are."""
     _check_shapes(truth, probability, valid)
-    _check_probability(probability[valid])
-    bins = np.minimum((probability[valid] * BINS).astype(np.int64), BINS - 1)
+    bins = _bins(probability[valid])
     return np.bincount(truth[valid].astype(np.int64) * BINS + bins, minlength=2 * BINS).reshape(2, BINS)
+
+
+def probability_sums(probability: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """float64 [64]: the summed probability of one image's pixels in each bin of `probability_histogram`. They add up over images."""
+    _check_shapes(probability, valid)
+    return np.bincount(_bins(probability[valid]), probability[valid].astype(np.float64), minlength=BINS)
 
 
 def average_precision(histogram: np.ndarray) -> float | None:
     """Mean of precision over recall, step by step without interpolation, 0-1; from one image's histogram or the sum of several.
 
-    It equals scikit-learn's `average_precision_score` of probabilities rounded down to 1/256. None where there is nothing to find.
+    It equals scikit-learn's `average_precision_score` of probabilities rounded down to 1/64. None where there is nothing to find.
     """
     found, false = histogram[1, ::-1].cumsum(), histogram[0, ::-1].cumsum()
     if found[-1] == 0:
@@ -94,7 +100,7 @@ def average_precision(histogram: np.ndarray) -> float | None:
 def best_threshold(histogram: np.ndarray) -> tuple[float, float] | None:
     """The threshold with the highest pooled IoU, and that IoU: pixels of at least the threshold are foreground.
 
-    One of k / 256, k from 1 to 255; of equally good ones the nearest to 0.5. None where there is nothing to find. It fits the
+    One of k / 64, k from 1 to 63; of equally good ones the nearest to 0.5. None where there is nothing to find. It fits the
     predictions that it is taken from: choose it on validation images, never on those that judge.
     """
     found, false = histogram[1, ::-1].cumsum()[::-1], histogram[0, ::-1].cumsum()[::-1]  # at bin k or above
@@ -106,28 +112,32 @@ def best_threshold(histogram: np.ndarray) -> tuple[float, float] | None:
     return best / BINS, float(iou[best - 1])
 
 
-def calibration_sums(confidence: np.ndarray, correct: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """float64 [15, 3]: by bin of confidence the pixels, their summed confidence, and how many are right. They add up over images.
+def calibration_sums(histogram: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """float64 [32, 3]: by bin of confidence the pixels, their summed confidence, and how many are right.
 
-    `confidence`, float [H, W] in 0-1, is the probability of the class that was predicted, `correct`, bool [H, W], whether it is the
-    true one. Bins are of equal width, open below and closed above; the first holds 0 too.
+    From `probability_histogram` and `probability_sums`. The confidence of a pixel is the probability of what is the likelier, p or 1 - p,
+    so that the bins of p mirror in 0.5: bins of confidence are 1 / 64 wide, from 0.5 to 1.
     """
-    _check_shapes(confidence, correct, valid)
-    confidences, right = confidence[valid].astype(np.float64), correct[valid]
-    _check_probability(confidences)
-    bins = np.searchsorted(np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1], confidences)
-    columns = (None, confidences, right.astype(np.float64))
-    return np.stack([np.bincount(bins, weights, minlength=CALIBRATION_BINS) for weights in columns], axis=1)
+    pixels, middle = histogram.sum(0), BINS // 2
+    upper = np.stack([pixels, sums, histogram[1]], axis=1)[middle:]
+    lower = np.stack([pixels, pixels - sums, histogram[0]], axis=1)[:middle]
+    return (upper + lower[::-1]).astype(np.float64)
 
 
 def expected_calibration_error(sums: np.ndarray) -> float | None:
     """How far confidence is from the share of right pixels, 0-1, averaged over pixels. None where there are none.
 
-    Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017, with 15 bins. Where background is most
-    of the image, it is mostly background's.
+    Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017, with the bins of `calibration_sums`. Where
+    background is most of the image, it is mostly background's.
     """
     pixels = sums[:, 0].sum()
     return float(np.abs(sums[:, 2] - sums[:, 1]).sum() / pixels) if pixels else None
+
+
+def _bins(probability: np.ndarray) -> np.ndarray:
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise ValueError("a probability is outside 0-1 or no number")
+    return np.minimum((probability * BINS).astype(np.int64), BINS - 1)
 
 
 def _contour(mask: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -145,8 +155,3 @@ def _near(contour: np.ndarray, other: np.ndarray, tolerance_px: float) -> int:
 def _check_shapes(*arrays: np.ndarray) -> None:
     if len({array.shape for array in arrays}) > 1:
         raise ValueError(f"arrays of different shapes: {', '.join(str(array.shape) for array in arrays)}")
-
-
-def _check_probability(values: np.ndarray) -> None:
-    if not ((values >= 0) & (values <= 1)).all():
-        raise ValueError("a probability is outside 0-1 or no number")

@@ -10,7 +10,7 @@ from bench.datasets.audit import KINDS, audit
 from bench.datasets.images import UnreadableImageError
 from bench.datasets.twins import groups, near_pairs, perceptual_hash, thumbnail
 from bench.errors import DataError
-from bench.records import AuditRecord, DatasetRecord
+from bench.records import AuditRecord, ClassCounts, DatasetRecord
 from tests.datasets.drawings import folders, picture, save, square_mask, via_entry, via_region, write_json
 
 
@@ -52,6 +52,20 @@ def test_equal_pixels_in_another_file_format_are_exact_twins_with_their_masks_co
     assert said(record, "exact_twins") == [("images/a0.png", "images/b.bmp")]
     assert record.twin_groups == (("images/a0.png", "images/b.bmp"),)
     assert "agree at IoU 0.60" in record.findings[-1].message
+
+
+def test_a_picture_annotated_twice_has_the_agreement_of_its_masks_on_record(tmp_path: Path) -> None:
+    folders(tmp_path, 2)
+    for name, mask in {"b": np.roll(square_mask(), 1, axis=0), "c": square_mask()}.items():
+        save(tmp_path / f"images/{name}.bmp", picture(seed=0))
+        save(tmp_path / f"masks/{name}.png", mask)
+    record, _ = look(tmp_path)
+    (pair,) = record.second_annotations  # c.bmp has the mask of a0.png: a copy, not a second opinion
+    assert (pair.first, pair.second) == ("images/a0.png", "images/b.bmp")
+    background, foreground = pair.counts
+    # 16 x 12 px enlarged 16 times: of 16 pixels 12 in common, 4 in each mask alone, 192 in all
+    assert foreground == ClassCounts(tp=12 * 256, fp=4 * 256, fn=4 * 256, tn=172 * 256)
+    assert (background.tp, background.fp) == (foreground.tn, foreground.fn)
 
 
 def test_another_size_compression_and_exposure_are_near_twins(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from bench.datasets import DataOptions, Dataset, open_dataset
 from bench.datasets.audit import audit
 from bench.datasets.splits import make_split
+from bench.evaluation.metrics import iou
 from bench.records import AuditRecord, DatasetRecord
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -44,6 +45,13 @@ def test_car_damage_twins_are_found_and_no_others(car_damage: tuple[Dataset, Aud
     }
     assert files_of(record, "near_twins") == {("train/image46.jpeg", "train/image50.jpg")}
     assert len(record.twin_groups) == 4
+
+
+def test_car_damage_was_annotated_twice_in_three_pictures(
+    car_damage: tuple[Dataset, AuditRecord, DatasetRecord],
+) -> None:
+    agreements = [iou(pair.counts[1]) for pair in car_damage[1].second_annotations]
+    assert sorted(agreements) == pytest.approx([0.53, 0.74, 0.77], abs=0.01)
 
 
 def test_car_damage_names_three_files_that_do_not_exist(

@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSpec, family
+from bench.evaluation.evidence import PixelEvidence, evidence_of
 from bench.records import COLLAPSED, COMPLETED, FAILED, ClassCounts, EpochRecord, TrialRecord
 
 
@@ -116,7 +118,10 @@ class StandInExecutor:
             error="out of memory" if failed else "finds nearly no foreground for 5 epochs" if collapsed else None,
         )
         if spec.fold is not None:
-            scored, test = self._scored(iou, self._folds[spec.fold]), self._scored(iou, self._test_ids)
+            parts = self._folds[spec.fold], self._test_ids
+            scored, test = (
+                replace(self._scored(iou, ids), evidence=self._evidence(ids) if ids else None) for ids in parts
+            )
             return TrialOutcome(
                 record=record, scored=None if failed else scored, test=None if failed else test, crashed=crashed
             )
@@ -133,3 +138,8 @@ class StandInExecutor:
             counts=dict.fromkeys(ids, (background, damage)),
             predictions=np.zeros((len(ids), self._size, self._size), np.uint8),
         )
+
+    def _evidence(self, ids: Sequence[str]) -> PixelEvidence:
+        truth = np.zeros((len(ids), self._size, self._size), np.uint8)
+        truth[:, : self._size // 2] = 1
+        return evidence_of(ids, truth, truth, truth[..., None].astype(np.float32), np.ones_like(truth, bool))

@@ -138,6 +138,19 @@ def test_scores_count_valid_pixels_at_the_evaluation_size(num_classes):
         np.testing.assert_array_equal(confusion.numpy()[index], by_hand)
 
 
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_a_score_in_full_is_the_same_score_and_the_probabilities_it_rests_on(num_classes):
+    graph = TrainingGraph(key(num_classes))
+    graph.reset(values(), seed=0, pretrained=None)
+    images, masks = batch(num_classes)
+    truth = np.random.default_rng(1).integers(0, num_classes, (4, EVALUATION_SIZE, EVALUATION_SIZE), dtype=np.uint8)
+    *plain, probabilities = graph.score_in_full(images, masks, truth, np.ones_like(truth))
+    for ours, theirs in zip(plain, graph.score(images, masks, truth, np.ones_like(truth)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    found = probabilities.numpy()
+    np.testing.assert_array_equal(plain[1], found[..., 0] >= 0.5 if num_classes == 2 else found.argmax(-1))
+
+
 def test_estimated_statistics_are_those_of_the_images():
     graph = TrainingGraph(key(architecture="linknet", backbone="mobilenet"))
     graph.reset(values(), seed=0, pretrained=None)
