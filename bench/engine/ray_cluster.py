@@ -17,6 +17,9 @@ CLIENT = "ray://"
 CONNECT_S = 5.0
 """How long an address may take to answer. Ray itself would try for a minute."""
 
+_ATTEMPTS = 3
+"""To join a cluster from elsewhere: its head starts a process for each driver, and gives up on it after half a minute when it is busy."""
+
 _QUIET = {"logging_level": "error", "log_to_driver": False}
 
 
@@ -96,9 +99,14 @@ def connect(cluster: str) -> None:
 
     init: Any = ray.init
     own = {"include_dashboard": False, "dashboard_host": "127.0.0.1", "_node_ip_address": "127.0.0.1"}
-    try:
-        init(address=cluster, **_QUIET, **(own if cluster == "local" else {}))
-    except Exception as error:  # Ray has an error of its own for every way in which this fails
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        said = lines[0] if lines else type(error).__name__
-        raise ExperimentError(f"cannot join the Ray cluster {cluster!r}: {said}") from error
+    for attempt in range(_ATTEMPTS):
+        try:
+            init(address=cluster, **_QUIET, **(own if cluster == "local" else {}))
+            return
+        except Exception as error:  # Ray has an error of its own for every way in which this fails
+            ray.shutdown()
+            if cluster.startswith(CLIENT) and attempt < _ATTEMPTS - 1:
+                continue
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            said = lines[0] if lines else type(error).__name__
+            raise ExperimentError(f"cannot join the Ray cluster {cluster!r}: {said}") from error
