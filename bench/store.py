@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -177,12 +179,15 @@ def load(directory: Path) -> Run:
 
 
 def load_arrays(directory: Path, name: str) -> dict[str, np.ndarray] | None:
-    """The arrays stored as `name`, or None where the run kept none."""
+    """The arrays stored as `name`, or None where the run kept none. Raises StoreError, naming the file, for one that is damaged."""
     path = directory / f"{name}.npz"
     if not path.is_file():
         return None
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise StoreError(f"{path} is damaged: {error}; restore the file from a copy") from error
 
 
 def load_lines(path: Path, kind: type) -> Iterator[Any]:

@@ -1,5 +1,7 @@
 """Probabilities and contours of each image, kept so that they equal the counts that the headline rests on."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -69,7 +71,8 @@ def test_what_is_no_number_is_background_and_what_rounding_made_more_than_one_is
 def test_evidence_comes_back_from_arrays_and_adds_up():
     whole = evidence_of("abcd", *images(3))
     halves = [evidence_of(ids, *(part[rows] for part in images(3))) for ids, rows in (("ab", [0, 1]), ("cd", [2, 3]))]
-    again = PixelEvidence.of_arrays((halves[0] + halves[1]).arrays())
+    sent = [pickle.loads(pickle.dumps(half)) for half in halves]  # as a worker sends it
+    again = PixelEvidence.of_arrays((sent[0] + sent[1]).arrays())
     assert (again.ids, again.tolerance_px) == (whole.ids, whole.tolerance_px)
     for name in ("histogram", "sums", "contours"):
         np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))

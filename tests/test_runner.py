@@ -22,6 +22,7 @@ from bench.experiment import Experiment
 from bench.progress import PlainProgress
 from bench.records import COMPLETED, ClassCounts, Run
 from bench.report import write_report
+from bench.report.check import differences
 from bench.runner import run_experiment
 from bench.store import load, load_arrays
 
@@ -145,6 +146,9 @@ def test_the_finals_keep_what_probabilities_and_contours_say(finished):
         for name, histogram in zip(evidence.ids, evidence.histogram[:, 0], strict=True):
             (tn, fp), (fn, tp) = ((half[:middle].sum(), half[middle:].sum()) for half in histogram)
             assert ClassCounts(tp=tp, fp=fp, fn=fn, tn=tn) == counts[name][1]
+    page = (root / "reports" / "tiny" / "leaderboard.md").read_text()
+    assert "Boundary F1 (0.3 px)" in page  # 0.75 % of the diagonal of 32 px
+    assert list(differences(record, root / "reports" / "tiny")) == []
 
 
 def test_only_the_best_models_are_kept_and_no_checkpoint_stays(finished):

@@ -168,12 +168,12 @@ def _unused_classes(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Findin
 
 def _second_annotation(first: _Look, second: _Look, num_classes: int) -> SecondAnnotation:
     """Letterboxed as for the models, so that a large photograph weighs no more than a small one."""
-    true, other = (letterbox_mask(_mask(look), _COMPARED) for look in (first, second))
+    truth, other = (letterbox_mask(_mask(look), _COMPARED) for look in (first, second))
     valid = valid_area(first.height, first.width, _COMPARED)
     return SecondAnnotation(
         first=first.sample.id,
         second=second.sample.id,
-        counts=counts_of(confusion_of(true, other, valid, num_classes)),
+        counts=counts_of(confusion_of(truth, other, valid, num_classes)),
     )
 
 

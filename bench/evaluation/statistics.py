@@ -111,7 +111,7 @@ def compare(
     )
     return Comparison(
         scores=tuple(float(value) for value in means),
-        intervals=tuple(_interval(float(value), own) for value, own in zip(means, spreads, strict=True)),
+        intervals=tuple(interval_around(float(value), own) for value, own in zip(means, spreads, strict=True)),
         first_probability=tuple(float(share) for share in first_probability(scores, resampled, num_images, random)),
         differences=differences,
         groups=_rank_groups(means, differences),
@@ -141,7 +141,7 @@ def _difference(first: int, second: int, values: np.ndarray, resampled: np.ndarr
         first=first,
         second=second,
         value=value,
-        interval=_interval(value, own),
+        interval=interval_around(value, own),
         p=own.two_sided_p(value),
         detectable=own.reach((1 + LEVEL) / 2) + own.reach(POWER),
     )
@@ -160,6 +160,7 @@ def _rank_groups(means: np.ndarray, differences: Sequence[Difference]) -> tuple[
     return tuple(groups)
 
 
-def _interval(value: float, own: Spread) -> Interval:
+def interval_around(value: float, own: Spread) -> Interval:
+    """The 95% interval of an estimate with this spread."""
     reach = own.reach((1 + LEVEL) / 2)
     return Interval(low=value - reach, high=value + reach)

@@ -2,14 +2,18 @@
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
+import numpy as np
+
 from bench.errors import StoreError
 from bench.evaluation.metrics import pool, summarise
-from bench.records import Run
+from bench.evaluation.pixel_metrics import BINS
+from bench.records import Run, TrainingRecord
 from bench.report import BROWSER_PAGE, PAGE, write_across, write_report
+from bench.report.beyond import counts_at, evidence_of_training
 
 TEXTS = (PAGE, BROWSER_PAGE, "summary.json", "tables/*.csv")
 """What holds numbers. Figures are drawn from the same series, and their pixels depend on the fonts of a machine."""
@@ -37,12 +41,36 @@ def differences(runs: Sequence[Run], directory: Path) -> Iterator[str]:
 
 
 def _contradictions(run: Run) -> Iterator[str]:
-    """Trials whose recorded metrics are not those of the pixels that were counted for them."""
+    """Trials whose recorded metrics are not those of the pixels that were counted for them, trainings whose evidence is of other pixels."""
     counted = {(each.study_id, each.trial_id): each.counts for each in run.evaluations if each.split == "val"}
     for trial in run.trials:
         counts = counted.get((trial.study_id, trial.trial_id))
         if counts and dict(trial.val_metrics) != summarise(pool(counts.values()), run.dataset.classes):
             yield f"{run.record.name}: trial {trial.study_id}/{trial.trial_id}: its recorded metrics are not those of its counts"
+    for training in run.trainings:
+        if training.evidence and (problem := _evidence_problem(run, training)):
+            yield f"{run.directory}/{training.evidence}.npz, of {training.contestant}: {problem}"
+
+
+def _evidence_problem(run: Run, training: TrainingRecord) -> str:
+    """Truth and padding must be those that were counted, of each image and class, and with one class so must what is foreground at 0.5."""
+    evidence = evidence_of_training(run, training)
+    if evidence is None:
+        return "is missing"
+    counts = {**training.out_of_fold, **training.test}
+    if set(evidence.ids) != set(counts):
+        return "is not of the images that were counted"
+    expected = np.array([[(c.tp + c.fn, c.fp + c.tn) for c in counts[name][1:]] for name in evidence.ids])
+    if not np.array_equal(evidence.histogram[..., ::-1, :].sum(-1), expected):
+        return "its truth is not what was counted"
+    protocol = run.experiment.get("protocol")
+    if len(run.dataset.classes) > 1 or not isinstance(protocol, Mapping) or protocol.get("threshold") != 0.5:
+        return ""
+    middle = np.full(evidence.histogram.shape[:2], BINS // 2)
+    expected = np.array([[(c.tp, c.fp, c.fn) for c in counts[name][1:]] for name in evidence.ids])
+    return (
+        "" if np.array_equal(counts_at(evidence.histogram, middle), expected) else "at 0.5 it is not what was counted"
+    )
 
 
 def _compared(there: Path, expected: Path) -> Iterator[str]:

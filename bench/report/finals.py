@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from bench.evaluation.metrics import mean, pool, summarise
+from bench.evaluation.metrics import background_share, mean, pool, summarise
 from bench.evaluation.references import OUT_OF_FOLD
 from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
 from bench.evaluation.variance import VarianceComponents, variance_components
 from bench.records import COMPLETED, Contestant, Evaluation, FinalsRecord, Run, TrainingRecord
+from bench.report.annotators import Annotators, annotators
 from bench.report.formats import listing
 from bench.report.leaderboard import REFERENCES, Metrics, reference_evaluation
 
@@ -59,7 +60,8 @@ class ReferenceStanding:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finals:
     """`standings` are best first. `seeds` are those for which every training of every standing contestant is on record; `out` are
-    contestants of which a training failed, with the reason. Of the `scored` images `choosing` were those that the search chose by."""
+    contestants of which a training failed, with the reason. Of the `scored` images `choosing` were those that the search chose by.
+    `background_share` is the pixel accuracy of predicting nothing on them."""
 
     record: FinalsRecord
     standings: tuple[Standing, ...]
@@ -73,6 +75,8 @@ class Finals:
     trained: int
     choosing: int
     scored: int
+    background_share: float | None
+    annotators: Annotators | None
 
     @property
     def winner(self) -> Standing | None:
@@ -201,6 +205,8 @@ def _ranked(
         trained=sum(_is_of(training, record) for training in run.trainings),
         choosing=len(run.split.val),
         scored=comparison.num_images,
+        background_share=background_share(pool(open_counts[standings[0].contestant.name][0].counts.values())),
+        annotators=annotators(run),
     )
 
 
@@ -268,6 +274,11 @@ def _costs(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
         "latency_s": min((t.latency_s for t in trainings if t.latency_s is not None), default=None),
         "peak_memory_bytes": max((t.peak_memory_bytes for t in trainings if t.peak_memory_bytes), default=None),
     }
+
+
+def trainings_of(run: Run, contestant: Contestant) -> list[TrainingRecord]:
+    """By configuration: a run that went on may have given it another name."""
+    return [training for training in run.trainings if _key(training) == _key(contestant)]
 
 
 def _units(contestant: Contestant, record: FinalsRecord) -> list[tuple[str, int, int]]:

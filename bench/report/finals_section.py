@@ -5,10 +5,11 @@ from pathlib import Path
 
 from bench.evaluation.statistics import Difference, Interval
 from bench.records import Run
-from bench.report import formats, markdown, tables
+from bench.report import beyond_section, formats, markdown, tables
+from bench.report.beyond import beyond
 from bench.report.captions import about_standings
 from bench.report.figures import draw_standings
-from bench.report.finals import JUDGE, ORIGIN, Finals, NoFinals, Standing
+from bench.report.finals import JUDGE, ORIGIN, Finals, NoFinals, Standing, trainings_of
 from bench.report.formats import fraction, percent, plural, signed
 from bench.report.leaderboard import REFERENCES, Row
 from bench.report.plots import Plot, left_out, shown
@@ -65,13 +66,18 @@ def section(found: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: 
     plot = Plot("Standings", "finals.png", lambda run, rows: found, draw_standings, about_standings)
     yield from shown(plot, run, rows, directory)
     yield "### Quality and cost"
+    yield "Background is the accuracy of predicting nothing on the same images: whoever has less in accuracy is worse than nothing there."
     yield quality(found)
+    measured = {
+        each.contestant.name: beyond(run, trainings_of(run, each.contestant), found.seeds) for each in found.standings
+    }
+    yield from beyond_section.section(found, measured, _threshold(run))
     yield "### What the search saw, and what came out"
     yield optimism(found)
     yield _variance(found)
     if found.trained < found.planned:
         yield f"{found.trained} of {found.planned} trainings are on record; used are those of {plural(len(found.seeds), 'seed')}."
-    _write_tables(found, directory / "tables")
+    _write_tables(found, measured, directory / "tables")
     links = [markdown.link(f"tables/{name}", f"tables/{name}") for name in ("finals.csv", "finals-pairs.csv")]
     yield f"At full precision, and every pair with its test: {' and '.join(links)}."
 
@@ -91,6 +97,8 @@ def standings(found: Finals) -> str:
     ]
     dash = formats.MISSING
     cells += [[dash, each.label, fraction(each.score), dash, dash, dash] for each in found.references]
+    if found.annotators:
+        cells.append([dash, found.annotators.label, fraction(found.annotators.iou), dash, dash, dash])
     return markdown.table(head, cells, right=[0, 2, 4])
 
 
@@ -101,6 +109,7 @@ def quality(found: Finals) -> str:
         "Precision",
         "Recall",
         "Accuracy",
+        "Background",
         "Parameters",
         "Training",
         "Latency / image",
@@ -110,6 +119,7 @@ def quality(found: Finals) -> str:
         [
             each.label,
             *_metrics(each),
+            fraction(found.background_share),
             formats.millions(each.num_params),
             formats.duration(each.train_s),
             formats.milliseconds(each.latency_s),
@@ -119,7 +129,7 @@ def quality(found: Finals) -> str:
     ]
     for reference in found.references:
         shown = [fraction(reference.metrics.get(name)) for name in _METRICS]
-        cells.append([reference.label, *shown, *[formats.MISSING] * 4])
+        cells.append([reference.label, *shown, fraction(found.background_share), *[formats.MISSING] * 4])
     return markdown.table(head, cells, right=range(1, len(head)))
 
 
@@ -227,17 +237,24 @@ def _span(interval: Interval, *, sign: bool = False) -> str:
     """A score's interval is cut at 0 and 1 where few images make it reach beyond; a difference has signs."""
     if sign:
         return f"{signed(interval.low)} to {signed(interval.high)}"
-    return f"{fraction(max(0.0, interval.low))} to {fraction(min(1.0, interval.high))}"
+    return formats.span(interval.low, interval.high)
 
 
-def _write_tables(found: Finals, directory: Path) -> None:
+def _threshold(run: Run) -> float | None:
+    protocol = run.experiment.get("protocol")
+    several = len(run.dataset.classes) > 1  # then the most probable class wins
+    return protocol.get("threshold") if isinstance(protocol, Mapping) and not several else None
+
+
+def _write_tables(found: Finals, measured: beyond_section.Measured, directory: Path) -> None:
     rows: list[dict[str, object]] = [
         {
             "rank": each.group, "contestant": each.label, "roles": ", ".join(each.contestant.roles),
             "study_id": each.contestant.study_id, "trial_id": each.contestant.trial_id,
             "iou": each.score, "iou_low": each.interval.low, "iou_high": each.interval.high,
             "first_probability": each.first_probability,
-            **{name: each.metrics.get(name) for name in _METRICS},
+            **{name: each.metrics.get(name) for name in _METRICS}, "background_share": found.background_share,
+            **beyond_section.records(measured.get(each.contestant.name)),
             "test_iou": each.test, "test_iou_low": each.test_interval.low if each.test_interval else None,
             "test_iou_high": each.test_interval.high if each.test_interval else None,
             "search_iou": each.contestant.search_iou, "num_params": each.num_params, "train_s": each.train_s,
@@ -252,9 +269,12 @@ def _write_tables(found: Finals, directory: Path) -> None:
             "iou": each.score,
             "test_iou": each.test,
             **{name: each.metrics.get(name) for name in _METRICS},
+            "background_share": found.background_share,
         }
         for each in found.references
     ]
+    if found.annotators:
+        rows.append({"contestant": found.annotators.label, "roles": "annotators", "iou": found.annotators.iou})
     tables.write_csv(directory / "finals.csv", rows, ["rank", "contestant"])
     pairs = [
         {"first": a.label, "second": b.label, "difference": d.value, "low": d.interval.low, "high": d.interval.high, "p": d.p,

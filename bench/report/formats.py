@@ -14,6 +14,11 @@ def signed(value: float) -> str:
     return f"{'−' if value < 0 else '+'}{abs(value):.3f}"
 
 
+def span(low: float, high: float) -> str:
+    """The interval of a ratio, cut at 0 and 1 where few images make it reach beyond."""
+    return f"{fraction(max(0.0, low))} to {fraction(min(1.0, high))}"
+
+
 def percent(value: float | None) -> str:
     return MISSING if value is None else f"{100 * value:.1f} %"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bench.records import ImageFacts, Run
 from bench.report import formats, markdown
+from bench.report.annotators import annotators
 from bench.report.leaderboard import Row, counted
 
 SHORT_VERSIONS = ("tensorflow", "tensorflow-cpu", "keras", "keras-tuner")
@@ -14,6 +15,7 @@ def trust_box(run: Run, rows: Sequence[Row]) -> Iterator[str]:
         "Data": _data(run),
         "Foreground": foreground(run.audit.images),
         "Background only": _background(run),
+        **_annotators(run),
         "Split": _split(run),
         "Protocol": _protocol(run),
         "Search": _search(run),
@@ -49,6 +51,16 @@ def _background(run: Run) -> str:
     if not parts:
         return "not recorded"
     return f"predicting nothing is right in {formats.listing([f'{share} ({part})' for part, share in parts.items()])} of the pixels"
+
+
+def _annotators(run: Run) -> dict[str, str]:
+    found = annotators(run)
+    if found is None:
+        return {}
+    times = f"{formats.plural(found.pictures, 'picture')} annotated twice"
+    return {
+        "Two annotators": f"agree at IoU {formats.fraction(found.iou)} ({times}): no model can be expected to do much better"
+    }
 
 
 def _split(run: Run) -> str:

@@ -1,0 +1,27 @@
+"""How far people agree, where pictures were annotated twice: what no model can be expected to exceed."""
+
+from dataclasses import dataclass
+
+from bench.evaluation.metrics import pool, summarise
+from bench.records import Run
+from bench.report.formats import plural
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotators:
+    """The IoU of second annotations with first ones, pooled over `pictures`."""
+
+    iou: float
+    pictures: int
+
+    @property
+    def label(self) -> str:
+        return f"two annotators ({plural(self.pictures, 'picture')})"
+
+
+def annotators(run: Run) -> Annotators | None:
+    """None where no picture was annotated twice."""
+    twice = run.audit.second_annotations
+    pooled = pool(each.counts for each in twice)
+    iou = summarise(pooled, run.dataset.classes)["iou"] if pooled else None
+    return None if iou is None else Annotators(iou=iou, pictures=len(twice))

@@ -1,0 +1,123 @@
+"""The finals beyond one threshold, on the page: a table, and what it means in words."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+
+from bench.evaluation.pixel_metrics import TOLERANCE
+from bench.evaluation.pooling import Estimate
+from bench.report import formats, markdown
+from bench.report.beyond import Beyond
+from bench.report.finals import Finals, Standing
+from bench.report.formats import fraction, signed
+
+Measured = Mapping[str, Beyond | None]
+"""By a contestant's name."""
+
+
+def section(found: Finals, measured: Measured, threshold: float | None) -> Iterator[str]:
+    """`threshold` is the protocol's, None where several classes compete instead. Where no training kept evidence there is one line."""
+    yield "### Beyond one threshold"
+    known = [each for each in measured.values() if each]
+    if not known:
+        yield "This run kept no probabilities of its finals: contours, other thresholds and calibration cannot be told."
+        return
+    tolerance_px = known[0].tolerance_px
+    yield (
+        "From the same predictions out of fold, pooled over images. A tuned threshold is the best on the other folds, never on the image's "
+        f"own; its interval takes it as given. Contours are near within {tolerance_px:.1f} px ({100 * TOLERANCE:.2f} % of the diagonal). The "
+        "calibration error is how far, on average over pixels, the probability of the likelier side is from how often it is right: low is good, "
+        "and where background is most of an image it is mostly background's. With several classes each is told from the rest."
+    )
+    yield table(found, measured, tolerance_px, threshold)
+    leader = measured.get(found.standings[0].contestant.name)
+    if leader:
+        yield " ".join(
+            filter(
+                None,
+                [
+                    _tuning(found.standings[0], leader),
+                    _calibration(leader),
+                    "" if threshold is None else _without_skill(found),
+                ],
+            )
+        )
+
+
+def table(found: Finals, measured: Measured, tolerance_px: float, threshold: float | None) -> str:
+    at = "IoU" if threshold is None else f"IoU at {formats.plain(threshold)}"
+    head = [
+        "Contestant",
+        at,
+        "tuned",
+        "threshold",
+        f"Boundary F1 ({tolerance_px:.1f} px)",
+        "Average precision",
+        "Calibration error",
+    ]
+    cells: list[list[object]] = [
+        [each.label, fraction(each.score), *_cells(measured.get(each.contestant.name))] for each in found.standings
+    ]
+    cells += [[each.label, fraction(each.score), *[formats.MISSING] * 5] for each in found.references]
+    return markdown.table(head, cells, right=[1])
+
+
+def records(of: Beyond | None) -> dict[str, object]:
+    """Columns of tables/finals.csv; none where nothing was kept."""
+    if of is None:
+        return {}
+    values = {field.name: getattr(of, field.name) for field in fields(of)}
+    estimates = {
+        "tuned_iou" if name == "tuned" else name: each for name, each in values.items() if isinstance(each, Estimate)
+    }
+    low, median, high = of.thresholds
+    return {
+        "threshold": median,
+        "threshold_low": low,
+        "threshold_high": high,
+        "tolerance_px": of.tolerance_px,
+        **{column: value for name, each in estimates.items() for column, value in _columns(name, each).items()},
+    }
+
+
+def _columns(name: str, of: Estimate) -> dict[str, float | None]:
+    low, high = (of.interval.low, of.interval.high) if of.interval else (None, None)
+    return {name: of.value, f"{name}_low": low, f"{name}_high": high}
+
+
+def _cells(of: Beyond | None) -> list[str]:
+    if of is None:
+        return [formats.MISSING] * 5
+    estimates = (of.boundary_f1, of.average_precision, of.calibration_error)
+    return [_cell(of.tuned), _thresholds(of), *map(_cell, estimates)]
+
+
+def _cell(of: Estimate | None) -> str:
+    if of is None:
+        return formats.MISSING
+    return fraction(of.value) + ("" if of.interval is None else f" ({formats.span(of.interval.low, of.interval.high)})")
+
+
+def _thresholds(of: Beyond) -> str:
+    low, median, high = (f"{value:.2f}" for value in of.thresholds)
+    return median if low == high else f"{median} ({low} to {high})"
+
+
+def _tuning(first: Standing, own: Beyond) -> str:
+    if own.tuned is None:
+        return ""
+    return (
+        f"A threshold of its own ({_thresholds(own)}) takes the first from {fraction(first.score)} to {fraction(own.tuned.value)}: "
+        f"{signed(own.tuned.value - first.score)}."
+    )
+
+
+def _without_skill(found: Finals) -> str:
+    if found.background_share is None:
+        return ""
+    return f"Average precision without skill is the share of foreground: {fraction(1 - found.background_share)}."
+
+
+def _calibration(own: Beyond) -> str:
+    if own.calibration_error is None:
+        return ""
+    return f"The first's probabilities are off by {formats.percent(own.calibration_error.value)} on average."
