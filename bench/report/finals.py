@@ -278,7 +278,7 @@ def _costs(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
 
 def trainings_of(run: Run, contestant: Contestant) -> list[TrainingRecord]:
     """By configuration: a run that went on may have given it another name."""
-    return [training for training in run.trainings if _key(training) == _key(contestant)]
+    return [training for training in run.trainings if configuration_key(training) == configuration_key(contestant)]
 
 
 def _units(contestant: Contestant, record: FinalsRecord) -> list[tuple[str, int, int]]:
