@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
-from bench.evaluation.pixel_metrics import TOLERANCE
+from bench.evaluation.pixel_metrics import BINS, TOLERANCE
 from bench.evaluation.pooling import Estimate
 from bench.report import formats, markdown
 from bench.report.beyond import Beyond
@@ -23,7 +23,7 @@ def section(found: Finals, measured: Measured, threshold: float | None) -> Itera
         return
     tolerance_px = known[0].tolerance_px
     yield (
-        "From the same predictions out of fold, pooled over images. A tuned threshold is the best on the other folds, never on the image's "
+        f"From the same predictions out of fold, pooled over images, their probabilities in {BINS} bins. A tuned threshold is the best on the other folds, never on the image's "
         f"own; its interval takes it as given. Contours are near within {tolerance_px:.1f} px ({100 * TOLERANCE:.2f} % of the diagonal). The "
         "calibration error is how far, on average over pixels, the probability of the likelier side is from how often it is right: low is good, "
         "and where background is most of an image it is mostly background's. With several classes each is told from the rest."
@@ -106,7 +106,7 @@ def _tuning(first: Standing, own: Beyond) -> str:
     if own.tuned is None:
         return ""
     return (
-        f"A threshold of its own ({_thresholds(own)}) takes the first from {fraction(first.score)} to {fraction(own.tuned.value)}: "
+        f"A threshold of its own, {_thresholds(own)}, takes the first from {fraction(first.score)} to {fraction(own.tuned.value)}: "
         f"{signed(own.tuned.value - first.score)}."
     )
 
