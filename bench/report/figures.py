@@ -1,7 +1,7 @@
 """Series to charts. Each function draws one named series and returns the figure; nothing is computed here but positions."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bench.report.comparison import Level
 from bench.report.finals import DEFAULT, Finals
@@ -22,19 +22,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+T = TypeVar("T")
+
 MAX_LABEL = 24
 
 
 def draw_factor_scores(series: FactorScores) -> "Figure":
     """One panel a factor: a dot a trial, a bar at the median, the number of trials at the right."""
-    columns = _balanced(series.panels)
-    height = max(sum(_rows_of(levels) for _, levels in column) for column in columns)
+    columns = balanced(series.panels)
+    height = max(sum(rows_of(levels) for _, levels in column) for column in columns)
     figure = new_figure(0.25 * height + 0.5)
     grid = figure.add_gridspec(1, len(columns))
     top = max(level.ious[0] for _, levels in series.panels for level in levels)
     low = min(level.ious[-1] for _, levels in series.panels for level in levels)
     for index, column in enumerate(columns):
-        parts = grid[index].subgridspec(len(column), 1, height_ratios=[_rows_of(levels) for _, levels in column])
+        parts = grid[index].subgridspec(len(column), 1, height_ratios=[rows_of(levels) for _, levels in column])
         for line, (title, levels) in enumerate(column):
             axes = figure.add_subplot(parts[line])
             axes.set_xlim(min(low - 0.02, (series.baseline or low) - 0.02), max(top, series.baseline or 0) + 0.02)
@@ -48,15 +50,15 @@ def draw_factor_scores(series: FactorScores) -> "Figure":
     return figure
 
 
-def _rows_of(levels: Sequence[Level]) -> float:
+def rows_of(levels: Sequence[object]) -> float:
     return len(levels) + 1.6
 
 
-def _balanced(panels: Sequence[tuple[str, tuple[Level, ...]]]) -> list[list[tuple[str, tuple[Level, ...]]]]:
+def balanced(panels: Sequence[tuple[str, Sequence[T]]]) -> list[list[tuple[str, Sequence[T]]]]:
     """Panels in two columns of about the same height, the order kept within each."""
-    columns: list[list[tuple[str, tuple[Level, ...]]]] = [[], []]
+    columns: list[list[tuple[str, Sequence[T]]]] = [[], []]
     for panel in panels:
-        min(columns, key=lambda column: sum(_rows_of(levels) for _, levels in column)).append(panel)
+        min(columns, key=lambda column: sum(rows_of(levels) for _, levels in column)).append(panel)
     return [column for column in columns if column]
 
 
