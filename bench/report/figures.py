@@ -119,7 +119,7 @@ def draw_score_grid(series: ScoreGrid) -> "Figure":
 
 
 def draw_progress(series: Progress) -> "Figure":
-    """Best so far by seconds spent on trials (left) and by ended trials (right)."""
+    """Best so far by wall seconds (left) and by epochs trained (right)."""
     from matplotlib.ticker import MaxNLocator
 
     height_in = 3.3
@@ -132,18 +132,18 @@ def draw_progress(series: Progress) -> "Figure":
     for line in series.lines:
         colour = PALETTE[tuners.index(line.tuner) % len(PALETTE)]
         _progress_steps(left, line, [spent_s / divisor for spent_s in line.spent_s], colour)
-        _progress_steps(right, line, list(range(1, len(line.ious) + 1)), colour)
+        _progress_steps(right, line, line.epochs, colour)
         labels.append((line.best[-1] or 0.0, _study_label(line, series.lines), colour))
     for axes in (left, right):
         axes.set_xlim(left=0)
         baseline(axes, series.baseline)
     left.set_ylim(bottom=0)
-    left.set_title("By time spent on trials")
+    left.set_title("By time on the clock")
     left.set_xlabel(f"Time ({unit})")
     left.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
     left.set_ylabel("Validation IoU, best so far")
-    right.set_title("By number of trials")
-    right.set_xlabel("Ended trials")
+    right.set_title("By epochs trained")
+    right.set_xlabel("Epochs, of all trials so far")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     end_labels(right, labels + baseline_label(series.baseline), height_in)
     return figure
