@@ -88,14 +88,16 @@ def _columns(made: Design) -> dict[str, list[str]]:
 def _shares(made: Design, trials: np.ndarray, ious: np.ndarray, trees: int) -> np.ndarray:
     """Shares of the hyperparameters in the order of `_columns`, float64; all 0 where these trials have one score."""
     import optuna
-    from optuna.distributions import CategoricalDistribution
+    from optuna.distributions import BaseDistribution, CategoricalDistribution
     from optuna.importance import FanovaImportanceEvaluator
 
     columns = _columns(made)
     if not ious.std():
         return np.zeros(len(columns))
     # Of all trials, so that every resample has the same space.
-    space = {title: CategoricalDistribution(sorted(set(levels))) for title, levels in columns.items()}
+    space: dict[str, BaseDistribution] = {
+        title: CategoricalDistribution(sorted(set(levels))) for title, levels in columns.items()
+    }
     optuna.logging.disable_default_handler()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

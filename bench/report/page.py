@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.records import COMPLETED, Run
 from bench.report import finals_section as standings
-from bench.report import formats, markdown, rungs, tables, verdict
+from bench.report import formats, markdown, rungs, tables, tuners, verdict
 from bench.report.comparison import compare
 from bench.report.data_section import data_section
 from bench.report.design import MIN_LEVEL
@@ -34,6 +34,7 @@ def compose(run: Run, directory: Path) -> tuple[str, str]:
         _best_trials(run, rows, directory),
         _importance(run, rows, directory),
         _comparisons(rows, directory),
+        _tuners(run, rows, directory),
         _rungs(rows, directory),
         ["## Figures", *(part for plot in SCORE_PLOTS for part in shown(plot, run, rows, directory))],
         data_section(run, rows, directory),
@@ -158,6 +159,20 @@ def _importance(run: Run, rows: Sequence[Row], directory: Path) -> Iterator[str]
 
 def _comparison_files(factors: Mapping[str, object]) -> list[str]:
     return [f"by-{factor.replace('_', '-')}.csv" for factor in factors]
+
+
+def _tuners(run: Run, rows: Sequence[Row], directory: Path) -> Iterator[str]:
+    found = tuners.compare_tuners(run, rows)
+    if isinstance(found, Missing):
+        return
+    yield "## Tuners"
+    yield (
+        f"Best validation IoU after {formats.duration(found.common_s)}, when the shortest study ended. Regret is the distance to the best that any "
+        "study of this run found; of seeds, those that every tuner ran are counted."
+    )
+    yield tuners.table(found)
+    tables.write_csv(directory / "tables/tuners.csv", [asdict(one) for one in found.scores], ["tuner"])
+    yield csv_link("tables/tuners.csv") + "."
 
 
 def _rungs(rows: Sequence[Row], directory: Path) -> Iterator[str]:

@@ -17,6 +17,7 @@ from bench.report import (
     pictures,
     series,
     style,
+    tuners,
 )
 from bench.report.leaderboard import Row
 from bench.report.series import Missing
@@ -50,6 +51,7 @@ SCORE_PLOTS = (
         "Backbone and loss", "backbone-loss.png", series.score_grid, figures.draw_score_grid, captions.about_score_grid
     ),
     Plot("Search progress", "progress.png", series.progress, figures.draw_progress, captions.about_progress),
+    Plot("Tuners", "tuners.png", tuners.compare_tuners, tuners.draw_tuners, tuners.about_tuners),
     Plot(
         "Learning curves",
         "curves.png",
