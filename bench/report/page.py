@@ -85,7 +85,7 @@ def _best_trials(run: Run, rows: Sequence[Row], directory: Path) -> Iterator[str
     yield "### On the locked test set"
     scored = [row for row in best if row.test]
     if scored:
-        yield "The ranked trials that were scored there; the interval is over images (bootstrap)."
+        yield "The ranked trials that were scored there; the interval is for this trained model on other images (95 %), as in the finals with one training."
         yield tables.locked_test_quality(scored, compared)
     else:
         yield left_out("table", "no ranked trial was scored on the test set")
