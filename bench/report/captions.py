@@ -1,10 +1,13 @@
 """The sentence under each figure: what to see in it, made from its numbers."""
 
+from collections.abc import Mapping, Sequence
 from statistics import median
 
+from bench.report.effects import Effect
 from bench.report.figures import MAX_DOTS
 from bench.report.finals import Finals
-from bench.report.formats import duration, fraction, listing, percent, plural
+from bench.report.formats import duration, fraction, listing, percent, plural, signed
+from bench.report.importance import Importances
 from bench.report.pictures import AugmentationGrid, Overlays
 from bench.report.series import CostPanel, FactorScores, ForegroundShares, LearningCurves, Progress, ScoreGrid
 
@@ -23,6 +26,43 @@ def about_factor_scores(series: FactorScores) -> str:
     many = max(len(level.ious) for _, levels in series.panels for level in levels) > MAX_DOTS
     thin = f" Of a level with more than {MAX_DOTS} trials so many are drawn, evenly spaced by rank." if many else ""
     return f"{line}. Groups are neither equal in number nor paired.{thin}"
+
+
+def about_importances(series: Importances) -> str:
+    beyond = [one for one in series.factors if one.beyond_chance]
+    named = listing([f"{one.title.lower()} ({percent(one.share)})" for one in beyond])
+    found = (
+        f"more than shuffled scores do: {named}"
+        if beyond
+        else "none of them more than shuffled scores do: this is noise"
+    )
+    return (
+        f"Share of the differences between {plural(series.trials, 'configuration')} that each hyperparameter alone accounts for, with its 95% interval over "
+        f"resampled trials; {found}. The rest is interactions and luck in training."
+    )
+
+
+def about_effects(series: Mapping[str, Sequence[Effect]]) -> str:
+    named = [(title, one) for title, levels in series.items() for one in levels]
+    clear = [(title, one) for title, one in named if one.low > 0 or one.high < 0]
+    title, widest = max(clear or named, key=lambda pair: abs(pair[1].value))
+    return (
+        f"{len(clear)} of {plural(len(named), 'level')} differ from the mean of their factor (95% intervals, not corrected for their number: {0.05 * len(named):.1f} would "
+        f"by chance); the largest such effect: {title.lower()} {widest.label}, {signed(widest.value)}."
+        if clear
+        else f"No level can be told from the mean of its factor; the largest estimate: {title.lower()} {widest.label}, {signed(widest.value)}."
+    )
+
+
+def about_scales(series: Mapping[str, Sequence[Effect]]) -> str:
+    parts = []
+    for title, levels in series.items():
+        best = max(levels, key=lambda one: one.mean)
+        overlap = sum(one is not best and one.high >= best.low for one in levels)
+        parts.append(
+            f"{title.lower()} {best.label} is highest with {fraction(best.mean)}, its interval overlaps with {overlap} of {plural(len(levels) - 1, 'other')}"
+        )
+    return f"Expected IoU at each level, all else at its mean: {'; '.join(parts)}."
 
 
 def about_score_grid(series: ScoreGrid) -> str:

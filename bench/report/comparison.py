@@ -1,6 +1,6 @@
 """Rows by one factor at a time: how the trials with this loss, this backbone, this image size did.
 
-Groups are neither equal in number nor paired: what stands here describes the trials and says nothing about causes.
+Groups are neither equal in number nor paired: what stands here describes the trials. `effects.py` sets the other factors apart.
 """
 
 from collections.abc import Callable, Sequence
@@ -110,13 +110,17 @@ def compare(rows: Sequence[Row]) -> dict[str, tuple[Level, ...]]:
 
 def _levels(rows: Sequence[Row], factor: str) -> tuple[Level, ...]:
     groups: dict[Bin, list[Row]] = {}
-    bin_of = _by_number if _few_round_numbers(rows, factor) else FACTORS[factor].bin
-    for row in rows:
-        value = row.trial.hyperparameters.get(factor)
-        key = NOT_SET if value is None else bin_of(value)
+    for row, key in zip(rows, bins(rows, factor), strict=True):
         groups.setdefault(key, []).append(row)
     levels = {key: _level(key[1], group) for key, group in groups.items()}
     return tuple(levels[key] for key in sorted(levels, key=lambda key: (key[0], -(levels[key].best or 0.0), key[1])))
+
+
+def bins(rows: Sequence[Row], factor: str) -> tuple[Bin, ...]:
+    """The level of each row; which numbers are grouped depends on how many different ones the rows have."""
+    bin_of = _by_number if _few_round_numbers(rows, factor) else FACTORS[factor].bin
+    values = [row.trial.hyperparameters.get(factor) for row in rows]
+    return tuple(NOT_SET if value is None else bin_of(value) for value in values)
 
 
 def _few_round_numbers(rows: Sequence[Row], factor: str) -> bool:

@@ -1,7 +1,7 @@
 """Series to charts. Each function draws one named series and returns the figure; nothing is computed here but positions."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bench.report.comparison import Level
 from bench.report.finals import DEFAULT, Finals
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+T = TypeVar("T")
+
 MAX_LABEL = 24
 MAX_DOTS = 150
 """Of a level: more of them run together into a bar."""
@@ -29,14 +31,14 @@ MAX_DOTS = 150
 
 def draw_factor_scores(series: FactorScores) -> "Figure":
     """One panel a factor: a dot a trial (of many, evenly spaced ones), a bar at the median, the number of trials at the right."""
-    columns = _balanced(series.panels)
-    height = max(sum(_rows_of(levels) for _, levels in column) for column in columns)
+    columns = balanced(series.panels)
+    height = max(sum(rows_of(levels) for _, levels in column) for column in columns)
     figure = new_figure(0.25 * height + 0.5)
     grid = figure.add_gridspec(1, len(columns))
     top = max(level.ious[0] for _, levels in series.panels for level in levels)
     low = min(level.ious[-1] for _, levels in series.panels for level in levels)
     for index, column in enumerate(columns):
-        parts = grid[index].subgridspec(len(column), 1, height_ratios=[_rows_of(levels) for _, levels in column])
+        parts = grid[index].subgridspec(len(column), 1, height_ratios=[rows_of(levels) for _, levels in column])
         for line, (title, levels) in enumerate(column):
             axes = figure.add_subplot(parts[line])
             axes.set_xlim(min(low - 0.02, (series.baseline or low) - 0.02), max(top, series.baseline or 0) + 0.02)
@@ -50,15 +52,15 @@ def draw_factor_scores(series: FactorScores) -> "Figure":
     return figure
 
 
-def _rows_of(levels: Sequence[Level]) -> float:
+def rows_of(levels: Sequence[object]) -> float:
     return len(levels) + 1.6
 
 
-def _balanced(panels: Sequence[tuple[str, tuple[Level, ...]]]) -> list[list[tuple[str, tuple[Level, ...]]]]:
+def balanced(panels: Sequence[tuple[str, Sequence[T]]]) -> list[list[tuple[str, Sequence[T]]]]:
     """Panels in two columns of about the same height, the order kept within each."""
-    columns: list[list[tuple[str, tuple[Level, ...]]]] = [[], []]
+    columns: list[list[tuple[str, Sequence[T]]]] = [[], []]
     for panel in panels:
-        min(columns, key=lambda column: sum(_rows_of(levels) for _, levels in column)).append(panel)
+        min(columns, key=lambda column: sum(rows_of(levels) for _, levels in column)).append(panel)
     return [column for column in columns if column]
 
 
@@ -127,7 +129,7 @@ def draw_score_grid(series: ScoreGrid) -> "Figure":
 
 
 def draw_progress(series: Progress) -> "Figure":
-    """Best so far by seconds spent on trials (left) and by ended trials (right)."""
+    """Best so far by wall seconds (left) and by epochs trained (right)."""
     from matplotlib.ticker import MaxNLocator
 
     height_in = 3.3
@@ -140,18 +142,18 @@ def draw_progress(series: Progress) -> "Figure":
     for line in series.lines:
         colour = PALETTE[tuners.index(line.tuner) % len(PALETTE)]
         _progress_steps(left, line, [spent_s / divisor for spent_s in line.spent_s], colour)
-        _progress_steps(right, line, list(range(1, len(line.ious) + 1)), colour)
+        _progress_steps(right, line, line.epochs, colour)
         labels.append((line.best[-1] or 0.0, _study_label(line, series.lines), colour))
     for axes in (left, right):
         axes.set_xlim(left=0)
         baseline(axes, series.baseline)
     left.set_ylim(bottom=0)
-    left.set_title("By time spent on trials")
+    left.set_title("By time on the clock")
     left.set_xlabel(f"Time ({unit})")
     left.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
     left.set_ylabel("Validation IoU, best so far")
-    right.set_title("By number of trials")
-    right.set_xlabel("Ended trials")
+    right.set_title("By epochs trained")
+    right.set_xlabel("Epochs, of all trials so far")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     end_labels(right, labels + baseline_label(series.baseline), height_in)
     return figure

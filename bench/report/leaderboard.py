@@ -3,11 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from bench.evaluation.collapse import collapse_of_trial
 from bench.evaluation.metrics import pool, summarise
+from bench.evaluation.resampling import counts_array
+from bench.evaluation.statistics import Interval, compare
 from bench.records import COLLAPSED, COMPLETED, STOPPED, Evaluation, HyperparameterValue, Run, TrialRecord
 from bench.report import formats
-from bench.report.uncertainty import Interval, iou_interval
+
+_SEED = 0
 
 REFERENCES = {"predict_nothing": "predict nothing", "mean_mask": "mean training mask", "otsu": "Otsu threshold"}
 """The references by their stored name, in the order of every table."""
@@ -71,7 +76,7 @@ def leaderboard(run: Run) -> tuple[Row, ...]:
                 tuner=tuners.get(trial.study_id, trial.study_id),
                 trial=trial,
                 test=metrics_of(run, test) if test else None,
-                test_interval=iou_interval(test.counts) if test else None,
+                test_interval=score_interval(test) if test else None,
             )
         )
     return tuple(rows)
@@ -96,6 +101,22 @@ def evaluation_of(run: Run, trial: TrialRecord, split: str) -> Evaluation | None
 
 def reference_evaluation(run: Run, name: str, split: str) -> Evaluation | None:
     return _last(e for e in run.evaluations if (e.reference, e.split) == (name, split))
+
+
+def score_interval(evaluation: Evaluation) -> Interval | None:
+    """Of the IoU of this trained model, had other images been drawn. None with fewer than two images or nothing to find."""
+    try:
+        return compare(counts_array([[evaluation]]), np.random.default_rng(_SEED)).intervals[0]
+    except ValueError:
+        return None
+
+
+def difference_interval(first: Evaluation, second: Evaluation) -> Interval | None:
+    """Of IoU(first) - IoU(second), paired on images. None where they were not scored on the same images, or one of them has no interval."""
+    try:
+        return compare(counts_array([[first], [second]]), np.random.default_rng(_SEED)).differences[0].interval
+    except ValueError:
+        return None
 
 
 def metrics_of(run: Run, evaluation: Evaluation) -> Metrics:

@@ -1,17 +1,20 @@
 """A run to the sections of its page, in order. Figures and tables are written beside it as the page comes to them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from bench.records import COMPLETED, Run
 from bench.report import finals_section as standings
-from bench.report import formats, markdown, rungs, tables, verdict
+from bench.report import formats, markdown, rungs, tables, tuners, verdict
 from bench.report.comparison import compare
 from bench.report.data_section import data_section
+from bench.report.design import MIN_LEVEL
+from bench.report.effects import Effects, effects
 from bench.report.finals import Finals, NoFinals, finals
 from bench.report.leaderboard import Row, counted, leaderboard, ranked, references, shown_hyperparameters
-from bench.report.plots import SCORE_PLOTS, left_out, shown
+from bench.report.plots import IMPORTANCE_PLOT, SCORE_PLOTS, left_out, shown
+from bench.report.series import Missing
 from bench.report.trust import trust_box
 from bench.report.verdict import Verdict, judge
 
@@ -29,7 +32,9 @@ def compose(run: Run, directory: Path) -> tuple[str, str]:
         trust_box(run, rows),
         standings.section(held, run, rows, directory),
         _best_trials(run, rows, directory),
+        _importance(run, rows, directory),
         _comparisons(rows, directory),
+        _tuners(run, rows, directory),
         _rungs(rows, directory),
         ["## Figures", *(part for plot in SCORE_PLOTS for part in shown(plot, run, rows, directory))],
         data_section(run, rows, directory),
@@ -80,7 +85,7 @@ def _best_trials(run: Run, rows: Sequence[Row], directory: Path) -> Iterator[str
     yield "### On the locked test set"
     scored = [row for row in best if row.test]
     if scored:
-        yield "The ranked trials that were scored there; the interval is over images (bootstrap)."
+        yield "The ranked trials that were scored there; the interval is for this trained model on other images (95 %), as in the finals with one training."
         yield tables.locked_test_quality(scored, compared)
     else:
         yield left_out("table", "no ranked trial was scored on the test set")
@@ -101,22 +106,73 @@ def _comparisons(rows: Sequence[Row], directory: Path) -> Iterator[str]:
     if not compared:
         yield left_out("table", "no hyperparameter took two values")
         return
-    yield (
-        "Validation IoU of the trials that share a value. The groups are unequal in number and not paired (other "
-        "hyperparameters differ too): this describes the trials and is no claim about causes."
-    )
+    found = effects(rows)
+    yield _what_a_comparison_says(found)
     epochs = {row.trial.epochs_planned for row in rows if row.trial.status == COMPLETED}
     if len(epochs) > 1:
         yield f"Trials were planned for {min(epochs)} to {max(epochs)} epochs: a low median may be a short training."
     for factor, levels in compared.items():
         path = f"tables/by-{factor.replace('_', '-')}.csv"
-        tables.write_csv(directory / path, tables.comparison_records(levels), ["label"])
-        yield tables.comparison(factor, levels)
+        own = () if isinstance(found, Missing) else found.factors.get(factor, ())
+        tables.write_csv(directory / path, tables.comparison_records(levels, own), ["label"])
+        yield tables.comparison(factor, levels, own)
     yield f"At full precision: {', '.join(markdown.link(name, f'tables/{name}') for name in _comparison_files(compared))}."
+
+
+def _what_a_comparison_says(found: Effects | Missing) -> str:
+    if isinstance(found, Missing):
+        return (
+            "Validation IoU of the trials that share a value. The groups are unequal in number and not paired (other "
+            f"hyperparameters differ too): this describes the trials and is no claim about causes. No effects: {found.reason}."
+        )
+    rare = (
+        f" {formats.plural(found.left_out, 'trial')} at levels with fewer than {MIN_LEVEL} left out;"
+        if found.left_out
+        else ""
+    )
+    return (
+        f"Validation IoU of the trials that share a value. The effect is what the level adds to the mean of its factor when all other factors here are set apart, in a "
+        f"sum of one effect for each (least squares, {formats.plural(found.trials, 'configuration')};{rare} it explains {formats.percent(max(0.0, found.explained))} of the "
+        "variance; 95% intervals by HC3). It knows no interactions (two choices that suit each other), holds for these validation images, and "
+        "its intervals are not corrected for their number. A dash: too few trials, or always together with another choice."
+    )
+
+
+def _importance(run: Run, rows: Sequence[Row], directory: Path) -> Iterator[str]:
+    yield "## Importance of hyperparameters"
+    found = IMPORTANCE_PLOT.numbers(run, rows)
+    if isinstance(found, Missing):
+        yield left_out("table", found.reason)
+        return
+    yield (
+        "How much of the variance of validation IoU each one accounts for alone, by functional ANOVA on a random forest. Intervals are over "
+        "trials drawn again; a share that shuffled scores reach as well means nothing. Tuners that go on where it is good try bad values less, "
+        "which makes their factor look less important."
+    )
+    yield tables.importance(found)
+    tables.write_csv(directory / "tables/importance.csv", [asdict(one) for one in found.factors], ["title"])
+    yield csv_link("tables/importance.csv") + "."
+    yield from shown(
+        replace(IMPORTANCE_PLOT, numbers=lambda *_: found), run, rows, directory
+    )  # forests take seconds: once
 
 
 def _comparison_files(factors: Mapping[str, object]) -> list[str]:
     return [f"by-{factor.replace('_', '-')}.csv" for factor in factors]
+
+
+def _tuners(run: Run, rows: Sequence[Row], directory: Path) -> Iterator[str]:
+    found = tuners.compare_tuners(run, rows)
+    if isinstance(found, Missing):
+        return
+    yield "## Tuners"
+    yield (
+        f"Best validation IoU after {formats.duration(found.common_s)}, when the shortest study ended. Regret is the distance to the best that any "
+        "study of this run found; of seeds, those that every tuner ran are counted."
+    )
+    yield tuners.table(found)
+    tables.write_csv(directory / "tables/tuners.csv", [asdict(one) for one in found.scores], ["tuner"])
+    yield csv_link("tables/tuners.csv") + "."
 
 
 def _rungs(rows: Sequence[Row], directory: Path) -> Iterator[str]:

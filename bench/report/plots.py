@@ -6,7 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from bench.records import Run
-from bench.report import captions, figures, markdown, panels, pictures, series, style
+from bench.report import (
+    captions,
+    effect_figures,
+    effects,
+    figures,
+    importance,
+    markdown,
+    panels,
+    pictures,
+    series,
+    style,
+    tuners,
+)
 from bench.report.leaderboard import Row
 from bench.report.series import Missing
 
@@ -22,7 +34,16 @@ class Plot:
     say: Callable[[Any], str]
 
 
+IMPORTANCE_PLOT = Plot(
+    "Share by hyperparameter",
+    "importance.png",
+    importance.importances,
+    effect_figures.draw_importances,
+    captions.about_importances,
+)
 SCORE_PLOTS = (
+    Plot("Effects", "effects.png", effects.effect_panels, effect_figures.draw_effects, captions.about_effects),
+    Plot("By amount", "amounts.png", effects.scale_panels, effect_figures.draw_scales, captions.about_scales),
     Plot(
         "Score by factor", "factors.png", series.factor_scores, figures.draw_factor_scores, captions.about_factor_scores
     ),
@@ -30,6 +51,7 @@ SCORE_PLOTS = (
         "Backbone and loss", "backbone-loss.png", series.score_grid, figures.draw_score_grid, captions.about_score_grid
     ),
     Plot("Search progress", "progress.png", series.progress, figures.draw_progress, captions.about_progress),
+    Plot("Tuners", "tuners.png", tuners.compare_tuners, tuners.draw_tuners, tuners.about_tuners),
     Plot(
         "Learning curves",
         "curves.png",

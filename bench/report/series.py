@@ -6,6 +6,8 @@ Where the numbers do not carry a chart, a function returns `Missing` with the re
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import accumulate
 from statistics import median
 
 from bench.records import Run
@@ -72,14 +74,15 @@ def score_grid(run: Run, rows: Sequence[Row]) -> ScoreGrid | Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressLine:
-    """One study, one entry per ended trial in the order they started: its own IoU (None if it has none), the best so far, and the
-    seconds spent on this and all earlier trials of the study."""
+    """One study, one entry per trial in the order they ended: its own IoU (None if it has none), the best so far, and when it ended, in wall
+    seconds since the study's first trial began: trials under way at the same time count once. `epochs` adds up those trained."""
 
     tuner: str
     seed: int
     ious: tuple[float | None, ...]
     best: tuple[float | None, ...]
     spent_s: tuple[float, ...]
+    epochs: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,7 @@ class Progress:
 
 def progress(run: Run, rows: Sequence[Row]) -> Progress | Missing:
     by_study: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: (row.trial.started_at, row.name)):
+    for row in sorted(rows, key=lambda row: (_ended_at(row), row.name)):
         by_study.setdefault(row.trial.study_id, []).append(row)
     lines = [_progress_line(run, study) for study in by_study.values() if any(row.rank is not None for row in study)]
     if not any(len(line.ious) > 1 for line in lines):
@@ -195,14 +198,19 @@ def foreground_shares(run: Run, rows: Sequence[Row]) -> ForegroundShares | Missi
 def _progress_line(run: Run, study: Sequence[Row]) -> ProgressLine:
     ious = tuple(row.iou if row.rank is not None else None for row in study)
     best: list[float | None] = []
-    spent_s: list[float] = []
-    for row, iou in zip(study, ious, strict=True):
+    for iou in ious:
         best.append(max((value for value in (*best[-1:], iou) if value is not None), default=None))
-        spent_s.append((spent_s[-1] if spent_s else 0.0) + (row.trial.wall_s or 0.0))
+    began = min(datetime.fromisoformat(row.trial.started_at) for row in study)
+    spent_s = tuple((_ended_at(row) - began).total_seconds() for row in study)
+    epochs = tuple(accumulate(row.trial.epochs_run for row in study))
     seeds = {record.study_id: record.seed for record in run.record.studies}
     first = study[0]
     seed = seeds.get(first.trial.study_id, first.trial.seed)
-    return ProgressLine(tuner=first.tuner, seed=seed, ious=ious, best=tuple(best), spent_s=tuple(spent_s))
+    return ProgressLine(tuner=first.tuner, seed=seed, ious=ious, best=tuple(best), spent_s=spent_s, epochs=epochs)
+
+
+def _ended_at(row: Row) -> datetime:
+    return datetime.fromisoformat(row.trial.started_at) + timedelta(seconds=row.trial.wall_s or 0.0)
 
 
 def _mean_mask_iou(run: Run) -> float | None:

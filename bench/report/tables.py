@@ -8,7 +8,9 @@ from bench.evaluation.collapse import collapse_of_trial
 from bench.records import COLLAPSED, COMPLETED, FAILED, STOPPED, Run
 from bench.report import formats, markdown
 from bench.report.comparison import FACTORS, Level
+from bench.report.effects import Effect
 from bench.report.formats import fraction
+from bench.report.importance import Importances
 from bench.report.leaderboard import Metrics, Reference, Row, ranked, shown_hyperparameters
 from bench.report.verdict import span
 
@@ -84,20 +86,32 @@ def costs(rows: Sequence[Row]) -> str:
     return markdown.table(head, cells, right=[0, *range(2, len(head))])
 
 
-def comparison(factor: str, levels: Sequence[Level]) -> str:
-    head = [FACTORS[factor].title, "Best", "Median", "Completed", "Collapsed", "Stopped", "Failed"]
+def comparison(factor: str, levels: Sequence[Level], effects: Sequence[Effect]) -> str:
+    """Levels of one factor; where effects are known they take the place of the medians, in which all factors are mixed."""
+    known = {effect.label: effect for effect in effects}
+    middle = ["Effect", "95 % interval"] if known else ["Median"]
+    head = [FACTORS[factor].title, "Best", *middle, "Completed", "Collapsed", "Stopped", "Failed"]
     cells = [
-        [
-            level.label,
-            fraction(level.best),
-            fraction(level.median),
-            level.completed,
-            level.collapsed,
-            level.stopped,
-            level.failed,
-        ]
+        [level.label, fraction(level.best), *(_effect(known.get(level.label)) if known else [fraction(level.median)]),
+         level.completed, level.collapsed, level.stopped, level.failed]
         for level in levels
-    ]
+    ]  # fmt: skip
+    return markdown.table(head, cells, right=range(1, len(head)))
+
+
+def _effect(effect: Effect | None) -> list[str]:
+    if effect is None:
+        return [formats.MISSING] * 2
+    return [formats.signed(effect.value), f"{formats.signed(effect.low)} to {formats.signed(effect.high)}"]
+
+
+def importance(found: Importances) -> str:
+    head = ["Hyperparameter", "Share", "95 % interval", "Shuffled scores"]
+    cells = [
+        [one.title, formats.percent(one.share), f"{formats.percent(one.low)} to {formats.percent(one.high)}",
+         f"up to {formats.percent(one.chance)}"]
+        for one in found.factors
+    ]  # fmt: skip
     return markdown.table(head, cells, right=range(1, len(head)))
 
 
@@ -191,9 +205,13 @@ def reference_records(compared: Sequence[Reference]) -> list[dict[str, object]]:
     ]
 
 
-def comparison_records(levels: Sequence[Level]) -> list[dict[str, object]]:
+def comparison_records(levels: Sequence[Level], effects: Sequence[Effect]) -> list[dict[str, object]]:
     names = ("label", "best", "median", "completed", "collapsed", "stopped", "failed")
-    return [{name: getattr(level, name) for name in names} for level in levels]
+    known = {
+        one.label: {"effect": one.value, "effect_low": one.low, "effect_high": one.high, "effect_trials": one.trials}
+        for one in effects
+    }
+    return [{name: getattr(level, name) for name in names} | known.get(level.label, {}) for level in levels]
 
 
 def image_records(run: Run) -> list[dict[str, object]]:

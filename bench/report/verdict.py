@@ -4,18 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.evaluation.collapse import collapse_of_trial
+from bench.evaluation.statistics import Interval
 from bench.records import Run
 from bench.report.formats import fraction, listing, percent, plural, signed
 from bench.report.leaderboard import (
     REFERENCES,
     Row,
     counted,
+    difference_interval,
     evaluation_of,
     ranked,
     reference_evaluation,
     references,
+    score_interval,
 )
-from bench.report.uncertainty import Interval, iou_difference_interval, iou_interval
 
 JUDGE = "mean_mask"
 """The reference to beat: it looks at no image, so a model below it has learned nothing about images."""
@@ -64,7 +66,7 @@ def judge(run: Run, rows: Sequence[Row]) -> Verdict:
     return Verdict(
         counts=counted(rows),
         best=best,
-        val_interval=iou_interval(val.counts) if val else None,
+        val_interval=score_interval(val) if val else None,
         judged_on=split,
         reference_iou=reference_iou,
         background_accuracy=scored.get("predict_nothing", {}).get("pixel_accuracy"),
@@ -113,7 +115,7 @@ def _iou(row: Row | None, split: str) -> float | None:
 def _margin_interval(run: Run, best: Row | None, split: str) -> Interval | None:
     own = evaluation_of(run, best.trial, split) if best else None
     reference = reference_evaluation(run, JUDGE, split)
-    return iou_difference_interval(own.counts, reference.counts) if own and reference else None
+    return difference_interval(own, reference) if own and reference else None
 
 
 def _no_model(verdict: Verdict) -> str:
@@ -170,7 +172,7 @@ def _found_by(verdict: Verdict) -> str:
 
 def _uncertainty(verdict: Verdict) -> str:
     intervals = {"validation": verdict.val_interval, "test": verdict.best.test_interval if verdict.best else None}
-    known = [f"{span(value)} on {name} ({value.num_images} images)" for name, value in intervals.items() if value]
+    known = [f"{span(value)} on {name}" for name, value in intervals.items() if value]
     seeds = "one training seed" if verdict.num_seeds <= 1 else "one training seed a trial"
     caveat = (
         f"It is one hold-out split and {seeds}: training again moves the score too, and that is not in the interval"

@@ -37,13 +37,21 @@ def of(series, made):
     return series(made, leaderboard(made))
 
 
-def test_progress_keeps_the_best_so_far_and_adds_up_the_time_of_failed_trials_too():
+def test_progress_keeps_the_best_so_far_and_counts_the_time_of_failed_trials_too():
     ends = [(0.2, {}), (None, {"status": FAILED}), (0.5, {}), (0.3, {"wall_s": None})]
     line = of(progress, run(trials=[trial(n, iou, **facts) for n, (iou, facts) in enumerate(ends)])).lines[0]
     assert line.ious == (0.2, None, 0.5, 0.3)
     assert line.best == (0.2, 0.2, 0.5, 0.5)
     assert line.spent_s == (60.0, 120.0, 180.0, 180.0)
+    assert line.epochs == (12, 12, 24, 36)
     assert (line.tuner, line.seed) == ("random", 1)
+
+
+def test_trials_that_ran_at_the_same_time_count_once_and_in_the_order_they_ended():
+    """A minute apart, and the first took ten: the second ended after three minutes, the first after ten."""
+    line = of(progress, run(trials=[trial(0, 0.5, wall_s=600.0), trial(1, 0.4, wall_s=120.0)])).lines[0]
+    assert line.spent_s == (180.0, 600.0)
+    assert line.best == (0.4, 0.5)
 
 
 def test_progress_has_no_best_before_the_first_completed_trial():

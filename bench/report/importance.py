@@ -1,0 +1,116 @@
+"""How much of the differences in validation IoU each hyperparameter accounts for, by functional analysis of variance on a random forest.
+
+Hutter, Hoos and Leyton-Brown, "An efficient approach for assessing hyperparameter importance", ICML, 2014, as Optuna has it. The forest
+sees the levels of `design.py`. A trial without a hyperparameter (a backbone) gets a level drawn at random: to have none is a choice of the
+architecture and counts there. Intervals are percentiles over trials drawn with replacement. A
+forest finds importance in noise too: `chance` is what it finds when the scores are shuffled among the trials.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.evaluation.statistics import LEVEL
+from bench.records import Run
+from bench.report.comparison import FACTORS
+from bench.report.design import Design, design
+from bench.report.leaderboard import Row
+from bench.report.series import Missing
+
+RESAMPLES = 24
+_DEPTH = 6
+"""Of a tree: what lies deeper than six splits is luck in training, and takes most of the time."""
+
+_TREES, _FEW_TREES = 64, 8
+"""For the share itself, and for each resample: few trees make an interval a little wider, and 48 forests take seconds."""
+
+_SEED = 0
+_LENGTH = "Epochs of training"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Importance:
+    """Of one hyperparameter alone, without interactions: the share 0-1 of the forest's variance, with the 95% interval over resampled
+    trials. `chance` is the 95th percentile of the share when scores are shuffled."""
+
+    title: str
+    share: float
+    low: float
+    high: float
+    chance: float
+
+    @property
+    def beyond_chance(self) -> bool:
+        return self.share > self.chance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Importances:
+    """Most important first."""
+
+    factors: tuple[Importance, ...]
+    trials: int
+
+
+def importances(run: Run, rows: Sequence[Row]) -> Importances | Missing:
+    made = design(rows)
+    if isinstance(made, Missing):
+        return made
+    if len(_columns(made)) < 2:
+        return Missing("only one hyperparameter took several values")
+    random = np.random.default_rng(_SEED)
+    everyone = np.arange(made.trials)
+    share = _shares(made, everyone, made.ious, _TREES)
+    drawn = [random.integers(made.trials, size=made.trials) for _ in range(RESAMPLES)]
+    resampled = np.array([_shares(made, draw, made.ious[draw], _FEW_TREES) for draw in drawn])
+    shuffled = np.array([_shares(made, everyone, random.permutation(made.ious), _FEW_TREES) for _ in range(RESAMPLES)])
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    chance = np.quantile(shuffled, LEVEL, axis=0)
+    found = [
+        Importance(title=title, share=float(s), low=float(a), high=float(b), chance=float(c))
+        for title, s, a, b, c in zip(_columns(made), share, low, high, chance, strict=True)
+    ]
+    return Importances(factors=tuple(sorted(found, key=lambda one: (-one.share, one.title))), trials=made.trials)
+
+
+def _columns(made: Design) -> dict[str, list[str]]:
+    """The level of each trial by the factor's title; the length of training is one of them where it varies."""
+    random = np.random.default_rng(_SEED)
+    columns = {
+        FACTORS[name].title: [own or str(random.choice(made.names[name])) for own in levels]
+        for name, levels in made.levels.items()
+    }
+    return columns | ({_LENGTH: [str(epochs) for epochs in made.epochs]} if made.epochs_vary else {})
+
+
+def _shares(made: Design, trials: np.ndarray, ious: np.ndarray, trees: int) -> np.ndarray:
+    """Shares of the hyperparameters in the order of `_columns`, float64; all 0 where these trials have one score."""
+    import optuna
+    from optuna.distributions import BaseDistribution, CategoricalDistribution
+    from optuna.importance import FanovaImportanceEvaluator
+
+    columns = _columns(made)
+    if not ious.std():
+        return np.zeros(len(columns))
+    # Of all trials, so that every resample has the same space.
+    space: dict[str, BaseDistribution] = {
+        title: CategoricalDistribution(sorted(set(levels))) for title, levels in columns.items()
+    }
+    optuna.logging.disable_default_handler()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study = optuna.create_study(direction="maximize")
+        study.add_trials(
+            [
+                optuna.trial.create_trial(
+                    params={title: levels[index] for title, levels in columns.items()},
+                    distributions=space,
+                    value=float(iou),
+                )
+                for index, iou in zip(trials, ious, strict=True)
+            ]
+        )
+        found = FanovaImportanceEvaluator(n_trees=trees, max_depth=_DEPTH, seed=_SEED).evaluate(study)
+    return np.array([found[title] for title in columns])
