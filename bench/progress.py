@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bench.records import COMPLETED, FAILED, EpochRecord, StudyRecord, TrialRecord
+from bench.records import COLLAPSED, COMPLETED, FAILED, EpochRecord, StudyRecord, TrialRecord
 
 
 class Progress(Protocol):
@@ -77,6 +77,11 @@ class StudyView:
     @property
     def failed(self) -> int:
         return self.statuses[FAILED]
+
+    @property
+    def collapsed(self) -> int:
+        """Trials that were stopped as collapsed."""
+        return self.statuses[COLLAPSED]
 
     def remaining_s(self) -> float | None:
         """Seconds until the study ends: the mean trial time for each trial left, `places` at a time, at most what is left of the budget.
@@ -157,8 +162,9 @@ def summary(view: StudyView, study: StudyRecord) -> str:
     if view.best is not None:
         best = f"best IoU {_iou(view.best):.3f} · {configuration(view.best.hyperparameters)}"
     failed = f", {view.failed} failed" if view.failed else ""
+    collapsed = f", {view.collapsed} stopped as collapsed" if view.collapsed else ""
     why = f" (ended by: {study.ended})" if study.ended else ""
-    return f"{study.study_id}: {_trials(view.finished)}{failed}{why}; {best}"
+    return f"{study.study_id}: {_trials(view.finished)}{failed}{collapsed}{why}; {best}"
 
 
 def configuration(hyperparameters: Mapping[str, object]) -> str:

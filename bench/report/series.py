@@ -24,7 +24,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactorScores:
-    """Validation IoU of every ranked trial by level of each factor; `baseline` is the mean training mask's."""
+    """Validation IoU of every trial that counts in a `Level`, by level of each factor; `baseline` is the mean training mask's."""
 
     panels: tuple[tuple[str, tuple[Level, ...]], ...]
     baseline: float | None

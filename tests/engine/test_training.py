@@ -51,7 +51,8 @@ def make_run(tmp_path):
 def scored(tp: int) -> Scored:
     """Ten foreground pixels, `tp` of them found."""
     counts = ClassCounts(tp=tp, fp=0, fn=10 - tp, tn=10)
-    return Scored(loss=0.5, counts={"a": (counts, counts)}, predictions=np.zeros((1, 2, 2), np.uint8))
+    background = ClassCounts(tp=10, fp=10 - tp, fn=0, tn=tp)
+    return Scored(loss=0.5, counts={"a": (background, counts)}, predictions=np.zeros((1, 2, 2), np.uint8))
 
 
 EVERY_PIXEL = Scored(

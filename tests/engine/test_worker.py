@@ -14,7 +14,7 @@ import pytest
 from bench.engine.spec import TrialOutcome, TrialSetup
 from bench.engine.worker import TrialWorker
 from bench.errors import ExperimentError
-from bench.records import COMPLETED, FAILED, STOPPED, EpochRecord
+from bench.records import COLLAPSED, COMPLETED, FAILED, STOPPED, EpochRecord
 from tests.engine.tiny import SIZE, make_setup, spec
 
 
@@ -133,6 +133,17 @@ def test_a_killed_worker_costs_one_trial(setup, tmp_path):
         assert record.peak_memory_bytes > 10**8
         assert time.monotonic() - started < 60
         assert worker.run(spec(), quietly).record.status == COMPLETED
+
+
+@pytest.mark.parametrize(("threshold", "share"), [(0.9999, 0.0), (1e-4, 1.0)])
+def test_a_model_that_predicts_one_answer_is_stopped(setup, tmp_path, threshold, share):
+    """Hardly trained, all its probabilities lie between those thresholds."""
+    with TrialWorker(replace(setup, threshold=threshold, collapse_epochs=2), tmp_path / "worker.log") as worker:
+        outcome = worker.run(spec(epochs=6, learning_rate=1e-9), quietly)
+        record = outcome.record
+        assert (record.status, record.epochs_run, outcome.scored, outcome.crashed) == (COLLAPSED, 2, None, False)
+        assert [epoch.val_predicted_share for epoch in record.curve] == [share, share]
+        assert worker.run(spec(fold=0, epochs=3, learning_rate=1e-9), quietly).record.status == COMPLETED
 
 
 def test_a_worker_that_says_nothing_any_more_is_replaced(setup, tmp_path):
