@@ -148,7 +148,7 @@ def test_the_finals_keep_what_probabilities_and_contours_say(finished):
             assert ClassCounts(tp=tp, fp=fp, fn=fn, tn=tn) == counts[name][1]
     page = (root / "reports" / "tiny" / "leaderboard.md").read_text()
     assert "Boundary F1 (0.3 px)" in page  # 0.75 % of the diagonal of 32 px
-    assert list(differences(record, root / "reports" / "tiny")) == []
+    assert list(differences([record], root / "reports" / "tiny")) == []
 
 
 def test_only_the_best_models_are_kept_and_no_checkpoint_stays(finished):

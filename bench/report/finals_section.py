@@ -178,15 +178,18 @@ def _against(found: Finals, role: str) -> str:
 
 
 def _detectable(found: Finals) -> str:
-    leader = found.standings[0]
-    own = [d for a, b, d, _ in found.pairs if leader in (a, b)]
-    smallest, largest = min(d.detectable for d in own), max(d.detectable for d in own)
-    span = (
-        fraction(smallest)
-        if fraction(smallest) == fraction(largest)
-        else f"{fraction(smallest)} to {fraction(largest)}"
+    return (
+        "The smallest difference to the first that this data and these trainings would have shown four times out of five: "
+        f"{detectable(found)}."
     )
-    return f"The smallest difference to the first that this data and these trainings would have shown four times out of five: {span}."
+
+
+def detectable(found: Finals) -> str:
+    """The smallest detectable differences of the others to the first."""
+    leader = found.standings[0]
+    own = [d.detectable for a, b, d, _ in found.pairs if leader in (a, b)]
+    ends = fraction(min(own)), fraction(max(own))
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def _optimism(found: Finals) -> str:

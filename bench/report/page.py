@@ -29,7 +29,7 @@ def compose(run: Run, directory: Path) -> tuple[str, str]:
     sections = (
         [f"# {markdown.text(run.record.name)}", f"**{markdown.text(answer)}**"],
         ["\n".join(f"- {markdown.text(line)}" for line in (*_state(run), *said))],
-        trust_box(run, rows),
+        trust_box(run, rows, held),
         standings.section(held, run, rows, directory),
         _best_trials(run, rows, directory),
         _importance(run, rows, directory),

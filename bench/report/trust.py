@@ -1,16 +1,19 @@
 """What a reader needs to know before believing a number: data, split, protocol, effort, machine."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
-from bench.records import ImageFacts, Run
+from bench.records import ImageFacts, Run, TrainingRecord
 from bench.report import formats, markdown
 from bench.report.annotators import annotators
+from bench.report.finals import Finals, NoFinals
+from bench.report.finals_section import detectable
 from bench.report.leaderboard import Row, counted
 
 SHORT_VERSIONS = ("tensorflow", "tensorflow-cpu", "keras", "keras-tuner")
 
 
-def trust_box(run: Run, rows: Sequence[Row]) -> Iterator[str]:
+def trust_box(run: Run, rows: Sequence[Row], held: Finals | NoFinals) -> Iterator[str]:
     facts = {
         "Data": _data(run),
         "Foreground": foreground(run.audit.images),
@@ -20,6 +23,7 @@ def trust_box(run: Run, rows: Sequence[Row]) -> Iterator[str]:
         "Protocol": _protocol(run),
         "Search": _search(run),
         "Trials": _trials(run, rows),
+        "Finals": _finals(held),
         "Hardware": f"{run.environment.device}; {formats.gibibytes(run.environment.memory_bytes)} of memory",
         "Time": _time(run),
         "Versions": _versions(run),
@@ -98,10 +102,44 @@ def _trials(run: Run, rows: Sequence[Row]) -> str:
     )
 
 
+def _finals(held: Finals | NoFinals) -> str:
+    if isinstance(held, NoFinals):
+        return f"none: {held.reason}"
+    record = held.record
+    return (
+        f"{held.trained} of {formats.plural(held.planned, 'training')}: {formats.plural(len(record.contestants), 'contestant')} x "
+        f"{record.folds} folds x {formats.plural(len(record.seeds), 'seed')}, {record.epochs} epochs each; {record.rule}. "
+        f"Smallest difference to the first that would have shown: {detectable(held)}"
+    )
+
+
 def _time(run: Run) -> str:
-    spent = [study.wall_s for study in run.record.studies if study.wall_s is not None]
-    trials = f", {formats.duration(sum(spent))} of it on trials" if spent else ""
-    return f"{formats.duration(run.record.wall_s)} of wall time{trials}; started {run.record.started_at}"
+    """The search's time is its studies'; that of the finals is when a training was under way, pauses left out."""
+    whole = run.record.wall_s
+    spent = {
+        "the search": sum(study.wall_s or 0.0 for study in run.record.studies),
+        "the finals": _under_way_s(run.trainings),
+    }
+    shares = [
+        f"{formats.duration(seconds)} ({formats.percent(seconds / whole)}) on {what}" if whole else ""
+        for what, seconds in spent.items()
+        if seconds
+    ]
+    parts = f", {formats.listing(shares)}" if shares and whole else ""
+    return f"{formats.duration(whole)} of wall time{parts}; started {run.record.started_at}"
+
+
+def _under_way_s(trainings: Sequence[TrainingRecord]) -> float:
+    """Seconds in which at least one of them was under way."""
+    spans = sorted(
+        (began := datetime.fromisoformat(each.started_at).timestamp(), began + (each.wall_s or 0.0))
+        for each in trainings
+    )
+    total, reached = 0.0, float("-inf")
+    for began, ended in spans:
+        total += max(0.0, ended - max(began, reached))
+        reached = max(reached, ended)
+    return total
 
 
 def _versions(run: Run) -> str:

@@ -191,13 +191,15 @@ def test_a_report_with_evidence_is_what_its_records_say_and_an_edited_digit_is_f
     page = path.read_text()
     place = page.index("0.", page.index("| unet", page.index("### Beyond one threshold"))) + 2
     path.write_text(page[:place] + str((int(page[place]) + 1) % 10) + page[place + 1 :])
-    (line,) = [line for line in differences(run, tmp_path / "report") if not line.startswith("trial ")]
+    (line,) = [
+        line for line in differences([run], tmp_path / "report") if not line.startswith(f"{run.record.name}: trial ")
+    ]
     assert line.startswith(f"{path}:{page[:place].count(chr(10)) + 1} says ")
 
 
 def contradictions(run: Run) -> list[str]:
     """Without that of a made-up trial, whose metrics are made up too."""
-    return [line for line in _contradictions(run) if not line.startswith("trial ")]
+    return [line for line in _contradictions(run) if not line.startswith(f"{run.record.name}: trial ")]
 
 
 @pytest.mark.parametrize(
@@ -242,6 +244,6 @@ def test_two_annotators_have_a_row_and_a_fact(run, tmp_path):
     page = page_of(twice, tmp_path)
     assert row(page, "two annotators (2 pictures)", "## Finals")[2] == "0.571"  # 80 of 140
     assert "two annotators (2 pictures),annotators," in (tmp_path / "tables/finals.csv").read_text()
-    said = "\n".join(trust_box(twice, leaderboard(twice)))
+    said = "\n".join(trust_box(twice, leaderboard(twice), finals(twice)))
     assert "agree at IoU 0.571 (2 pictures annotated twice)" in said
-    assert "annotators" not in page_of(run, tmp_path) + "\n".join(trust_box(run, leaderboard(run)))
+    assert "annotators" not in page_of(run, tmp_path) + "\n".join(trust_box(run, leaderboard(run), finals(run)))
