@@ -19,6 +19,9 @@ from search_spaces.augmentations import augment
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the report's picture of what augmentation does."""
 
+DRAWS = 24
+"""Of which that picture shows the one with the most to see: many change hardly anything."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
@@ -83,15 +86,23 @@ def validation_pictures(material: Material) -> dict[str, np.ndarray]:
 
 
 def augmentation_pictures(material: Material, seed: int) -> dict[str, np.ndarray]:
-    """One training image at every strength: the one whose foreground share is nearest to the mean."""
+    """One training image at every strength: the one whose foreground share is nearest to the mean, as it is drawn in that of the first
+    `DRAWS` passes which changes it most at full strength."""
     pixels = material.pixels()
     rows = pixels.rows(material.split.train)
     shares = (pixels.masks[rows] > 0).mean(axis=(1, 2))
     index = int(np.abs(shares - shares.mean()).argmin())
     image_id, row = material.split.train[index], rows[index]
-    variants = [
-        augment(pixels.images[row], pixels.masks[row], strength=strength, seed=seed, epoch=1, image_id=image_id)
-        for strength in STRENGTHS
-    ]
+
+    def drawn(number: int, strength: float) -> tuple[np.ndarray, np.ndarray]:
+        return augment(
+            pixels.images[row], pixels.masks[row], strength=strength, seed=seed, epoch=number, image_id=image_id
+        )
+
+    def change(number: int) -> float:
+        return float(np.abs(drawn(number, 1.0)[0].astype(float) - pixels.images[row]).mean())
+
+    most = max(range(DRAWS), key=change)
+    variants = [drawn(most, strength) for strength in STRENGTHS]
     images, masks = zip(*variants, strict=True)
     return {"strengths": np.array(STRENGTHS), "images": np.stack(images), "masks": np.stack(masks)}
