@@ -8,8 +8,7 @@ each factor's level, fitted by least squares; in a full grid the difference of t
 - MacKinnon and White, "Some heteroskedasticity-consistent covariance matrix estimators with improved finite sample properties", Journal
   of Econometrics, 1985: the standard error HC3, since weak levels (scores near 0) vary less than strong ones.
 
-In simulated searches (40 trials, 15 coefficients, levels with unequal spread) its 95% intervals covered 98% and at worst, of any level,
-95%; Student's with one common variance 81% at worst, the bootstrap over trials 92% (at 80 trials: 94, 82 and 90%). So no bootstrap.
+`benchmarks/effects_coverage.py` chose it, over one common variance and the bootstrap over trials (docs/statistics.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,9 +53,11 @@ class Effects:
 
 def effects(rows: Sequence[Row]) -> Effects | Missing:
     made = design(rows)
-    if isinstance(made, Missing):
-        return made
-    matrix, columns = _matrix(made)
+    return made if isinstance(made, Missing) else effects_of(made)
+
+
+def effects_of(made: Design) -> Effects:
+    matrix, contrasts = model_matrix(made)
     inverse = np.linalg.pinv(matrix)
     coefficients = inverse @ made.ious
     residuals = made.ious - matrix @ coefficients
@@ -67,8 +68,7 @@ def effects(rows: Sequence[Row]) -> Effects | Missing:
     reach = float(stdtrit(spare, (1 + LEVEL) / 2))
 
     def effect(factor: str, position: int, label: str) -> Effect | None:
-        contrast = np.zeros(matrix.shape[1])
-        contrast[columns[factor]] = _coding(len(made.names[factor]))[position]
+        contrast = contrasts[factor][position]
         weights = contrast @ inverse
         if np.abs(weights @ matrix - contrast).max() > _ZERO or np.abs(weights[alone]).sum() > _ZERO:
             return None
@@ -115,20 +115,22 @@ def scale_panels(run: Run, rows: Sequence[Row]) -> Mapping[str, tuple[Effect, ..
     return panels or Missing("no amount (augmentation, image size, rates) was tried at two levels")
 
 
-def _matrix(made: Design) -> tuple[np.ndarray, dict[str, slice]]:
-    """float64 [trials, coefficients], and where the columns of each factor stand. A trial without the hyperparameter has zeros there:
-    the backbones are compared among trials that have one, and an architecture without any meets the others at their mean backbone."""
-    blocks, columns, start = [np.ones((made.trials, 1))], {}, 1
+def model_matrix(made: Design) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """float64 [trials, coefficients], and for each factor what makes its effects of the coefficients, float64 [levels, coefficients]. A
+    trial without the hyperparameter has zeros there: the backbones are compared among trials that have one, and an architecture
+    without any meets the others at their mean backbone."""
+    blocks, contrasts, start = [np.ones((made.trials, 1))], {}, 1
     for factor, names in made.names.items():
         coding = _coding(len(names))
         nothing = np.zeros(len(names) - 1)
         blocks.append(np.array([nothing if own is None else coding[names.index(own)] for own in made.levels[factor]]))
-        columns[factor] = slice(start, start + len(names) - 1)
+        contrasts[factor] = np.zeros((len(names), made.coefficients))
+        contrasts[factor][:, start : start + len(names) - 1] = coding
         start += len(names) - 1
     if made.epochs_vary:
         lengths = np.log(made.epochs)
         blocks.append((lengths - lengths.mean())[:, None])
-    return np.hstack(blocks), columns
+    return np.hstack(blocks), contrasts
 
 
 def _coding(levels: int) -> np.ndarray:
