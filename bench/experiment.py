@@ -88,7 +88,7 @@ class Protocol(_Section):
     collapse_epochs: Annotated[StrictInt, Field(ge=0)] = 5
     batch_norm: str = "reestimate"
     precision: str = "auto"
-    xla: str = "auto"
+    xla: str = "off"
 
     @field_validator("batch_norm")
     @classmethod
@@ -110,7 +110,7 @@ class Protocol(_Section):
         said = (
             {True: "on", False: "off"}.get(xla, xla) if isinstance(xla, bool) else xla
         )  # YAML reads on and off as booleans
-        if said not in XLA:
+        if not isinstance(said, str) or said not in XLA:
             raise ValueError(unknown("xla", str(said), XLA))
         return said
 

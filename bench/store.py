@@ -128,7 +128,9 @@ class RunStore:
     def _file(self, name: str) -> Iterator[BinaryIO]:
         path = self.directory / name
         with said_plainly(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                sync_directory(path.parent.parent)
         with atomic_file(path) as file:
             yield file
 

@@ -25,6 +25,8 @@ from unittest.mock import patch
 import numpy as np
 from tabulate import tabulate
 
+from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.pixel_metrics import BINS
 from bench.records import (
     COMPLETED,
     FAILED,
@@ -66,7 +68,7 @@ def main() -> None:
         run = Path(folder) / "results" / "large"
         with patch("os.fsync"):  # what is measured is reading
             _write_run(run, arguments.trials, arguments.finalists)
-        print(f"records: {sum(path.stat().st_size for path in run.iterdir()) / 2**20:.0f} MiB")
+        print(f"records: {sum(path.stat().st_size for path in run.rglob('*')) / 2**20:.0f} MiB")
         plain, profiled = (_in_process(run, Path(folder) / name, name) for name in ("plain", "profiled"))
     print(tabulate(profiled["profile"], ["function", "calls", "seconds in all"], floatfmt=".1f"))
     facts = {name: plain[name] for name in ("seconds", "peak_memory_bytes")}
@@ -127,6 +129,7 @@ def _write_run(directory: Path, trials: int, finalists: int) -> None:
             FinalsRecord(contestants=contestants, folds=FOLDS, seeds=SEEDS, epochs=EPOCHS, rule="the whole protocol")
         )
         for training in _trainings(contestants, folds, random):
+            store.write_arrays(training.evidence or "", _evidence((*training.out_of_fold, *LOCKED), random).arrays())
             store.append(training)
 
 
@@ -213,9 +216,30 @@ def _trainings(
             for number, fold in enumerate(folds):
                 yield TrainingRecord(
                     contestant=each.name, hyperparameters=each.hyperparameters, fold=number, seed=seed, status=COMPLETED,
+                    evidence=f"finals/{each.name.replace(' ', '-')}-seed{seed}-fold{number + 1}",
                     out_of_fold=_counts(fold, random), test=_counts(LOCKED, random), epochs_run=EPOCHS, num_params=10**7, latency_s=0.02,
                     peak_memory_bytes=2**30, train_s=20.0, wall_s=30.0, started_at=START.isoformat(),
                 )  # fmt: skip
+
+
+def _evidence(ids: Sequence[str], random: np.random.Generator) -> PixelEvidence:
+    """Probabilities that lean to the truth, 700 pixels of which are foreground."""
+    sure = np.linspace(0, 1, BINS) ** 2
+    leaning = [weights / weights.sum() for weights in (sure[::-1], sure)]
+    histogram = np.stack(
+        [
+            random.multinomial(pixels, p, size=(len(ids), 1))
+            for pixels, p in zip((PIXELS - 700, 700), leaning, strict=True)
+        ],
+        2,
+    )
+    middles = (np.arange(BINS) + 0.5) / BINS
+    near = random.integers(50, 150, (len(ids), 1, 2))
+    contours = np.stack([near[..., 0] + 60, near[..., 0], near[..., 1] + 60, near[..., 1]], -1)
+    return PixelEvidence(
+        ids=tuple(ids), histogram=histogram.astype(np.uint32), sums=(histogram.sum(2) * middles).astype(np.float32),
+        contours=contours.astype(np.uint32), tolerance_px=1.0,
+    )  # fmt: skip
 
 
 def _evaluation(

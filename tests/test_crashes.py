@@ -263,6 +263,8 @@ def require_whole(root: Path, told: Told) -> list[TrialRecord]:
     assert len(keys) == len(set(keys)) == TRIALS
     trainings = [key_of(training) for training in run.trainings]
     assert len(trainings) == len(set(trainings)) == len(run.finals.contestants) * 2
+    kept = [training.evidence for training in run.trainings]
+    assert all(name and (root / "results" / "killed" / f"{name}.npz").is_file() for name in kept), "evidence was lost"
     assert set(told.acknowledged) <= {*keys, *trainings}, "a finished trial was lost"
     assert not told.repeated, "a finished trial was run again"
     assert 2 <= len(run.finals.contestants) <= 3

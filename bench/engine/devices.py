@@ -27,9 +27,9 @@ PRECISIONS = {
 """The protocol's `precision`: equal for every contestant of a run."""
 
 XLA = {
+    "off": "never: the default, until a GPU has shown what it gains",
     "auto": "on GPUs, for trials that are long enough to pay for compiling; never on CPUs",
     "on": "training steps compiled by XLA, but for networks with max pooling: a longer first step for faster later ones",
-    "off": "never",
 }
 """The protocol's `xla`."""
 

@@ -75,7 +75,9 @@ class TrialRun:
             scored = self._validate() if spec.fold is None or epoch + 1 == spec.epochs else None
             self._remember(epoch, train_loss, scored, time.perf_counter() - started)
             on_epoch(self.curve[-1])
-            if has_collapsed(self.curve, self.setup.collapse_epochs, first_epoch=spec.first_epoch):
+            if spec.fold is None and has_collapsed(
+                self.curve, self.setup.collapse_epochs, first_epoch=spec.first_epoch
+            ):
                 return TrialOutcome(record=self._collapsed(started_at, started, build_s, reused))
             if self._out_of_time(spec.epochs - epoch - 1):
                 return TrialOutcome(record=self._stopped(started_at, started, build_s, reused))
@@ -209,7 +211,7 @@ class TrialRun:
 
     def _latency_s(self) -> float:
         """A forward pass, for each of two images, the fastest of five; measured once a graph. Not of one image alone: for that oneDNN's
-        convolutions take seven times as long as for two (docs/performance.md), which says nothing about the network."""
+        convolutions take five times as long as for two (docs/performance.md), which says nothing about the network."""
         if self.graph.latency_s is None:
             self.graph.latency_s = self._measure_latency_s()
         return self.graph.latency_s

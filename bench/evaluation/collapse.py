@@ -67,7 +67,7 @@ def collapse_of_trial(trial: TrialRecord) -> str | None:
 
 
 def has_collapsed(curve: Sequence[EpochRecord], epochs: int, *, first_epoch: int = 0) -> bool:
-    """Whether each of the last `epochs` of a curve (0: never) has collapsed, either way. Those up to `first_epoch`, of the trial that a
-    promoted one continues, do not count."""
-    last = [epoch for epoch in curve if epoch.epoch > first_epoch][-epochs:] if epochs else []
-    return 0 < epochs == len(last) and all(collapse_of_epoch(epoch) for epoch in last)
+    """Whether a curve has at least so many epochs (0: never) and each of them has collapsed, either way: one that ever found something
+    keeps what it found. Those up to `first_epoch`, of the trial that a promoted one continues, do not count."""
+    own = [epoch for epoch in curve if epoch.epoch > first_epoch]
+    return 0 < epochs <= len(own) and all(collapse_of_epoch(epoch) for epoch in own)

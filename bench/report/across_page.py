@@ -14,7 +14,6 @@ from bench.report.formats import fraction, listing, plural, signed
 from bench.report.plots import left_out
 from bench.report.pooled import DataSet
 from bench.report.rank_figure import draw_ranks
-from bench.report.verdict import span
 
 
 def compose_across(runs: Sequence[Run], directory: Path, name: str) -> tuple[str, str]:
@@ -68,10 +67,13 @@ def qualifications(compared: Across) -> list[str]:
 
 
 def _leader(table: RankTable, ranks: Ranks) -> str:
-    line = (
-        f"{table.contestants[0]} has the best average rank, {ranks.average[0]:.2f} of {table.complete} over "
-        f"{plural(ranks.num_datasets, 'data set')}, and is first on {ranks.wins[0]:g}"
-    )
+    level_at_top = [
+        name for name, average in zip(table.contestants, ranks.average, strict=False) if average == ranks.average[0]
+    ]
+    over = f"average rank, {ranks.average[0]:.2f} of {table.complete} over {plural(ranks.num_datasets, 'data set')}"
+    if len(level_at_top) > 1:
+        return f"{listing(level_at_top)} share the best {over}: nobody is ahead."
+    line = f"{table.contestants[0]} has the best {over}, and is first on {ranks.wins[0]:g}"
     if not ranks.can_tell:
         return f"{line}; so few data sets can tell nobody apart."
     level = [table.contestants[pair.second] for pair in ranks.pairs if pair.first == 0 and not pair.apart]
@@ -108,7 +110,7 @@ def _runs(compared: Across, directory: Path) -> Iterator[str]:
         what = tables.configuration(best) if best else formats.MISSING
         held = f"{len(record.contestants)} × {record.folds} × {len(record.seeds)}" if record else formats.MISSING
         cells.append([each.run, each.dataset, each.trials, held, what, fraction(best.iou if best else None), fraction(test),
-                      span(interval) if interval else formats.MISSING])  # fmt: skip
+                      formats.span(interval.low, interval.high) if interval else formats.MISSING])  # fmt: skip
         records.append({
             "run": each.run, "data": each.dataset, "data_fingerprint": each.record.dataset.fingerprint,
             "split_fingerprint": each.record.split.fingerprint, "trials": each.trials,

@@ -1,4 +1,5 @@
-"""How far people agree, where pictures were annotated twice: what no model can be expected to exceed."""
+"""How far people agree, where pictures were annotated twice: scores near that cannot be told from how people differ. It is no strict
+ceiling: a model that averages two annotators' tastes may agree with each better than they with one another."""
 
 from dataclasses import dataclass
 
@@ -9,14 +10,14 @@ from bench.report.formats import plural
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotators:
-    """The IoU of second annotations with first ones, pooled over `pictures`."""
+    """The IoU of second annotations with first ones, pooled over `pictures` pairs of masks."""
 
     iou: float
     pictures: int
 
     @property
     def label(self) -> str:
-        return f"two annotators ({plural(self.pictures, 'picture')})"
+        return f"two annotators ({plural(self.pictures, 'pair')})"
 
 
 def annotators(run: Run) -> Annotators | None:

@@ -8,7 +8,7 @@ from bench.evaluation.pooling import Estimate
 from bench.report import formats, markdown
 from bench.report.beyond import Beyond
 from bench.report.finals import Finals, Standing
-from bench.report.formats import fraction, signed
+from bench.report.formats import fraction
 
 Measured = Mapping[str, Beyond | None]
 """By a contestant's name."""
@@ -19,7 +19,7 @@ def section(found: Finals, measured: Measured, threshold: float | None) -> Itera
     yield "### Beyond one threshold"
     known = [each for each in measured.values() if each]
     if not known:
-        yield "This run kept no probabilities of its finals: contours, other thresholds and calibration cannot be told."
+        yield "No probabilities of its finals are with this run: contours, other thresholds and calibration cannot be told."
         return
     tolerance_px = known[0].tolerance_px
     yield (
@@ -29,13 +29,16 @@ def section(found: Finals, measured: Measured, threshold: float | None) -> Itera
         "and where background is most of an image it is mostly background's. With several classes each is told from the rest."
     )
     yield table(found, measured, tolerance_px, threshold)
+    gone = [each.label for each in found.standings if measured.get(each.contestant.name) is None]
+    if gone:
+        yield f"Not every training of {formats.listing(gone)} left its probabilities with this run."
     leader = measured.get(found.standings[0].contestant.name)
     if leader:
         yield " ".join(
             filter(
                 None,
                 [
-                    _tuning(found.standings[0], leader),
+                    "" if threshold is None else _tuning(found.standings[0], leader),
                     _calibration(leader),
                     "" if threshold is None else _without_skill(found),
                 ],
@@ -106,8 +109,8 @@ def _tuning(first: Standing, own: Beyond) -> str:
     if own.tuned is None:
         return ""
     return (
-        f"A threshold of its own, {_thresholds(own)}, takes the first from {fraction(first.score)} to {fraction(own.tuned.value)}: "
-        f"{signed(own.tuned.value - first.score)}."
+        f"With a threshold of its own, {_thresholds(own)}, the first has {fraction(own.tuned.value)} where it has {fraction(first.score)} at the "
+        "protocol's; the difference has no interval here."
     )
 
 

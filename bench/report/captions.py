@@ -7,7 +7,7 @@ from bench.report.effects import Effect
 from bench.report.figures import MAX_DOTS
 from bench.report.finals import Finals
 from bench.report.formats import duration, fraction, listing, percent, plural, signed
-from bench.report.importance import Importances
+from bench.report.importance import RESAMPLES, Importances
 from bench.report.pictures import AugmentationGrid, Overlays
 from bench.report.series import CostPanel, FactorScores, ForegroundShares, LearningCurves, Progress, ScoreGrid
 
@@ -32,13 +32,13 @@ def about_importances(series: Importances) -> str:
     beyond = [one for one in series.factors if one.beyond_chance]
     named = listing([f"{one.title.lower()} ({percent(one.share)})" for one in beyond])
     found = (
-        f"more than shuffled scores do: {named}"
+        f"more than in any of {RESAMPLES} shuffles of the scores: {named}"
         if beyond
-        else "none of them more than shuffled scores do: this is noise"
+        else f"none of them more than {RESAMPLES} shuffles of the scores reached at most: this may be noise"
     )
     return (
-        f"Share of the differences between {plural(series.trials, 'configuration')} that each hyperparameter alone accounts for, with its 95% interval over "
-        f"resampled trials; {found}. The rest is interactions and luck in training."
+        f"Share of a random forest's variance over {plural(series.trials, 'configuration')} that each hyperparameter alone accounts for, with the lowest and "
+        f"the highest of {RESAMPLES} resamples; {found}."
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.report.comparison import FACTORS, NOT_SET, Bin, bins
 from bench.report.formats import plural
-from bench.report.leaderboard import Row, ranked, shown_hyperparameters
+from bench.report.leaderboard import Row
 from bench.report.series import Missing
 
 MIN_LEVEL = 3
@@ -50,13 +50,15 @@ class Design:
 
 
 def design(rows: Sequence[Row]) -> Design | Missing:
-    """Ranked trials, one for each configuration of a study: of one that was promoted, its longest training."""
-    longest: dict[tuple[str, str], Row] = {}
-    for row in ranked(rows):
-        key = (row.trial.study_id, str(sorted(shown_hyperparameters(row.trial).items())))
-        if key not in longest or row.trial.epochs_planned > longest[key].trial.epochs_planned:
-            longest[key] = row
-    kept = tuple(longest.values())
+    """Scored trials, collapsed ones too, else a value would look good that often collapses. Of a promoted configuration its first training
+    counts, which every configuration had: how long one trained at last depends on its score, and to set that apart would hide effects."""
+    kept = tuple(
+        row
+        for row in sorted(rows, key=lambda row: (row.rank is None, row.rank or 0))
+        if (row.rank is not None or row.collapsed)
+        and row.iou is not None
+        and "tuner/trial_id" not in row.trial.hyperparameters
+    )
     labels = {factor: bins(kept, factor) for factor in FACTORS}
     used = _at_common_levels(labels, len(kept))
     found = {factor: [own[index] for index in used] for factor, own in labels.items()}

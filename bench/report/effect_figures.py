@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from bench.report.effects import Effect
 from bench.report.figures import MAX_LABEL, balanced, rows_of
 from bench.report.formats import shortened
-from bench.report.importance import Importances
+from bench.report.importance import RESAMPLES, Importances
 from bench.report.style import ACCENT, INK, MUTED, PALETTE, new_figure
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def draw_importances(series: Importances) -> "Figure":
-    """A bar a hyperparameter with its interval; a tick at what shuffled scores reach, pale where the bar does not pass it."""
+    """A bar a hyperparameter with its range over resamples; a line at what shuffled scores reach, pale where the bar does not pass it."""
     found = series.factors
     figure = new_figure(0.34 * len(found) + 1.2)
     axes = figure.add_subplot()
@@ -23,14 +23,14 @@ def draw_importances(series: Importances) -> "Figure":
     for height, one in enumerate(found):
         axes.barh(height, 100 * one.share, height=0.62, color=ACCENT, alpha=0.75 if one.beyond_chance else 0.25)
         axes.hlines(height, 100 * one.low, 100 * one.high, color=INK, linewidth=1.6, zorder=3)
-    axes.scatter(
-        [100 * one.chance for one in found], list(heights), marker="|", s=190, color=PALETTE[1], linewidths=2, zorder=4,
-        label="shuffled scores stay below this in 95 %",
-    )  # fmt: skip
+    reached = 100 * max(one.chance for one in found)
+    axes.axvline(
+        reached, color=PALETTE[1], linewidth=1.6, zorder=2, label=f"the most in {RESAMPLES} shuffles of the scores"
+    )
     axes.set_yticks(list(heights), [one.title for one in found], color=INK)
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.set_xlim(left=0)
-    axes.set_xlabel("Share of the variance of validation IoU (%), with 95 % interval")
+    axes.set_xlabel(f"Share of the forest's variance (%), lowest and highest of {RESAMPLES} resamples")
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
     _quiet(axes)
     return figure

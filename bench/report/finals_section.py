@@ -238,9 +238,7 @@ def _difference(difference: Difference | None) -> str:
 
 def _span(interval: Interval, *, sign: bool = False) -> str:
     """A score's interval is cut at 0 and 1 where few images make it reach beyond; a difference has signs."""
-    if sign:
-        return f"{signed(interval.low)} to {signed(interval.high)}"
-    return formats.span(interval.low, interval.high)
+    return (formats.signed_span if sign else formats.span)(interval.low, interval.high)
 
 
 def _threshold(run: Run) -> float | None:

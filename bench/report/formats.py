@@ -19,6 +19,11 @@ def span(low: float, high: float) -> str:
     return f"{fraction(max(0.0, low))} to {fraction(min(1.0, high))}"
 
 
+def signed_span(low: float, high: float) -> str:
+    """The interval of a difference."""
+    return f"{signed(low)} to {signed(high)}"
+
+
 def percent(value: float | None) -> str:
     return MISSING if value is None else f"{100 * value:.1f} %"
 

@@ -2,8 +2,8 @@
 
 Hutter, Hoos and Leyton-Brown, "An efficient approach for assessing hyperparameter importance", ICML, 2014, as Optuna has it. The forest
 sees the levels of `design.py`. A trial without a hyperparameter (a backbone) gets a level drawn at random: to have none is a choice of the
-architecture and counts there. Intervals are percentiles over trials drawn with replacement. A
-forest finds importance in noise too: `chance` is what it finds when the scores are shuffled among the trials.
+architecture and counts there. A
+forest finds importance in noise too: `chance` is the most that it finds when the scores are shuffled among the trials.
 """
 
 import warnings
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.evaluation.statistics import LEVEL
 from bench.records import Run
 from bench.report.comparison import FACTORS
 from bench.report.design import Design, design
@@ -20,13 +19,13 @@ from bench.report.leaderboard import Row
 from bench.report.series import Missing
 
 RESAMPLES = 16
-_DEPTH = 6
-"""Of a tree: what lies deeper than six splits is luck in training, and takes most of the time."""
+_DEPTH = 5
+"""Of a tree: what lies deeper than five splits is luck in training, and takes most of the time."""
 
-_TREES = 16
+_TREES = 8
 """Of every forest alike, since fewer trees find more importance in noise."""
 
-MOST = 400
+MOST = 200
 """A forest sees at most so many trials, drawn at random: 33 of them take seconds."""
 
 _SEED = 0
@@ -35,8 +34,8 @@ _LENGTH = "Epochs of training"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Importance:
-    """Of one hyperparameter alone, without interactions: the share 0-1 of the forest's variance, with the 95% interval over resampled
-    trials. `chance` is the 95th percentile of the share when scores are shuffled."""
+    """Of one hyperparameter alone, without interactions: the share 0-1 of the forest's variance, with the lowest and the highest of
+    RESAMPLES draws of trials. `chance` is the highest share that any hyperparameter had in RESAMPLES shuffles of the scores."""
 
     title: str
     share: float
@@ -69,11 +68,11 @@ def importances(run: Run, rows: Sequence[Row]) -> Importances | Missing:
     drawn = [random.integers(made.trials, size=len(seen)) for _ in range(RESAMPLES)]
     resampled = np.array([_shares(made, draw, made.ious[draw]) for draw in drawn])
     shuffled = np.array([_shares(made, seen, random.permutation(made.ious[seen])) for _ in range(RESAMPLES)])
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    chance = np.quantile(shuffled, LEVEL, axis=0)
+    low, high = resampled.min(axis=0), resampled.max(axis=0)
+    chance = float(shuffled.max())
     found = [
-        Importance(title=title, share=float(s), low=float(a), high=float(b), chance=float(c))
-        for title, s, a, b, c in zip(_columns(made), share, low, high, chance, strict=True)
+        Importance(title=title, share=float(s), low=float(a), high=float(b), chance=chance)
+        for title, s, a, b in zip(_columns(made), share, low, high, strict=True)
     ]
     return Importances(factors=tuple(sorted(found, key=lambda one: (-one.share, one.title))), trials=made.trials)
 

@@ -1,8 +1,8 @@
 """Runs by the data set that they are of; the finals of all runs of one data set pooled into one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import combinations
 
 from bench.errors import StoreError
 from bench.records import COMPLETED, Contestant, FinalsRecord, Run, TrainingRecord
@@ -28,7 +28,7 @@ def data_sets(runs: Sequence[Run]) -> tuple[DataSet, ...]:
     names = [next(iter(group.values())).dataset.name for group in by_data.values()]
     found = []
     for (fingerprint, group), name in zip(by_data.items(), names, strict=True):
-        for (first, a), (second, b) in pairwise(group.items()):
+        for (first, a), (second, b) in combinations(group.items(), 2):
             _require_alike(name, first, a, second, b)
         label = name if names.count(name) == 1 else f"{name} {fingerprint[:8]}"
         found.append(DataSet(label=label, runs=group, held=finals(_pooled(group))))
@@ -54,9 +54,12 @@ def _require_alike(name: str, first: str, a: Run, second: str, b: Run) -> None:
             )
 
 
-def _threshold(run: Run) -> object:
-    protocol = run.experiment.get("protocol")
-    return protocol.get("threshold") if isinstance(protocol, Mapping) else None
+def _of_protocol(name: str) -> Callable[[Run], object]:
+    def value(run: Run) -> object:
+        protocol = run.experiment.get("protocol")
+        return protocol.get(name) if isinstance(protocol, Mapping) else None
+
+    return value
 
 
 def _scored_pixels(run: Run) -> object:
@@ -67,12 +70,15 @@ def _scored_pixels(run: Run) -> object:
     return None
 
 
-_ALIKE = {
+_ALIKE: Mapping[str, Callable[[Run], object]] = {
     "the fingerprint of their split": lambda run: run.split.fingerprint,
     "the folds of their finals": lambda run: run.split.folds or None,
     "the classes": lambda run: run.dataset.classes,
     "the pixels scored on validation": _scored_pixels,
-    "the threshold": _threshold,
+    "the threshold": _of_protocol("threshold"),
+    "the steps of an epoch": _of_protocol("max_steps_per_epoch"),
+    "their batch statistics": _of_protocol("batch_norm"),
+    "their precision": lambda run: run.environment.precision,
     "the epochs of their finals": lambda run: run.finals.epochs if run.finals else None,
 }
 """What must be equal for scores on the same data to compare; None where a run does not say."""
@@ -85,9 +91,10 @@ def _short(value: object) -> str:
 
 
 def _pooled(runs: Mapping[str, Run]) -> Run:
-    """One run with the contestants and trainings of all that held finals; the first run where none or one did. Seeds are numbered by their
-    place in each run: which luck stands beside which is of no importance, how many trainings there are is."""
-    held = {label: run for label, run in runs.items() if run.finals}
+    """One run with the contestants and trainings of all whose finals came to a result; the first run where none or one did. Seeds are
+    numbered by their place in each run: which luck stands beside which is of no importance, how many trainings there are is. A training
+    that failed in one of them has failed."""
+    held = {label: run for label, run in runs.items() if isinstance(finals(run), Finals)}
     if len(held) < 2:
         return next(iter((held or runs).values()))
     first = next(iter(held.values()))
@@ -97,7 +104,7 @@ def _pooled(runs: Mapping[str, Run]) -> Run:
         places = {seed: place for place, seed in enumerate(records[label].seeds)}
         for training in run.trainings:
             unit = configuration_key(training), places.get(training.seed, -1), training.fold
-            if training.seed in places and (unit not in trainings or trainings[unit].status != COMPLETED):
+            if training.seed in places and (unit not in trainings or trainings[unit].status == COMPLETED):
                 trainings[unit] = replace(training, seed=places[training.seed])
     record = FinalsRecord(
         contestants=_contestants(records),

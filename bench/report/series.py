@@ -4,7 +4,8 @@ Where the numbers do not carry a chart, a function returns `Missing` with the re
 """
 
 import math
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -200,13 +201,35 @@ def _progress_line(run: Run, study: Sequence[Row]) -> ProgressLine:
     best: list[float | None] = []
     for iou in ious:
         best.append(max((value for value in (*best[-1:], iou) if value is not None), default=None))
-    began = min(datetime.fromisoformat(row.trial.started_at) for row in study)
-    spent_s = tuple((_ended_at(row) - began).total_seconds() for row in study)
+    clock = Busy([(row.trial.started_at, row.trial.wall_s) for row in study])
+    spent_s = tuple(clock.until_s(_ended_at(row).timestamp()) for row in study)
     epochs = tuple(accumulate(row.trial.epochs_run for row in study))
     seeds = {record.study_id: record.seed for record in run.record.studies}
     first = study[0]
     seed = seeds.get(first.trial.study_id, first.trial.seed)
     return ProgressLine(tuner=first.tuner, seed=seed, ious=ious, best=tuple(best), spent_s=spent_s, epochs=epochs)
+
+
+class Busy:
+    """The time in which at least one of several things was under way: what begins at a time ISO 8601, and takes so many seconds."""
+
+    def __init__(self, spans: Iterable[tuple[str, float | None]]) -> None:
+        began = [(datetime.fromisoformat(at).timestamp(), seconds or 0.0) for at, seconds in spans]
+        self._spans: list[tuple[float, float]] = []
+        reached = float("-inf")
+        for start, end in sorted((start, start + seconds) for start, seconds in began):
+            if end > reached:
+                self._spans.append((max(start, reached), end))
+                reached = end
+        self._before = [0.0, *accumulate(end - start for start, end in self._spans)]
+
+    def until_s(self, moment: float = float("inf")) -> float:
+        """Seconds of it up to a moment, in seconds since 1970; pauses, as between the sittings of a resumed run, do not count."""
+        place = bisect_right(self._spans, (moment, float("inf")))
+        if not place:
+            return 0.0
+        start, end = self._spans[place - 1]
+        return self._before[place - 1] + min(end, moment) - start
 
 
 def _ended_at(row: Row) -> datetime:

@@ -12,7 +12,6 @@ from bench.report.effects import Effect
 from bench.report.formats import fraction
 from bench.report.importance import Importances
 from bench.report.leaderboard import Metrics, Reference, Row, ranked, shown_hyperparameters
-from bench.report.verdict import span
 
 TOP = 15
 _METRICS = {
@@ -42,7 +41,7 @@ def locked_test_quality(scored: Sequence[Row], compared: Sequence[Reference]) ->
     """The trials that were scored on the test set, with the references."""
     head = ["#", "Model", "test IoU", "95 % interval", "val - test", *list(_METRICS.values())[1:]]
     cells: list[list[object]] = [
-        [row.rank, row.model, fraction(_iou(row.test)), span(row.test_interval) if row.test_interval else formats.MISSING,
+        [row.rank, row.model, fraction(_iou(row.test)), formats.span(row.test_interval.low, row.test_interval.high) if row.test_interval else formats.MISSING,
          _optimism(row), *_metrics(row.test or {})[1:]]
         for row in scored
     ]  # fmt: skip
@@ -106,7 +105,7 @@ def _effect(effect: Effect | None) -> list[str]:
 
 
 def importance(found: Importances) -> str:
-    head = ["Hyperparameter", "Share", "95 % interval", "Shuffled scores"]
+    head = ["Hyperparameter", "Share", "Resampled", "Shuffled scores"]
     cells = [
         [one.title, formats.percent(one.share), f"{formats.percent(one.low)} to {formats.percent(one.high)}",
          f"up to {formats.percent(one.chance)}"]

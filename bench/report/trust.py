@@ -1,14 +1,14 @@
 """What a reader needs to know before believing a number: data, split, protocol, effort, machine."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 
-from bench.records import ImageFacts, Run, TrainingRecord
+from bench.records import ImageFacts, Run
 from bench.report import formats, markdown
 from bench.report.annotators import annotators
 from bench.report.finals import Finals, NoFinals
 from bench.report.finals_section import detectable
 from bench.report.leaderboard import Row, counted
+from bench.report.series import Busy
 
 SHORT_VERSIONS = ("tensorflow", "tensorflow-cpu", "keras", "keras-tuner")
 
@@ -63,7 +63,7 @@ def _annotators(run: Run) -> dict[str, str]:
         return {}
     times = f"{formats.plural(found.pictures, 'picture')} annotated twice"
     return {
-        "Two annotators": f"agree at IoU {formats.fraction(found.iou)} ({times}): no model can be expected to do much better"
+        "Two annotators": f"agree at IoU {formats.fraction(found.iou)} ({times}): scores near this cannot be told from how people differ"
     }
 
 
@@ -118,7 +118,7 @@ def _time(run: Run) -> str:
     whole = run.record.wall_s
     spent = {
         "the search": sum(study.wall_s or 0.0 for study in run.record.studies),
-        "the finals": _under_way_s(run.trainings),
+        "the finals": Busy((each.started_at, each.wall_s) for each in run.trainings).until_s(),
     }
     shares = [
         f"{formats.duration(seconds)} ({formats.percent(seconds / whole)}) on {what}" if whole else ""
@@ -127,19 +127,6 @@ def _time(run: Run) -> str:
     ]
     parts = f", {formats.listing(shares)}" if shares and whole else ""
     return f"{formats.duration(whole)} of wall time{parts}; started {run.record.started_at}"
-
-
-def _under_way_s(trainings: Sequence[TrainingRecord]) -> float:
-    """Seconds in which at least one of them was under way."""
-    spans = sorted(
-        (began := datetime.fromisoformat(each.started_at).timestamp(), began + (each.wall_s or 0.0))
-        for each in trainings
-    )
-    total, reached = 0.0, float("-inf")
-    for began, ended in spans:
-        total += max(0.0, ended - max(began, reached))
-        reached = max(reached, ended)
-    return total
 
 
 def _versions(run: Run) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.evaluation.collapse import collapse_of_trial
 from bench.evaluation.statistics import Interval
 from bench.records import Run
-from bench.report.formats import fraction, listing, percent, plural, signed
+from bench.report.formats import fraction, listing, percent, plural, signed, signed_span, span
 from bench.report.leaderboard import (
     REFERENCES,
     Row,
@@ -155,7 +155,7 @@ def _against_references(verdict: Verdict) -> str:
     if verdict.margin is not None:
         line += f". Margin over the mean mask: {signed(verdict.margin)}"
         if verdict.margin_interval:
-            line += f" (95% interval {span(verdict.margin_interval)}, paired over images)"
+            line += f" (95% interval {signed_span(verdict.margin_interval.low, verdict.margin_interval.high)}, paired over images)"
     return f"{line}."
 
 
@@ -172,7 +172,7 @@ def _found_by(verdict: Verdict) -> str:
 
 def _uncertainty(verdict: Verdict) -> str:
     intervals = {"validation": verdict.val_interval, "test": verdict.best.test_interval if verdict.best else None}
-    known = [f"{span(value)} on {name}" for name, value in intervals.items() if value]
+    known = [f"{span(value.low, value.high)} on {name}" for name, value in intervals.items() if value]
     seeds = "one training seed" if verdict.num_seeds <= 1 else "one training seed a trial"
     caveat = (
         f"It is one hold-out split and {seeds}: training again moves the score too, and that is not in the interval"
@@ -196,8 +196,3 @@ def _collapse(verdict: Verdict) -> str:
     if verdict.best is None or not verdict.best.collapsed:
         return ""
     return f"Even the best trial has collapsed: it {collapse_of_trial(verdict.best.trial)}."
-
-
-def span(interval: Interval) -> str:
-    """'0.361 to 0.552', with a true minus sign."""
-    return " to ".join(f"{value:.3f}".replace("-", "−") for value in (interval.low, interval.high))

@@ -72,13 +72,19 @@ def trained(run: TrialRun, epochs: list[Scored], collapse_epochs: int):
 
 
 def test_a_trial_that_has_collapsed_long_enough_ends(make_run):
-    outcome = trained(make_run(epochs=8), [scored(6), scored(0), EVERY_PIXEL, scored(0), *[scored(9)] * 4], 3)
+    outcome = trained(make_run(epochs=8), [scored(0), EVERY_PIXEL, scored(0), *[scored(9)] * 5], 3)
     record = outcome.record
-    assert (record.status, record.epochs_run, record.best_epoch, record.val_metrics["iou"]) == (COLLAPSED, 4, 1, 0.6)
-    assert record.error == f"{NOTHING} for 3 epochs, up to 4 of 8"
+    assert (record.status, record.epochs_run) == (COLLAPSED, 3)
+    assert record.error == f"{NOTHING} for 3 epochs, up to 3 of 8"
     assert outcome.scored is None
-    assert [epoch.val_recall for epoch in record.curve] == [0.6, 0.0, 1.0, 0.0]
-    assert [epoch.val_predicted_share for epoch in record.curve] == [0.3, 0.0, 1.0, 0.0]
+    assert [epoch.val_recall for epoch in record.curve] == [0.0, 1.0, 0.0]
+    assert [epoch.val_predicted_share for epoch in record.curve] == [0.0, 1.0, 0.0]
+
+
+def test_a_trial_that_found_something_once_keeps_it_and_goes_on(make_run):
+    record = trained(make_run(epochs=6), [scored(6), *[scored(0)] * 5], 3).record
+    assert (record.status, record.epochs_run, record.best_epoch) == (COMPLETED, 6, 1)
+    assert record.val_metrics["iou"] == 0.6
 
 
 def test_a_trial_that_finds_foreground_everywhere_has_collapsed_too(make_run):

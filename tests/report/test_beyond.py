@@ -166,7 +166,7 @@ def test_the_page_has_the_table_and_words_from_its_numbers(run, tmp_path):
 
 def test_a_run_without_evidence_says_so(tmp_path):
     page = page_of(with_finals(full_run(tmp_path)), tmp_path)
-    assert "This run kept no probabilities of its finals" in page
+    assert "No probabilities of its finals are with this run" in page
     assert "Average precision" not in page
 
 
@@ -242,8 +242,8 @@ def test_two_annotators_have_a_row_and_a_fact(run, tmp_path):
     )
     twice = replace(run, audit=replace(run.audit, second_annotations=pairs))
     page = page_of(twice, tmp_path)
-    assert row(page, "two annotators (2 pictures)", "## Finals")[2] == "0.571"  # 80 of 140
-    assert "two annotators (2 pictures),annotators," in (tmp_path / "tables/finals.csv").read_text()
+    assert row(page, "two annotators (2 pairs)", "## Finals")[2] == "0.571"  # 80 of 140
+    assert "two annotators (2 pairs),annotators," in (tmp_path / "tables/finals.csv").read_text()
     said = "\n".join(trust_box(twice, leaderboard(twice), finals(twice)))
     assert "agree at IoU 0.571 (2 pictures annotated twice)" in said
     assert "annotators" not in page_of(run, tmp_path) + "\n".join(trust_box(run, leaderboard(run), finals(run)))

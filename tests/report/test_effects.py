@@ -1,10 +1,12 @@
 """Main effects and importance of hyperparameters."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 
+from bench.records import COLLAPSED
 from bench.report.design import design
 from bench.report.effects import effects
 from bench.report.importance import importances
@@ -91,13 +93,30 @@ def test_a_level_with_two_trials_is_left_out_with_them():
     assert "rare" not in made.names["loss"]
 
 
-def test_of_a_promoted_configuration_the_longest_training_counts():
+def test_of_a_promoted_configuration_the_first_training_counts_which_no_score_has_chosen():
     chosen = [one | {"schedule": s} for one in grid() for s in ("cosine", "constant")]
     trials = [trial(n, 0.1 + n / 100, hyperparameters=one, epochs=3) for n, one in enumerate(chosen)]
-    trials += [trial(100 + n, 0.2 + n / 100, hyperparameters=one, epochs=9) for n, one in enumerate(chosen[:10])]
+    trials += [
+        trial(100 + n, 0.5, hyperparameters=one | {"tuner/trial_id": f"{n:04}"}, epochs=9)
+        for n, one in enumerate(chosen[:10])
+    ]
     made = design(leaderboard(run(trials=trials)))
     assert made.trials == 24
-    assert sorted(made.epochs.tolist()) == [3] * 14 + [9] * 10
+    assert set(made.epochs.tolist()) == {3}
+    assert max(made.ious) < 0.5
+
+
+def test_a_value_that_often_collapses_does_not_look_good_for_it():
+    random = np.random.default_rng(0)
+    trials = []
+    for number in range(60):
+        optimizer = ("adam", "sgd")[number % 2]
+        fails = optimizer == "sgd" and number % 4 == 1
+        one = {"optimizer": optimizer, "loss": "xyz"[number // 2 % 3], "architecture": "unet"}
+        made = trial(number, 0.0 if fails else 0.3 + random.normal(0, 0.02), hyperparameters=one)
+        trials.append(replace(made, status=COLLAPSED) if fails else made)
+    found = values(effects(leaderboard(run(trials=trials))), "optimizer")
+    assert found["adam"] > 0.05 > -0.05 > found["sgd"]
 
 
 @pytest.mark.parametrize("trials", [0, 1, 12, 19])

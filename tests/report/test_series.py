@@ -1,5 +1,7 @@
 """The numbers of each figure."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,7 @@ from bench.report.pictures import (
     overlays,
 )
 from bench.report.series import (
+    Busy,
     CostPoint,
     Missing,
     factor_scores,
@@ -166,3 +169,12 @@ def test_labels_keep_their_order_and_distance_within_the_limits():
 def test_dots_that_are_left_out_are_spread_over_the_whole_range():
     assert thinned([5.0, 4.0, 3.0], 3) == [5.0, 4.0, 3.0]
     assert thinned([9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0], 4) == [9.0, 7.0, 5.0, 3.0]
+
+
+def test_pauses_are_no_time_and_what_is_under_way_at_once_counts_once():
+    busy = Busy(
+        [("2026-01-01T00:00:00+00:00", 60.0), ("2026-01-01T00:00:30+00:00", 60.0), ("2026-01-01T05:00:00+00:00", 10.0)]
+    )
+    began = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    assert busy.until_s() == 100.0
+    assert [busy.until_s(began + seconds) for seconds in (-5, 0, 45, 90, 3600, 5 * 3600 + 4)] == [0, 0, 45, 90, 90, 94]
