@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bench.records import COLLAPSED, COMPLETED, FAILED, EpochRecord, StudyRecord, TrialRecord
+from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, EpochRecord, StudyRecord, TrialRecord
 
 
 class Progress(Protocol):
@@ -163,8 +163,9 @@ def summary(view: StudyView, study: StudyRecord) -> str:
         best = f"best IoU {_iou(view.best):.3f} · {configuration(view.best.hyperparameters)}"
     failed = f", {view.failed} failed" if view.failed else ""
     collapsed = f", {view.collapsed} stopped as collapsed" if view.collapsed else ""
+    pruned = f", {view.statuses[PRUNED]} pruned" if view.statuses[PRUNED] else ""
     why = f" (ended by: {study.ended})" if study.ended else ""
-    return f"{study.study_id}: {_trials(view.finished)}{failed}{collapsed}{why}; {best}"
+    return f"{study.study_id}: {_trials(view.finished)}{failed}{collapsed}{pruned}{why}; {best}"
 
 
 def configuration(hyperparameters: Mapping[str, object]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from bench.records import PRUNED
 from bench.report.formats import power
 from bench.report.leaderboard import Row, counted
 
@@ -82,13 +83,14 @@ FACTORS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """The trials that share one value of a factor. `ious` are those of the ranked ones and of those that were stopped as collapsed, best
-    first: without these a value would look good that often collapses."""
+    """The trials that share one value of a factor. `ious` are those of the ranked ones and of those that were stopped as collapsed or
+    pruned, best first: without these a value would look good that often collapses or falls behind."""
 
     label: str
     ious: tuple[float, ...]
     completed: int
     collapsed: int
+    pruned: int
     stopped: int
     failed: int
 
@@ -131,5 +133,6 @@ def _few_round_numbers(rows: Sequence[Row], factor: str) -> bool:
 
 
 def _level(label: str, rows: Sequence[Row]) -> Level:
-    scored = (row.iou for row in rows if (row.rank is not None or row.collapsed) and row.iou is not None)
+    counts = (row for row in rows if row.rank is not None or row.collapsed or row.trial.status == PRUNED)
+    scored = (row.iou for row in counts if row.iou is not None)
     return Level(label=label, ious=tuple(sorted(scored, reverse=True)), **counted(rows))
