@@ -83,6 +83,11 @@ class StudyView:
         """Trials that were stopped as collapsed."""
         return self.statuses[COLLAPSED]
 
+    @property
+    def pruned(self) -> int:
+        """Trials that got no more folds."""
+        return self.statuses[PRUNED]
+
     def remaining_s(self) -> float | None:
         """Seconds until the study ends: the mean trial time for each trial left, `places` at a time, at most what is left of the budget.
 
@@ -163,7 +168,7 @@ def summary(view: StudyView, study: StudyRecord) -> str:
         best = f"best IoU {_iou(view.best):.3f} · {configuration(view.best.hyperparameters)}"
     failed = f", {view.failed} failed" if view.failed else ""
     collapsed = f", {view.collapsed} stopped as collapsed" if view.collapsed else ""
-    pruned = f", {view.statuses[PRUNED]} pruned" if view.statuses[PRUNED] else ""
+    pruned = f", {view.pruned} pruned" if view.pruned else ""
     why = f" (ended by: {study.ended})" if study.ended else ""
     return f"{study.study_id}: {_trials(view.finished)}{failed}{collapsed}{pruned}{why}; {best}"
 
