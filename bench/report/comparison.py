@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.records import PRUNED
 from bench.report.formats import power
 from bench.report.leaderboard import Row, counted
 
@@ -133,6 +132,5 @@ def _few_round_numbers(rows: Sequence[Row], factor: str) -> bool:
 
 
 def _level(label: str, rows: Sequence[Row]) -> Level:
-    counts = (row for row in rows if row.rank is not None or row.collapsed or row.trial.status == PRUNED)
-    scored = (row.iou for row in counts if row.iou is not None)
+    scored = (row.iou for row in rows if (row.compares or row.collapsed) and row.iou is not None)
     return Level(label=label, ious=tuple(sorted(scored, reverse=True)), **counted(rows))

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.report.comparison import FACTORS, NOT_SET, Bin, bins
 from bench.report.formats import plural
-from bench.report.leaderboard import Row, ranked, shown_hyperparameters
+from bench.report.leaderboard import Row, shown_hyperparameters
 from bench.report.series import Missing
 
 MIN_LEVEL = 3
@@ -50,9 +50,9 @@ class Design:
 
 
 def design(rows: Sequence[Row]) -> Design | Missing:
-    """Ranked trials, one for each configuration of a study: of one that was promoted, its longest training."""
+    """Trials that are compared, one for each configuration of a study: of one that was promoted, its longest training."""
     longest: dict[tuple[str, str], Row] = {}
-    for row in ranked(rows):
+    for row in filter(lambda row: row.compares, rows):
         key = (row.trial.study_id, str(sorted(shown_hyperparameters(row.trial).items())))
         if key not in longest or row.trial.epochs_planned > longest[key].trial.epochs_planned:
             longest[key] = row

@@ -58,6 +58,12 @@ class Row:
         return " / ".join(str(part) for part in parts if part is not None) or formats.MISSING
 
     @property
+    def compares(self) -> bool:
+        """Whether its score says something about its hyperparameters: the ranked ones, and those pruned in a race, without whom what is bad
+        would look as good as its luckiest trials."""
+        return self.rank is not None or (self.trial.status == PRUNED and self.iou is not None)
+
+    @property
     def collapsed(self) -> bool:
         """Whether it was stopped for it, or completed and predicts one answer in its best epoch."""
         return self.trial.status == COLLAPSED or collapse_of_trial(self.trial) is not None

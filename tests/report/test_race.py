@@ -8,8 +8,10 @@ from bench.evaluation.racing import image_ious, leader, race
 from bench.evaluation.references import OUT_OF_FOLD
 from bench.records import COMPLETED, PRUNED, Run, TrialRecord
 from bench.report.comparison import compare
+from bench.report.design import design
 from bench.report.leaderboard import counted, evaluation_of, leaderboard, references
 from bench.report.race import contradictions, explained, fold_metrics
+from bench.report.series import score_grid
 from bench.report.tables import comparison, trial_records, why_unfinished
 from bench.report.verdict import judge, qualifications
 from tests.report.runs import counts, evaluation, run, trial
@@ -90,3 +92,15 @@ def test_metrics_and_races_that_are_not_those_of_the_counts_are_found(searched):
     assert [line.rsplit(": ", 1)[1] for line in contradictions(wrong)] == [
         "its race against trial 0001 is not that of their counts"
     ]
+
+
+def test_effects_and_grids_know_the_pruned_trials():
+    """Every trial with one of the losses was pruned: it has a score, or the other would have nothing to be compared with."""
+    rows = leaderboard(run(trials=[
+        trial(number, 0.5 - number / 100, status=(COMPLETED, PRUNED)[number % 2],
+              hyperparameters={"loss": ("bce", "dice")[number % 2], "backbone": ("resnet18", "mobilenet")[number // 2 % 2], "dropout": number / 100})
+        for number in range(24)
+    ]))  # fmt: skip
+    found = design(rows)
+    assert (found.trials, found.names["loss"]) == (24, ("bce", "dice"))
+    assert score_grid(run(), rows).counts == ((6, 6), (6, 6))
