@@ -137,7 +137,7 @@ def why_unfinished(row: Row) -> str:
         reached = "" if row.iou is None else f"; best validation IoU {fraction(row.iou)}"
         return f"stopped as collapsed: {error_line(trial.error)}{reached}"
     if trial.status == PRUNED:
-        return f"pruned: {error_line(trial.error)}; validation IoU {fraction(row.iou)} until then"
+        return f"{error_line(trial.error)}; validation IoU {fraction(row.iou)}"
     if trial.status != COMPLETED:
         return error_line(trial.error)
     if row.rank is None:

@@ -51,7 +51,7 @@ def test_a_pruned_trial_has_no_rank_and_stands_with_its_reason(searched):
     assert [(row.rank, row.trial.status) for row in rows] == [(1, COMPLETED), (None, PRUNED)]
     assert counted(rows) == {"completed": 1, "collapsed": 0, "pruned": 1, "stopped": 0, "failed": 0}
     assert why_unfinished(rows[1]) == (
-        "pruned: behind trial 0001 after 1 of 2 folds (p = 0.0039 on 8 images); validation IoU 0.296 until then"
+        "behind trial 0001 after 1 of 2 folds (p = 0.0039 on 8 images); validation IoU 0.296"
     )
     first, second = trial_records(rows)
     assert (first["folds_run"], first["rival"], first["race_p"]) == (2, None, None)
