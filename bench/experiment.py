@@ -72,7 +72,9 @@ class Protocol(_Section):
     `evaluation_size` is the side in pixels of the square on which predictions are compared with masks, None for the largest
     size of the search space. After the search the best `finalists` distinct configurations and the reference recipes are trained on
     `folds` folds with `final_seeds` seeds each (0 finalists: there are no finals). A trial of the search that has collapsed in
-    `collapse_epochs` epochs in a row ends there (0: none does)."""
+    `collapse_epochs` epochs in a row ends there (0: none does). With several `search_folds` the search trains each configuration on the
+    first so many folds and not on the hold-out split: its score is the mean over them, who is clearly behind the best gets no more of them,
+    and no models are kept."""
 
     epochs: Count = 12
     max_steps_per_epoch: Count = 20
@@ -85,6 +87,7 @@ class Protocol(_Section):
     finalists: Annotated[StrictInt, Field(ge=0, le=20)] = 3
     folds: Annotated[StrictInt, Field(ge=2, le=20)] = 3
     final_seeds: Annotated[StrictInt, Field(ge=1, le=20)] = 3
+    search_folds: Count = 1
     collapse_epochs: Annotated[StrictInt, Field(ge=0)] = 5
     batch_norm: str = "reestimate"
     precision: str = "auto"
@@ -120,6 +123,12 @@ class Protocol(_Section):
             raise ValueError("val_share must be above 0: the search compares trials on validation images")
         if self.val_share + self.test_share >= 1:
             raise ValueError(f"val_share {self.val_share} and test_share {self.test_share} leave nothing to train on")
+        return self
+
+    @model_validator(mode="after")
+    def _there_are_so_many_folds(self) -> Self:
+        if self.search_folds > self.folds:
+            raise ValueError(f"search_folds {self.search_folds} is more than the {self.folds} folds that there are")
         return self
 
 
@@ -188,6 +197,16 @@ class Experiment(_Section):
     def _search_ends(self) -> Self:
         if self.trials is None and self.budget is None:
             raise ValueError("the search needs an end: set trials, budget, or both")
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_end_a_trial_early(self) -> Self:
+        promoting = [tuner for tuner in self.tuners if ORACLES[tuner].promotes]
+        if promoting and self.protocol.search_folds > 1:
+            others = ", ".join(name for name, kind in ORACLES.items() if not kind.promotes)
+            raise ValueError(
+                f"tuner {promoting[0]} stops trials by rungs and cannot race on folds: set search_folds to 1, or choose from {others}"
+            )
         return self
 
     @property

@@ -122,6 +122,7 @@ def _best_line(view: StudyView) -> Text:
         best = f"best IoU {view.best.val_metrics['iou']:.3f}  {configuration(view.best.hyperparameters)}"
     failed = f"{view.failed} failed  " if view.failed else ""
     collapsed = f"{view.collapsed} collapsed  " if view.collapsed else ""
+    pruned = f"{view.pruned} pruned  " if view.pruned else ""
     left = view.remaining_s()
     eta = "" if left is None else f"about {duration(left)} left  "
-    return Text(f"{eta}{failed}{collapsed}{best}", style="dim", no_wrap=True, overflow="ellipsis")
+    return Text(f"{eta}{failed}{collapsed}{pruned}{best}", style="dim", no_wrap=True, overflow="ellipsis")

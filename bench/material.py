@@ -11,6 +11,7 @@ from bench.datasets.audit import audit
 from bench.datasets.cache import CachedPixels, open_cache, write_cache
 from bench.datasets.sample_set import write_sample_set
 from bench.datasets.splits import make_split
+from bench.errors import DataError
 from bench.experiment import SAMPLE, Data, Protocol
 from bench.progress import Progress
 from bench.records import AuditRecord, DatasetRecord, SplitRecord
@@ -62,6 +63,10 @@ def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
         test_share=protocol.test_share,
         folds=protocol.folds,
     )
+    if len(split.folds) < protocol.search_folds:
+        raise DataError(
+            f"{data.path} has images for {len(split.folds)} folds, and search_folds is {protocol.search_folds}"
+        )
     progress.note(f"{len(split.train)} images train, {len(split.val)} validate, {len(split.test)} test: {split.rule}")
     if split.excluded:
         progress.note(f"{len(split.excluded)} twins left out: {', '.join(split.excluded)}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bench.records import COLLAPSED, COMPLETED, FAILED, EpochRecord, StudyRecord, TrialRecord
+from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, EpochRecord, StudyRecord, TrialRecord
 
 
 class Progress(Protocol):
@@ -82,6 +82,11 @@ class StudyView:
     def collapsed(self) -> int:
         """Trials that were stopped as collapsed."""
         return self.statuses[COLLAPSED]
+
+    @property
+    def pruned(self) -> int:
+        """Trials that got no more folds."""
+        return self.statuses[PRUNED]
 
     def remaining_s(self) -> float | None:
         """Seconds until the study ends: the mean trial time for each trial left, `places` at a time, at most what is left of the budget.
@@ -163,8 +168,9 @@ def summary(view: StudyView, study: StudyRecord) -> str:
         best = f"best IoU {_iou(view.best):.3f} · {configuration(view.best.hyperparameters)}"
     failed = f", {view.failed} failed" if view.failed else ""
     collapsed = f", {view.collapsed} stopped as collapsed" if view.collapsed else ""
+    pruned = f", {view.pruned} pruned" if view.pruned else ""
     why = f" (ended by: {study.ended})" if study.ended else ""
-    return f"{study.study_id}: {_trials(view.finished)}{failed}{collapsed}{why}; {best}"
+    return f"{study.study_id}: {_trials(view.finished)}{failed}{collapsed}{pruned}{why}; {best}"
 
 
 def configuration(hyperparameters: Mapping[str, object]) -> str:

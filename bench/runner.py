@@ -130,6 +130,16 @@ class _OpenRun:
         for evaluation in references:
             if (evaluation.reference, evaluation.split) not in scored:
                 self._append(evaluation)
+        if self.experiment.protocol.search_folds > 1:
+            self._score_references_on_folds()
+
+    def _score_references_on_folds(self) -> None:
+        known = {evaluation.reference for evaluation in self.evaluations if evaluation.split == OUT_OF_FOLD}
+        num_classes, seed = len(self.material.dataset.classes) + 1, self.experiment.seeds[0]
+        folds = self.material.split.folds
+        for evaluation in evaluate_on_folds(self.material.pixels(), folds, num_classes=num_classes, seed=seed):
+            if evaluation.reference not in known:
+                self._append(evaluation)
 
     def search_and_score(self) -> None:
         """Runs every study, then scores the best models; on Ctrl-C or an error the run is marked as interrupted."""
@@ -160,6 +170,7 @@ class _OpenRun:
                 trials=experiment.trials,
                 epochs=experiment.protocol.epochs,
                 retries=experiment.retries,
+                search_folds=experiment.protocol.search_folds,
             )
             for seed in experiment.seeds
             for tuner in experiment.tuners
@@ -200,11 +211,7 @@ class _OpenRun:
             self.progress.note("no finals: nothing completed, too few images for folds, or too little time left")
             return
         self.store.write(planned)
-        known = {evaluation.reference for evaluation in self.evaluations if evaluation.split == OUT_OF_FOLD}
-        num_classes, seed = len(self.material.dataset.classes) + 1, self.experiment.seeds[0]
-        for evaluation in evaluate_on_folds(self.material.pixels(), folds, num_classes=num_classes, seed=seed):
-            if evaluation.reference not in known:
-                self._append(evaluation)
+        self._score_references_on_folds()
         run_finals(
             planned,
             executor=self.executor,

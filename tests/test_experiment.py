@@ -141,6 +141,12 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
             "protocol: {batch_norm: kras}",
             "my.yaml:2: protocol.batch_norm: unknown batch_norm policy 'kras'; choose from ",
         ),
+        ("protocol: {search_folds: 4}", "my.yaml:2: protocol: search_folds 4 is more than the 3 folds that there are"),
+        ("protocol: {search_folds: 0}", "my.yaml:2: protocol.search_folds: must be at least 1, not 0"),
+        (
+            "tuners: [random, asha]\nprotocol: {search_folds: 2}",
+            "my.yaml: tuner asha stops trials by rungs and cannot race on folds: set search_folds to 1, or choose from random, grid,",
+        ),
         ("data: {path: 3}", "my.yaml:2: data.path: must be text, not 3"),
         ("data: {skip_unreadable: maybe}", "my.yaml:2: data.skip_unreadable: must be true or false, not 'maybe'"),
         ("data: {classes: [dent]}", "my.yaml:2: data.classes: must be a mapping, such as {key: value}, not ['dent']"),

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench.live import LiveProgress
 from bench.progress import PlainProgress, Progress, StudyView, configuration, duration, limits, outcome
-from bench.records import COLLAPSED, FAILED, STOPPED, EpochRecord, StudyRecord
+from bench.records import COLLAPSED, FAILED, PRUNED, STOPPED, EpochRecord, StudyRecord
 from tests.examples import trial
 
 
@@ -129,15 +129,16 @@ def test_resumed_study_counts_what_was_finished_before() -> None:
     assert "best IoU 0.750" in lines[2]
 
 
-def test_a_trial_stopped_as_collapsed_is_named_and_counted_and_never_the_best() -> None:
+@pytest.mark.parametrize(("status", "counted"), [(COLLAPSED, "stopped as collapsed"), (PRUNED, "pruned")])
+def test_a_trial_that_was_ended_early_is_named_and_counted_and_never_the_best(status: str, counted: str) -> None:
     lines: list[str] = []
     progress = PlainProgress(write=lines.append, clock=Clock())
     progress.study_started("random-0", trials=2, budget_s=None)
-    progress.trial_ended(trial(0, status=COLLAPSED, val_metrics={"iou": 0.9}))
+    progress.trial_ended(trial(0, status=status, val_metrics={"iou": 0.9}))
     progress.trial_ended(trial(1))
     progress.study_ended(StudyRecord(study_id="random-0", tuner="random", seed=0))
-    assert "IoU 0.900 (collapsed)" in lines[1]
-    assert lines[3].startswith("random-0: 2 trials, 1 stopped as collapsed; best IoU 0.250")
+    assert f"IoU 0.900 ({status.lower()})" in lines[1]
+    assert lines[3].startswith(f"random-0: 2 trials, 1 {counted}; best IoU 0.250")
 
 
 def test_trial_that_did_not_complete_is_never_the_best() -> None:

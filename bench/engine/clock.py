@@ -39,10 +39,10 @@ class TrialClock:
         if len(record.curve) > 1:
             epoch_s = (last.elapsed_s - first.elapsed_s) / (len(record.curve) - 1)
         else:
-            epoch_s = (record.train_s or 0.0) + self._evaluation_s(record)
+            epoch_s = ((record.train_s or 0.0) + self._evaluation_s(record)) / record.epochs_run
         self.epoch_s[own] = epoch_s
         if not record.graph_reused:
-            first_time_s = max(0.0, record.wall_s - len(record.curve) * epoch_s)
+            first_time_s = max(0.0, record.wall_s - record.epochs_run * epoch_s)
             self.first_time_s[own] = max(first_time_s, self.first_time_s.get(own, 0.0))
 
     def _evaluation_s(self, record: TrialRecord) -> float:

@@ -17,7 +17,7 @@ import keras_tuner as kt
 import numpy as np
 
 from bench.errors import StoreError
-from bench.records import COLLAPSED, COMPLETED, HyperparameterValue, ProposalRecord, TrialRecord
+from bench.records import COLLAPSED, COMPLETED, PRUNED, HyperparameterValue, ProposalRecord, TrialRecord
 
 OBJECTIVE = "val_iou"
 
@@ -208,9 +208,9 @@ def ask(oracle: kt.Oracle) -> Proposal | NoProposal:
 
 
 def tell(oracle: kt.Oracle, record: TrialRecord) -> None:
-    """What became of a trial; trials may end in any order. One that has collapsed has a score like one that completed."""
+    """What became of a trial; trials may end in any order. One that has collapsed or was pruned has a score like one that completed."""
     trial = oracle.trials[record.trial_id]
-    scored = record.status in (COMPLETED, COLLAPSED)
+    scored = record.status in (COMPLETED, COLLAPSED, PRUNED)
     trial.status = "COMPLETED" if scored else "FAILED"
     trial.message = record.error
     if record.status == COLLAPSED:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.racing import Rival
 from bench.records import FAILED, ClassCounts, EpochRecord, HyperparameterValue, TrialRecord
 
 Counts = Mapping[str, tuple[ClassCounts, ...]]
@@ -17,6 +18,9 @@ class TrialSpec:
     """What a worker needs to know of one trial. Training runs from `first_epoch` (0 unless it continues `resume_from`, the
     trial that a tuner promoted) up to `epochs`; `checkpoint` keeps the state for a later promotion. A trial that cannot end within
     `time_limit_s` is STOPPED as soon as that shows. `attempt` counts from 1: a trial whose process died may be tried again.
+
+    With several `search_folds` it is trained on the first so many folds in turn, each for `epochs`, unless it is clearly behind `rival`
+    before that (`bench.engine.folds`).
 
     With a `fold` it is a training of the finals: on all folds but this one, to its last epoch, scored once on this fold and on the
     locked test images."""
@@ -32,6 +36,13 @@ class TrialSpec:
     checkpoint: bool = False
     attempt: int = 1
     fold: int | None = None
+    search_folds: int = 1
+    rival: Rival | None = None
+
+    @property
+    def epochs_planned(self) -> int:
+        """Of all folds together."""
+        return self.epochs * self.search_folds
 
     @property
     def key(self) -> tuple[str, str]:
@@ -62,7 +73,7 @@ class TrialSetup:
     collapse_epochs: int = 0
 
     def parts(self, fold: int | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Ids that train and ids that validate: of the search, or with a `fold` of the finals."""
+        """Ids that train and ids that validate: of the hold-out split, or all folds but one and that `fold`."""
         if fold is None:
             return self.train_ids, self.val_ids
         others = (ids for number, ids in enumerate(self.folds) if number != fold)
@@ -107,7 +118,7 @@ def failed(
         status=FAILED,
         hyperparameters=spec.hyperparameters,
         seed=spec.seed,
-        epochs_planned=spec.epochs,
+        epochs_planned=spec.epochs_planned,
         wall_s=wall_s,
         peak_memory_bytes=peak_memory_bytes,
         started_at=started_at,

@@ -11,6 +11,7 @@ from bench.engine.executor import Executor
 from bench.engine.kt_oracles import WAIT, NoProposal, ask, replay, tell
 from bench.engine.oracles import ORACLES
 from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec
+from bench.evaluation.racing import Rival, leader
 from bench.progress import Progress
 from bench.records import ProposalRecord, TrialRecord
 from search_spaces.segmentation import SegmentationHyperModel
@@ -22,13 +23,14 @@ LOOKAHEAD = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyPlan:
     """A tuner with a seed, and how far it may go: `trials` (None: as many as fit), `epochs` for its longest trial, `retries` of a trial
-    whose process died."""
+    whose process died. With several `search_folds` a trial is trained on each of them, and races against the best before it."""
 
     tuner: str
     seed: int
     trials: int | None
     epochs: int
     retries: int = 1
+    search_folds: int = 1
 
     @property
     def study_id(self) -> str:
@@ -91,12 +93,15 @@ class _Study:
         self.waiting: list[TrialSpec] = []
         self.running: dict[str, TrialSpec] = {}
         self.checkpoints: dict[str, float] = {}
+        self.rival: Rival | None = None
         self.ended: str | None = None
 
     def run(self, proposals: Sequence[ProposalRecord], finished: Sequence[TrialRecord]) -> str:
         plan = self.plan
         self.waiting = [self._spec(proposal) for proposal in replay(self.oracle, proposals, finished)]
         self.proposed, self.on_record = len(proposals), len(finished)
+        for record in finished:
+            self.rival = leader(self.rival, record)
         self.progress.study_started(
             plan.study_id,
             trials=plan.trials,
@@ -145,7 +150,7 @@ class _Study:
             self.ended = "budget"
 
     def _fits(self, spec: TrialSpec) -> bool:
-        epochs = spec.epochs - spec.first_epoch
+        epochs = spec.epochs_planned - spec.first_epoch
         return self.deadline.allows(
             self.clock.estimate_s(spec.hyperparameters, epochs, warm=self.executor.is_warm(spec))
         )
@@ -180,9 +185,9 @@ class _Study:
         return fitting < ahead and len(self.waiting) - fitting < SET_ASIDE
 
     def _start(self, spec: TrialSpec) -> None:
-        spec = replace(spec, time_limit_s=self.deadline.left_s)
+        spec = replace(spec, time_limit_s=self.deadline.left_s, rival=self.rival)
         self.running[spec.trial_id] = spec
-        self.progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
+        self.progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs_planned)
         self.executor.submit(spec)
 
     def _take(self, outcome: TrialOutcome) -> None:
@@ -197,6 +202,7 @@ class _Study:
         self.keeper.ended(spec, outcome)
         self.on_record += 1
         self.clock.add(outcome.record)
+        self.rival = leader(self.rival, outcome.record)
         tell(self.oracle, outcome.record)
         self._forget_checkpoints(spec, outcome.record)
         self.progress.trial_ended(outcome.record)
@@ -226,4 +232,5 @@ class _Study:
             first_epoch=int(values.get("tuner/initial_epoch", 0)),
             resume_from=None if parent is None else str(parent),
             checkpoint=self.kind.promotes and epochs < plan.epochs,
+            search_folds=plan.search_folds,
         )

@@ -6,9 +6,11 @@ The only place where TensorFlow runs. Methods answer with what can be sent: a re
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.engine.folds import on_folds
 from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.records import EpochRecord
 
@@ -56,14 +58,13 @@ class Trainer:
         import tensorflow as tf
 
         from bench.engine.devices import peak_memory
-        from bench.engine.training import TrialError, TrialRun
+        from bench.engine.training import TrialError
 
         key = self._key(spec)
         try:
             with peak_memory() as memory:
                 graph, reused = self._graphs.get(key)
-                run = TrialRun(spec, self._setup, graph, self._open(key.image_size), self._open(key.evaluation_size))
-                outcome = run.train(pretrained=self._pretrained(spec), reused=reused, on_epoch=self._tell)
+                outcome = self._train(spec, graph, reused)
         except TrialError as error:
             return str(error)
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
@@ -75,6 +76,25 @@ class Trainer:
             return f"{type(error).__name__}: {_one_line(error)}"
         self._last_model = graph.model
         return memory.added_to(outcome)
+
+    def _train(self, spec: TrialSpec, graph: Any, reused: bool) -> TrialOutcome:
+        """A trial whole. Of one on folds the epochs that it tells of count on from fold to fold."""
+        from bench.engine.training import TrialRun
+
+        pixels, truth = self._open(graph.key.image_size), self._open(graph.key.evaluation_size)
+        pretrained = self._pretrained(spec)
+        if spec.search_folds == 1:
+            run = TrialRun(spec, self._setup, graph, pixels, truth)
+            return run.train(pretrained=pretrained, reused=reused, on_epoch=self._tell)
+
+        def train(spec: TrialSpec, fold: int) -> TrialOutcome:
+            def tell(epoch: EpochRecord) -> None:
+                self._tell(replace(epoch, epoch=epoch.epoch + fold * spec.epochs))
+
+            run = TrialRun(spec, self._setup, graph, pixels, truth, search_fold=fold)
+            return run.train(pretrained=pretrained, reused=reused or fold > 0, on_epoch=tell)
+
+        return on_folds(spec, train)
 
     def model(self) -> bytes:
         """The weights of the last trial's best epoch as the content of a `.weights.h5` file."""

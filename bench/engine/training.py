@@ -42,10 +42,19 @@ class TrialRun:
     """A trial under way. After `train` its graph holds the weights of the best epoch."""
 
     def __init__(
-        self, spec: TrialSpec, setup: TrialSetup, graph: TrainingGraph, pixels: CachedPixels, truth: CachedPixels
+        self,
+        spec: TrialSpec,
+        setup: TrialSetup,
+        graph: TrainingGraph,
+        pixels: CachedPixels,
+        truth: CachedPixels,
+        *,
+        search_fold: int | None = None,
     ) -> None:
+        """With a `search_fold` it trains and validates on the parts of that fold, one of `spec.search_folds`."""
         self.spec, self.setup, self.graph, self.pixels, self.truth = spec, setup, graph, pixels, truth
-        self.train_ids, self.val_ids = setup.parts(spec.fold)
+        self.train_ids, self.val_ids = setup.parts(spec.fold if search_fold is None else search_fold)
+        self.later_epochs = 0 if search_fold is None else (spec.search_folds - search_fold - 1) * spec.epochs
         values = spec.hyperparameters
         self.batch_size = int(values["batch_size"])
         self.plan = TrainingPlan.of(spec, setup, self.train_ids)
@@ -79,7 +88,7 @@ class TrialRun:
                 self.curve, self.setup.collapse_epochs, first_epoch=spec.first_epoch
             ):
                 return TrialOutcome(record=self._collapsed(started_at, started, build_s, reused))
-            if self._out_of_time(spec.epochs - epoch - 1):
+            if self._out_of_time(spec.epochs - epoch - 1 + self.later_epochs):
                 return TrialOutcome(record=self._stopped(started_at, started, build_s, reused))
         if spec.checkpoint:
             with contextlib.suppress(OSError):  # without it, on a full disk, a promotion trains from the beginning

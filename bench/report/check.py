@@ -12,7 +12,7 @@ from bench.errors import StoreError
 from bench.evaluation.metrics import pool, summarise
 from bench.evaluation.pixel_metrics import BINS
 from bench.records import Run, TrainingRecord
-from bench.report import BROWSER_PAGE, PAGE, write_across, write_report
+from bench.report import BROWSER_PAGE, PAGE, race, write_across, write_report
 from bench.report.beyond import counts_at, evidence_of_training
 
 TEXTS = (PAGE, BROWSER_PAGE, "summary.json", "tables/*.csv")
@@ -47,6 +47,7 @@ def _contradictions(run: Run) -> Iterator[str]:
         counts = counted.get((trial.study_id, trial.trial_id))
         if counts and dict(trial.val_metrics) != summarise(pool(counts.values()), run.dataset.classes):
             yield f"{run.record.name}: trial {trial.study_id}/{trial.trial_id}: its recorded metrics are not those of its counts"
+    yield from race.contradictions(run)
     for training in run.trainings:
         if training.evidence and (problem := _evidence_problem(run, training)):
             yield f"{run.directory}/{training.evidence}.npz, of {training.contestant}: {problem}"

@@ -82,13 +82,14 @@ FACTORS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """The trials that share one value of a factor. `ious` are those of the ranked ones and of those that were stopped as collapsed, best
-    first: without these a value would look good that often collapses."""
+    """The trials that share one value of a factor. `ious` are those of the ranked ones and of those that were stopped as collapsed or
+    pruned, best first: without these a value would look good that often collapses or falls behind."""
 
     label: str
     ious: tuple[float, ...]
     completed: int
     collapsed: int
+    pruned: int
     stopped: int
     failed: int
 
@@ -131,5 +132,5 @@ def _few_round_numbers(rows: Sequence[Row], factor: str) -> bool:
 
 
 def _level(label: str, rows: Sequence[Row]) -> Level:
-    scored = (row.iou for row in rows if (row.rank is not None or row.collapsed) and row.iou is not None)
+    scored = (row.iou for row in rows if (row.compares or row.collapsed) and row.iou is not None)
     return Level(label=label, ious=tuple(sorted(scored, reverse=True)), **counted(rows))

@@ -16,6 +16,7 @@ from bench.records import COMPLETED, Contestant, Evaluation, FinalsRecord, Run, 
 from bench.report.annotators import Annotators, annotators
 from bench.report.formats import listing
 from bench.report.leaderboard import REFERENCES, Metrics, reference_evaluation
+from bench.report.race import searched_folds
 
 SEED = 0
 """Of the resampling: equal records give equal pages."""
@@ -203,7 +204,7 @@ def _ranked(
         out=out,
         planned=len(record.contestants) * record.folds * len(record.seeds),
         trained=sum(_is_of(training, record) for training in run.trainings),
-        choosing=len(run.split.val),
+        choosing=len(sum(searched_folds(run), ()) or run.split.val),
         scored=comparison.num_images,
         background_share=background_share(pool(open_counts[standings[0].contestant.name][0].counts.values())),
         annotators=annotators(run),

@@ -1,16 +1,27 @@
 """Records to rows: every trial with its rank, its tuner and, where it was scored on the test set, its test metrics."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bench.evaluation.collapse import collapse_of_trial
 from bench.evaluation.metrics import pool, summarise
+from bench.evaluation.references import OUT_OF_FOLD
 from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Interval, compare
-from bench.records import COLLAPSED, COMPLETED, STOPPED, Evaluation, HyperparameterValue, Run, TrialRecord
+from bench.records import (
+    COLLAPSED,
+    COMPLETED,
+    PRUNED,
+    STOPPED,
+    Evaluation,
+    HyperparameterValue,
+    Run,
+    TrialRecord,
+)
 from bench.report import formats
+from bench.report.race import fold_metrics, searched_folds
 
 _SEED = 0
 
@@ -45,6 +56,12 @@ class Row:
         """'unet / resnet18', or the architecture alone where it has no backbone."""
         parts = [self.trial.hyperparameters.get(name) for name in ("architecture", "backbone")]
         return " / ".join(str(part) for part in parts if part is not None) or formats.MISSING
+
+    @property
+    def compares(self) -> bool:
+        """Whether its score says something about its hyperparameters: the ranked ones, and those pruned in a race, without whom what is bad
+        would look as good as its luckiest trials."""
+        return self.rank is not None or (self.trial.status == PRUNED and self.iou is not None)
 
     @property
     def collapsed(self) -> bool:
@@ -85,7 +102,7 @@ def leaderboard(run: Run) -> tuple[Row, ...]:
 def references(run: Run) -> tuple[Reference, ...]:
     """The references that this run scored: those of REFERENCES in order, then any other by name."""
     by_name: dict[str, dict[str, Metrics]] = {}
-    for evaluation in run.evaluations:
+    for evaluation in _reference_evaluations(run):
         if evaluation.reference is not None:
             by_name.setdefault(evaluation.reference, {})[evaluation.split] = metrics_of(run, evaluation)
     known = list(REFERENCES)
@@ -95,12 +112,16 @@ def references(run: Run) -> tuple[Reference, ...]:
 
 def evaluation_of(run: Run, trial: TrialRecord, split: str) -> Evaluation | None:
     """What the trial scored on a split; the last one stored where there are several."""
+    if split == "val" and trial.out_of_fold:
+        return Evaluation(
+            study_id=trial.study_id, trial_id=trial.trial_id, split=split, seed=trial.seed, counts=trial.out_of_fold
+        )
     key = (trial.study_id, trial.trial_id, split)
     return _last(e for e in run.evaluations if (e.study_id, e.trial_id, e.split) == key and e.reference is None)
 
 
 def reference_evaluation(run: Run, name: str, split: str) -> Evaluation | None:
-    return _last(e for e in run.evaluations if (e.reference, e.split) == (name, split))
+    return _last(e for e in _reference_evaluations(run) if (e.reference, e.split) == (name, split))
 
 
 def score_interval(evaluation: Evaluation) -> Interval | None:
@@ -120,7 +141,10 @@ def difference_interval(first: Evaluation, second: Evaluation) -> Interval | Non
 
 
 def metrics_of(run: Run, evaluation: Evaluation) -> Metrics:
-    """Every metric of an evaluation, from its counts pooled over images."""
+    """Every metric of an evaluation, from its counts pooled over images; the mean over the folds of a search on folds."""
+    folds = searched_folds(run) if evaluation.split == "val" else ()
+    if folds:
+        return fold_metrics(evaluation.counts, folds, run.dataset.classes)
     per_class = pool(evaluation.counts.values())
     return summarise(per_class, run.dataset.classes) if per_class else {}
 
@@ -133,9 +157,23 @@ def counted(rows: Sequence[Row]) -> dict[str, int]:
     """How many trials ended in which way, each in one: those that collapsed, stopped for it or not, are not among the completed."""
     collapsed = sum(row.collapsed for row in rows)
     completed = sum(row.trial.status == COMPLETED and not row.collapsed for row in rows)
-    stopped = sum(row.trial.status == STOPPED for row in rows)
-    failed = len(rows) - completed - collapsed - stopped
-    return {"completed": completed, "collapsed": collapsed, "stopped": stopped, "failed": failed}
+    pruned, stopped = (sum(row.trial.status == status for row in rows) for status in (PRUNED, STOPPED))
+    failed = len(rows) - completed - collapsed - pruned - stopped
+    return {"completed": completed, "collapsed": collapsed, "pruned": pruned, "stopped": stopped, "failed": failed}
+
+
+def _reference_evaluations(run: Run) -> list[Evaluation]:
+    """In a search on folds references are compared on its images too, each scored by what the other folds made."""
+    scored = [evaluation for evaluation in run.evaluations if evaluation.reference is not None]
+    images = {name for fold in searched_folds(run) for name in fold}
+    if not images:
+        return scored
+    on_folds = [
+        replace(each, split="val", counts={name: own for name, own in each.counts.items() if name in images})
+        for each in scored
+        if each.split == OUT_OF_FOLD
+    ]
+    return [*(each for each in scored if each.split != "val"), *on_folds]
 
 
 def _is_ranked(trial: TrialRecord) -> bool:

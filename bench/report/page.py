@@ -6,13 +6,20 @@ from pathlib import Path
 
 from bench.records import COMPLETED, Run
 from bench.report import finals_section as standings
-from bench.report import formats, markdown, rungs, tables, tuners, verdict
+from bench.report import formats, markdown, race, rungs, tables, tuners, verdict
 from bench.report.comparison import compare
 from bench.report.data_section import data_section
 from bench.report.design import MIN_LEVEL
 from bench.report.effects import Effects, effects
 from bench.report.finals import Finals, NoFinals, finals
-from bench.report.leaderboard import Row, counted, leaderboard, ranked, references, shown_hyperparameters
+from bench.report.leaderboard import (
+    Row,
+    counted,
+    leaderboard,
+    ranked,
+    references,
+    shown_hyperparameters,
+)
 from bench.report.plots import IMPORTANCE_PLOT, SCORE_PLOTS, left_out, shown
 from bench.report.series import Missing
 from bench.report.trust import trust_box
@@ -81,6 +88,7 @@ def _best_trials(run: Run, rows: Sequence[Row], directory: Path) -> Iterator[str
         f"{few if best else 'No ranked trial'}, by validation IoU; the references need no training. "
         "Metrics without a prefix are of the validation split; ratios are 0 to 1."
     )
+    yield race.explained(run)
     yield tables.quality(rows, compared)
     yield "### On the locked test set"
     scored = [row for row in best if row.test]
@@ -197,10 +205,13 @@ MAX_OPEN = 12
 def _unfinished(rows: Sequence[Row], directory: Path) -> Iterator[str]:
     troubled = [row for row in rows if tables.why_unfinished(row)]
     counts = counted(rows)
+    pruned = (
+        f"{counts['pruned']} were pruned (clearly behind the best, on the folds so far), " if counts["pruned"] else ""
+    )
     yield "## Failures and pruned trials"
     yield (
         f"Of {formats.plural(len(rows), 'trial')}, {counts['completed']} completed, {counts['collapsed']} collapsed (nearly no foreground "
-        f"found, or nearly everywhere), {counts['stopped']} were stopped by the budget and {counts['failed']} failed."
+        f"found, or nearly everywhere), {pruned}{counts['stopped']} were stopped by the budget and {counts['failed']} failed."
     )
     if not troubled:
         yield left_out("table", "every trial completed with a score")

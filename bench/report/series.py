@@ -57,7 +57,7 @@ MIN_CELLS = 4
 
 def score_grid(run: Run, rows: Sequence[Row]) -> ScoreGrid | Missing:
     cells: dict[tuple[str, str], list[float]] = {}
-    for row in ranked(rows):
+    for row in filter(lambda row: row.compares, rows):
         loss = row.trial.hyperparameters.get("loss")
         if loss is not None and row.iou is not None:
             cells.setdefault((_backbone(row), str(loss)), []).append(row.iou)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.evaluation.collapse import collapse_of_trial
-from bench.records import COLLAPSED, COMPLETED, FAILED, STOPPED, Run
-from bench.report import formats, markdown
+from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, STOPPED, Run
+from bench.report import formats, markdown, race
 from bench.report.comparison import FACTORS, Level
 from bench.report.effects import Effect
 from bench.report.formats import fraction
@@ -89,10 +89,11 @@ def comparison(factor: str, levels: Sequence[Level], effects: Sequence[Effect]) 
     """Levels of one factor; where effects are known they take the place of the medians, in which all factors are mixed."""
     known = {effect.label: effect for effect in effects}
     middle = ["Effect", "95 % interval"] if known else ["Median"]
-    head = [FACTORS[factor].title, "Best", *middle, "Completed", "Collapsed", "Stopped", "Failed"]
+    raced = any(level.pruned for level in levels)
+    head = [FACTORS[factor].title, "Best", *middle, "Completed", "Collapsed", *["Pruned"] * raced, "Stopped", "Failed"]
     cells = [
         [level.label, fraction(level.best), *(_effect(known.get(level.label)) if known else [fraction(level.median)]),
-         level.completed, level.collapsed, level.stopped, level.failed]
+         level.completed, level.collapsed, *[level.pruned] * raced, level.stopped, level.failed]
         for level in levels
     ]  # fmt: skip
     return markdown.table(head, cells, right=range(1, len(head)))
@@ -115,7 +116,7 @@ def importance(found: Importances) -> str:
 
 
 def unfinished(rows: Sequence[Row]) -> str:
-    """Trials that failed, were stopped, have no score or collapsed, with the reason cut to a line."""
+    """Trials that failed, were stopped or pruned, have no score or collapsed, with the reason cut to a line."""
     cells = [[row.name, row.trial.status, configuration(row), _cut(why_unfinished(row))] for row in rows]
     return markdown.table(["Trial", "Status", "Configuration", "Reason"], cells)
 
@@ -134,6 +135,8 @@ def why_unfinished(row: Row) -> str:
     if trial.status == COLLAPSED:
         reached = "" if row.iou is None else f"; best validation IoU {fraction(row.iou)}"
         return f"stopped as collapsed: {error_line(trial.error)}{reached}"
+    if trial.status == PRUNED:
+        return f"{error_line(trial.error)}; validation IoU {fraction(row.iou)}"
     if trial.status != COMPLETED:
         return error_line(trial.error)
     if row.rank is None:
@@ -184,6 +187,7 @@ def trial_records(rows: Sequence[Row]) -> list[dict[str, object]]:
             "test_iou_low": row.test_interval.low if row.test_interval else None,
             "test_iou_high": row.test_interval.high if row.test_interval else None,
             **{name: getattr(row.trial, name) for name in _TRIAL_FACTS},
+            **race.facts(row.trial),
             "reason": why_unfinished(row) or None,
         }
         for row in rows
@@ -205,7 +209,7 @@ def reference_records(compared: Sequence[Reference]) -> list[dict[str, object]]:
 
 
 def comparison_records(levels: Sequence[Level], effects: Sequence[Effect]) -> list[dict[str, object]]:
-    names = ("label", "best", "median", "completed", "collapsed", "stopped", "failed")
+    names = ("label", "best", "median", "completed", "collapsed", "pruned", "stopped", "failed")
     known = {
         one.label: {"effect": one.value, "effect_low": one.low, "effect_high": one.high, "effect_trials": one.trials}
         for one in effects

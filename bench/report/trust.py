@@ -96,8 +96,9 @@ def _trials(run: Run, rows: Sequence[Row]) -> str:
     ended = {(trial.study_id, trial.trial_id) for trial in run.trials}
     not_run = sum((proposal.study_id, proposal.trial_id) not in ended for proposal in run.proposals)
     left = f"; {not_run} more proposed and not run, for want of time" if not_run else ""
+    pruned = f"{counts['pruned']} pruned, " if counts["pruned"] else ""
     return (
-        f"{counts['completed']} completed, {counts['collapsed']} collapsed, {counts['stopped']} stopped by the budget, "
+        f"{counts['completed']} completed, {counts['collapsed']} collapsed, {pruned}{counts['stopped']} stopped by the budget, "
         f"{counts['failed']} failed{left}"
     )
 

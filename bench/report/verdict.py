@@ -174,9 +174,9 @@ def _uncertainty(verdict: Verdict) -> str:
     intervals = {"validation": verdict.val_interval, "test": verdict.best.test_interval if verdict.best else None}
     known = [f"{span(value.low, value.high)} on {name}" for name, value in intervals.items() if value]
     seeds = "one training seed" if verdict.num_seeds <= 1 else "one training seed a trial"
-    caveat = (
-        f"It is one hold-out split and {seeds}: training again moves the score too, and that is not in the interval"
-    )
+    folds = (verdict.best.trial.folds_run if verdict.best else None) or 0
+    where = f"{folds} folds" if folds else "one hold-out split"
+    caveat = f"It is {where} and {seeds}: training again moves the score too, and that is not in the interval"
     if not known:
         return f"No interval: the run kept no counts per image for the best trial. {caveat}."
     return f"95% interval of its IoU, had other images been drawn: {listing(known)}. {caveat}."
@@ -185,7 +185,7 @@ def _uncertainty(verdict: Verdict) -> str:
 def _optimism(verdict: Verdict) -> str:
     if verdict.optimism is None:
         return "The best trial was not scored on the test set: its validation IoU chose it and is therefore optimistic."
-    trials = verdict.counts["completed"] + verdict.counts["collapsed"]
+    trials = sum(verdict.counts[ended] for ended in ("completed", "collapsed", "pruned"))
     return (
         f"Selection optimism: validation minus test is {signed(verdict.optimism)}; "
         f"the validation score is the highest of {plural(trials, 'scored trial')}, the test score was not used to choose."

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from bench.engine.folds import on_folds
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSpec, family
 from bench.evaluation.evidence import PixelEvidence, evidence_of
 from bench.records import COLLAPSED, COMPLETED, FAILED, ClassCounts, EpochRecord, TrialRecord
@@ -95,6 +96,11 @@ class StandInExecutor:
         return self._scored(0.5, ids)
 
     def _outcome(self, spec: TrialSpec) -> TrialOutcome:
+        if spec.search_folds == 1 or self._crashes(spec) or self._fails(spec):
+            return self._trained(spec, self._val_ids)
+        return on_folds(spec, lambda spec, fold: self._trained(spec, self._folds[fold]))
+
+    def _trained(self, spec: TrialSpec, val_ids: Sequence[str]) -> TrialOutcome:
         crashed = self._crashes(spec)
         failed = crashed or self._fails(spec)
         collapsed = not failed and self._collapses(spec)
@@ -113,6 +119,7 @@ class StandInExecutor:
             curve=() if failed else curve,
             best_epoch=None if failed else spec.epochs,
             epochs_planned=spec.epochs,
+            epochs_run=0 if failed else len(curve),
             wall_s=0.0,
             started_at="2026-01-01T00:00:00+00:00",
             error="out of memory" if failed else "finds nearly no foreground for 5 epochs" if collapsed else None,
@@ -125,7 +132,7 @@ class StandInExecutor:
             return TrialOutcome(
                 record=record, scored=None if failed else scored, test=None if failed else test, crashed=crashed
             )
-        scored = None if failed or collapsed else self._scored(iou, self._val_ids)
+        scored = None if failed or collapsed else self._scored(iou, val_ids)
         return TrialOutcome(record=record, scored=scored, crashed=crashed)
 
     def _scored(self, iou: float, ids: Sequence[str]) -> Scored:

@@ -18,7 +18,7 @@ def trial(*elapsed_s: float, reused: bool = False, wall_s: float, **changed: obj
     )
     return TrialRecord(
         study_id="s", trial_id="0", status=COMPLETED if curve else FAILED, hyperparameters=VALUES | changed, seed=0,
-        curve=curve, graph_reused=reused, wall_s=wall_s, started_at="2026-01-01T00:00:00+00:00",
+        curve=curve, epochs_run=len(curve), graph_reused=reused, wall_s=wall_s, started_at="2026-01-01T00:00:00+00:00",
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from bench.engine.study import CHECKPOINTS, StudyPlan, run_study
 from bench.errors import StoreError
 from bench.experiment import load_experiment
 from bench.progress import PlainProgress
-from bench.records import COLLAPSED, COMPLETED, FAILED, ProposalRecord, TrialRecord
+from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, ProposalRecord, TrialRecord
 from search_spaces.segmentation import SegmentationHyperModel
 from search_spaces.space import Range, Space
 from tests.engine.stand_in import StandInExecutor, configuration
@@ -59,11 +59,12 @@ def run(
     earlier: Kept | None = None,
     deadline: Deadline = FOREVER,
     clock: TrialClock | None = None,
+    search_folds: int = 1,
 ) -> tuple[str, Kept]:
     """Why a study ended, and what it kept beyond `earlier`."""
     kept, before = Kept(), earlier or Kept()
     ended = run_study(
-        StudyPlan(tuner=tuner, seed=seed, trials=trials, epochs=9),
+        StudyPlan(tuner=tuner, seed=seed, trials=trials, epochs=9, search_folds=search_folds),
         hypermodel=SegmentationHyperModel(space, 2),
         executor=executor or StandInExecutor(),
         proposals=before.proposals,
@@ -357,3 +358,74 @@ def test_a_study_without_a_place_ends_with_its_budget():
     executor = Vanishing(late=1, trials=2)
     ended, kept = run("random", trials=5, executor=executor, deadline=Deadline.after(0.5))
     assert (ended, len(kept.records)) == ("budget", 2)
+
+
+FOLDS = tuple(tuple(f"image{5 * fold + number}" for number in range(5)) for fold in range(3))
+racing = pytest.mark.parametrize("tuner", [name for name, kind in ORACLES.items() if not kind.promotes])
+
+
+def on_folds(places: int = 1, **settings: Any) -> StandInExecutor:
+    """A worse configuration is worse on every image: after two of three folds of five images that is clear."""
+    return StandInExecutor(places, folds=FOLDS, size=64, **settings)
+
+
+@racing
+def test_who_is_behind_the_best_complete_trial_before_it_gets_no_more_folds(tuner):
+    ended, records = search(tuner, trials=12, search_folds=3, executor=on_folds())
+    assert (ended, len(records)) == ("trials", 12)
+    best = records[0]
+    assert (best.status, best.race) == (COMPLETED, None)
+    for record in records[1:]:
+        behind = record.val_metrics["iou"] < best.val_metrics["iou"]
+        assert (record.status, record.folds_run) == ((PRUNED, 2) if behind else (COMPLETED, 3))
+        assert (record.race.rival, record.race.images) == (best.trial_id, 5 * record.folds_run)
+        assert (record.race.p < 0.05) == behind
+        assert set(record.out_of_fold) == {name for fold in FOLDS[: record.folds_run] for name in fold}
+        assert (record.epochs_run, record.epochs_planned) == (9 * record.folds_run, 27)
+        best = best if behind else record
+    assert {record.status for record in records} == {COMPLETED, PRUNED}
+
+
+@racing
+def test_a_tuner_learns_from_the_score_of_what_was_pruned(tuner):
+    """All folds are equal here, and so are proposals with and without the race."""
+    _, without = search(tuner, trials=12)
+    _, raced = search(tuner, trials=12, search_folds=3, executor=on_folds())
+    assert [record.hyperparameters for record in raced] == [record.hyperparameters for record in without]
+    assert PRUNED in {record.status for record in raced}
+
+
+@racing
+@pytest.mark.parametrize("done", [1, 8])
+def test_a_resumed_race_is_run_against_the_same_rivals(tuner, done):
+    _, whole = run(tuner, trials=12, search_folds=3, executor=on_folds())
+    _, rest = run(tuner, trials=12, search_folds=3, executor=on_folds(), earlier=whole.first(done))
+    assert rest.records == whole.records[done:]
+
+
+def test_a_race_whose_process_died_is_run_again_whole_against_who_leads_by_then():
+    executor = on_folds(2, shuffle=3, crashes=lambda spec: spec.trial_id == "0001" and spec.attempt == 1)
+    _, records = search("random", trials=4, search_folds=3, executor=executor)
+    again = next(spec for spec in executor.specs if spec.attempt == 2)
+    record = next(record for record in records if record.trial_id == again.trial_id)
+    assert (record.attempts, record.folds_run) == (2, 3 if record.status == COMPLETED else 2)
+    assert again.rival is not None
+    assert next(spec for spec in executor.specs if spec.trial_id == "0001").rival is None
+
+
+def test_what_collapses_on_a_fold_is_no_rival_and_goes_no_further():
+    executor = on_folds(collapses=lambda spec: spec.trial_id == "0000")
+    _, records = search("random", trials=2, search_folds=3, executor=executor)
+    assert [(record.status, record.folds_run) for record in records] == [(COLLAPSED, 1), (COMPLETED, 3)]
+    assert [spec.rival for spec in executor.specs] == [None, None]
+
+
+def test_a_trial_on_folds_starts_only_where_all_of_them_fit_into_the_time():
+    class Asked(TrialClock):
+        def estimate_s(self, values: Mapping[str, Any], epochs: int, *, warm: bool) -> float | None:
+            assert epochs == 3 * 9
+            return 20.0
+
+    settings = {"trials": 2, "search_folds": 3, "clock": Asked()}
+    assert search("random", executor=on_folds(), deadline=Deadline.after(10), **settings) == ("budget", [])
+    assert search("random", executor=on_folds(), deadline=Deadline.after(1000), **settings)[0] == "trials"

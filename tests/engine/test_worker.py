@@ -14,8 +14,10 @@ import pytest
 from bench.engine.spec import TrialOutcome, TrialSetup
 from bench.engine.worker import TrialWorker
 from bench.errors import ExperimentError
-from bench.records import COLLAPSED, COMPLETED, FAILED, STOPPED, EpochRecord
-from tests.engine.tiny import SIZE, make_setup, spec
+from bench.evaluation.metrics import pool, summarise
+from bench.evaluation.racing import Rival, mean_over_folds
+from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, STOPPED, EpochRecord, Race
+from tests.engine.tiny import IDS, SIZE, make_setup, spec
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,35 @@ def test_a_training_of_the_finals_sees_the_other_folds_and_is_scored_once(worker
     other = worker.run(spec("14", fold=0, epochs=3), quietly)
     assert set(other.scored.counts) == set(setup.folds[0])
     assert other.record.curve[0].train_loss != record.curve[0].train_loss  # other images
+
+
+def test_a_trial_on_folds_is_scored_out_of_each_of_them(worker, setup):
+    told: list[int] = []
+    outcome = worker.run(replace(spec("15", epochs=3), search_folds=2), lambda epoch: told.append(epoch.epoch))
+    record = outcome.record
+    assert (record.status, record.folds_run, record.epochs_run, told) == (COMPLETED, 2, 6, list(range(1, 7)))
+    assert set(record.out_of_fold) == {name for fold in setup.folds for name in fold}
+    by_fold = [summarise(pool(record.out_of_fold[name] for name in fold), setup.classes) for fold in setup.folds]
+    assert record.val_metrics == mean_over_folds(by_fold)
+    assert len(record.curve) == 3
+    again = worker.run(replace(spec("16", epochs=3), search_folds=2), quietly).record
+    assert (again.graph_reused, again.out_of_fold) == (True, record.out_of_fold)
+
+
+def test_a_trial_that_is_behind_on_the_images_of_its_first_fold_gets_no_second(setup, tmp_path):
+    folds = (IDS[:8], IDS[8:])
+    rival = Rival(trial_id="0", iou=1.0, image_iou=dict.fromkeys(IDS, 1.0))
+    with TrialWorker(replace(setup, folds=folds), tmp_path / "worker.log") as worker:
+        record = worker.run(replace(spec("1", epochs=1), search_folds=2, rival=rival), quietly).record
+        assert (record.status, record.folds_run, record.race) == (PRUNED, 1, Race(rival="0", images=8, p=2**-8))
+        assert set(record.out_of_fold) == set(IDS[:8])
+
+
+def test_a_trial_on_folds_is_stopped_where_the_folds_to_come_cannot_end_in_time(worker):
+    limited = replace(spec("17", epochs=20), search_folds=2000, time_limit_s=10.0)
+    record = worker.run(limited, quietly).record
+    assert (record.status, record.folds_run) == (STOPPED, 1)
+    assert record.error == f"the budget, after {record.epochs_run} of 20 epochs, in fold 1 of 2000"
 
 
 def test_a_kept_model_scores_as_the_trial_did(worker, setup):

@@ -1,0 +1,61 @@
+"""What a search on folds changes in a report: what "validation" stands for, the facts of a race, and whether the counts bear them out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from bench.evaluation.metrics import pool, summarise
+from bench.evaluation.racing import image_ious, leader, mean_over_folds, race
+from bench.records import COMPLETED, PRUNED, ClassCounts, Run, TrialRecord
+
+
+def searched_folds(run: Run) -> tuple[tuple[str, ...], ...]:
+    """The folds on which the search scored its trials, for which "val" stands then; () where it was the hold-out part."""
+    protocol = run.experiment.get("protocol")
+    count = protocol.get("search_folds", 1) if isinstance(protocol, Mapping) else 1
+    return run.split.folds[:count] if count > 1 else ()
+
+
+def fold_metrics(
+    counts: Mapping[str, Sequence[ClassCounts]], folds: Sequence[Sequence[str]], classes: Sequence[str]
+) -> dict[str, float | None]:
+    """Every metric of counts pooled over the images of each fold, then averaged over folds."""
+    return mean_over_folds([summarise(pool(counts[name] for name in fold), classes) for fold in folds])
+
+
+def explained(run: Run) -> str:
+    """What validation means in this run; '' where it is the hold-out part."""
+    folds = searched_folds(run)
+    if not folds:
+        return ""
+    return (
+        f"Validation here is the mean over {len(folds)} of the {len(run.split.folds)} folds, of curves too: every image is scored by a training "
+        "that did not see it. Epochs and costs are those of all folds together. Whoever is clearly behind the best gets no more folds and "
+        "has no rank; weights are not kept."
+    )
+
+
+def facts(trial: TrialRecord) -> dict[str, object]:
+    """How many folds, and the last look at the rival; {} for a trial on the hold-out part."""
+    if trial.folds_run is None:
+        return {}
+    last = trial.race
+    return {
+        "folds_run": trial.folds_run,
+        "rival": last.rival if last else None,
+        "race_images": last.images if last else None,
+        "race_p": last.p if last else None,
+    }
+
+
+def contradictions(run: Run) -> Iterator[str]:
+    """Trials on folds whose metrics are not those of their counts, or whose race is not that of their counts and their rival's."""
+    folds = searched_folds(run)
+    by_name = {(trial.study_id, trial.trial_id): trial for trial in run.trials}
+    for trial in run.trials:
+        if trial.status not in (COMPLETED, PRUNED) or not trial.folds_run:
+            continue
+        who = f"{run.record.name}: trial {trial.study_id}/{trial.trial_id}"
+        if dict(trial.val_metrics) != fold_metrics(trial.out_of_fold, folds[: trial.folds_run], run.dataset.classes):
+            yield f"{who}: its recorded metrics are not those of its counts"
+        rival = leader(None, by_name[trial.study_id, trial.race.rival]) if trial.race else None
+        if rival and race(image_ious(trial.out_of_fold), rival) != trial.race:
+            yield f"{who}: its race against trial {rival.trial_id} is not that of their counts"
