@@ -92,6 +92,16 @@ def test_a_training_of_the_finals_sees_the_other_folds_and_is_scored_once(worker
     assert other.record.curve[0].train_loss != record.curve[0].train_loss  # other images
 
 
+def test_a_training_on_a_share_takes_as_many_steps_on_fewer_images(worker, setup):
+    whole = worker.run(spec("15", fold=1, epochs=3), quietly)
+    part = worker.run(replace(spec("16", fold=1, epochs=3), train_share=0.5), quietly)
+    assert (whole.train_images, part.train_images) == (4, 2)
+    assert part.record.epochs_run == whole.record.epochs_run == 3
+    assert set(part.scored.counts) == set(setup.folds[1])
+    assert set(part.test.counts) == set(setup.test_ids)
+    assert part.record.curve[0].train_loss != whole.record.curve[0].train_loss
+
+
 def test_a_kept_model_scores_as_the_trial_did(worker, setup):
     outcome = worker.run(spec("7"), quietly)
     model = worker.model()
