@@ -27,6 +27,7 @@ from search_spaces.space import Space
 FINALIST, DEFAULT, ORIGIN = "finalist", "default recipe", "origin's recipe"
 STUDY = "finals"
 
+
 def contestants(trials: Sequence[TrialRecord], space: Space, finalists: int) -> tuple[Contestant, ...]:
     """The best distinct configurations by validation IoU, best first, then the recipes that are not among them."""
     chosen: dict[str, Contestant] = {}
@@ -236,7 +237,9 @@ def _training(outcome: TrialOutcome, spec: TrialSpec, contestant: Contestant) ->
         status=trial.status,
         out_of_fold=outcome.scored.counts if outcome.scored else {},
         test=outcome.test.counts if outcome.test else {},
-        evidence=evidence_name(contestant.hyperparameters, spec.seed, fold, spec.train_share) if _evidence(outcome) else None,
+        evidence=evidence_name(contestant.hyperparameters, spec.seed, fold, spec.train_share)
+        if _evidence(outcome)
+        else None,
         epochs_run=trial.epochs_run,
         num_params=trial.num_params,
         latency_s=trial.latency_s,

@@ -16,8 +16,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.durable import require_writable
 from bench.datasets.splits import stratified_line
+from bench.durable import require_writable
 from bench.engine.best_models import BestModels
 from bench.engine.clock import Deadline, TrialClock
 from bench.engine.devices import placements
