@@ -104,6 +104,13 @@ def run(
         typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: ray://HOST:PORT, HOST:PORT, auto or local."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of that name.")] = False,
+    learning_curve: Annotated[
+        bool,
+        typer.Option(
+            "--learning-curve",
+            help="Train the first of the finals on 25, 50 and 75 % of the images too: would more data help?",
+        ),
+    ] = False,
     skip_unreadable: Annotated[
         bool,
         typer.Option("--skip-unreadable", help="Leave images out that cannot be decoded, and say so in the report."),
@@ -139,6 +146,7 @@ def run(
         workers=workers,
         cluster=cluster,
         skip_unreadable=skip_unreadable,
+        learning_curve=learning_curve,
     )
     _require_tensorflow()
     command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])

@@ -136,7 +136,8 @@ class Experiment(_Section):
     """One experiment: a study for each tuner with each seed. `trials` is per study (None: until the budget ends); `budget` is the
     wall time of the whole run, search and finals, such as "10m". `workers` processes train at once (None: one for each GPU, or one for the CPU);
     a trial whose process died is tried again `retries` times. `cluster` is where Ray runs: "local" (started on this machine), "auto"
-    (running on it), HOST:PORT or ray://HOST:PORT; None or "none": nowhere, trials run on this machine without Ray."""
+    (running on it), HOST:PORT or ray://HOST:PORT; None or "none": nowhere, trials run on this machine without Ray. With `learning_curve` the
+    first of the finals is trained again on shares of the training images."""
 
     name: Annotated[str, Field(max_length=100)]
     space: Space
@@ -148,6 +149,7 @@ class Experiment(_Section):
     workers: Count | None = None
     cluster: str | None = None
     retries: Annotated[StrictInt, Field(ge=0, le=10)] = 1
+    learning_curve: StrictBool = False
     protocol: Protocol = Protocol()
 
     @field_validator("name")
@@ -209,6 +211,12 @@ class Experiment(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _the_curve_has_its_finals(self) -> Self:
+        if self.learning_curve and not self.protocol.finalists:
+            raise ValueError("learning_curve trains the first of the finals again: set finalists above 0")
+        return self
+
     @property
     def budget_s(self) -> float | None:
         return None if self.budget is None else parse_duration(self.budget)
@@ -260,6 +268,7 @@ def override(
     workers: int | None = None,
     cluster: str | None = None,
     skip_unreadable: bool = False,
+    learning_curve: bool = False,
 ) -> Experiment:
     """`experiment` with what the command line says instead; None and empty leave it as it is.
 
@@ -273,6 +282,8 @@ def override(
             changed["name"] = f"{experiment.name}-{_folder_name(data)}"
     if skip_unreadable:
         changed["data"]["skip_unreadable"] = True
+    if learning_curve:
+        changed["learning_curve"] = True
     if budget is not None:
         changed |= {"budget": budget, "trials": None}
     given = {

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from itertools import product
 from operator import add
 from statistics import median
 from typing import Any
@@ -25,9 +26,6 @@ from search_spaces.space import Space
 
 FINALIST, DEFAULT, ORIGIN = "finalist", "default recipe", "origin's recipe"
 STUDY = "finals"
-
-Unit = tuple[Contestant, int, int]
-"""A training: contestant, seed, fold."""
 
 
 def contestants(trials: Sequence[TrialRecord], space: Space, finalists: int) -> tuple[Contestant, ...]:
@@ -89,7 +87,7 @@ def plan_finals(
         )
         if before is not None and _size(record) <= _size(before):
             return before
-        left = [spec for spec, unit in _specs(record) if not _is_finished(unit, finished)]
+        left = [spec for spec, _ in _specs(record) if not _is_finished(spec, finished)]
         if left_s is None or sum(map(costs.of, left)) / max(1, places) <= left_s:
             return record
     return None
@@ -152,24 +150,27 @@ def run_finals(
     keep: Callable[[TrainingRecord], None],
     keep_evidence: Callable[[str, PixelEvidence], None] = lambda name, evidence: None,
     progress: Progress,
+    study: str = STUDY,
+    shares: Sequence[float] = (1.0,),
 ) -> str:
     """Trains what is left of the plan, seed by seed, so that what the budget ends early is whole for the first seeds; says why it ended:
     "trials" or "budget". A training is kept before the next takes its place, its evidence before its line; what the budget stopped in the
-    middle is not."""
-    waiting = [(spec, unit) for spec, unit in _specs(record) if not _is_finished(unit, finished)]
-    running: dict[str, tuple[TrialSpec, Unit]] = {}
+    middle is not. `shares` are those of the training images with which each training is held (`bench.learning_curve`)."""
+    planned = _specs(record, study, shares)
+    waiting = [(spec, contestant) for spec, contestant in planned if not _is_finished(spec, finished)]
+    running: dict[str, tuple[TrialSpec, Contestant]] = {}
     if not waiting:
         return "trials"
-    progress.study_started(STUDY, trials=len(waiting), budget_s=deadline.left_s, places=max(1, executor.places))
+    progress.study_started(study, trials=len(waiting), budget_s=deadline.left_s, places=max(1, executor.places))
     ended = "trials"
     while waiting or running:
         while waiting and executor.free and ended == "trials":
-            spec, unit = waiting[0]
+            spec, contestant = waiting[0]
             if not deadline.allows(costs.of(spec)):
                 ended = "budget"
                 break
             waiting.pop(0)
-            running[spec.trial_id] = spec, unit
+            running[spec.trial_id] = spec, contestant
             progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
             executor.submit(replace(spec, time_limit_s=deadline.left_s))
         if not running and not deadline.allows(None):  # perhaps without any place to find it out
@@ -180,57 +181,65 @@ def run_finals(
             if isinstance(event, EpochEnded):
                 progress.epoch_ended(event.spec.trial_id, event.epoch)
                 continue
-            spec, unit = running.pop(event.record.trial_id)
+            spec, contestant = running.pop(event.record.trial_id)
             if event.crashed and spec.attempt <= retries:
                 progress.note(f"training {spec.trial_id}: {event.record.error}; it is tried again")
-                waiting.insert(0, (replace(spec, attempt=spec.attempt + 1), unit))
+                waiting.insert(0, (replace(spec, attempt=spec.attempt + 1), contestant))
                 continue
             if event.record.status == STOPPED:  # a run with more time trains it again
                 ended = "budget"
             else:
-                training, evidence = _training(event, spec, unit), _evidence(event)
+                training, evidence = _training(event, spec, contestant), _evidence(event)
                 if training.evidence and evidence:
                     keep_evidence(training.evidence, evidence)
                 keep(training)
                 costs.add(training)
             progress.trial_ended(event.record)
-    progress.study_ended(StudyRecord(study_id=STUDY, tuner=STUDY, seed=record.seeds[0], ended=ended))
+    progress.study_ended(StudyRecord(study_id=study, tuner=study, seed=record.seeds[0], ended=ended))
     return ended
 
 
-def _specs(record: FinalsRecord) -> Iterator[tuple[TrialSpec, Unit]]:
-    for seed in record.seeds:
-        for contestant in record.contestants:
-            for fold in range(record.folds):
-                spec = TrialSpec(
-                    study_id=STUDY,
-                    trial_id=f"{contestant.name}, seed {seed}, fold {fold + 1}",
-                    hyperparameters=contestant.hyperparameters,
-                    seed=seed,
-                    epochs=record.epochs,
-                    fold=fold,
-                )
-                yield spec, (contestant, seed, fold)
+def _specs(
+    record: FinalsRecord, study: str = STUDY, shares: Sequence[float] = (1.0,)
+) -> Iterator[tuple[TrialSpec, Contestant]]:
+    for seed, contestant, share, fold in product(record.seeds, record.contestants, shares, range(record.folds)):
+        part = "" if share == 1 else f", {share:.0%} of the images"
+        spec = TrialSpec(
+            study_id=study,
+            trial_id=f"{contestant.name}, seed {seed}, fold {fold + 1}{part}",
+            hyperparameters=contestant.hyperparameters,
+            seed=seed,
+            epochs=record.epochs,
+            fold=fold,
+            train_share=share,
+        )
+        yield spec, contestant
 
 
-def _is_finished(unit: Unit, finished: Sequence[TrainingRecord]) -> bool:
-    contestant, seed, fold = unit
-    wanted = _key(contestant.hyperparameters), seed, fold
-    return any((_key(record.hyperparameters), record.seed, record.fold) == wanted for record in finished)
+def _is_finished(spec: TrialSpec, finished: Sequence[TrainingRecord]) -> bool:
+    return any(_unit(record) == _unit(spec) for record in finished)
 
 
-def _training(outcome: TrialOutcome, spec: TrialSpec, unit: Unit) -> TrainingRecord:
-    contestant, seed, fold = unit
-    trial = outcome.record
+def _unit(of: TrialSpec | TrainingRecord) -> tuple[str, int, int | None, float]:
+    return _key(of.hyperparameters), of.seed, of.fold, of.train_share
+
+
+def _training(outcome: TrialOutcome, spec: TrialSpec, contestant: Contestant) -> TrainingRecord:
+    trial, fold = outcome.record, spec.fold
+    assert fold is not None  # every training of the finals has one
     return TrainingRecord(
         contestant=contestant.name,
         hyperparameters=contestant.hyperparameters,
         fold=fold,
-        seed=seed,
+        seed=spec.seed,
+        train_share=spec.train_share,
+        train_images=outcome.train_images,
         status=trial.status,
         out_of_fold=outcome.scored.counts if outcome.scored else {},
         test=outcome.test.counts if outcome.test else {},
-        evidence=evidence_name(contestant.hyperparameters, seed, fold) if _evidence(outcome) else None,
+        evidence=evidence_name(contestant.hyperparameters, spec.seed, fold, spec.train_share)
+        if _evidence(outcome)
+        else None,
         epochs_run=trial.epochs_run,
         num_params=trial.num_params,
         latency_s=trial.latency_s,
@@ -249,10 +258,11 @@ def _evidence(outcome: TrialOutcome) -> PixelEvidence | None:
     return reduce(add, parts) if parts else None
 
 
-def evidence_name(hyperparameters: Mapping[str, Any], seed: int, fold: int) -> str:
+def evidence_name(hyperparameters: Mapping[str, Any], seed: int, fold: int, train_share: float = 1.0) -> str:
     """By configuration, not by contestant: with more trials another one may become "finalist 1"."""
     digest = hashlib.sha256(_key(hyperparameters).encode()).hexdigest()
-    return f"finals/{digest[:16]}-seed{seed}-fold{fold + 1}"
+    part = "" if train_share == 1 else f"-share{train_share:g}"
+    return f"finals/{digest[:16]}-seed{seed}-fold{fold + 1}{part}"
 
 
 def _key(values: Mapping[str, Any]) -> str:

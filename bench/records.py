@@ -164,7 +164,8 @@ class TrainingRecord:
     """One training of a contestant of the finals: on all folds but `fold` (from 0), with `seed`, to the last epoch.
 
     `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the locked test images; both are empty
-    where the training did not complete, and `error` says why. `evidence` names the arrays of a `bench.evaluation.evidence.PixelEvidence`
+    where the training did not complete, and `error` says why. `train_share` is 1 in the finals; a training of the learning curve saw a
+    smaller share of the images, `train_images` of them (None where that is not on record). `evidence` names the arrays of a `bench.evaluation.evidence.PixelEvidence`
     of the same images; None where none were kept.
     """
 
@@ -173,6 +174,8 @@ class TrainingRecord:
     hyperparameters: Mapping[str, HyperparameterValue]
     fold: int
     seed: int
+    train_share: float = 1.0
+    train_images: int | None = None
     status: str
     out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
@@ -307,7 +310,8 @@ class RunRecord:
 class Run:
     """Everything that `bench.store.load` reads back, small arrays excepted (`bench.store.load_arrays`).
 
-    `experiment` is the resolved experiment as plain JSON; `directory` is where it was read from.
+    `experiment` is the resolved experiment as plain JSON; `directory` is where it was read from. `trainings` are those of the finals, on all
+    images; `curve_trainings` those of the learning curve, on a share of them.
     """
 
     directory: str
@@ -322,3 +326,4 @@ class Run:
     evaluations: tuple[Evaluation, ...]
     finals: FinalsRecord | None = None
     trainings: tuple[TrainingRecord, ...] = ()
+    curve_trainings: tuple[TrainingRecord, ...] = ()

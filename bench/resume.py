@@ -33,7 +33,7 @@ def earlier_part(directory: Path, resume: bool, stack: ExitStack) -> Run | None:
 def require_same(earlier: Run, experiment: Experiment, material: Material) -> None:
     """A run may go on only as what it was; how far, where and by how many workers is all that may change."""
     now, then = to_json(experiment), dict(earlier.experiment)
-    for free in ("trials", "budget", "workers", "cluster", "retries"):
+    for free in ("trials", "budget", "workers", "cluster", "retries", "learning_curve"):
         now.pop(free)
         then.pop(free, None)
     differences = {

@@ -1,8 +1,9 @@
 """A run, from data to leaderboard. This is the file to read first.
 
 Read, audit and split the data; for each tuner and seed ask, train and record; score the best models once on the locked test
-images; train the best configurations again on all folds with several seeds; write the report. Everything that is finished is
-on disk before the next thing begins, so a run can be stopped at any moment and resumed.
+images; train the best configurations again on all folds with several seeds, and if asked the first of them on fewer images;
+write the report. Everything that is finished is on disk before the next thing begins, so a run can be stopped at any moment
+and resumed.
 """
 
 import os
@@ -15,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.datasets.splits import stratified_line
 from bench.durable import require_writable
 from bench.engine.best_models import BestModels
 from bench.engine.clock import Deadline, TrialClock
@@ -24,9 +26,11 @@ from bench.engine.ray_cluster import require_reachable
 from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.environment import current_environment
 from bench.errors import StoreError, UserError
+from bench.evaluation.evidence import PixelEvidence
 from bench.evaluation.references import OUT_OF_FOLD, evaluate_on_folds, evaluate_references
 from bench.experiment import Experiment, to_json
 from bench.finals import Costs, plan_finals, run_finals
+from bench.learning_curve import hold_learning_curve
 from bench.material import Material, augmentation_pictures, prepare, validation_pictures
 from bench.progress import Progress
 from bench.records import Environment, Evaluation, ProposalRecord, Run, RunRecord, TrainingRecord, TrialRecord
@@ -148,6 +152,8 @@ class _OpenRun:
             self._search()
             self._score_best_on_test()
             self._hold_finals()
+            if self.experiment.learning_curve:
+                self._hold_learning_curve()
             shutil.rmtree(self.store.directory / "checkpoints", ignore_errors=True)
             self._mark("finished")
         except BaseException:
@@ -220,7 +226,20 @@ class _OpenRun:
             deadline=Deadline.after(self.times.finals_s),
             costs=Costs(self.trials, self.trainings),
             keep=self._keep_training,
-            keep_evidence=lambda name, evidence: self.store.write_arrays(name, evidence.arrays()),
+            keep_evidence=self._keep_evidence,
+            progress=self.progress,
+        )
+
+    def _hold_learning_curve(self) -> None:
+        """Trains the first of the finals again, on shares of the training images."""
+        hold_learning_curve(
+            load(self.store.directory),
+            executor=self.executor,
+            retries=self.experiment.retries,
+            deadline=Deadline.after(self.times.finals_s),
+            costs=Costs(self.trials, self.trainings),
+            keep=self._keep_curve_training,
+            keep_evidence=self._keep_evidence,
             progress=self.progress,
         )
 
@@ -228,6 +247,13 @@ class _OpenRun:
         self.store.append(record)
         self.trainings.append(record)
         self._mark("running")
+
+    def _keep_curve_training(self, record: TrainingRecord) -> None:
+        self.store.append(record)
+        self._mark("running")
+
+    def _keep_evidence(self, name: str, evidence: PixelEvidence) -> None:
+        self.store.write_arrays(name, evidence.arrays())
 
     def proposed(self, proposal: ProposalRecord) -> None:
         """Makes a proposal durable: a crash in its trial cannot make the tuner forget it."""
@@ -296,6 +322,8 @@ def _executor(experiment: Experiment, setup: TrialSetup, scratch: Path, progress
 
 
 def _trial_setup(experiment: Experiment, material: Material, directory: Path) -> TrialSetup:
+    folds, audit = material.split.folds, material.audit
+    facts_of = {facts.id: facts for facts in audit.images}
     return TrialSetup(
         cache_directory=material.cache_directory,
         checkpoint_directory=directory / "checkpoints",
@@ -309,9 +337,10 @@ def _trial_setup(experiment: Experiment, material: Material, directory: Path) ->
         batch_norm=experiment.protocol.batch_norm,
         precision=experiment.protocol.precision,
         xla=experiment.protocol.xla,
-        folds=material.split.folds,
+        folds=folds,
         test_ids=material.split.test,
         collapse_epochs=experiment.protocol.collapse_epochs,
+        line=tuple(stratified_line([name for ids in folds for name in ids], facts_of, audit.twin_groups)),
     )
 
 

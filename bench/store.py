@@ -176,7 +176,8 @@ def load(directory: Path) -> Run:
         trials=lines["trials.jsonl"],
         evaluations=lines["evaluations.jsonl"],
         finals=_load_json(directory / _FINALS, FinalsRecord) if (directory / _FINALS).is_file() else None,
-        trainings=lines["trainings.jsonl"],
+        trainings=tuple(training for training in lines["trainings.jsonl"] if training.train_share == 1),
+        curve_trainings=tuple(training for training in lines["trainings.jsonl"] if training.train_share < 1),
     )
 
 

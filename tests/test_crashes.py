@@ -8,6 +8,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import time
 from collections import Counter
@@ -159,7 +160,15 @@ def experiment(tuner: str, data: Path | str = "data") -> Experiment:
 
 
 def in_child(
-    root: Path, tuner: str, material: Material, killer: Killer, told: Told, *, places: int, pace_s: float
+    root: Path,
+    tuner: str,
+    material: Material,
+    killer: Killer,
+    told: Told,
+    *,
+    places: int,
+    pace_s: float,
+    learning_curve: bool = False,
 ) -> bool:
     """Begins or resumes the run in a process of its own; whether it came to its end."""
     reader, writer = os.pipe()
@@ -167,7 +176,7 @@ def in_child(
     if child == 0:
         os.close(reader)
         try:
-            _run(root, tuner, material, killer, writer, places=places, pace_s=pace_s)
+            _run(root, tuner, material, killer, writer, places=places, pace_s=pace_s, learning_curve=learning_curve)
         except BaseException as error:
             os.write(2, f"{type(error).__name__}: {error}\n".encode())
             os._exit(1)
@@ -182,7 +191,17 @@ def in_child(
     return not os.WIFSIGNALED(status)
 
 
-def _run(root: Path, tuner: str, material: Material, killer: Killer, pipe: int, *, places: int, pace_s: float) -> None:
+def _run(
+    root: Path,
+    tuner: str,
+    material: Material,
+    killer: Killer,
+    pipe: int,
+    *,
+    places: int,
+    pace_s: float,
+    learning_curve: bool = False,
+) -> None:
     class Paced(saying(StandInExecutor, pipe)):
         def events(self):
             time.sleep(pace_s)
@@ -196,7 +215,8 @@ def _run(root: Path, tuner: str, material: Material, killer: Killer, pipe: int, 
         test_ids=material.split.test,
         size=32,
     )
-    run_with(lambda *_: executor, root, experiment(tuner), material, killer, pipe)
+    chosen = experiment(tuner).model_copy(update={"learning_curve": learning_curve})
+    run_with(lambda *_: executor, root, chosen, material, killer, pipe)
 
 
 def saying(kind: type, pipe: int) -> type:
@@ -252,7 +272,10 @@ def run_with(
 
 
 def key_of(training: TrainingRecord) -> tuple[str, str]:
-    return "finals", f"{training.contestant}, seed {training.seed}, fold {training.fold + 1}"
+    name = f"{training.contestant}, seed {training.seed}, fold {training.fold + 1}"
+    if training.train_share == 1:
+        return "finals", name
+    return "learning curve", f"{name}, {training.train_share:.0%} of the images"
 
 
 def require_whole(root: Path, told: Told) -> list[TrialRecord]:
@@ -303,6 +326,28 @@ def test_killed_at_every_write_a_run_ends_as_if_it_had_not_been(material, tmp_pa
     with capsys.disabled():
         print(f"\n{kills} kills, one at each write of a run: 0 trials lost, 0 repeated, 0 stuck")
     assert kills == writes > 50
+
+
+@pytest.mark.parametrize("places", [1, 3])
+def test_killed_in_its_learning_curve_a_finished_run_goes_on_with_what_is_left_of_it(material, tmp_path, places):
+    assert in_child(tmp_path / "base", "random", material, Killer(), Told(), places=places, pace_s=0)
+    finals = load(tmp_path / "base" / "results" / "killed").trainings
+    kills = 0
+    for at in range(10, 100, 4):
+        root, told, settings = tmp_path / f"at{at}", Told(), {"places": places, "pace_s": 0, "learning_curve": True}
+        shutil.copytree(tmp_path / "base", root)
+        if in_child(root, "random", material, Killer(at, PHASES[at // 4 % 3]), told, **settings):
+            break
+        kills += 1
+        assert in_child(root, "random", material, Killer(), told, **settings)
+        require_whole(root, Told())
+        run = load(root / "results" / "killed")
+        curve = [key_of(training) for training in run.curve_trainings]
+        assert run.trainings == finals
+        assert len(curve) == len(set(curve)) == 3 * 2
+        assert set(told.acknowledged) <= set(curve), "a finished training was lost"
+        assert not told.repeated, "a finished training was run again"
+    assert kills >= 3
 
 
 @pytest.mark.parametrize("places", [1, 3])

@@ -117,7 +117,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     [
         (
             "tuner: [random]",
-            "my.yaml:2: unknown key 'tuner' (did you mean tuners?); choose from budget, cluster, data, name,",
+            "my.yaml:2: unknown key 'tuner' (did you mean tuners?); choose from budget, cluster, data, learning_curve,",
         ),
         ("protocol:\n  epochs: 3\n  epoch: 4", "my.yaml:4: unknown key 'epoch' in protocol (did you mean epochs?);"),
         ("tuners: [randm]", "my.yaml:2: tuners: unknown tuner 'randm'; choose from random, grid, bayesian, hyperband"),
@@ -255,3 +255,8 @@ def test_mistake_on_the_command_line_is_one_line(experiment: Experiment, changes
     with pytest.raises(ExperimentError) as caught:
         override(experiment, **changes)  # type: ignore[arg-type]
     assert str(caught.value).startswith(said)
+
+
+def test_a_learning_curve_needs_finals(tmp_path: Path) -> None:
+    said = mistake(tmp_path, f"{SPACE}\nlearning_curve: true\nprotocol: {{finalists: 0}}\n")
+    assert said.endswith("learning_curve trains the first of the finals again: set finalists above 0")

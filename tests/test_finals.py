@@ -36,7 +36,7 @@ def planned(left_s: float | None = None, finished=(), trials=TRIALS, places: int
     return plan_finals(EXPERIMENT, FOLDS, trials=trials, finished=finished, before=before, left_s=left_s, places=places)
 
 
-def hold(record, executor, finished=(), deadline=Deadline(None), costs=None):  # noqa: B008  frozen
+def hold(record, executor, finished=(), deadline=Deadline(None), costs=None, **changed):  # noqa: B008  frozen
     kept = []
     ended = run_finals(
         record,
@@ -47,6 +47,7 @@ def hold(record, executor, finished=(), deadline=Deadline(None), costs=None):  #
         costs=costs or Costs([], []),
         keep=kept.append,
         progress=PlainProgress(write=lambda line: None),
+        **changed,
     )
     return ended, kept
 
@@ -204,3 +205,17 @@ def test_a_training_costs_what_its_like_did_and_a_new_network_what_the_others_do
     _, kept = hold(record, StandInExecutor(folds=FOLDS))
     measured = [replace(each, wall_s=32.0 if each.fold else 64.0, epochs_run=16) for each in kept]
     assert Costs(TRIALS, measured).of(first) == pytest.approx(16 * 2.0 * MARGIN)
+
+
+def test_a_share_of_the_images_is_another_training():
+    record = planned()
+    one = replace(record, contestants=record.contestants[:1])
+    _, whole = hold(record, StandInExecutor(folds=FOLDS))
+    _, parts = hold(one, StandInExecutor(folds=FOLDS), finished=whole, study="learning curve", shares=(0.75, 0.5))
+    assert [(each.seed, each.train_share, each.fold) for each in parts] == [
+        (seed, share, fold) for seed in (1, 2, 3) for share in (0.75, 0.5) for fold in (0, 1)
+    ]
+    assert {each.contestant for each in parts} == {record.contestants[0].name}
+    assert len({each.evidence for each in (*whole, *parts)}) == len(whole) + len(parts)
+    _, again = hold(record, StandInExecutor(folds=FOLDS), finished=parts)
+    assert len(again) == len(whole)  # the finals want all images

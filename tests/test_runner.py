@@ -227,6 +227,49 @@ def test_more_trials_may_be_added_to_a_finished_run(finished, data, tmp_path):
     assert after.experiment["trials"] == 4
 
 
+def test_a_learning_curve_may_be_added_to_a_finished_run_and_goes_on_without_training_twice(finished, data, tmp_path):
+    root, before = finished
+    root = shutil.copytree(root, tmp_path / "copy")
+    directory = root / "results" / "tiny"
+    run(experiment(data, learning_curve=True), root, resume=True)
+    after = load(directory)
+    assert (after.trials, after.trainings) == (before.trials, before.trainings)
+    units = [(each.seed, each.train_share, each.fold) for each in after.curve_trainings]
+    assert units == [(seed, share, fold) for seed in (1, 2) for share in (0.75, 0.5, 0.25) for fold in (0, 1)]
+    for each in after.curve_trainings:
+        whole = sum(len(ids) for fold, ids in enumerate(after.split.folds) if fold != each.fold)
+        assert each.train_images == pytest.approx(each.train_share * whole, abs=0.5)
+        assert set(each.out_of_fold) == set(after.split.folds[each.fold])
+        assert load_arrays(directory, each.evidence) is not None
+    assert "## Data or model?" in (root / "reports" / "tiny" / "leaderboard.md").read_text()
+    assert list(differences([after], root / "reports" / "tiny")) == []
+
+    log = directory / "trainings.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:-2]))
+    run(experiment(data, learning_curve=True), root, resume=True)
+    assert log.read_bytes().splitlines(keepends=True)[:-2] == lines[:-2]
+    again = load(directory).curve_trainings
+    assert [each.out_of_fold for each in again] == [each.out_of_fold for each in after.curve_trainings]
+
+
+def test_a_learning_curve_for_which_no_time_is_left_is_one_note(finished, data, tmp_path):
+    root = shutil.copytree(finished[0], tmp_path / "copy")
+    said = []
+    run_experiment(
+        experiment(data, learning_curve=True, budget="16s"),
+        results=root / "results",
+        reports=root / "reports",
+        command="python -m bench run",
+        resume=True,
+        progress=PlainProgress(write=said.append),
+    )
+    assert [line for line in said if "learning curve" in line and line.startswith("note")] == [
+        "note: the budget left too little time for the whole learning curve; a larger one goes on with it"
+    ]
+    assert load(root / "results" / "tiny").curve_trainings == ()
+
+
 def test_weights_that_cannot_be_had_stop_the_run_before_anything_is_written(data, tmp_path):
     space = {"architecture": ["linknet"], "backbone": ["mobilenet"], "encoder_weights": ["gone.h5"], "image_size": [32]}
     with pytest.raises(ExperimentError, match=r"gone\.h5"):

@@ -7,6 +7,7 @@ import os
 import resource
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 from bench.durable import append_line, read_lines
 from bench.errors import StoreError
-from bench.records import AuditRecord, DatasetRecord, Environment, RunRecord, SplitRecord, TrialRecord
+from bench.records import AuditRecord, DatasetRecord, Environment, RunRecord, SplitRecord, TrainingRecord, TrialRecord
 from bench.store import RunStore, load, load_arrays, load_lines
 from tests.examples import empty_run, evaluation, single_records, stored_run, trial
 
@@ -44,6 +45,18 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         AuditRecord,
         SplitRecord,
     ]
+
+
+def test_trainings_of_the_learning_curve_are_none_of_the_finals(tmp_path: Path) -> None:
+    store = stored_run(tmp_path / "quick")
+    whole = TrainingRecord(
+        contestant="finalist 1", hyperparameters={"loss": "dice"}, fold=0, seed=1, status="COMPLETED", started_at=""
+    )
+    share = replace(whole, train_share=0.75, train_images=9)
+    for record in (share, whole):
+        store.append(record)
+    run = load(tmp_path / "quick")
+    assert (run.trainings, run.curve_trainings) == ((whole,), (share,))
 
 
 def test_fractions_and_missing_values_keep_full_precision(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from bench.records import AuditRecord, ImageFacts, SplitRecord
 
 PARTS = ("train", "val", "test")
 
+BLOCK = 4
+"""Neighbours in a line of images of which each quarter of them takes one."""
+
 
 def make_split(
     audit: AuditRecord, dataset: Dataset, *, seed: int, val_share: float = 0.2, test_share: float = 0.2, folds: int = 3
@@ -62,6 +65,27 @@ def make_split(
         folds_rule=f"{len(drawn)} folds of the images that are not locked, stratified by foreground share, twins kept together",
         fingerprint=fingerprint(ordered),
     )
+
+
+def stratified_line(
+    names: Sequence[str], facts_of: Mapping[str, ImageFacts], twin_groups: Sequence[Sequence[str]]
+) -> list[tuple[str, ...]]:
+    """Units (an image, or twins together) in a line by dominant class and foreground share: neighbours resemble each other."""
+    return sorted(_units(names, twin_groups), key=lambda unit: (*_stratum(unit, facts_of), unit))
+
+
+def nested_subset(line: Sequence[Sequence[str]], share: float, seed: Sequence[int]) -> tuple[str, ...]:
+    """`share` (0-1) of the images of a `stratified_line`, sorted by name; at least one unit. With the same `seed` a smaller share is a part
+    of a larger one.
+
+    Of each four neighbours the first quarter takes one by chance, the next quarter another, and so on: every share resembles the whole.
+    """
+    randomness = np.random.default_rng(seed)
+    quarters = np.concatenate([randomness.permutation(BLOCK) for _ in range(0, len(line), BLOCK)])[: len(line)]
+    order = np.lexsort((randomness.random(len(line)), quarters))
+    sizes = np.cumsum([len(line[row]) for row in order])
+    count = int(np.argmin(np.abs(sizes - share * sizes[-1]))) + 1
+    return tuple(sorted(name for row in order[:count] for name in line[row]))
 
 
 def fingerprint(parts: Mapping[str, Sequence[str]]) -> str:
@@ -127,10 +151,9 @@ def _hold_out(
     Units stand in a line by dominant class and foreground share; the line is cut into as many blocks as images are wanted, and
     each block gives one unit by chance. So the held-out part resembles the whole even with ten images, or three of a class.
     """
-    units = _units(names, twin_groups)
-    if len(units) <= reserve:
+    line = stratified_line(names, facts_of, twin_groups)
+    if len(line) <= reserve:
         return list(names), []
-    line = sorted(units, key=lambda unit: (*_stratum(unit, facts_of), unit))
     wanted = max(1, round(share * len(names)))
     starts = np.cumsum([0, *(len(unit) for unit in line)])
     block_of = (starts[:-1] + starts[1:]) * wanted // (2 * len(names))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.datasets.splits import nested_subset
 from bench.evaluation.evidence import PixelEvidence
 from bench.evaluation.racing import Rival
 from bench.records import FAILED, ClassCounts, EpochRecord, HyperparameterValue, TrialRecord
@@ -23,7 +24,7 @@ class TrialSpec:
     before that (`bench.engine.folds`).
 
     With a `fold` it is a training of the finals: on all folds but this one, to its last epoch, scored once on this fold and on the
-    locked test images."""
+    locked test images. With a `train_share` below 1 only so many of those images train, for as many steps."""
 
     study_id: str
     trial_id: str
@@ -38,6 +39,7 @@ class TrialSpec:
     fold: int | None = None
     search_folds: int = 1
     rival: Rival | None = None
+    train_share: float = 1.0
 
     @property
     def epochs_planned(self) -> int:
@@ -54,7 +56,9 @@ class TrialSpec:
 class TrialSetup:
     """What is equal for every trial of a run: data, parts and the training side of the protocol. Sizes are in pixels;
     `longest_epochs` is what a learning-rate schedule spans, also in a trial that its tuner ends earlier; `precision` and `xla` are of
-    `bench.engine.devices.PRECISIONS` and `XLA`; a trial ends that has collapsed in `collapse_epochs` epochs in a row (0: none does)."""
+    `bench.engine.devices.PRECISIONS` and `XLA`; a trial ends that has collapsed in `collapse_epochs` epochs in a row (0: none does).
+    `line` are the images of all folds, twins together, in the order of `bench.datasets.splits.stratified_line`: shares of them are drawn
+    along it."""
 
     cache_directory: Path
     checkpoint_directory: Path
@@ -71,13 +75,20 @@ class TrialSetup:
     folds: tuple[tuple[str, ...], ...] = ()
     test_ids: tuple[str, ...] = ()
     collapse_epochs: int = 0
+    line: tuple[tuple[str, ...], ...] = ()
 
-    def parts(self, fold: int | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Ids that train and ids that validate: of the hold-out split, or all folds but one and that `fold`."""
+    def parts(
+        self, fold: int | None, train_share: float = 1.0, seed: int = 0
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Ids that train and ids that validate: of the hold-out split, or all folds but one and that `fold`, where a `train_share` below 1
+        draws a subset of those that train, with the `seed` of the training."""
         if fold is None:
             return self.train_ids, self.val_ids
-        others = (ids for number, ids in enumerate(self.folds) if number != fold)
-        return tuple(sorted(name for ids in others for name in ids)), self.folds[fold]
+        others = {name for number, ids in enumerate(self.folds) if number != fold for name in ids}
+        if train_share < 1:
+            line = [unit for unit in self.line if others.issuperset(unit)]
+            return nested_subset(line, train_share, (seed, fold)), self.folds[fold]
+        return tuple(sorted(others)), self.folds[fold]
 
     @property
     def num_classes(self) -> int:
@@ -99,12 +110,13 @@ class Scored:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
     """What a trial sends back: its record, and what the best epoch said about each validation image (None if it failed). `test` is what a
-    training of the finals says about the locked test images. `crashed`: its process died or hung, which is not always the
+    training of the finals says about the locked test images, `train_images` on how many images it trained. `crashed`: its process died or hung, which is not always the
     configuration's fault."""
 
     record: TrialRecord
     scored: Scored | None = None
     test: Scored | None = None
+    train_images: int | None = None
     crashed: bool = False
 
 

@@ -53,11 +53,13 @@ class TrialRun:
     ) -> None:
         """With a `search_fold` it trains and validates on the parts of that fold, one of `spec.search_folds`."""
         self.spec, self.setup, self.graph, self.pixels, self.truth = spec, setup, graph, pixels, truth
-        self.train_ids, self.val_ids = setup.parts(spec.fold if search_fold is None else search_fold)
+        fold = spec.fold if search_fold is None else search_fold
+        whole, self.val_ids = setup.parts(fold)
+        self.train_ids, _ = setup.parts(fold, spec.train_share, spec.seed)
         self.later_epochs = 0 if search_fold is None else (spec.search_folds - search_fold - 1) * spec.epochs
         values = spec.hyperparameters
         self.batch_size = int(values["batch_size"])
-        self.plan = TrainingPlan.of(spec, setup, self.train_ids)
+        self.plan = TrainingPlan.of(spec, setup, self.train_ids, epoch_images=len(whole))
         place, strength = copied_to(accelerator()), float(values["augmentation"])
         self.batches = TrainingBatches(pixels, self.train_ids, self.plan, strength, place)
         self.curve: list[EpochRecord] = []
@@ -95,7 +97,8 @@ class TrialRun:
                 save_state(self._state_path(spec.trial_id), self.graph.training_state())
         self.graph.set_weights(self.best_weights)
         test = None if spec.fold is None else self._score(self.setup.test_ids)
-        return TrialOutcome(record=self._record(started_at, started, reused, build_s), scored=self.best, test=test)
+        record = self._record(started_at, started, reused, build_s)
+        return TrialOutcome(record=record, scored=self.best, test=test, train_images=len(self.train_ids))
 
     def _resume(self) -> int:
         """Takes up the promoted trial's state and returns the epoch to go on from: 0, and the same in the end, where the state is gone or

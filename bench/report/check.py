@@ -48,7 +48,7 @@ def _contradictions(run: Run) -> Iterator[str]:
         if counts and dict(trial.val_metrics) != summarise(pool(counts.values()), run.dataset.classes):
             yield f"{run.record.name}: trial {trial.study_id}/{trial.trial_id}: its recorded metrics are not those of its counts"
     yield from race.contradictions(run)
-    for training in run.trainings:
+    for training in (*run.trainings, *run.curve_trainings):
         if training.evidence and (problem := _evidence_problem(run, training)):
             yield f"{run.directory}/{training.evidence}.npz, of {training.contestant}: {problem}"
 

@@ -157,7 +157,7 @@ def _ranked(
 ) -> Finals:
     classes = run.dataset.classes
     trained = {each.name: [known[unit] for unit in _units(each, record) if unit[1] in seeds] for each in standing}
-    open_counts = {name: _out_of_fold(trainings, seeds) for name, trainings in trained.items()}
+    open_counts = {name: out_of_fold(trainings, seeds) for name, trainings in trained.items()}
     test_counts = {
         name: [_evaluation("test", each.seed, each.test) for each in trainings] for name, trainings in trained.items()
     }
@@ -247,7 +247,7 @@ def _references(run: Run, leader: Sequence[Evaluation]) -> tuple[ReferenceStandi
     return tuple(found)
 
 
-def _out_of_fold(trainings: Sequence[TrainingRecord], seeds: Sequence[int]) -> list[Evaluation]:
+def out_of_fold(trainings: Sequence[TrainingRecord], seeds: Sequence[int]) -> list[Evaluation]:
     """For each seed every image, scored by the training that did not see it."""
     return [
         _evaluation(

@@ -59,9 +59,9 @@ class Row:
 
     @property
     def compares(self) -> bool:
-        """Whether its score says something about its hyperparameters: the ranked ones, and those pruned in a race, without whom what is bad
-        would look as good as its luckiest trials."""
-        return self.rank is not None or (self.trial.status == PRUNED and self.iou is not None)
+        """Whether its score says something about its hyperparameters: the ranked ones, and those that collapsed or were pruned in a race,
+        without whom what is bad would look as good as its luckiest trials."""
+        return self.rank is not None or (self.trial.status in (COLLAPSED, PRUNED) and self.iou is not None)
 
     @property
     def collapsed(self) -> bool:

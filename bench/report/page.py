@@ -5,8 +5,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from bench.records import COMPLETED, Run
+from bench.report import data_curve, formats, markdown, race, rungs, tables, tuners, verdict
 from bench.report import finals_section as standings
-from bench.report import formats, markdown, race, rungs, tables, tuners, verdict
 from bench.report.comparison import compare
 from bench.report.data_section import data_section
 from bench.report.design import MIN_LEVEL
@@ -38,6 +38,7 @@ def compose(run: Run, directory: Path) -> tuple[str, str]:
         ["\n".join(f"- {markdown.text(line)}" for line in (*_state(run), *said))],
         trust_box(run, rows, held),
         standings.section(held, run, rows, directory),
+        data_curve.section(held, run, rows, directory),
         _best_trials(run, rows, directory),
         _importance(run, rows, directory),
         _comparisons(rows, directory),

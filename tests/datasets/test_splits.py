@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.datasets.dataset import Dataset
-from bench.datasets.splits import fingerprint, make_split
+from bench.datasets.splits import fingerprint, make_split, nested_subset, stratified_line
 from bench.errors import DataError
 from bench.records import AuditRecord, ImageFacts, SplitRecord
 
@@ -177,3 +177,45 @@ def test_folds_divide_what_is_not_locked_evenly_and_keep_twins_together(seed: in
 def test_fewer_images_than_folds_give_fewer_folds() -> None:
     split = make_split(audited(spread(4)), DATASET, seed=0, folds=5)
     assert [len(fold) for fold in split.folds] == [1] * (len(split.train) + len(split.val))
+
+
+def lined(shares: list[tuple[float, ...]], twins: tuple[tuple[int, ...], ...] = ()) -> list[tuple[str, ...]]:
+    record = audited(shares, twins)
+    facts_of = {facts.id: facts for facts in record.images}
+    return stratified_line(list(facts_of), facts_of, record.twin_groups)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 39, 40])
+@pytest.mark.parametrize("seed", range(5))
+def test_smaller_subsets_are_parts_of_larger_ones_and_have_their_share_of_the_images(count: int, seed: int) -> None:
+    line = lined(spread(count))
+    quarter, half, three = (nested_subset(line, share, (seed, 0)) for share in (0.25, 0.5, 0.75))
+    assert set(quarter) <= set(half) <= set(three)
+    for subset, share in ((quarter, 0.25), (half, 0.5), (three, 0.75)):
+        assert len(set(subset)) == len(subset) >= 1
+        assert abs(len(subset) - share * count) <= max(0.5, 1 - share * count)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_subset_takes_one_of_each_four_neighbours_for_each_quarter(seed: int) -> None:
+    line = lined(spread(40))
+    for share, taken in ((0.25, 1), (0.5, 2), (0.75, 3)):
+        chosen = set(nested_subset(line, share, (seed, 0)))
+        blocks = [line[start : start + 4] for start in range(0, 40, 4)]
+        assert [sum(unit[0] in chosen for unit in block) for block in blocks] == [taken] * 10
+
+
+def test_another_seed_draws_another_subset_and_the_same_seed_the_same() -> None:
+    line = lined(spread(40))
+    assert nested_subset(line, 0.5, (3, 0)) == nested_subset(line, 0.5, (3, 0))
+    assert len({nested_subset(line, 0.5, seed) for seed in ((3, 0), (4, 0), (3, 1))}) == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_subset_has_all_twins_of_a_group_or_none(seed: int) -> None:
+    groups = ((0, 39), (1, 20, 38), (5, 6, 7))
+    line = lined(spread(40), groups)
+    for share in (0.25, 0.5, 0.75):
+        chosen = {int(name) for name in nested_subset(line, share, (seed, 0))}
+        assert {len(chosen.intersection(group)) in (0, len(group)) for group in groups} == {True}
+        assert len(chosen) == pytest.approx(40 * share, abs=2)

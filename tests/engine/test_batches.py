@@ -1,6 +1,7 @@
 """Which images are seen when, and what the trainer gets."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,14 @@ def pixels(count: int = 10) -> CachedPixels:
 )
 def test_an_epoch_is_a_pass_or_the_largest_allowed_part_of_one(num_images, batch_size, max_steps, steps):
     assert plan(num_images, batch_size, max_steps).steps_per_epoch == steps
+
+
+def test_a_share_of_the_images_trains_for_as_many_steps_as_all_of_them():
+    whole = plan(49, 8)
+    share = replace(plan(12, 8), epoch_images=49)
+    assert share.steps_per_epoch == whole.steps_per_epoch == 6
+    seen = Counter(image for step in range(6) for _, image in share.batch(step))
+    assert set(seen.values()) == {4}  # four passes over twelve images
 
 
 def test_every_pass_shows_every_image_once():

@@ -123,6 +123,16 @@ def test_a_trial_on_folds_is_stopped_where_the_folds_to_come_cannot_end_in_time(
     assert record.error == f"the budget, after {record.epochs_run} of 20 epochs, in fold 1 of 2000"
 
 
+def test_a_training_on_a_share_takes_as_many_steps_on_fewer_images(worker, setup):
+    whole = worker.run(spec("15", fold=1, epochs=3), quietly)
+    part = worker.run(replace(spec("16", fold=1, epochs=3), train_share=0.5), quietly)
+    assert (whole.train_images, part.train_images) == (4, 2)
+    assert part.record.epochs_run == whole.record.epochs_run == 3
+    assert set(part.scored.counts) == set(setup.folds[1])
+    assert set(part.test.counts) == set(setup.test_ids)
+    assert part.record.curve[0].train_loss != whole.record.curve[0].train_loss
+
+
 def test_a_kept_model_scores_as_the_trial_did(worker, setup):
     outcome = worker.run(spec("7"), quietly)
     model = worker.model()
