@@ -110,8 +110,8 @@ class Scored:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
     """What a trial sends back: its record, and what the best epoch said about each validation image (None if it failed). `test` is what a
-    training of the finals says about the locked test images, `train_images` on how many images it trained. `crashed`: its process died or hung, which is not always the
-    configuration's fault."""
+    training of the finals says about the locked test images, `train_images` on how many images it trained. `crashed`: its process died
+    or hung, which is not always the configuration's fault."""
 
     record: TrialRecord
     scored: Scored | None = None
