@@ -18,7 +18,7 @@ from bench.engine.clock import MARGIN, Deadline, Family, pixels
 from bench.engine.executor import Executor
 from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec, family
 from bench.evaluation.evidence import PixelEvidence
-from bench.experiment import Experiment, Protocol
+from bench.experiment import Experiment
 from bench.progress import Progress
 from bench.records import COMPLETED, STOPPED, Contestant, FinalsRecord, StudyRecord, TrainingRecord, TrialRecord
 from search_spaces.reference import origin_recipe, reference_recipe
@@ -66,24 +66,26 @@ def plan_finals(
     """The largest part of the protocol that can end in `left_s` (None: all of it), what is finished already not counted. None where not
     even the smallest part can, or there is nothing to compare.
 
-    Finalists go first, down to one, then seeds; folds stay, for without one of them images are left out. What was planned `before`, of
+    Finalists go first, down to one, then seeds, then folds, without which images stay unscored. What was planned `before`, of
     the same trials, is never cut further: its deadline is enough. Seeds start after those of the search, whose luck the finalists had.
     """
     protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
     if not any(trial.status == COMPLETED for trial in trials) or len(folds) < 2:
         return None
-    cuts = [(finalists, protocol.final_seeds) for finalists in range(protocol.finalists, 0, -1)]
-    cuts += [(1, seeds) for seeds in range(protocol.final_seeds - 1, 0, -1)] if cuts else []
+    cuts = [(finalists, protocol.final_seeds, len(folds)) for finalists in range(protocol.finalists, 0, -1)]
+    if cuts:
+        cuts += [(1, seeds, len(folds)) for seeds in range(protocol.final_seeds - 1, 0, -1)]
+        cuts += [(1, 1, fewer) for fewer in range(len(folds) - 1, 0, -1)]
     costs = Costs(trials, finished)
     if before is not None and not _is_still_right(before, experiment, trials):
         before = None
-    for finalists, seeds in cuts:
+    for finalists, seeds, held in cuts:
         record = FinalsRecord(
             contestants=contestants(trials, experiment.space, finalists),
-            folds=len(folds),
+            folds=held,
             seeds=tuple(range(first_seed, first_seed + seeds)),
             epochs=protocol.epochs,
-            rule=_rule(protocol, finalists, seeds),
+            rule=_rule((finalists, protocol.finalists), (seeds, protocol.final_seeds), (held, len(folds))),
         )
         if before is not None and _size(record) <= _size(before):
             return before
@@ -129,14 +131,16 @@ def _is_still_right(record: FinalsRecord, experiment: Experiment, trials: Sequen
     return (chosen, experiment.protocol.epochs) == (record.contestants, record.epochs)
 
 
-def _size(record: FinalsRecord) -> tuple[int, int]:
-    return len(record.seeds), len(record.contestants)
+def _size(record: FinalsRecord) -> tuple[int, int, int]:
+    return record.folds, len(record.seeds), len(record.contestants)
 
 
-def _rule(protocol: Protocol, finalists: int, seeds: int) -> str:
-    wanted = (("finalists", finalists, protocol.finalists), ("seeds", seeds, protocol.final_seeds))
-    lost = [f"{there} of {asked} {what}" for what, there, asked in wanted if there < asked]
-    return f"cut to the time: {' and '.join(lost)} (finalists go first, then seeds)" if lost else "the whole protocol"
+def _rule(finalists: tuple[int, int], seeds: tuple[int, int], folds: tuple[int, int]) -> str:
+    """In words, from what there is and what was asked for."""
+    wanted = {"finalists": finalists, "seeds": seeds, "folds": folds}
+    lost = [f"{there} of {asked} {what}" for what, (there, asked) in wanted.items() if there < asked]
+    order = "(finalists go first, then seeds, then folds)"
+    return f"cut to the time: {', '.join(lost)} {order}" if lost else "the whole protocol"
 
 
 def run_finals(

@@ -84,8 +84,8 @@ def test_seeds_start_after_those_of_the_search():
     ("share", "finalists", "seeds", "said"),
     [
         (1.0, 2, 3, "the whole protocol"),
-        (0.9, 1, 3, "cut to the time: 1 of 2 finalists (finalists go first, then seeds)"),
-        (0.6, 1, 2, "cut to the time: 1 of 2 finalists and 2 of 3 seeds (finalists go first, then seeds)"),
+        (0.9, 1, 3, "cut to the time: 1 of 2 finalists (finalists go first, then seeds, then folds)"),
+        (0.6, 1, 2, "cut to the time: 1 of 2 finalists, 2 of 3 seeds (finalists go first, then seeds, then folds)"),
     ],
 )
 def test_a_plan_is_cut_to_its_time(share, finalists, seeds, said):
@@ -93,6 +93,15 @@ def test_a_plan_is_cut_to_its_time(share, finalists, seeds, said):
     record = planned(share * whole_s)
     assert sum(FINALIST in each.roles for each in record.contestants) == finalists
     assert (len(record.seeds), record.rule) == (seeds, said)
+
+
+def test_at_the_end_a_fold_goes_and_a_longer_run_takes_it_up_again():
+    small = planned(3 * 16 * 10.0 * 1.15 * 1.001)
+    assert (len(small.contestants), small.seeds, small.folds) == (3, (1,), 1)
+    assert "1 of 3 seeds, 1 of 2 folds" in small.rule
+    _, kept = hold(small, StandInExecutor(folds=FOLDS))
+    assert {each.fold for each in kept} == {0}
+    assert planned(1e9, before=small, finished=kept) == planned()
 
 
 def test_no_finals_where_nothing_fits_or_nothing_completed():

@@ -33,7 +33,7 @@ class Beyond:
     foreground classes each against the rest, and their mean. None where a metric is undefined.
 
     `tuned` is the IoU where each image is cut at the threshold that is best on the other folds, with the same seed: `thresholds` are
-    the lowest, the median and the highest of them. The interval takes them as given.
+    the lowest, the median and the highest of them. The interval takes them as given. None where there is one fold only.
     """
 
     tuned: Estimate | None
@@ -62,7 +62,7 @@ def beyond(run: Run, trainings: Sequence[TrainingRecord], seeds: Sequence[int]) 
     units = np.rint(stacked["sums"].astype(np.float64) * _UNIT)[..., None, :]
     thresholds = levels / BINS
     return Beyond(
-        tuned=_estimate(counts_at(histogram, levels[:, folds]), _iou),
+        tuned=_estimate(counts_at(histogram, levels[:, folds]), _iou) if folds.max() else None,
         thresholds=(float(thresholds.min()), float(np.median(thresholds)), float(thresholds.max())),
         boundary_f1=_estimate(stacked["contours"], _boundary_f1),
         average_precision=_estimate(histogram, average_precision),

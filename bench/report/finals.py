@@ -1,7 +1,7 @@
 """From the trainings of the finals to standings: who is better, had other images been drawn and everything been trained again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -187,6 +187,7 @@ def _ranked(
         )
         for position in order
     )
+    images = open_counts[standings[0].contestant.name][0].counts
     by_name = {each.contestant.name: each for each in standings}
     of_position = [by_name[each.name] for each in standing]
     corrected = holm([difference.p for difference in comparison.differences])
@@ -204,9 +205,9 @@ def _ranked(
         out=out,
         planned=len(record.contestants) * record.folds * len(record.seeds),
         trained=sum(_is_of(training, record) for training in run.trainings),
-        choosing=len(sum(searched_folds(run), ()) or run.split.val),
+        choosing=len({*(sum(searched_folds(run), ()) or run.split.val)} & set(images)),
         scored=comparison.num_images,
-        background_share=background_share(pool(open_counts[standings[0].contestant.name][0].counts.values())),
+        background_share=background_share(pool(images.values())),
         annotators=annotators(run),
     )
 
@@ -229,6 +230,8 @@ def _references(run: Run, leader: Sequence[Evaluation]) -> tuple[ReferenceStandi
     scored = {name: own for name, own in known.items() if own is not None}
     if not scored:
         return ()
+    images = leader[0].counts  # of fewer than all folds where the time was short
+    scored = {name: replace(own, counts={image: own.counts[image] for image in images}) for name, own in scored.items()}
     counts = counts_array([leader, *([own] * len(leader) for own in scored.values())])
     compared = compare(counts, np.random.default_rng(SEED))
     leader_ahead = {each.second: each for each in compared.differences if each.first == 0}

@@ -55,8 +55,8 @@ def section(found: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: 
     extent = record.rule if whole else f"of {len(record.seeds)} seeds, those that came to their end; {record.rule}"
     several = found.comparison.num_trainings > 1
     yield (
-        f"{plural(len(found.standings), 'contestant')}, chosen before, each trained on {record.folds} folds with "
-        f"{plural(len(found.seeds), 'seed')} for {plural(record.epochs, 'epoch')} ({extent}); every image is scored by trainings "
+        f"{plural(len(found.standings), 'contestant')}, chosen before, each trained on {plural(record.folds, 'fold')} with "
+        f"{plural(len(found.seeds), 'seed')} for {plural(record.epochs, 'epoch')} ({extent}); every image of them is scored by trainings "
         f"that did not see it. {found.choosing} of the {found.scored} images are those by which the search chose its finalists, which "
         "favours them. Within a rank nobody can be told from its first (5 %, Holm). Intervals are for other images"
         f"{' and other trainings' if several else ', of these trainings: with one seed nothing tells what training again would change'} "

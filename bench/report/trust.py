@@ -109,7 +109,7 @@ def _finals(held: Finals | NoFinals) -> str:
     record = held.record
     return (
         f"{held.trained} of {formats.plural(held.planned, 'training')}: {formats.plural(len(record.contestants), 'contestant')} x "
-        f"{record.folds} folds x {formats.plural(len(record.seeds), 'seed')}, {record.epochs} epochs each; {record.rule}. "
+        f"{formats.plural(record.folds, 'fold')} x {formats.plural(len(record.seeds), 'seed')}, {record.epochs} epochs each; {record.rule}. "
         f"Smallest difference to the first that would have shown: {detectable(held)}"
     )
 

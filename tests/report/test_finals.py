@@ -205,3 +205,20 @@ def test_with_one_seed_the_page_speaks_of_these_trainings_only(run, tmp_path):
     assert "with one seed nothing tells what training again would change" in text
     assert "which images were trained on, and the seed" in text
     assert "is beaten" not in " ".join(qualifications(one))
+
+
+def test_finals_cut_to_one_fold_score_its_images_with_the_references_on_the_same(run, tmp_path):
+    few = tuple(each for each in run.trainings if each.fold == 0 and each.seed == SEEDS[0])
+    cut = replace(run, finals=replace(run.finals, folds=1, seeds=SEEDS[:1]), trainings=few)
+    found = finals(cut)
+    assert found.scored == len(run.split.folds[0]) < sum(map(len, run.split.folds))
+    assert found.winner is None
+    assert [reference.label for reference in found.references] == [
+        "predict nothing",
+        "mean training mask",
+        "Otsu threshold",
+    ]
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "figures").mkdir()
+    page = "\n".join(section(found, cut, leaderboard(cut), tmp_path))
+    assert "trained on 1 fold with 1 seed" in page
