@@ -5,7 +5,6 @@ before, is scored on images that it did not train on, and shows how much luck a 
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -20,7 +19,16 @@ from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec, family
 from bench.evaluation.evidence import PixelEvidence
 from bench.experiment import Experiment
 from bench.progress import Progress
-from bench.records import COMPLETED, STOPPED, Contestant, FinalsRecord, StudyRecord, TrainingRecord, TrialRecord
+from bench.records import (
+    COMPLETED,
+    STOPPED,
+    Contestant,
+    FinalsRecord,
+    StudyRecord,
+    TrainingRecord,
+    TrialRecord,
+    configuration_key,
+)
 from search_spaces.reference import origin_recipe, reference_recipe
 from search_spaces.space import Space
 
@@ -34,8 +42,8 @@ def contestants(trials: Sequence[TrialRecord], space: Space, finalists: int) -> 
     completed = [trial for trial in trials if trial.status == COMPLETED and trial.val_metrics.get("iou") is not None]
     for trial in sorted(completed, key=lambda trial: -(trial.val_metrics["iou"] or 0.0)):
         values = {name: value for name, value in trial.hyperparameters.items() if not name.startswith("tuner/")}
-        if len(chosen) < finalists and _key(values) not in chosen:
-            chosen[_key(values)] = Contestant(
+        if len(chosen) < finalists and configuration_key(values) not in chosen:
+            chosen[configuration_key(values)] = Contestant(
                 name=f"finalist {len(chosen) + 1}",
                 roles=(FINALIST,),
                 hyperparameters=values,
@@ -44,8 +52,8 @@ def contestants(trials: Sequence[TrialRecord], space: Space, finalists: int) -> 
                 search_iou=trial.val_metrics["iou"],
             )
     for role, recipe in ((DEFAULT, reference_recipe(space)), (ORIGIN, origin_recipe(space))):
-        there = chosen.get(_key(recipe))
-        chosen[_key(recipe)] = (
+        there = chosen.get(configuration_key(recipe))
+        chosen[configuration_key(recipe)] = (
             replace(there, roles=(*there.roles, role))
             if there
             else Contestant(name=role, roles=(role,), hyperparameters=recipe)
@@ -152,7 +160,7 @@ def run_finals(
     deadline: Deadline,
     costs: Costs,
     keep: Callable[[TrainingRecord], None],
-    keep_evidence: Callable[[str, PixelEvidence], None] = lambda name, evidence: None,
+    keep_evidence: Callable[[str, PixelEvidence], None],
     progress: Progress,
     study: str = STUDY,
     shares: Sequence[float] = (1.0,),
@@ -225,7 +233,7 @@ def _is_finished(spec: TrialSpec, finished: Sequence[TrainingRecord]) -> bool:
 
 
 def _unit(of: TrialSpec | TrainingRecord) -> tuple[str, int, int | None, float]:
-    return _key(of.hyperparameters), of.seed, of.fold, of.train_share
+    return configuration_key(of.hyperparameters), of.seed, of.fold, of.train_share
 
 
 def _training(outcome: TrialOutcome, spec: TrialSpec, contestant: Contestant) -> TrainingRecord:
@@ -264,10 +272,6 @@ def _evidence(outcome: TrialOutcome) -> PixelEvidence | None:
 
 def evidence_name(hyperparameters: Mapping[str, Any], seed: int, fold: int, train_share: float = 1.0) -> str:
     """By configuration, not by contestant: with more trials another one may become "finalist 1"."""
-    digest = hashlib.sha256(_key(hyperparameters).encode()).hexdigest()
+    digest = hashlib.sha256(configuration_key(hyperparameters).encode()).hexdigest()
     part = "" if train_share == 1 else f"-share{train_share:g}"
     return f"finals/{digest[:16]}-seed{seed}-fold{fold + 1}{part}"
-
-
-def _key(values: Mapping[str, Any]) -> str:
-    return json.dumps(dict(values), sort_keys=True)

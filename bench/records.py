@@ -4,6 +4,7 @@ Missing values are None, never 0 or NaN. Counts are stored, ratios are computed 
 Nothing here imports TensorFlow: a report is made from these records alone.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,12 @@ COLLAPSED = "COLLAPSED"
 
 PRUNED = "PRUNED"
 """Our own: a trial that got no more folds because it was clearly behind the best one (`bench.evaluation.racing`)."""
+
+
+def configuration_key(hyperparameters: Mapping[str, HyperparameterValue]) -> str:
+    """Equal for equal configurations, whatever a tuner has noted beside them: a configuration is known by it, not by its name."""
+    chosen = {name: value for name, value in hyperparameters.items() if not name.startswith("tuner/")}
+    return json.dumps(chosen, sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,7 @@ def hold(record, executor, finished=(), deadline=Deadline(None), costs=None, **c
         deadline=deadline,
         costs=costs or Costs([], []),
         keep=kept.append,
+        keep_evidence=lambda name, evidence: None,
         progress=PlainProgress(write=lambda line: None),
         **changed,
     )

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bench.engine.spec import TrialOutcome
-from bench.records import COMPLETED, TrialRecord
+from bench.records import COMPLETED, TrialRecord, configuration_key
 from bench.store import RunStore
 
 SUFFIX = ".weights.h5"
@@ -59,8 +58,10 @@ class BestModels:
 
     def _best(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
         ranked = sorted(records, key=_val_iou, reverse=True)
-        best_of = {_configuration(each): each for each in reversed(ranked)}  # the best of each comes last and stays
-        return [each for each in ranked if best_of[_configuration(each)] is each][: self._keep]
+        best_of = {
+            configuration_key(each.hyperparameters): each for each in reversed(ranked)
+        }  # the best of each comes last and stays
+        return [each for each in ranked if best_of[configuration_key(each.hyperparameters)] is each][: self._keep]
 
     def _remove(self, name: str) -> None:
         (self._store.directory / "models" / f"{name}{SUFFIX}").unlink(missing_ok=True)
@@ -73,8 +74,3 @@ def _name(record: TrialRecord) -> str:
 
 def _val_iou(record: TrialRecord) -> float:
     return record.val_metrics.get("iou") or 0.0
-
-
-def _configuration(record: TrialRecord) -> tuple[tuple[str, Any], ...]:
-    """What makes two trials the same model: everything but the tuner's own book-keeping."""
-    return tuple(sorted(item for item in record.hyperparameters.items() if not item[0].startswith("tuner/")))

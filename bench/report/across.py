@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.evaluation.ranks import Ranks, compare_ranks
-from bench.records import Contestant, Run
+from bench.records import Contestant, Run, configuration_key
 from bench.report import formats
-from bench.report.finals import DEFAULT, ORIGIN, Finals, Standing, configuration_key, configuration_label
+from bench.report.finals import DEFAULT, ORIGIN, Finals, Standing, configuration_label
 from bench.report.formats import listing
 from bench.report.leaderboard import Row, leaderboard, ranked
 from bench.report.pooled import DataSet, data_sets
@@ -57,7 +57,10 @@ def across(runs: Sequence[Run]) -> Across:
     datasets = data_sets(runs)
     held = {each.label: each.held.standings for each in datasets if isinstance(each.held, Finals)}
     labels = _labels([standing.contestant for standings in held.values() for standing in standings])
-    standings = {name: {labels[configuration_key(each.contestant)]: each for each in of} for name, of in held.items()}
+    standings = {
+        name: {labels[configuration_key(each.contestant.hyperparameters)]: each for each in of}
+        for name, of in held.items()
+    }
     return Across(
         datasets=datasets,
         found=tuple(_found(label, each.label, run) for each in datasets for label, run in each.runs.items()),
@@ -112,9 +115,11 @@ def _found(label: str, dataset: str, run: Run) -> Found:
 def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
     """By configuration; where two would be called the same, the hyperparameters in which they differ tell them apart."""
     roles: dict[str, list[str]] = {}
-    by_key = {configuration_key(each): each for each in contestants}
+    by_key = {configuration_key(each.hyperparameters): each for each in contestants}
     for each in contestants:
-        roles.setdefault(configuration_key(each), []).extend(role for role in each.roles if role in (DEFAULT, ORIGIN))
+        roles.setdefault(configuration_key(each.hyperparameters), []).extend(
+            role for role in each.roles if role in (DEFAULT, ORIGIN)
+        )
     short = {
         key: configuration_label(Contestant(name=each.name, roles=(), hyperparameters=each.hyperparameters))
         for key, each in by_key.items()

@@ -15,9 +15,9 @@ import numpy as np
 
 from bench.evaluation.resampling import counts_array, pooled_scores
 from bench.evaluation.statistics import Difference, Interval, compare
-from bench.records import COMPLETED, Run, TrainingRecord
+from bench.records import COMPLETED, Run, TrainingRecord, configuration_key
 from bench.report import markdown, tables
-from bench.report.finals import SEED, Finals, NoFinals, configuration_key, out_of_fold, trainings_of
+from bench.report.finals import SEED, Finals, NoFinals, out_of_fold, trainings_of
 from bench.report.formats import MISSING, fraction, plural, signed, span
 from bench.report.leaderboard import Row
 from bench.report.plots import Plot, left_out, shown
@@ -55,7 +55,11 @@ class DataCurve:
 def data_curve(run: Run, held: Finals) -> DataCurve | Missing | None:
     """Of the first of the standings; None where no training on a share of the images is on record."""
     first = held.standings[0]
-    own = [each for each in run.curve_trainings if configuration_key(each) == configuration_key(first.contestant)]
+    own = [
+        each
+        for each in run.curve_trainings
+        if configuration_key(each.hyperparameters) == configuration_key(first.contestant.hyperparameters)
+    ]
     if not own:
         return None
     trained = {

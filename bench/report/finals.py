@@ -12,7 +12,7 @@ from bench.evaluation.references import OUT_OF_FOLD
 from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
 from bench.evaluation.variance import VarianceComponents, variance_components
-from bench.records import COMPLETED, Contestant, Evaluation, FinalsRecord, Run, TrainingRecord
+from bench.records import COMPLETED, Contestant, Evaluation, FinalsRecord, Run, TrainingRecord, configuration_key
 from bench.report.annotators import Annotators, annotators
 from bench.report.formats import listing
 from bench.report.leaderboard import REFERENCES, Metrics, reference_evaluation
@@ -117,7 +117,11 @@ def finals(run: Run) -> Finals | NoFinals:
     seeds = tuple(
         seed
         for seed in record.seeds
-        if all((configuration_key(each), seed, fold) in known for each in standing for fold in range(record.folds))
+        if all(
+            (configuration_key(each.hyperparameters), seed, fold) in known
+            for each in standing
+            for fold in range(record.folds)
+        )
     )
     if len(standing) < 2 or not seeds:
         reason = f"{len(run.trainings)} trainings are on record, which make no two contestants complete for one seed"
@@ -282,25 +286,32 @@ def _costs(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
 
 def trainings_of(run: Run, contestant: Contestant) -> list[TrainingRecord]:
     """By configuration: a run that went on may have given it another name."""
-    return [training for training in run.trainings if configuration_key(training) == configuration_key(contestant)]
+    return [
+        training
+        for training in run.trainings
+        if configuration_key(training.hyperparameters) == configuration_key(contestant.hyperparameters)
+    ]
 
 
 def _units(contestant: Contestant, record: FinalsRecord) -> list[tuple[str, int, int]]:
-    return [(configuration_key(contestant), seed, fold) for seed in record.seeds for fold in range(record.folds)]
+    return [
+        (configuration_key(contestant.hyperparameters), seed, fold)
+        for seed in record.seeds
+        for fold in range(record.folds)
+    ]
 
 
 def _unit(training: TrainingRecord) -> tuple[str, int, int]:
-    return configuration_key(training), training.seed, training.fold
+    return configuration_key(training.hyperparameters), training.seed, training.fold
 
 
 def _is_of(training: TrainingRecord, record: FinalsRecord) -> bool:
-    keys = {configuration_key(contestant) for contestant in record.contestants}
-    return configuration_key(training) in keys and training.seed in record.seeds and training.fold < record.folds
-
-
-def configuration_key(of: Contestant | TrainingRecord) -> str:
-    """Equal for equal hyperparameters: a configuration is known by them, not by its name."""
-    return str(sorted(of.hyperparameters.items()))
+    keys = {configuration_key(contestant.hyperparameters) for contestant in record.contestants}
+    return (
+        configuration_key(training.hyperparameters) in keys
+        and training.seed in record.seeds
+        and training.fold < record.folds
+    )
 
 
 def _failed(training: TrainingRecord | None) -> bool:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from bench.errors import StoreError
-from bench.records import COMPLETED, Contestant, FinalsRecord, Run, TrainingRecord
-from bench.report.finals import Finals, NoFinals, configuration_key, finals
+from bench.records import COMPLETED, Contestant, FinalsRecord, Run, TrainingRecord, configuration_key
+from bench.report.finals import Finals, NoFinals, finals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ def _pooled(runs: Mapping[str, Run]) -> Run:
     for label, run in held.items():
         places = {seed: place for place, seed in enumerate(records[label].seeds)}
         for training in run.trainings:
-            unit = configuration_key(training), places.get(training.seed, -1), training.fold
+            unit = configuration_key(training.hyperparameters), places.get(training.seed, -1), training.fold
             if training.seed in places and (unit not in trainings or trainings[unit].status == COMPLETED):
                 trainings[unit] = replace(training, seed=places[training.seed])
     record = FinalsRecord(
@@ -121,7 +121,7 @@ def _contestants(records: Mapping[str, FinalsRecord]) -> tuple[Contestant, ...]:
     found: dict[str, Contestant] = {}
     for label, record in records.items():
         for each in record.contestants:
-            key = configuration_key(each)
+            key = configuration_key(each.hyperparameters)
             there = found.get(key)
             if there is None:
                 found[key] = replace(each, name=f"{each.name} of {label}")
