@@ -174,15 +174,18 @@ def test_mixed_precision_trains_much_like_single_with_variables_and_head_in_floa
     assert keras.config.dtype_policy().name == "float32"
 
 
+def must_compile(graph: TrainingGraph) -> bool:
+    return graph.train_step.get_concrete_function().function_def.attr["_XlaMustCompile"].b
+
+
 def test_steps_that_xla_compiles_train_the_same():
     network = {"architecture": "linknet", "backbone": "mobilenet"}
     compiled, plain = TrainingGraph(replace(key(**network), xla=True)), TrainingGraph(key(**network))
     losses = train(compiled, steps=3, **network)
     assert losses == pytest.approx(train(plain, steps=3, **network), rel=1e-2)
     assert train(compiled, steps=3, **network) == losses
-    assert "HloModule" in compiled.train_step.experimental_get_compiler_ir(*batch())("hlo")
+    assert (must_compile(compiled), must_compile(plain)) == (True, False)
 
 
 def test_max_pooling_which_xla_cannot_repeat_exactly_is_left_to_tensorflow():
-    asked, plain = TrainingGraph(replace(key(), xla=True)), TrainingGraph(key())
-    assert train(asked, steps=2) == train(plain, steps=2)
+    assert not must_compile(TrainingGraph(replace(key(), xla=True)))
