@@ -235,7 +235,7 @@ def test_a_worker_that_hangs_is_replaced(executor, monkeypatch):
 
 def test_a_worker_that_has_done_enough_is_renewed(executor, monkeypatch):
     before = set(executor.process_ids)
-    monkeypatch.setattr("bench.engine.ray_executor.TRIALS_A_PROCESS", 0)
+    monkeypatch.setattr("bench.engine.ray_worker.TRIALS_A_PROCESS", 0)
     assert outcome_of(executor, spec("x", epochs=1)).record.status == COMPLETED
     assert len(before & set(executor.process_ids)) == 1
 
