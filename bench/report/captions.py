@@ -140,7 +140,7 @@ def about_overlays(series: Overlays) -> str:
 def about_augmentation_grid(series: AugmentationGrid) -> str:
     kept = series.kept_foreground
     least = min(range(len(kept)), key=lambda index: kept[index])
-    line = "The same picture at rising strength, in a draw that changes much of it; the outline is its mask, which moves with it"
+    line = "The same picture at rising strength; the outline is its mask, which moves with it"
     if kept[least] >= 0.995:
         return f"{line}. No foreground is lost on the way."
     return f"{line}. At strength {series.strengths[least]:g} the least foreground is left: {percent(kept[least])} of its pixels."
