@@ -33,23 +33,24 @@ def test_the_reference_report_is_what_its_records_say(run, report):
     assert found(run, report) == []
 
 
-@pytest.mark.parametrize("name", sorted(str(path.relative_to(REPORT)) for path in REPORT.glob("tables/*.csv")))
-def test_a_digit_that_was_edited_in_a_table_is_found(run, report, name):
-    path = report / name
-    text = path.read_text()
-    digits = [match.start() for match in re.finditer(r"(?<=[.,])\d", text)] or [len(text) - 2]
-    place = digits[len(digits) // 2]
-    path.write_text(text[:place] + ("7" if text[place] != "7" else "3") + text[place + 1 :])
+def test_a_digit_that_was_edited_in_a_table_is_found_in_each_of_them(run, report):
+    edited = []
+    for path in sorted(report.glob("tables/*.csv")):
+        text = path.read_text()
+        digits = [match.start() for match in re.finditer(r"(?<=[.,])\d", text)] or [len(text) - 2]
+        place = digits[len(digits) // 2]
+        path.write_text(text[:place] + ("7" if text[place] != "7" else "3") + text[place + 1 :])
+        edited.append(f"{path}:{text[:place].count(chr(10)) + 1} says ")
     lines = found(run, report)
-    assert len(lines) == 1
-    assert lines[0].startswith(f"{path}:{text[:place].count(chr(10)) + 1} says ")
+    assert len(lines) == len(edited) > 5
+    assert all(line.startswith(place) for line, place in zip(lines, edited, strict=True))
 
 
 def test_every_number_of_the_page_is_guarded(run, report):
     path = report / "leaderboard.md"
     text = path.read_text()
     places = [match.start() for match in re.finditer(r"\d(?=\d\d\b)", text)]
-    for place in places[:: max(1, len(places) // 12)]:
+    for place in places[:: max(1, len(places) // 5)]:
         path.write_text(text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :])
         assert len(found(run, report)) == 1
 
