@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from bench.report.effects import Effect
-from bench.report.figures import MAX_DOTS
+from bench.report.factor_figures import MAX_DOTS
 from bench.report.finals import Finals
 from bench.report.formats import duration, fraction, listing, percent, plural, signed
 from bench.report.importance import RESAMPLES, Importances
@@ -23,7 +23,7 @@ def about_factor_scores(series: FactorScores) -> str:
         ious = [iou for level in series.panels[0][1] for iou in level.ious]
         above = sum(iou > series.baseline for iou in ious)
         line += f"; {above} of {plural(len(ious), 'ranked trial')} {'are' if above != 1 else 'is'} above the mean training mask"
-    many = max(len(level.ious) for _, levels in series.panels for level in levels) > MAX_DOTS
+    many = max(level.trials for _, levels in series.panels for level in levels) > MAX_DOTS
     thin = f" Of a level with more than {MAX_DOTS} trials so many are drawn, evenly spaced by rank." if many else ""
     return f"{line}. Groups are neither equal in number nor paired.{thin}"
 

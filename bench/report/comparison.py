@@ -94,6 +94,11 @@ class Level:
     failed: int
 
     @property
+    def trials(self) -> int:
+        """Those that have an IoU here."""
+        return len(self.ious)
+
+    @property
     def best(self) -> float | None:
         return self.ious[0] if self.ious else None
 

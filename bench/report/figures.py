@@ -1,131 +1,23 @@
 """Series to charts. Each function draws one named series and returns the figure; nothing is computed here but positions."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from bench.report.comparison import Level
 from bench.report.finals import DEFAULT, Finals
 from bench.report.formats import shortened
 from bench.report.series import (
     CostPanel,
     CostPoint,
-    FactorScores,
     ForegroundShares,
     LearningCurves,
     Progress,
     ProgressLine,
-    ScoreGrid,
 )
 from bench.report.style import ACCENT, INK, MUTED, PALETTE, baseline, baseline_label, end_labels, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-T = TypeVar("T")
-
-MAX_LABEL = 24
-MAX_DOTS = 150
-"""Of a level: more of them run together into a bar."""
-
-
-def draw_factor_scores(series: FactorScores) -> "Figure":
-    """One panel a factor: a dot a trial (of many, evenly spaced ones), a bar at the median, the number of trials at the right."""
-    columns = balanced(series.panels)
-    height = max(sum(rows_of(levels) for _, levels in column) for column in columns)
-    figure = new_figure(0.25 * height + 0.5)
-    grid = figure.add_gridspec(1, len(columns))
-    top = max(level.ious[0] for _, levels in series.panels for level in levels)
-    low = min(level.ious[-1] for _, levels in series.panels for level in levels)
-    for index, column in enumerate(columns):
-        parts = grid[index].subgridspec(len(column), 1, height_ratios=[rows_of(levels) for _, levels in column])
-        for line, (title, levels) in enumerate(column):
-            axes = figure.add_subplot(parts[line])
-            axes.set_xlim(min(low - 0.02, (series.baseline or low) - 0.02), max(top, series.baseline or 0) + 0.02)
-            _factor_panel(axes, title, levels, series.baseline)
-            if line == len(column) - 1:
-                axes.set_xlabel(
-                    "Validation IoU" + (" (dashed: mean training mask)" if series.baseline is not None else "")
-                )
-            else:
-                axes.tick_params(labelbottom=False)
-    return figure
-
-
-def rows_of(levels: Sequence[object]) -> float:
-    return len(levels) + 1.6
-
-
-def balanced(panels: Sequence[tuple[str, Sequence[T]]]) -> list[list[tuple[str, Sequence[T]]]]:
-    """Panels in two columns of about the same height, the order kept within each."""
-    columns: list[list[tuple[str, Sequence[T]]]] = [[], []]
-    for panel in panels:
-        min(columns, key=lambda column: sum(rows_of(levels) for _, levels in column)).append(panel)
-    return [column for column in columns if column]
-
-
-def _factor_panel(axes: "Axes", title: str, levels: Sequence[Level], reference: float | None) -> None:
-    axes.set_title(title)
-    for height, level in enumerate(levels):
-        ious = thinned(level.ious, MAX_DOTS)
-        axes.scatter(
-            ious, [height + _jitter(index) for index in range(len(ious))],
-            s=20, color=ACCENT, alpha=0.55, linewidths=0, zorder=3,
-        )  # fmt: skip
-        axes.vlines(level.median or 0, height - 0.33, height + 0.33, color=INK, linewidth=2, zorder=4)
-        axes.text(
-            1.01,
-            height,
-            f"n={len(level.ious)}",
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            fontsize=8,
-            color=MUTED,
-        )
-    if reference is not None:
-        axes.axvline(reference, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    axes.set_yticks(range(len(levels)), [shortened(level.label, MAX_LABEL) for level in levels], color=INK)
-    axes.set_ylim(len(levels) - 0.45, -0.55)
-    axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-
-
-def thinned(values: Sequence[float], most: int) -> Sequence[float]:
-    """At most so many of them, evenly spaced by their place, with the first and the last."""
-    if len(values) <= most:
-        return values
-    return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
-
-
-def _jitter(index: int) -> float:
-    """Heights that keep neighbours apart without a random number: -0.2, 0.2, 0, ..."""
-    return (-0.2, 0.2, 0.0, -0.1, 0.1)[index % 5]
-
-
-def draw_score_grid(series: ScoreGrid) -> "Figure":
-    """A heat map of medians; a cell that was never tried stays empty."""
-    import numpy as np
-    import seaborn
-
-    figure = new_figure(0.42 * len(series.backbones) + 1.1)
-    axes = figure.add_subplot()
-    values = np.array([[np.nan if value is None else value for value in line] for line in series.medians], dtype=float)
-    texts = [
-        ["" if value is None else f"{value:.2f}  n={count}" for value, count in zip(line, counts, strict=True)]
-        for line, counts in zip(series.medians, series.counts, strict=True)
-    ]
-    seaborn.heatmap(
-        values, ax=axes, annot=np.array(texts), fmt="", cmap="Blues", vmin=0, vmax=max(0.1, float(np.nanmax(values))),
-        linewidths=2, linecolor="white", cbar=False, annot_kws={"fontsize": 8.5},
-    )  # fmt: skip
-    axes.set_facecolor("#f4f4f4")
-    axes.set_xticklabels([shortened(loss, MAX_LABEL) for loss in series.losses], color=INK, rotation=0)
-    axes.set_yticklabels([shortened(backbone, MAX_LABEL) for backbone in series.backbones], color=INK, rotation=0)
-    axes.tick_params(length=0)
-    axes.grid(visible=False)
-    axes.set_title("Median validation IoU by backbone and loss")
-    return figure
 
 
 def draw_progress(series: Progress) -> "Figure":

@@ -8,8 +8,8 @@ from typing import Any
 from bench.records import Run
 from bench.report import (
     captions,
-    effect_figures,
     effects,
+    factor_figures,
     figures,
     importance,
     markdown,
@@ -38,17 +38,25 @@ IMPORTANCE_PLOT = Plot(
     "Share by hyperparameter",
     "importance.png",
     importance.importances,
-    effect_figures.draw_importances,
+    factor_figures.draw_importances,
     captions.about_importances,
 )
 SCORE_PLOTS = (
-    Plot("Effects", "effects.png", effects.effect_panels, effect_figures.draw_effects, captions.about_effects),
-    Plot("By amount", "amounts.png", effects.scale_panels, effect_figures.draw_scales, captions.about_scales),
+    Plot("Effects", "effects.png", effects.effect_panels, factor_figures.draw_effects, captions.about_effects),
+    Plot("By amount", "amounts.png", effects.scale_panels, factor_figures.draw_scales, captions.about_scales),
     Plot(
-        "Score by factor", "factors.png", series.factor_scores, figures.draw_factor_scores, captions.about_factor_scores
+        "Score by factor",
+        "factors.png",
+        series.factor_scores,
+        factor_figures.draw_factor_scores,
+        captions.about_factor_scores,
     ),
     Plot(
-        "Backbone and loss", "backbone-loss.png", series.score_grid, figures.draw_score_grid, captions.about_score_grid
+        "Backbone and loss",
+        "backbone-loss.png",
+        series.score_grid,
+        factor_figures.draw_score_grid,
+        captions.about_score_grid,
     ),
     Plot("Search progress", "progress.png", series.progress, figures.draw_progress, captions.about_progress),
     Plot("Tuners", "tuners.png", tuners.compare_tuners, tuners.draw_tuners, tuners.about_tuners),
