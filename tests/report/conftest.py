@@ -1,8 +1,12 @@
-"""Quicker reports: importance from four resamples instead of sixteen."""
+"""Quicker reports: importance from four resamples instead of sixteen. A run whose finals were held."""
 
 import pytest
 
+from bench.records import Run
 from bench.report import importance
+from bench.report.finals import Finals, finals
+from tests.report.made_finals import with_finals
+from tests.report.runs import full_run
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -10,3 +14,13 @@ def few_resamples():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importance, "RESAMPLES", 4)
         yield
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    return with_finals(full_run())
+
+
+@pytest.fixture(scope="session")
+def held(run) -> Finals:
+    return finals(run)

@@ -14,8 +14,8 @@ from bench.report.across import CHOICE, Across, across, rank_table
 from bench.report.across_page import _leader, about_ranks, headline, qualifications
 from bench.report.finals import Finals
 from bench.store import RunStore
+from tests.report.made_finals import LEVELS, with_finals
 from tests.report.runs import full_run
-from tests.report.test_finals import LEVELS, with_finals
 
 LEVEL = dict(LEVELS)
 

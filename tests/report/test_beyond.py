@@ -20,8 +20,8 @@ from bench.report.finals_section import section
 from bench.report.leaderboard import leaderboard
 from bench.report.trust import trust_box
 from bench.store import RunStore
+from tests.report.made_finals import with_finals
 from tests.report.runs import START, full_run
-from tests.report.test_finals import with_finals
 
 SHARE = {"tp": 50, "fp": 40, "fn": 20, "tn": 4}
 """The bin of probability in which the pixels of each kind are."""

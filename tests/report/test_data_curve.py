@@ -10,10 +10,10 @@ from bench.records import FAILED, Run
 from bench.report import write_report
 from bench.report.check import differences
 from bench.report.data_curve import about_data_curve, data_curve, section, table
-from bench.report.finals import Finals, finals
+from bench.report.finals import finals
 from bench.report.series import Missing
-from tests.report.runs import counts, full_run
-from tests.report.test_finals import FOLDS, SEEDS, with_finals
+from tests.report.made_finals import FOLDS, SEEDS
+from tests.report.runs import counts
 
 RISING = {0.25: -0.3, 0.5: -0.2, 0.75: -0.1}
 FLAT = dict.fromkeys(RISING, 0.0)
@@ -41,16 +41,6 @@ def with_curve(run: Run, steps: Mapping[float, float], *, luck: float = 0.01) ->
         for each in whole
     ]
     return replace(run, curve_trainings=tuple(shared))
-
-
-@pytest.fixture(scope="module")
-def run() -> Run:
-    return with_finals(full_run())
-
-
-@pytest.fixture(scope="module")
-def held(run) -> Finals:
-    return finals(run)
 
 
 def test_the_curve_rises_to_the_finals_own_trainings(run, held):

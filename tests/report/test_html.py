@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.report import write_report
+from tests.report.made_finals import with_finals
 from tests.report.runs import full_run, write_arrays
-from tests.report.test_finals import with_finals
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 

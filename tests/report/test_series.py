@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.records import FAILED
-from bench.report.figures import thinned
+from bench.report.factor_figures import thinned
 from bench.report.leaderboard import leaderboard
 from bench.report.pictures import (
     BACKGROUND,
