@@ -33,7 +33,7 @@ from search_spaces.reference import origin_recipe, reference_recipe
 from search_spaces.space import Space
 
 FINALIST, DEFAULT, ORIGIN = "finalist", "default recipe", "origin's recipe"
-STUDY = "finals"
+FINALS = "finals"
 
 
 def contestants(trials: Sequence[TrialRecord], space: Space, finalists: int) -> tuple[Contestant, ...]:
@@ -162,7 +162,7 @@ def run_finals(
     keep: Callable[[TrainingRecord], None],
     keep_evidence: Callable[[str, PixelEvidence], None],
     progress: Progress,
-    study: str = STUDY,
+    study: str = FINALS,
     shares: Sequence[float] = (1.0,),
 ) -> str:
     """Trains what is left of the plan, seed by seed, so that what the budget ends early is whole for the first seeds; says why it ended:
@@ -212,7 +212,7 @@ def run_finals(
 
 
 def _specs(
-    record: FinalsRecord, study: str = STUDY, shares: Sequence[float] = (1.0,)
+    record: FinalsRecord, study: str = FINALS, shares: Sequence[float] = (1.0,)
 ) -> Iterator[tuple[TrialSpec, Contestant]]:
     for seed, contestant, share, fold in product(record.seeds, record.contestants, shares, range(record.folds)):
         part = "" if share == 1 else f", {share:.0%} of the images"

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,12 +29,22 @@ from bench.errors import StoreError, UserError
 from bench.evaluation.evidence import PixelEvidence
 from bench.evaluation.references import OUT_OF_FOLD, evaluate_on_folds, evaluate_references
 from bench.experiment import Experiment, to_json
-from bench.finals import Costs, plan_finals, run_finals
-from bench.learning_curve import hold_learning_curve
+from bench.finals import FINALS, Costs, plan_finals, run_finals
+from bench.learning_curve import LEARNING_CURVE, SHARES, plan_learning_curve
 from bench.material import Material, augmentation_pictures, prepare, validation_pictures
 from bench.progress import Progress
-from bench.records import Environment, Evaluation, ProposalRecord, Run, RunRecord, TrainingRecord, TrialRecord
+from bench.records import (
+    Environment,
+    Evaluation,
+    FinalsRecord,
+    ProposalRecord,
+    Run,
+    RunRecord,
+    TrainingRecord,
+    TrialRecord,
+)
 from bench.report import write_index, write_report
+from bench.report.finals import NoFinals
 from bench.resume import earlier_part, locked, require_same, went_on
 from bench.store import RunStore, load
 from bench.timekeeper import Timekeeper
@@ -218,29 +228,44 @@ class _OpenRun:
             return
         self.store.write(planned)
         self._score_references_on_folds()
-        run_finals(
-            planned,
-            executor=self.executor,
-            finished=self.trainings,
-            retries=self.experiment.retries,
-            deadline=Deadline.after(self.times.finals_s),
-            costs=Costs(self.trials, self.trainings),
-            keep=self._keep_training,
-            keep_evidence=self._keep_evidence,
-            progress=self.progress,
-        )
+        self._train(planned, finished=self.trainings, keep=self._keep_training)
 
     def _hold_learning_curve(self) -> None:
         """Trains the first of the finals again, on shares of the training images."""
-        hold_learning_curve(
-            load(self.store.directory),
+        run = load(self.store.directory)
+        planned = plan_learning_curve(run)
+        if isinstance(planned, NoFinals):
+            self.progress.note(f"no learning curve: {planned.reason}")
+            return
+        ended = self._train(
+            planned, finished=run.curve_trainings, keep=self._keep_curve_training, study=LEARNING_CURVE, shares=SHARES
+        )
+        if ended == "budget":
+            self.progress.note(
+                "the budget left too little time for the whole learning curve; a larger one goes on with it"
+            )
+
+    def _train(
+        self,
+        planned: FinalsRecord,
+        *,
+        finished: Sequence[TrainingRecord],
+        keep: Callable[[TrainingRecord], None],
+        study: str = FINALS,
+        shares: Sequence[float] = (1.0,),
+    ) -> str:
+        return run_finals(
+            planned,
             executor=self.executor,
+            finished=finished,
             retries=self.experiment.retries,
             deadline=Deadline.after(self.times.finals_s),
             costs=Costs(self.trials, self.trainings),
-            keep=self._keep_curve_training,
+            keep=keep,
             keep_evidence=self._keep_evidence,
             progress=self.progress,
+            study=study,
+            shares=shares,
         )
 
     def _keep_training(self, record: TrainingRecord) -> None:
