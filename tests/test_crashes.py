@@ -111,7 +111,14 @@ class Told:
     acknowledged: list[tuple[str, str]] = field(default_factory=list)
     repeated: list[tuple[str, str]] = field(default_factory=list)
 
-    def hear(self, line: str) -> None:
+    def listen(self, reader: int) -> None:
+        """Hears a child until it ends or dies, in the middle of a line perhaps."""
+        with os.fdopen(reader) as lines:
+            for line in lines:
+                if line.endswith("\n"):
+                    self._hear(line)
+
+    def _hear(self, line: str) -> None:
         what, *key = json.loads(line)
         if what == "begun":
             self.begun.append(tuple(key))
@@ -127,17 +134,22 @@ def material(tmp_path_factory) -> Material:
 
 
 def drawn_material(root: Path) -> Material:
+    chosen = experiment("random", draw(root))
+    build(0.5)  # imports what every child would import
+    return prepare(chosen.data, chosen.protocol, [32], root / "scratch", PlainProgress(write=lambda line: None))
+
+
+def draw(root: Path) -> Path:
+    """Twelve images of noise, whose masks are rectangles, as a folder."""
     rng = np.random.default_rng(0)
     for folder in ("images", "masks"):
-        (root / folder).mkdir()
+        (root / folder).mkdir(parents=True)
     for number in range(12):
         mask = np.zeros((32, 32), np.uint8)
         mask[number : number + 12, 8:20] = 255
         Image.fromarray(rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)).save(root / "images" / f"{number}.png")
         Image.fromarray(mask).save(root / "masks" / f"{number}.png")
-    chosen = experiment("random", root)
-    build(0.5)  # imports what every child would import
-    return prepare(chosen.data, chosen.protocol, [32], root / "scratch", PlainProgress(write=lambda line: None))
+    return root
 
 
 def experiment(tuner: str, data: Path | str = "data") -> Experiment:
@@ -182,10 +194,7 @@ def in_child(
             os._exit(1)
         os._exit(0)
     os.close(writer)
-    with os.fdopen(reader) as lines:
-        for line in lines:
-            if line.endswith("\n"):
-                told.hear(line)
+    told.listen(reader)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the run ended with an error of its own"
     return not os.WIFSIGNALED(status)
@@ -300,6 +309,15 @@ def require_whole(root: Path, told: Told) -> list[TrialRecord]:
     return list(run.trials)
 
 
+def kills_until_through(attempt: Callable[[Killer], bool], dice: random.Random, *, writes: tuple[int, int]) -> int:
+    """Begins or resumes a run with killers that strike after so many writes, until one comes too late; how many did not."""
+    kills = 0
+    while not attempt(Killer(dice.randrange(*writes), dice.choice(PHASES))):
+        kills += 1
+        assert kills < 100, "the run does not get on"
+    return kills
+
+
 def configurations(trials: list[TrialRecord]) -> dict[str, dict]:
     return {trial.trial_id: dict(trial.hyperparameters) for trial in trials}
 
@@ -353,13 +371,12 @@ def test_killed_in_its_learning_curve_a_finished_run_goes_on_with_what_is_left_o
 @pytest.mark.parametrize("places", [1, 3])
 @pytest.mark.parametrize("tuner", ORACLES)
 def test_killed_again_and_again_every_tuner_gets_to_its_end(material, tmp_path, capsys, tuner, places):
-    told, dice, kills = Told(), random.Random(f"{tuner}{places}"), 0
-    while True:
-        killer = Killer(dice.randrange(3, 25), dice.choice(PHASES))
-        if in_child(tmp_path, tuner, material, killer, told, places=places, pace_s=0):
-            break
-        kills += 1
-        assert kills < 100, "the run does not get on"
+    told = Told()
+    kills = kills_until_through(
+        lambda killer: in_child(tmp_path, tuner, material, killer, told, places=places, pace_s=0),
+        random.Random(f"{tuner}{places}"),
+        writes=(3, 25),
+    )
     require_whole(tmp_path, told)
     with capsys.disabled():
         print(f"\n{tuner}, {places} at a time: {kills} kills at writes, 0 trials lost, 0 repeated, 0 stuck")

@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import search_spaces.segmentation  # noqa: F401  imported once by whoever forks the drivers
 from bench.engine.oracles import ORACLES
@@ -21,7 +19,17 @@ from bench.material import Material
 from bench.records import COMPLETED
 from bench.runner import _trial_setup
 from bench.store import load
-from tests.test_crashes import PHASES, Killer, Told, drawn_material, experiment, require_whole, run_with, saying
+from tests.test_crashes import (
+    Killer,
+    Told,
+    draw,
+    drawn_material,
+    experiment,
+    kills_until_through,
+    require_whole,
+    run_with,
+    saying,
+)
 
 pytest.importorskip("ray")
 
@@ -56,18 +64,6 @@ def addresses(tmp_path: Path) -> Iterator[tuple[str, str]]:
     cluster = Cluster(initialize_head=True, head_node_args=node)
     yield cluster.address, f"ray://127.0.0.1:{port}"
     cluster.shutdown()
-
-
-def draw(root: Path) -> Path:
-    rng = np.random.default_rng(0)
-    for folder in ("images", "masks"):
-        (root / folder).mkdir(parents=True)
-    for number in range(12):
-        mask = np.zeros((32, 32), np.uint8)
-        mask[number : number + 12, 8:20] = 255
-        Image.fromarray(rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)).save(root / "images" / f"{number}.png")
-        Image.fromarray(mask).save(root / "masks" / f"{number}.png")
-    return root
 
 
 def test_a_killed_driver_goes_on_where_it_was_even_from_elsewhere(
@@ -141,22 +137,19 @@ def drive(address: str, root: Path, tuner: str, material: Material, killer: Kill
 def test_drivers_killed_again_and_again_every_tuner_gets_to_its_end(address, material, tmp_path, capsys, tuner) -> None:
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tests.test_ray_crashes"])
-    told, dice, kills = Told(), random.Random(tuner), 0
-    while True:
-        killer = Killer(dice.randrange(20, 45), dice.choice(PHASES))
+    told = Told()
+
+    def attempt(killer: Killer) -> bool:
         reader, writer = processes.Pipe(duplex=False)
         driver = processes.Process(target=drive, args=(address, tmp_path, tuner, material, killer, writer))
         driver.start()
         writer.close()
-        with os.fdopen(os.dup(reader.fileno())) as lines:
-            for line in lines:
-                told.hear(line)
+        told.listen(os.dup(reader.fileno()))
         driver.join()
-        if driver.exitcode == 0:
-            break
-        assert driver.exitcode == -signal.SIGKILL, "the run ended with an error of its own"
-        kills += 1
-        assert kills < 50, "the run does not get on"
+        assert driver.exitcode in (0, -signal.SIGKILL), "the run ended with an error of its own"
+        return driver.exitcode == 0
+
+    kills = kills_until_through(attempt, random.Random(tuner), writes=(20, 45))
     require_whole(tmp_path, told)
     with capsys.disabled():
         print(f"\n{tuner} on Ray: {kills} kills of the driver, 0 trials lost, 0 repeated, 0 stuck")
