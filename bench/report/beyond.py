@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.metrics import mean
 from bench.evaluation.pixel_metrics import (
     BINS,
     ContourCounts,
@@ -33,10 +34,14 @@ class Beyond:
     foreground classes each against the rest, and their mean. None where a metric is undefined.
 
     `tuned` is the IoU where each image is cut at the threshold that is best on the other folds, with the same seed: `thresholds` are
-    the lowest, the median and the highest of them. The interval takes them as given. None where there is one fold only.
+    the lowest, the median and the highest of them. `gain` is that minus the IoU as it was counted, paired by image. Both intervals take
+    the thresholds as given. None where there is one fold only. `tuned_test` is the IoU on the locked images, cut at the threshold that is
+    best out of fold, the mean over trainings.
     """
 
     tuned: Estimate | None
+    gain: Estimate | None
+    tuned_test: float | None
     thresholds: tuple[float, float, float]
     boundary_f1: Estimate | None
     average_precision: Estimate | None
@@ -59,10 +64,14 @@ def beyond(run: Run, trainings: Sequence[TrainingRecord], seeds: Sequence[int]) 
     }
     histogram = stacked["histogram"].astype(np.int64)
     levels = _levels(histogram, folds)
+    cut = counts_at(histogram, levels[:, folds])
+    counted = _counted([each for each in trainings if each.seed in seeds], seeds, names)
     units = np.rint(stacked["sums"].astype(np.float64) * _UNIT)[..., None, :]
     thresholds = levels / BINS
     return Beyond(
-        tuned=_estimate(counts_at(histogram, levels[:, folds]), _iou) if folds.max() else None,
+        tuned=_estimate(cut, _iou) if folds.max() else None,
+        gain=_estimate(np.stack([cut, counted], axis=-2), _iou_gain) if folds.max() else None,
+        tuned_test=_tuned_test(kept, {seed: own.sum(0) for seed, own in zip(seeds, histogram, strict=True)}, fold_of),
         thresholds=(float(thresholds.min()), float(np.median(thresholds)), float(thresholds.max())),
         boundary_f1=_estimate(stacked["contours"], _boundary_f1),
         average_precision=_estimate(histogram, average_precision),
@@ -102,13 +111,33 @@ def _levels(histogram: np.ndarray, folds: np.ndarray) -> np.ndarray:
     )
 
 
+def _counted(trainings: Sequence[TrainingRecord], seeds: Sequence[int], names: Sequence[str]) -> np.ndarray:
+    """int64 [seeds, images, classes, 3]: tp, fp and fn as they were counted out of fold."""
+    found = {(each.seed, name): counts[1:] for each in trainings for name, counts in each.out_of_fold.items()}
+    return np.array([[[(of.tp, of.fp, of.fn) for of in found[seed, name]] for name in names] for seed in seeds])
+
+
+def _tuned_test(
+    kept: Mapping[tuple[int, int], PixelEvidence], out_of_fold: Mapping[int, np.ndarray], fold_of: Mapping[str, int]
+) -> float | None:
+    """`out_of_fold` has a seed's histogram over all its images, [classes, 2, 64]; the locked images are those in no fold."""
+    ious = []
+    for (seed, _), evidence in kept.items():
+        locked = [row for row, name in enumerate(evidence.ids) if name not in fold_of]
+        levels = np.array([_level(table) for table in out_of_fold[seed]])
+        pooled = counts_at(evidence.histogram[locked].astype(np.int64).sum(0), levels)
+        ious.append(mean(map(_iou, pooled)))
+    return None if None in ious else mean(ious)
+
+
 def _level(table: np.ndarray) -> int:
     best = best_threshold(table)
     return round(best[0] * BINS) if best else BINS // 2
 
 
 def counts_at(histogram: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """int64 [seeds, images, classes, 3]: tp, fp and fn where pixels from bin `levels`, [seeds, images, classes], on are foreground."""
+    """int64 [..., classes, 3]: tp, fp and fn where pixels from bin `levels`, [..., classes], on are foreground; `histogram` is
+    [..., classes, 2, 64]."""
     above = np.arange(BINS) >= levels[..., None]
     false, found = histogram[..., 0, :], histogram[..., 1, :]
     return np.stack([(found * above).sum(-1), (false * above).sum(-1), (found * ~above).sum(-1)], axis=-1)
@@ -120,6 +149,11 @@ def _estimate(tables: np.ndarray, metric: Metric) -> Estimate | None:
 
 def _iou(counts: np.ndarray) -> float | None:
     return float(counts[0] / counts.sum()) if counts.sum() else None
+
+
+def _iou_gain(counts: np.ndarray) -> float | None:
+    here, there = map(_iou, counts)
+    return None if here is None or there is None else here - there
 
 
 def _boundary_f1(counts: np.ndarray) -> float | None:

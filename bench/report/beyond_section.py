@@ -24,7 +24,7 @@ def section(found: Finals, measured: Measured, threshold: float | None) -> Itera
     tolerance_px = known[0].tolerance_px
     yield (
         f"From the same predictions out of fold, pooled over images, their probabilities in {BINS} bins. A tuned threshold is the best on the other folds, never on the image's "
-        f"own; its interval takes it as given. Contours are near within {tolerance_px:.1f} px ({100 * TOLERANCE:.2f} % of the diagonal). The "
+        f"own; gain is over the protocol's, and the intervals take thresholds as given. Contours are near within {tolerance_px:.1f} px ({100 * TOLERANCE:.2f} % of the diagonal). The "
         "calibration error is how far, on average over pixels, the probability of the likelier side is from how often it is right: low is good, "
         "and where background is most of an image it is mostly background's. With several classes each is told from the rest."
     )
@@ -52,6 +52,7 @@ def table(found: Finals, measured: Measured, tolerance_px: float, threshold: flo
         "Contestant",
         at,
         "tuned",
+        "gain",
         "threshold",
         f"Boundary F1 ({tolerance_px:.1f} px)",
         "Average precision",
@@ -60,7 +61,7 @@ def table(found: Finals, measured: Measured, tolerance_px: float, threshold: flo
     cells: list[list[object]] = [
         [each.label, fraction(each.score), *_cells(measured.get(each.contestant.name))] for each in found.standings
     ]
-    cells += [[each.label, fraction(each.score), *[formats.MISSING] * 5] for each in found.references]
+    cells += [[each.label, fraction(each.score), *[formats.MISSING] * 6] for each in found.references]
     return markdown.table(head, cells, right=[1])
 
 
@@ -69,14 +70,14 @@ def records(of: Beyond | None) -> dict[str, object]:
     if of is None:
         return {}
     values = {field.name: getattr(of, field.name) for field in fields(of)}
-    estimates = {
-        "tuned_iou" if name == "tuned" else name: each for name, each in values.items() if isinstance(each, Estimate)
-    }
+    names = {"tuned": "tuned_iou", "gain": "tuned_gain"}
+    estimates = {names.get(name, name): each for name, each in values.items() if isinstance(each, Estimate)}
     low, median, high = of.thresholds
     return {
         "threshold": median,
         "threshold_low": low,
         "threshold_high": high,
+        "tuned_test_iou": of.tuned_test,
         "tolerance_px": of.tolerance_px,
         **{column: value for name, each in estimates.items() for column, value in _columns(name, each).items()},
     }
@@ -89,15 +90,22 @@ def _columns(name: str, of: Estimate) -> dict[str, float | None]:
 
 def _cells(of: Beyond | None) -> list[str]:
     if of is None:
-        return [formats.MISSING] * 5
+        return [formats.MISSING] * 6
     estimates = (of.boundary_f1, of.average_precision, of.calibration_error)
-    return [_cell(of.tuned), _thresholds(of), *map(_cell, estimates)]
+    return [_cell(of.tuned), _gain(of.gain), _thresholds(of), *map(_cell, estimates)]
 
 
 def _cell(of: Estimate | None) -> str:
     if of is None:
         return formats.MISSING
     return fraction(of.value) + ("" if of.interval is None else f" ({formats.span(of.interval.low, of.interval.high)})")
+
+
+def _gain(of: Estimate | None) -> str:
+    if of is None:
+        return formats.MISSING
+    within = "" if of.interval is None else f" ({formats.signed_span(of.interval.low, of.interval.high)})"
+    return formats.signed(of.value) + within
 
 
 def _thresholds(of: Beyond) -> str:
@@ -108,9 +116,15 @@ def _thresholds(of: Beyond) -> str:
 def _tuning(first: Standing, own: Beyond) -> str:
     if own.tuned is None:
         return ""
-    return (
+    said = (
         f"With a threshold of its own, {_thresholds(own)}, the first has {fraction(own.tuned.value)} where it has {fraction(first.score)} at the "
-        "protocol's; the difference has no interval here."
+        f"protocol's: {_gain(own.gain)}."
+    )
+    if own.tuned_test is None or first.test is None:
+        return said
+    return (
+        f"{said} On the locked images, cut at the threshold that is best out of fold, it has {fraction(own.tuned_test)} where it has "
+        f"{fraction(first.test)}."
     )
 
 

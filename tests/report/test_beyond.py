@@ -62,12 +62,14 @@ def pixels(**of: int) -> tuple[ClassCounts, ClassCounts]:
     return ClassCounts(tp=own.tn, fp=own.fn, fn=own.fp, tn=own.tp), own
 
 
-def training(directory: Path, fold: int, counts: dict, bins: Mapping[str, int]) -> TrainingRecord:
-    name = f"finals/fold{fold}"
-    RunStore(directory).write_arrays(name, evidence(counts, bins).arrays())
+def training(
+    directory: Path, fold: int, counts: dict, bins: Mapping[str, int], locked: dict | None = None
+) -> TrainingRecord:
+    name, test = f"finals/fold{fold}", locked or {}
+    RunStore(directory).write_arrays(name, evidence({**counts, **test}, bins).arrays())
     return TrainingRecord(
-        contestant="a", hyperparameters={"loss": "dice"}, fold=fold, seed=0, status=COMPLETED, out_of_fold=counts, evidence=name,
-        started_at=START.isoformat(),
+        contestant="a", hyperparameters={"loss": "dice"}, fold=fold, seed=0, status=COMPLETED, out_of_fold=counts, test=test,
+        evidence=name, started_at=START.isoformat(),
     )  # fmt: skip
 
 
@@ -81,6 +83,18 @@ def test_an_image_is_cut_at_the_threshold_that_is_best_on_the_other_folds(tmp_pa
     # the first's choice (the nearest to 0.5 of those from 5 to 20: 20) finds all of the second's without a false one.
     assert found.thresholds == (20 / 64, 26 / 64, 32 / 64)
     assert found.tuned.value == pytest.approx((10 + 20) / (30 + 20))
+    assert found.gain.value == pytest.approx(30 / 50 - 20 / 60)
+    assert found.gain.interval.low < found.gain.value < found.gain.interval.high
+    assert found.tuned_test is None  # nothing is locked
+
+
+def test_locked_images_are_cut_at_the_threshold_that_is_best_on_all_images_out_of_fold(tmp_path):
+    counts = pixels(tp=10, fp=10, fn=10, tn=70)
+    first = training(tmp_path, 0, {"a": counts}, {"tp": 50, "fp": 40, "fn": 20, "tn": 4}, locked={"t": counts})
+    second = training(tmp_path, 1, {"b": counts}, {"tp": 50, "fp": 10, "fn": 48, "tn": 4}, locked={"t": counts})
+    # Of both: all 40 and 10 false ones from bin 20 on, 30 and none from 48 on. On the locked image the first has 20 and 10 false ones, the
+    # second 20 and none.
+    assert beyond(full_run(tmp_path), [first, second], [0]).tuned_test == pytest.approx((20 / 30 + 1) / 2)
 
 
 def test_average_precision_contours_and_calibration_by_hand(tmp_path):
@@ -147,13 +161,17 @@ def test_the_page_has_the_table_and_words_from_its_numbers(run, tmp_path):
     cells = row(page, held.standings[0].label, "### Beyond one threshold")
     assert cells[1] == f"{held.standings[0].score:.3f}"
     assert cells[2].startswith(f"{own.tuned.value:.3f} (0.")
-    assert cells[4].startswith(f"{own.boundary_f1.value:.3f} (0.")
+    assert cells[3].startswith(f"{own.gain.value:+.3f} (".replace("-", "−"))
+    assert cells[5].startswith(f"{own.boundary_f1.value:.3f} (0.")
     assert "Boundary F1 (2.0 px)" in page
-    assert row(page, "mean training mask", "### Beyond one threshold")[2:] == ["–"] * 5
+    assert row(page, "mean training mask", "### Beyond one threshold")[2:] == ["–"] * 6
+    assert f"cut at the threshold that is best out of fold, it has {own.tuned_test:.3f} where it has" in page
     assert f"The first's probabilities are off by {100 * own.calibration_error.value:.1f} % on average." in page
     csv = (tmp_path / "tables" / "finals.csv").read_text()
     for name in (
         "tuned_iou_low",
+        "tuned_gain_high",
+        "tuned_test_iou",
         "threshold",
         "boundary_f1_high",
         "average_precision",
@@ -174,7 +192,7 @@ def test_a_contestant_of_whom_one_file_is_gone_has_dashes(run, tmp_path):
     gone = [replace(each, evidence="finals/gone") if each.fold == 0 and each.contestant == "finalist 1" else each
             for each in run.trainings]  # fmt: skip
     page = page_of(replace(run, trainings=tuple(gone)), tmp_path)
-    assert row(page, finals(run).standings[0].label, "### Beyond one threshold")[2:] == ["–"] * 5
+    assert row(page, finals(run).standings[0].label, "### Beyond one threshold")[2:] == ["–"] * 6
     assert row(page, finals(run).standings[1].label, "### Beyond one threshold")[2] != "–"
 
 
