@@ -157,8 +157,15 @@ def outcome(record: TrialRecord) -> str:
     else:
         result = "no IoU" if iou is None else f"IoU {iou:.3f}"
         result += "" if record.status == COMPLETED else f" ({record.status.lower()})"
+        result += _rung(record.hyperparameters)
     spent = "" if record.wall_s is None else f" in {duration(record.wall_s)}"
     return f"{result}{spent} · {configuration(record.hyperparameters)}"
+
+
+def _rung(hyperparameters: Mapping[str, object]) -> str:
+    """How far a tuner that promotes let a trial train; nothing of others."""
+    last, first = hyperparameters.get("tuner/epochs"), hyperparameters.get("tuner/initial_epoch")
+    return "" if last is None else f" at epoch {last}" + (f", promoted from {first}," if first else "")
 
 
 def summary(view: StudyView, study: StudyRecord) -> str:

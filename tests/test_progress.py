@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -148,6 +149,13 @@ def test_trial_that_did_not_complete_is_never_the_best() -> None:
     assert (view.best, view.finished, view.failed) == (None, 2, 1)
     view.trial_ended(trial(2, val_metrics={"iou": 0.0}))
     assert view.best == trial(2, val_metrics={"iou": 0.0})
+
+
+@pytest.mark.parametrize(("first", "said"), [(0, "at epoch 7 in 2.0 s"), (2, "at epoch 7, promoted from 2, in 2.0 s")])
+def test_a_trial_of_a_rung_says_how_far_it_was_trained(first: int, said: str) -> None:
+    record = trial()
+    rung = {**record.hyperparameters, "tuner/epochs": 7, "tuner/initial_epoch": first}
+    assert outcome(replace(record, hyperparameters=rung)).startswith(f"IoU 0.250 {said} · unet, learning rate")
 
 
 def test_trial_that_its_tuner_stopped_says_so() -> None:
