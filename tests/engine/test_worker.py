@@ -19,6 +19,8 @@ from bench.evaluation.racing import Rival, mean_over_folds
 from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, STOPPED, EpochRecord, Race
 from tests.engine.tiny import IDS, SIZE, make_setup, spec
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory) -> TrialSetup:
