@@ -21,6 +21,9 @@ from bench.experiment import Experiment
 from bench.progress import Progress
 from bench.records import (
     COMPLETED,
+    DEFAULT,
+    FINALIST,
+    ORIGIN,
     STOPPED,
     Contestant,
     FinalsRecord,
@@ -32,7 +35,6 @@ from bench.records import (
 from search_spaces.reference import origin_recipe, reference_recipe
 from search_spaces.space import Space
 
-FINALIST, DEFAULT, ORIGIN = "finalist", "default recipe", "origin's recipe"
 FINALS = "finals"
 
 

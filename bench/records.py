@@ -141,6 +141,10 @@ class Evaluation:
     counts: Mapping[str, tuple[ClassCounts, ...]]
 
 
+FINALIST, DEFAULT, ORIGIN = "finalist", "default recipe", "origin's recipe"
+"""Roles of contestants, as they are recorded."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contestant:
     """A configuration of the finals. `roles` says why it is there: "finalist", "default recipe", "origin's recipe". A finalist names the

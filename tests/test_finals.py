@@ -6,9 +6,19 @@ import pytest
 
 from bench.engine.clock import MARGIN, Deadline
 from bench.experiment import load_experiment
-from bench.finals import DEFAULT, FINALIST, ORIGIN, Costs, _specs, contestants, evidence_name, plan_finals, run_finals
+from bench.finals import Costs, _specs, contestants, evidence_name, plan_finals, run_finals
 from bench.progress import PlainProgress
-from bench.records import COMPLETED, FAILED, STOPPED, EpochRecord, TrainingRecord, TrialRecord
+from bench.records import (
+    COMPLETED,
+    DEFAULT,
+    FAILED,
+    FINALIST,
+    ORIGIN,
+    STOPPED,
+    EpochRecord,
+    TrainingRecord,
+    TrialRecord,
+)
 from search_spaces.reference import origin_recipe, reference_recipe
 from tests import examples
 from tests.engine.stand_in import StandInExecutor

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.evaluation.ranks import Ranks, compare_ranks
-from bench.records import Contestant, Run, configuration_key
+from bench.records import DEFAULT, FINALIST, ORIGIN, Contestant, Run, configuration_key
 from bench.report import formats
-from bench.report.finals import DEFAULT, ORIGIN, Finals, Standing, configuration_label
+from bench.report.finals import Finals, Standing, configuration_label
 from bench.report.formats import listing
 from bench.report.leaderboard import Row, leaderboard, ranked
 from bench.report.pooled import DataSet, data_sets
 
-FINALIST = "finalist"
 CHOICE = "the search's choice"
 
 
@@ -21,9 +20,9 @@ CHOICE = "the search's choice"
 class Found:
     """What the search of one run found: its best trial by validation IoU, None where none has one."""
 
-    run: str
+    label: str
     dataset: str
-    record: Run
+    run: Run
     trials: int
     best: Row | None
 
@@ -109,7 +108,7 @@ def _by_role(standings: Sequence[Standing]) -> dict[str, float]:
 
 def _found(label: str, dataset: str, run: Run) -> Found:
     rows = leaderboard(run)
-    return Found(run=label, dataset=dataset, record=run, trials=len(rows), best=next(iter(ranked(rows)), None))
+    return Found(label=label, dataset=dataset, run=run, trials=len(rows), best=next(iter(ranked(rows)), None))
 
 
 def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:

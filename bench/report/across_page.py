@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.evaluation.ranks import FEWEST, Ranks
-from bench.records import Run
+from bench.records import DEFAULT, Run
 from bench.report import finals_section as standings
 from bench.report import formats, markdown, style, tables
 from bench.report.across import CHOICE, Across, RankTable, across
-from bench.report.finals import DEFAULT, Finals
+from bench.report.finals import Finals
 from bench.report.formats import fraction, listing, plural, signed
 from bench.report.plots import left_out
 from bench.report.pooled import DataSet
@@ -104,16 +104,16 @@ def _runs(compared: Across, directory: Path) -> Iterator[str]:
     cells: list[list[object]] = []
     records: list[dict[str, object]] = []
     for each in compared.found:
-        best, record = each.best, each.record.finals
+        best, record = each.best, each.run.finals
         test = (best.test or {}).get("iou") if best else None
         interval = best.test_interval if best else None
         what = tables.configuration(best) if best else formats.MISSING
         held = f"{len(record.contestants)} × {record.folds} × {len(record.seeds)}" if record else formats.MISSING
-        cells.append([each.run, each.dataset, each.trials, held, what, fraction(best.iou if best else None), fraction(test),
+        cells.append([each.label, each.dataset, each.trials, held, what, fraction(best.iou if best else None), fraction(test),
                       formats.span(interval.low, interval.high) if interval else formats.MISSING])  # fmt: skip
         records.append({
-            "run": each.run, "data": each.dataset, "data_fingerprint": each.record.dataset.fingerprint,
-            "split_fingerprint": each.record.split.fingerprint, "trials": each.trials,
+            "run": each.label, "data": each.dataset, "data_fingerprint": each.run.dataset.fingerprint,
+            "split_fingerprint": each.run.split.fingerprint, "trials": each.trials,
             "study_id": best.trial.study_id if best else None, "trial_id": best.trial.trial_id if best else None,
             "val_iou": best.iou if best else None, "test_iou": test, "test_iou_low": interval.low if interval else None,
             "test_iou_high": interval.high if interval else None,

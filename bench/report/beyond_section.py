@@ -109,6 +109,8 @@ def _gain(of: Estimate | None) -> str:
 
 
 def _thresholds(of: Beyond) -> str:
+    if of.tuned is None:
+        return formats.MISSING
     low, median, high = (f"{value:.2f}" for value in of.thresholds)
     return median if low == high else f"{median} ({low} to {high})"
 

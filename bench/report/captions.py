@@ -22,7 +22,7 @@ def about_factor_scores(series: FactorScores) -> str:
     if series.baseline is not None:
         ious = [iou for level in series.panels[0][1] for iou in level.ious]
         above = sum(iou > series.baseline for iou in ious)
-        line += f"; {above} of {plural(len(ious), 'ranked trial')} {'are' if above != 1 else 'is'} above the mean training mask"
+        line += f"; {above} of {plural(len(ious), 'scored trial')} {'are' if above != 1 else 'is'} above the mean training mask"
     many = max(level.trials for _, levels in series.panels for level in levels) > MAX_DOTS
     thin = f" Of a level with more than {MAX_DOTS} trials so many are drawn, evenly spaced by rank." if many else ""
     return f"{line}. Groups are neither equal in number nor paired.{thin}"
@@ -154,8 +154,10 @@ def about_standings(found: Finals) -> str:
         if ranks == 1
         else f"{len(found.standings) - level} of {plural(len(found.standings) - 1, 'other')} can be told from the first"
     )
+    if found.comparison.num_trainings == 1:
+        separated += ", of these trained models: nothing tells what training again would change"
     gaps = [abs(each.score - each.test) for each in found.standings if each.test is not None]
-    locked = f" Cross-validated and locked scores differ by up to {fraction(max(gaps))}." if gaps else ""
+    locked = f" Scores {found.held_out} and on the locked images differ by up to {fraction(max(gaps))}." if gaps else ""
     return (
         f"{leader.label} is first with {fraction(leader.score)} and first in {percent(leader.first_probability)} of the redraws; "
         f"{separated}.{locked}"

@@ -137,5 +137,5 @@ def _few_round_numbers(rows: Sequence[Row], factor: str) -> bool:
 
 
 def _level(label: str, rows: Sequence[Row]) -> Level:
-    scored = (row.iou for row in rows if (row.compares or row.collapsed) and row.iou is not None)
+    scored = (row.iou for row in rows if row.compares and row.iou is not None)
     return Level(label=label, ious=tuple(sorted(scored, reverse=True)), **counted(rows))

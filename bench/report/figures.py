@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.report.finals import DEFAULT, Finals
+from bench.records import DEFAULT
+from bench.report.finals import Finals
 from bench.report.formats import shortened
 from bench.report.series import (
     CostPanel,
@@ -91,7 +92,7 @@ def draw_learning_curves(series: LearningCurves) -> "Figure":
         labels.append((curve.ious[-1], f"{curve.rank}  {shortened(curve.label, 30)}", colour))
     axes.set_ylim(bottom=0)
     baseline(axes, series.baseline)
-    axes.set_title("Learning curves of the best trials")
+    axes.set_title("Training curves of the best trials")
     axes.set_xlabel("Epoch (ring: the epoch whose weights were kept)")
     axes.set_ylabel("Validation IoU")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -191,9 +192,7 @@ def draw_standings(found: Finals) -> "Figure":
     for height, each in enumerate(found.standings):
         low, high = max(0.0, each.interval.low), min(1.0, each.interval.high)
         left.hlines(height, low, high, color=ACCENT, linewidth=2, zorder=3)
-        left.scatter(
-            [each.score], [height], s=42, color=ACCENT, zorder=4, label="cross-validated" if not height else None
-        )
+        left.scatter([each.score], [height], s=42, color=ACCENT, zorder=4, label=found.held_out if not height else None)
         left.scatter(
             [float("nan") if each.test is None else each.test], [height], s=36, marker="D", facecolors="white", edgecolors=PALETTE[1], linewidths=1.4, zorder=5,
             label="locked test" if not height else None,

@@ -12,17 +12,32 @@ from bench.evaluation.references import OUT_OF_FOLD
 from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
 from bench.evaluation.variance import VarianceComponents, variance_components
-from bench.records import COMPLETED, Contestant, Evaluation, FinalsRecord, Run, TrainingRecord, configuration_key
+from bench.records import (
+    COMPLETED,
+    DEFAULT,
+    ORIGIN,
+    Contestant,
+    Evaluation,
+    FinalsRecord,
+    Run,
+    TrainingRecord,
+    TrialRecord,
+    configuration_key,
+)
 from bench.report.annotators import Annotators, annotators
 from bench.report.formats import listing
-from bench.report.leaderboard import REFERENCES, Metrics, reference_evaluation
+from bench.report.leaderboard import (
+    REFERENCES,
+    Metrics,
+    leaderboard,
+    ranked,
+    reference_evaluation,
+    shown_hyperparameters,
+)
 from bench.report.race import searched_folds
 
 SEED = 0
 """Of the resampling: equal records give equal pages."""
-
-DEFAULT, ORIGIN = "default recipe", "origin's recipe"
-JUDGE = "mean_mask"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +77,8 @@ class ReferenceStanding:
 class Finals:
     """`standings` are best first. `seeds` are those for which every training of every standing contestant is on record; `out` are
     contestants of which a training failed, with the reason. Of the `scored` images `choosing` were those that the search chose by.
-    `background_share` is the pixel accuracy of predicting nothing on them."""
+    `background_share` is the pixel accuracy of predicting nothing on them. `all_folds` is how many there are: `record.folds` may be fewer.
+    `newer` is the best trial of the search where the finals did not have it, since they were held before."""
 
     record: FinalsRecord
     standings: tuple[Standing, ...]
@@ -76,6 +92,8 @@ class Finals:
     trained: int
     choosing: int
     scored: int
+    all_folds: int
+    newer: TrialRecord | None
     background_share: float | None
     annotators: Annotators | None
 
@@ -83,6 +101,13 @@ class Finals:
     def winner(self) -> Standing | None:
         """Who is separable from every other; None in a tie."""
         return self.standings[0] if self.comparison.winner is not None else None
+
+    @property
+    def held_out(self) -> str:
+        """How its images were scored, for people."""
+        if self.record.folds == self.all_folds:
+            return "cross-validated"
+        return f"on {self.record.folds} of {self.all_folds} folds"
 
     def of_role(self, role: str) -> Standing | None:
         return next((each for each in self.standings if role in each.contestant.roles), None)
@@ -211,9 +236,24 @@ def _ranked(
         trained=sum(_is_of(training, record) for training in run.trainings),
         choosing=len({*(sum(searched_folds(run), ()) or run.split.val)} & set(images)),
         scored=comparison.num_images,
+        all_folds=len(run.split.folds),
+        newer=_newer(run, record),
         background_share=background_share(pool(images.values())),
         annotators=annotators(run),
     )
+
+
+def _newer(run: Run, record: FinalsRecord) -> TrialRecord | None:
+    best = next(iter(ranked(leaderboard(run))), None)
+    if best is None:
+        return None
+    trial, own = best.trial, configuration_key(shown_hyperparameters(best.trial))
+    held = any(
+        (each.study_id, each.trial_id) == (trial.study_id, trial.trial_id)
+        or configuration_key(each.hyperparameters) == own
+        for each in record.contestants
+    )
+    return None if held else trial
 
 
 def _on_test(

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.evaluation.statistics import Difference, Interval
-from bench.records import Run
+from bench.records import ORIGIN, Run
 from bench.report import beyond_section, formats, markdown, tables
 from bench.report.beyond import beyond
 from bench.report.captions import about_standings
 from bench.report.figures import draw_standings
-from bench.report.finals import JUDGE, ORIGIN, Finals, NoFinals, Standing, trainings_of
+from bench.report.finals import Finals, NoFinals, Standing, trainings_of
 from bench.report.formats import fraction, percent, plural, signed
-from bench.report.leaderboard import REFERENCES, Row
+from bench.report.leaderboard import JUDGE, REFERENCES, Row
 from bench.report.plots import Plot, left_out, shown
 
 
@@ -25,7 +25,7 @@ def headline(found: Finals) -> str:
         line = f"Tie between {formats.listing([each.label for each in group])}"
     else:
         line = f"{leader.label} leads, but one training each cannot tell merit from luck"
-    scored = f"cross-validated IoU {fraction(leader.score)} ({_span(leader.interval)})"
+    scored = f"{_held_out_iou(found)} {fraction(leader.score)} ({_span(leader.interval)})"
     line += f": {scored if found.winner or len(group) == 1 else f'the first has {scored}'}"
     if leader.to_default is not None:
         line += f", {_difference(leader.to_default)} over the default recipe"
@@ -35,6 +35,7 @@ def headline(found: Finals) -> str:
 def qualifications(found: Finals) -> list[str]:
     """Sentences that stand under the headline."""
     lines = [
+        _newer(found),
         _out(found.out),
         _against_mean_mask(found),
         _against(found, ORIGIN),
@@ -55,9 +56,9 @@ def section(found: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: 
     extent = record.rule if whole else f"of {len(record.seeds)} seeds, those that came to their end; {record.rule}"
     several = found.comparison.num_trainings > 1
     yield (
-        f"{plural(len(found.standings), 'contestant')}, chosen before, each trained on {plural(record.folds, 'fold')} with "
-        f"{plural(len(found.seeds), 'seed')} for {plural(record.epochs, 'epoch')} ({extent}); every image of them is scored by trainings "
-        f"that did not see it. {found.choosing} of the {found.scored} images are those by which the search chose its finalists, which "
+        f"{plural(len(found.standings), 'contestant')}, chosen before, each scored on {plural(record.folds, 'fold')} by trainings on the others, "
+        f"with {plural(len(found.seeds), 'seed')} for {plural(record.epochs, 'epoch')} ({extent}): no image is scored by a training "
+        f"that saw it. {found.choosing} of the {found.scored} images are those by which the search chose its finalists, which "
         "favours them. Within a rank nobody can be told from its first (5 %, Holm). Intervals are for other images"
         f"{' and other trainings' if several else ', of these trainings: with one seed nothing tells what training again would change'} "
         "(95 %); P(first) is the share of redraws in which a contestant is first."
@@ -69,7 +70,10 @@ def section(found: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: 
     yield "Background is the accuracy of predicting nothing on the same images: whoever has less in accuracy is worse than nothing there."
     yield quality(found)
     measured = {
-        each.contestant.name: beyond(run, trainings_of(run, each.contestant), found.seeds) for each in found.standings
+        each.contestant.name: beyond(
+            run, [one for one in trainings_of(run, each.contestant) if one.fold < record.folds], found.seeds
+        )
+        for each in found.standings
     }
     yield from beyond_section.section(found, measured, _threshold(run))
     yield "### What the search saw, and what came out"
@@ -134,7 +138,7 @@ def quality(found: Finals) -> str:
 
 
 def optimism(found: Finals) -> str:
-    head = ["Contestant", "search", "cross-validated", "locked test", "95 % interval", "search - test"]
+    head = ["Contestant", "search", found.held_out, "locked test", "95 % interval", "search - test"]
     cells: list[list[object]] = []
     for each in found.standings:
         seen = each.contestant.search_iou
@@ -153,11 +157,27 @@ def _metrics(standing: Standing) -> list[str]:
     return [fraction(standing.metrics.get(name)) for name in _METRICS]
 
 
+def _held_out_iou(found: Finals) -> str:
+    whole = found.record.folds == found.all_folds
+    return f"{found.held_out} IoU" if whole else f"IoU {found.held_out}:"
+
+
+def _newer(found: Finals) -> str:
+    if found.newer is None:
+        return ""
+    return (
+        f"The best trial of the search, {found.newer.study_id}/{found.newer.trial_id} with {fraction(found.newer.val_metrics.get('iou'))} on "
+        "validation, was not in these finals: they were held before it, and there was no time for others since."
+    )
+
+
 def _against_mean_mask(found: Finals) -> str:
     mask = next((each for each in found.references if each.label == REFERENCES[JUDGE]), None)
     if mask is None:
         return ""
     verb = "beats" if mask.leader_ahead.interval.low > 0 else "does NOT clearly beat"
+    if found.comparison.num_trainings == 1:
+        verb = "is ahead of" if mask.leader_ahead.value > 0 else "is NOT ahead of"
     return f"The first {verb} the mean training mask ({fraction(mask.score)}), which looks at no image: {_difference(mask.leader_ahead)}."
 
 
@@ -178,6 +198,8 @@ def _against(found: Finals, role: str) -> str:
 
 
 def _detectable(found: Finals) -> str:
+    if found.comparison.num_trainings == 1:  # which shows no difference, however large
+        return ""
     return (
         "The smallest difference to the first that this data and these trainings would have shown four times out of five: "
         f"{detectable(found)}."
@@ -198,7 +220,7 @@ def _optimism(found: Finals) -> str:
     if seen is None:
         return ""
     return (
-        f"Optimism: in the search the first had {fraction(seen)} on validation, cross-validated it has {fraction(leader.score)}, on the "
+        f"Optimism: in the search the first had {fraction(seen)} on validation, {found.held_out} it has {fraction(leader.score)}, on the "
         f"locked test set {fraction(leader.test)}."
     )
 
@@ -211,7 +233,7 @@ def _out(out: Mapping[str, str]) -> str:
 
 def _variance(found: Finals) -> str:
     parts = found.variance
-    if parts is None:
+    if parts is None or parts.images_by_training is None:  # one training each tells nothing of luck
         return ""
     trained_on = "which images were trained on" + ("" if len(found.seeds) > 1 else ", and the seed")
     shares = {

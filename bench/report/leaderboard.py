@@ -21,6 +21,7 @@ from bench.records import (
     TrialRecord,
 )
 from bench.report import formats
+from bench.report.promotions import Key, Training, key_of, trainings
 from bench.report.race import fold_metrics, searched_folds
 
 _SEED = 0
@@ -28,17 +29,22 @@ _SEED = 0
 REFERENCES = {"predict_nothing": "predict nothing", "mean_mask": "mean training mask", "otsu": "Otsu threshold"}
 """The references by their stored name, in the order of every table."""
 
+JUDGE = "mean_mask"
+"""The reference to beat: it looks at no image, so a model below it has learned nothing about images."""
+
 Metrics = Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One trial. `rank` is 1 for the best validation IoU among the completed trials, None for a trial without a place.
-    `test` is None unless the trial was scored on the test set."""
+    """One trial. `rank` is 1 for the best validation IoU among the completed trials, None for a trial without a place: of a
+    configuration that its tuner promoted from rung to rung the best trial alone has one. `test` is None unless the trial was scored on the
+    test set."""
 
     rank: int | None
     tuner: str
     trial: TrialRecord
+    training: Training
     test: Metrics | None
     test_interval: Interval | None
 
@@ -58,10 +64,19 @@ class Row:
         return " / ".join(str(part) for part in parts if part is not None) or formats.MISSING
 
     @property
+    def is_scored(self) -> bool:
+        """Whether it completed with a score."""
+        return _is_scored(self.trial)
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether it collapsed or was pruned in a race, with a score. What is bad would look as good as its luckiest trials without these."""
+        return self.trial.status in (COLLAPSED, PRUNED) and self.iou is not None
+
+    @property
     def compares(self) -> bool:
-        """Whether its score says something about its hyperparameters: the ranked ones, and those that collapsed or were pruned in a race,
-        without whom what is bad would look as good as its luckiest trials."""
-        return self.rank is not None or (self.trial.status in (COLLAPSED, PRUNED) and self.iou is not None)
+        """Whether its score stands for its configuration, among the others."""
+        return self.rank is not None or self.ended_early
 
     @property
     def collapsed(self) -> bool:
@@ -81,17 +96,23 @@ class Reference:
 def leaderboard(run: Run) -> tuple[Row, ...]:
     """Every trial: ranked ones first, best first, then the others in the order they started."""
     tuners = {study.study_id: study.tuner for study in run.record.studies}
-    ranked = sorted(filter(_is_ranked, run.trials), key=lambda t: (-(t.val_metrics["iou"] or 0.0), *_order(t)))
-    others = sorted((trial for trial in run.trials if not _is_ranked(trial)), key=_order)
     tests = {(e.study_id, e.trial_id): e for e in run.evaluations if e.split == "test" and e.reference is None}
+    trained = trainings(run.trials)
+    by_score = sorted(filter(_is_scored, run.trials), key=lambda t: (-(t.val_metrics["iou"] or 0.0), *_order(t)))
+    best_of: dict[Key, TrialRecord] = {}
+    for trial in by_score:
+        best_of.setdefault(trained[key_of(trial)].beginning, trial)
+    placed = {key_of(trial) for trial in best_of.values()}
+    others = sorted((trial for trial in run.trials if key_of(trial) not in placed), key=_order)
     rows = []
-    for position, trial in enumerate([*ranked, *others], start=1):
-        test = tests.get((trial.study_id, trial.trial_id))
+    for position, trial in enumerate([*best_of.values(), *others], start=1):
+        test = tests.get(key_of(trial))
         rows.append(
             Row(
-                rank=position if position <= len(ranked) else None,
+                rank=position if position <= len(best_of) else None,
                 tuner=tuners.get(trial.study_id, trial.study_id),
                 trial=trial,
+                training=trained[key_of(trial)],
                 test=metrics_of(run, test) if test else None,
                 test_interval=score_interval(test) if test else None,
             )
@@ -176,7 +197,7 @@ def _reference_evaluations(run: Run) -> list[Evaluation]:
     return [*(each for each in scored if each.split != "val"), *on_folds]
 
 
-def _is_ranked(trial: TrialRecord) -> bool:
+def _is_scored(trial: TrialRecord) -> bool:
     return trial.status == COMPLETED and trial.val_metrics.get("iou") is not None
 
 

@@ -89,6 +89,7 @@ def _best_trials(run: Run, rows: Sequence[Row], directory: Path) -> Iterator[str
         f"{few if best else 'No ranked trial'}, by validation IoU; the references need no training. "
         "Metrics without a prefix are of the validation split; ratios are 0 to 1."
     )
+    yield rungs.explained(rows)
     yield race.explained(run)
     yield tables.quality(rows, compared)
     yield "### On the locked test set"

@@ -61,7 +61,7 @@ SCORE_PLOTS = (
     Plot("Search progress", "progress.png", series.progress, figures.draw_progress, captions.about_progress),
     Plot("Tuners", "tuners.png", tuners.compare_tuners, tuners.draw_tuners, tuners.about_tuners),
     Plot(
-        "Learning curves",
+        "Training curves",
         "curves.png",
         series.learning_curves,
         figures.draw_learning_curves,

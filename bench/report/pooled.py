@@ -108,7 +108,7 @@ def _pooled(runs: Mapping[str, Run]) -> Run:
                 trainings[unit] = replace(training, seed=places[training.seed])
     record = FinalsRecord(
         contestants=_contestants(records),
-        folds=max(each.folds for each in records.values()),
+        folds=min(each.folds for each in records.values()),
         seeds=tuple(range(max(len(each.seeds) for each in records.values()))),
         epochs=max(each.epochs for each in records.values()),
         rule=f"those of {len(records)} runs",

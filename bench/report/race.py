@@ -2,9 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from bench.evaluation.metrics import pool, summarise
+from bench.evaluation.pooling import estimate
 from bench.evaluation.racing import image_ious, leader, mean_over_folds, race
+from bench.evaluation.statistics import Interval
 from bench.records import COMPLETED, PRUNED, ClassCounts, Run, TrialRecord
+
+SEED = 0
+"""Of the resampling: equal records give equal pages."""
+
+Counts = Mapping[str, Sequence[ClassCounts]]
 
 
 def searched_folds(run: Run) -> tuple[tuple[str, ...], ...]:
@@ -19,6 +28,26 @@ def fold_metrics(
 ) -> dict[str, float | None]:
     """Every metric of counts pooled over the images of each fold, then averaged over folds."""
     return mean_over_folds([summarise(pool(counts[name] for name in fold), classes) for fold in folds])
+
+
+def fold_interval(own: Counts, folds: Sequence[Sequence[str]], other: Counts | None = None) -> Interval | None:
+    """Of the IoU of counts, pooled over the images of each fold and averaged over folds, or of how far it is ahead of the `other`'s, paired by
+    image, had other images been drawn. None where one image or a fold without anything to find tells nothing."""
+    sides = [own] if other is None else [own, other]
+    names = [(number, name) for number, fold in enumerate(folds) for name in fold]
+    num_classes = len(own[names[0][1]]) - 1
+    tables = np.zeros((1, len(names), len(folds), num_classes, len(sides), 3), np.int64)
+    for row, (number, name) in enumerate(names):  # an image counts in its fold alone
+        tables[0, row, number] = [
+            [(of.tp, of.fp, of.fn) for of in each] for each in zip(*(side[name][1:] for side in sides), strict=True)
+        ]
+
+    def metric(table: np.ndarray) -> float | None:
+        ious = [float(tp / (tp + fp + fn)) for tp, fp, fn in table if tp + fp + fn]
+        return ious[0] - sum(ious[1:]) if len(ious) == len(table) else None
+
+    found = estimate(tables.reshape(1, len(names), -1, len(sides), 3), metric, np.random.default_rng(SEED))
+    return found.interval if found else None
 
 
 def explained(run: Run) -> str:

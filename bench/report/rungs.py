@@ -69,6 +69,13 @@ def _rung(key: tuple[str, int, int], group: Sequence[Row], parents: set[tuple[st
     )
 
 
+def explained(rows: Sequence[Row]) -> str:
+    """What a promoted configuration has in tables of trials; '' where no tuner promotes."""
+    if not any("tuner/trial_id" in row.trial.hyperparameters for row in rows):
+        return ""
+    return "Of a configuration that was promoted the best of its trials has a rank; epochs and times are of all that led to it."
+
+
 def table(found: Sequence[Rung]) -> str:
     """One line a rung."""
     head = [

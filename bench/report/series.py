@@ -96,7 +96,7 @@ def progress(run: Run, rows: Sequence[Row]) -> Progress | Missing:
     by_study: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: (_ended_at(row), row.name)):
         by_study.setdefault(row.trial.study_id, []).append(row)
-    lines = [_progress_line(run, study) for study in by_study.values() if any(row.rank is not None for row in study)]
+    lines = [_progress_line(run, study) for study in by_study.values() if any(row.is_scored for row in study)]
     if not any(len(line.ious) > 1 for line in lines):
         return Missing("no tuner has completed a trial and started a second one")
     return Progress(lines=tuple(sorted(lines, key=lambda line: (line.tuner, line.seed))), baseline=_mean_mask_iou(run))
@@ -125,7 +125,7 @@ MAX_CURVES = 5
 def learning_curves(run: Run, rows: Sequence[Row]) -> LearningCurves | Missing:
     curves = []
     for row in ranked(rows)[:MAX_CURVES]:
-        points = [(point.epoch, point.val_iou) for point in row.trial.curve if point.val_iou is not None]
+        points = [(point.epoch, point.val_iou) for point in row.training.curve if point.val_iou is not None]
         if len(points) > 1:
             epochs, ious = zip(*points, strict=True)
             curves.append(
@@ -155,7 +155,7 @@ class CostPanel:
 
 COSTS: dict[str, Callable[[Row], float | None]] = {
     "Parameters (million)": lambda row: None if row.trial.num_params is None else row.trial.num_params / 1e6,
-    "Training time of the trial (s)": lambda row: row.trial.train_s,
+    "Training time (s)": lambda row: row.training.train_s,
 }
 
 
@@ -197,7 +197,7 @@ def foreground_shares(run: Run, rows: Sequence[Row]) -> ForegroundShares | Missi
 
 
 def _progress_line(run: Run, study: Sequence[Row]) -> ProgressLine:
-    ious = tuple(row.iou if row.rank is not None else None for row in study)
+    ious = tuple(row.iou if row.is_scored else None for row in study)
     best: list[float | None] = []
     for iou in ious:
         best.append(max((value for value in (*best[-1:], iou) if value is not None), default=None))

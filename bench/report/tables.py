@@ -77,8 +77,8 @@ def costs(rows: Sequence[Row]) -> str:
     """What the best trials cost."""
     head = ["#", "Model", "Parameters", "Training", "Whole trial", "Latency / image", "Peak memory"]
     cells = [
-        [row.rank, row.model, formats.millions(row.trial.num_params), formats.duration(row.trial.train_s),
-         formats.duration(row.trial.wall_s), formats.milliseconds(row.trial.latency_s),
+        [row.rank, row.model, formats.millions(row.trial.num_params), formats.duration(row.training.train_s),
+         formats.duration(row.training.wall_s), formats.milliseconds(row.trial.latency_s),
          formats.gibibytes(row.trial.peak_memory_bytes)]
         for row in ranked(rows)[:TOP]
     ]  # fmt: skip
@@ -139,7 +139,7 @@ def why_unfinished(row: Row) -> str:
         return f"{error_line(trial.error)}; validation IoU {fraction(row.iou)}"
     if trial.status != COMPLETED:
         return error_line(trial.error)
-    if row.rank is None:
+    if row.iou is None:
         return "completed without a validation IoU"
     if row.collapsed:
         return f"collapsed: {collapse_of_trial(trial)} in its best epoch"
@@ -247,9 +247,7 @@ def _value(row: Row, name: str) -> str:
 
 
 def _epochs(row: Row) -> str:
-    return (
-        f"{row.trial.epochs_run}/{row.trial.epochs_planned}" if row.trial.epochs_planned else str(row.trial.epochs_run)
-    )
+    return f"{row.training.epochs}/{row.trial.epochs_planned}" if row.trial.epochs_planned else str(row.training.epochs)
 
 
 def _cut(reason: str) -> str:

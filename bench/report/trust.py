@@ -95,7 +95,8 @@ def _trials(run: Run, rows: Sequence[Row]) -> str:
     counts = counted(rows)
     ended = {(trial.study_id, trial.trial_id) for trial in run.trials}
     not_run = sum((proposal.study_id, proposal.trial_id) not in ended for proposal in run.proposals)
-    left = f"; {not_run} more proposed and not run, for want of time" if not_run else ""
+    in_time = any(study.ended == "budget" for study in run.record.studies)
+    left = f"; {not_run} more proposed and not run{', for want of time' if in_time else ''}" if not_run else ""
     pruned = f"{counts['pruned']} pruned, " if counts["pruned"] else ""
     return (
         f"{counts['completed']} completed, {counts['collapsed']} collapsed, {pruned}{counts['stopped']} stopped by the budget, "
@@ -109,8 +110,12 @@ def _finals(held: Finals | NoFinals) -> str:
     record = held.record
     return (
         f"{held.trained} of {formats.plural(held.planned, 'training')}: {formats.plural(len(record.contestants), 'contestant')} x "
-        f"{formats.plural(record.folds, 'fold')} x {formats.plural(len(record.seeds), 'seed')}, {record.epochs} epochs each; {record.rule}. "
-        f"Smallest difference to the first that would have shown: {detectable(held)}"
+        f"{formats.plural(record.folds, 'fold')} x {formats.plural(len(record.seeds), 'seed')}, {record.epochs} epochs each; {record.rule}."
+        + (
+            f" Smallest difference to the first that would have shown: {detectable(held)}"
+            if held.comparison.num_trainings > 1
+            else ""
+        )
     )
 
 
@@ -120,6 +125,7 @@ def _time(run: Run) -> str:
     spent = {
         "the search": sum(study.wall_s or 0.0 for study in run.record.studies),
         "the finals": Busy((each.started_at, each.wall_s) for each in run.trainings).until_s(),
+        "the learning curve": Busy((each.started_at, each.wall_s) for each in run.curve_trainings).until_s(),
     }
     shares = [
         f"{formats.duration(seconds)} ({formats.percent(seconds / whole)}) on {what}" if whole else ""

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from bench.evaluation.collapse import collapse_of_trial
 from bench.evaluation.statistics import Interval
-from bench.records import Run
+from bench.records import Evaluation, Run
 from bench.report.formats import fraction, listing, percent, plural, signed, signed_span, span
 from bench.report.leaderboard import (
+    JUDGE,
     REFERENCES,
     Row,
     counted,
@@ -18,9 +19,7 @@ from bench.report.leaderboard import (
     references,
     score_interval,
 )
-
-JUDGE = "mean_mask"
-"""The reference to beat: it looks at no image, so a model below it has learned nothing about images."""
+from bench.report.race import fold_interval, searched_folds
 
 SPLITS = {"val": "validation", "test": "the locked test set"}
 
@@ -66,7 +65,7 @@ def judge(run: Run, rows: Sequence[Row]) -> Verdict:
     return Verdict(
         counts=counted(rows),
         best=best,
-        val_interval=score_interval(val) if val else None,
+        val_interval=_val_interval(run, val) if val else None,
         judged_on=split,
         reference_iou=reference_iou,
         background_accuracy=scored.get("predict_nothing", {}).get("pixel_accuracy"),
@@ -115,7 +114,15 @@ def _iou(row: Row | None, split: str) -> float | None:
 def _margin_interval(run: Run, best: Row | None, split: str) -> Interval | None:
     own = evaluation_of(run, best.trial, split) if best else None
     reference = reference_evaluation(run, JUDGE, split)
-    return difference_interval(own, reference) if own and reference else None
+    if own is None or reference is None:
+        return None
+    folds = searched_folds(run) if split == "val" else ()
+    return fold_interval(own.counts, folds, reference.counts) if folds else difference_interval(own, reference)
+
+
+def _val_interval(run: Run, own: Evaluation) -> Interval | None:
+    folds = searched_folds(run)
+    return fold_interval(own.counts, folds) if folds else score_interval(own)
 
 
 def _no_model(verdict: Verdict) -> str:
@@ -140,7 +147,9 @@ def _against_mean_mask(verdict: Verdict) -> str:
     mask = f"the mean training mask ({fraction(verdict.reference_iou[JUDGE])})"
     if verdict.margin <= 0:
         return f"It does NOT beat {mask} {where}, which looks at no image."
-    if verdict.margin_interval and verdict.margin_interval.low <= 0:
+    if verdict.margin_interval is None:
+        return f"It is ahead of {mask} {where}; no interval says how far that is chance."
+    if verdict.margin_interval.low <= 0:
         return f"It is ahead of {mask} {where}, but within what chance in the images explains."
     return f"It beats {mask} {where}."
 

@@ -156,4 +156,21 @@ def test_finals_cut_to_one_fold_score_its_images_with_the_references_on_the_same
     (tmp_path / "tables").mkdir()
     (tmp_path / "figures").mkdir()
     page = "\n".join(section(found, cut, leaderboard(cut), tmp_path))
-    assert "trained on 1 fold with 1 seed" in page
+    assert "each scored on 1 fold by trainings on the others, with 1 seed" in page
+    assert "What moves the test score" not in page  # one training tells nothing of luck
+    assert headline(found).startswith(f"{found.standings[0].label} leads, but one training each")
+    assert f"IoU on 1 of 3 folds: {found.standings[0].score:.3f}" in headline(found)
+    said = "\n".join(qualifications(found))
+    assert "would have shown" not in said
+    assert "The first is ahead of the mean training mask" in said
+    assert "on 1 of 3 folds it has" in said
+
+
+def test_the_best_of_a_search_that_went_on_after_the_finals_is_named(run, held):
+    assert held.newer is None
+    better = replace(run.trials[0], trial_id="0099", val_metrics={**run.trials[0].val_metrics, "iou": 0.97})
+    found = finals(replace(run, trials=(*run.trials, better)))
+    assert found.newer == better
+    assert qualifications(found)[0].startswith(
+        "The best trial of the search, hyperband-s1/0099 with 0.970 on validation, was not"
+    )
