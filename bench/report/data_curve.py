@@ -128,7 +128,7 @@ def section(held: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: P
     if len(found.seeds) < found.planned:
         extent = f"{len(found.seeds)} of {extent}, those of which every training completed,"
     yield (
-        f"{markdown.text(found.label)}, the first of the finals, trained again on shares of each fold's training images with {extent} and for as "
+        f"{markdown.text(found.label)}, the first of the finals, trained again (`--learning-curve`) on shares of each fold's training images with {extent} and for as "
         "many steps, so that only the images differ: fewer are seen more often. Shares are nested, resemble the whole in foreground share, "
         "keep twins together, and are drawn anew for each fold and seed. It is first by its scores on all images, which favours "
         f"that point. Intervals are for other images{' and other trainings' if len(found.seeds) > 1 else ', of these trainings'} (95 %)."

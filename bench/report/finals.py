@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.evaluation.metrics import background_share, mean, pool, summarise
+from bench.evaluation.metrics import background_share, image_mean, iou, mean, pool, summarise
 from bench.evaluation.references import OUT_OF_FOLD
 from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
@@ -286,7 +286,7 @@ def _references(run: Run, leader: Sequence[Evaluation]) -> tuple[ReferenceStandi
             ReferenceStanding(
                 label=REFERENCES[name],
                 score=compared.scores[position],
-                metrics=summarise(pool(own.counts.values()), run.dataset.classes),
+                metrics=_metrics(own, run.dataset.classes),
                 test=summarise(pool(on_test.counts.values()), run.dataset.classes)["iou"] if on_test else None,
                 leader_ahead=leader_ahead[position],
             )
@@ -311,8 +311,14 @@ def _evaluation(part: str, seed: int, counts: Mapping[str, Any]) -> Evaluation:
 
 
 def _mean_metrics(evaluations: Sequence[Evaluation], classes: Sequence[str]) -> Metrics:
-    each = [summarise(pool(evaluation.counts.values()), classes) for evaluation in evaluations]
+    each = [_metrics(evaluation, classes) for evaluation in evaluations]
     return {name: mean(metrics[name] for metrics in each) for name in each[0]}
+
+
+def _metrics(evaluation: Evaluation, classes: Sequence[str]) -> Metrics:
+    """Pooled over images, and `image_iou`, in which every image weighs alike."""
+    images = evaluation.counts.values()
+    return {**summarise(pool(images), classes), "image_iou": image_mean(images, iou)}
 
 
 def _costs(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:

@@ -67,7 +67,10 @@ def section(found: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: 
     plot = Plot("Standings", "finals.png", lambda run, rows: found, draw_standings, about_standings)
     yield from shown(plot, run, rows, directory)
     yield "### Quality and cost"
-    yield "Background is the accuracy of predicting nothing on the same images: whoever has less in accuracy is worse than nothing there."
+    yield (
+        "IoU per image is the mean over images, in which small objects weigh as much as large ones; the rest is pooled over pixels. Background is the "
+        "accuracy of predicting nothing on the same images: whoever has less in accuracy is worse than nothing there."
+    )
     yield quality(found)
     measured = {
         each.contestant.name: beyond(
@@ -109,6 +112,7 @@ def standings(found: Finals) -> str:
 def quality(found: Finals) -> str:
     head = [
         "Contestant",
+        "IoU per image",
         "Dice",
         "Precision",
         "Recall",
@@ -150,7 +154,7 @@ def optimism(found: Finals) -> str:
     return markdown.table(head, cells, right=[1, 2, 3, 5])
 
 
-_METRICS = ("dice", "precision", "recall", "pixel_accuracy")
+_METRICS = ("image_iou", "dice", "precision", "recall", "pixel_accuracy")
 
 
 def _metrics(standing: Standing) -> list[str]:
