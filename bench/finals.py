@@ -37,12 +37,20 @@ from search_spaces.space import Space
 
 FINALS = "finals"
 
+AMOUNTS = ("learning_rate", "weight_decay")
+"""Hyperparameters that a tuner tunes finely: two values of them are no two models to choose between."""
+
 
 def contestants(trials: Sequence[TrialRecord], space: Space, finalists: int) -> tuple[Contestant, ...]:
-    """The best distinct configurations by validation IoU, best first, then the recipes that are not among them."""
+    """The best configurations by validation IoU, then the recipes that are not among them. Of those that differ in `AMOUNTS` alone one takes
+    part, while there are others: a tuner that learns ends with many of a kind."""
     chosen: dict[str, Contestant] = {}
     completed = [trial for trial in trials if trial.status == COMPLETED and trial.val_metrics.get("iou") is not None]
-    for trial in sorted(completed, key=lambda trial: -(trial.val_metrics["iou"] or 0.0)):
+    best_first = sorted(completed, key=lambda trial: -(trial.val_metrics["iou"] or 0.0))
+    best_of_kind: dict[str, TrialRecord] = {}
+    for trial in best_first:
+        best_of_kind.setdefault(_kind(trial), trial)
+    for trial in (*best_of_kind.values(), *best_first):
         values = {name: value for name, value in trial.hyperparameters.items() if not name.startswith("tuner/")}
         if len(chosen) < finalists and configuration_key(values) not in chosen:
             chosen[configuration_key(values)] = Contestant(
@@ -61,6 +69,10 @@ def contestants(trials: Sequence[TrialRecord], space: Space, finalists: int) -> 
             else Contestant(name=role, roles=(role,), hyperparameters=recipe)
         )
     return tuple(chosen.values())
+
+
+def _kind(trial: TrialRecord) -> str:
+    return configuration_key({name: value for name, value in trial.hyperparameters.items() if name not in AMOUNTS})
 
 
 def plan_finals(

@@ -63,6 +63,12 @@ def hold(record, executor, finished=(), deadline=Deadline(None), costs=None, **c
     return ended, kept
 
 
+def test_of_those_that_differ_in_their_learning_rate_alone_one_takes_part_while_there_are_others():
+    other = trial(4, 0.05, loss="focal")
+    chosen = contestants([*TRIALS, other], SPACE, 3)
+    assert [each.search_iou for each in chosen[:3]] == [0.3, 0.05, 0.2]
+
+
 def test_the_best_distinct_configurations_and_both_recipes_compete():
     chosen = contestants(TRIALS, SPACE, 2)
     assert [each.roles for each in chosen] == [(FINALIST,), (FINALIST,), (DEFAULT,), (ORIGIN,)]
