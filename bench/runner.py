@@ -210,25 +210,30 @@ class _OpenRun:
             self._mark("running")
 
     def _hold_finals(self) -> None:
-        """Trains the best configurations and the reference recipes again, on every fold with several seeds."""
+        """Trains the best configurations and the reference recipes again, on every fold with several seeds: as much of that as there is
+        time for, and more of it if time is left."""
         if not self.experiment.protocol.finalists:
             return
-        folds = self.material.split.folds
-        planned = plan_finals(
-            self.experiment,
-            folds,
-            trials=self.trials,
-            finished=self.trainings,
-            before=self.finals,
-            left_s=self.times.finals_s,
-            places=self.executor.places,
-        )
+        held, planned = None, self._plan_finals(self.finals)
         if planned is None:
             self.progress.note("no finals: nothing completed, too few images for folds, or too little time left")
             return
-        self.store.write(planned)
         self._score_references_on_folds()
-        self._train(planned, finished=self.trainings, keep=self._keep_training)
+        while planned is not None and planned != held:
+            self.store.write(planned)
+            ended = self._train(planned, finished=self.trainings, keep=self._keep_training)
+            held, planned = planned, self._plan_finals(planned) if ended == "trials" else None
+
+    def _plan_finals(self, before: FinalsRecord | None) -> FinalsRecord | None:
+        return plan_finals(
+            self.experiment,
+            self.material.split.folds,
+            trials=self.trials,
+            finished=self.trainings,
+            before=before,
+            left_s=self.times.finals_s,
+            places=self.executor.places,
+        )
 
     def _hold_learning_curve(self) -> None:
         """Trains the first of the finals again, on shares of the training images."""

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unittest import mock
 
@@ -28,9 +28,11 @@ from bench.engine.executor import Executor
 from bench.engine.oracles import ORACLES
 from bench.errors import StoreError
 from bench.experiment import Experiment
+from bench.finals import plan_finals
 from bench.material import Material, prepare
 from bench.progress import PlainProgress
 from bench.records import TrainingRecord, TrialRecord
+from bench.report.finals import finals
 from bench.store import RunStore, load
 from search_spaces.augmentations import build
 from tests.engine.stand_in import StandInExecutor
@@ -442,3 +444,23 @@ def test_a_full_disk_stops_the_run_in_one_line_and_leaves_a_run_that_resumes(mat
     told = Told()
     assert in_child(tmp_path, "random", material, Killer(), told, places=1, pace_s=0)
     assert require_whole(tmp_path, told)[: len(stopped.trials)] == list(stopped.trials)
+
+
+def test_finals_that_end_early_go_on_with_more_of_their_protocol(material, tmp_path):
+    """Trainings may cost less than was thought; of the first plan nothing is trained again."""
+    plans, trained = [], []
+
+    def plan(*arguments, before, **settings):
+        whole = plan_finals(*arguments, before=before, **settings)
+        plans.append(whole if before else replace(whole, folds=1, rule="cut to the time"))
+        trained.append(len(settings["finished"]))
+        return plans[-1]
+
+    with mock.patch.object(runner, "plan_finals", plan):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        _run(tmp_path, "random", material, Killer(), nowhere, places=1, pace_s=0)
+    run, num_contestants = load(tmp_path / "results" / "killed"), len(plans[0].contestants)
+    assert [each.folds for each in plans] == [1, 2, 2]
+    assert trained == [0, num_contestants, 2 * num_contestants] == [0, num_contestants, len(run.trainings)]
+    assert run.finals == plans[-1]
+    assert finals(run).record.rule == "the whole protocol"
