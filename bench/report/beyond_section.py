@@ -24,7 +24,7 @@ def section(found: Finals, measured: Measured, threshold: float | None) -> Itera
     tolerance_px = known[0].tolerance_px
     yield (
         f"From the same predictions out of fold, pooled over images, their probabilities in {BINS} bins. A tuned threshold is the best on the other folds, never on the image's "
-        f"own; gain is over the protocol's, and the intervals take thresholds as given. Contours are near within {tolerance_px:.1f} px ({100 * TOLERANCE:.2f} % of the diagonal). The "
+        f"own; gain is over the protocol's, and its interval takes the thresholds as given. Contours are near within {tolerance_px:.1f} px ({100 * TOLERANCE:.2f} % of the diagonal). The "
         "calibration error is how far, on average over pixels, the probability of the likelier side is from how often it is right: low is good, "
         "and where background is most of an image it is mostly background's. With several classes each is told from the rest."
     )
@@ -92,7 +92,8 @@ def _cells(of: Beyond | None) -> list[str]:
     if of is None:
         return [formats.MISSING] * 6
     estimates = (of.boundary_f1, of.average_precision, of.calibration_error)
-    return [_cell(of.tuned), _gain(of.gain), _thresholds(of), *map(_cell, estimates)]
+    tuned = fraction(of.tuned.value if of.tuned else None)
+    return [tuned, _gain(of.gain), _thresholds(of), *map(_cell, estimates)]
 
 
 def _cell(of: Estimate | None) -> str:
