@@ -184,45 +184,75 @@ def run_finals(
     middle is not. `shares` are those of the training images with which each training is held (`bench.learning_curve`)."""
     planned = _specs(record, study, shares)
     waiting = [(spec, contestant) for spec, contestant in planned if not _is_finished(spec, finished)]
-    running: dict[str, tuple[TrialSpec, Contestant]] = {}
     if not waiting:
         return "trials"
     progress.study_started(study, trials=len(waiting), budget_s=deadline.left_s, places=max(1, executor.places))
-    ended = "trials"
-    while waiting or running:
-        while waiting and executor.free and ended == "trials":
-            spec, contestant = waiting[0]
-            if not deadline.allows(costs.of(spec)):
-                ended = "budget"
-                break
-            waiting.pop(0)
-            running[spec.trial_id] = spec, contestant
-            progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
-            executor.submit(replace(spec, time_limit_s=deadline.left_s))
-        if not running and not deadline.allows(None):  # perhaps without any place to find it out
-            ended = "budget"
-        if not running and ended == "budget":
-            break
-        for event in executor.events():
-            if isinstance(event, EpochEnded):
-                progress.epoch_ended(event.spec.trial_id, event.epoch)
-                continue
-            spec, contestant = running.pop(event.record.trial_id)
-            if event.crashed and spec.attempt <= retries:
-                progress.note(f"training {spec.trial_id}: {event.record.error}; it is tried again")
-                waiting.insert(0, (replace(spec, attempt=spec.attempt + 1), contestant))
-                continue
-            if event.record.status == STOPPED:  # a run with more time trains it again
-                ended = "budget"
-            else:
-                training, evidence = _training(event, spec, contestant), _evidence(event)
-                if training.evidence and evidence:
-                    keep_evidence(training.evidence, evidence)
-                keep(training)
-                costs.add(training)
-            progress.trial_ended(event.record)
+    trainings = _Trainings(waiting, executor, retries, deadline, costs, keep, keep_evidence, progress)
+    ended = trainings.run()
     progress.study_ended(StudyRecord(study_id=study, tuner=study, seed=record.seeds[0], ended=ended))
     return ended
+
+
+class _Trainings:
+    """Trainings that wait for a place, in their order, and those that have one."""
+
+    def __init__(
+        self,
+        waiting: list[tuple[TrialSpec, Contestant]],
+        executor: Executor,
+        retries: int,
+        deadline: Deadline,
+        costs: Costs,
+        keep: Callable[[TrainingRecord], None],
+        keep_evidence: Callable[[str, PixelEvidence], None],
+        progress: Progress,
+    ) -> None:
+        self._waiting, self._running = waiting, dict[str, tuple[TrialSpec, Contestant]]()
+        self._executor, self._progress = executor, progress
+        self._retries, self._deadline, self._costs = retries, deadline, costs
+        self._keep, self._keep_evidence = keep, keep_evidence
+        self._ended = "trials"
+
+    def run(self) -> str:
+        """Until all are over or the time is; says which."""
+        while True:
+            self._submit_what_fits()
+            if not self._running and (not self._waiting or self._ended == "budget"):
+                return self._ended
+            for event in self._executor.events():
+                if isinstance(event, EpochEnded):
+                    self._progress.epoch_ended(event.spec.trial_id, event.epoch)
+                else:
+                    self._take(event)
+
+    def _submit_what_fits(self) -> None:
+        while self._waiting and self._executor.free and self._ended == "trials":
+            spec, contestant = self._waiting[0]
+            if not self._deadline.allows(self._costs.of(spec)):
+                self._ended = "budget"
+                return
+            self._waiting.pop(0)
+            self._running[spec.trial_id] = spec, contestant
+            self._progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
+            self._executor.submit(replace(spec, time_limit_s=self._deadline.left_s))
+        if self._waiting and not self._running and not self._deadline.allows(None):  # no place to find it out
+            self._ended = "budget"
+
+    def _take(self, outcome: TrialOutcome) -> None:
+        spec, contestant = self._running.pop(outcome.record.trial_id)
+        if outcome.crashed and spec.attempt <= self._retries:
+            self._progress.note(f"training {spec.trial_id}: {outcome.record.error}; it is tried again")
+            self._waiting.insert(0, (replace(spec, attempt=spec.attempt + 1), contestant))
+            return
+        if outcome.record.status == STOPPED:  # a run with more time trains it again
+            self._ended = "budget"
+        else:
+            training, evidence = _training(outcome, spec, contestant), _evidence(outcome)
+            if training.evidence and evidence:
+                self._keep_evidence(training.evidence, evidence)
+            self._keep(training)
+            self._costs.add(training)
+        self._progress.trial_ended(outcome.record)
 
 
 def _specs(

@@ -10,7 +10,8 @@ from bench.datasets import open_dataset
 from bench.datasets.audit import audit
 from bench.datasets.cache import CachedPixels, open_cache, write_cache
 from bench.datasets.sample_set import write_sample_set
-from bench.datasets.splits import make_split
+from bench.datasets.splits import make_split, stratified_line
+from bench.engine.spec import TrialSetup
 from bench.errors import DataError
 from bench.experiment import SAMPLE, Data, Protocol
 from bench.progress import Progress
@@ -38,6 +39,29 @@ class Material:
     def pixels(self) -> CachedPixels:
         """The pixels at the evaluation size."""
         return open_cache(self.cache_directory, self.evaluation_size)
+
+    def trial_setup(self, protocol: Protocol, checkpoint_directory: Path) -> TrialSetup:
+        """What the workers must know of it, and how they are to train."""
+        folds, facts_of = self.split.folds, {facts.id: facts for facts in self.audit.images}
+        images = [name for ids in folds for name in ids]
+        return TrialSetup(
+            cache_directory=self.cache_directory,
+            checkpoint_directory=checkpoint_directory,
+            train_ids=self.split.train,
+            val_ids=self.split.val,
+            test_ids=self.split.test,
+            folds=folds,
+            line=tuple(stratified_line(images, facts_of, self.audit.twin_groups)),
+            classes=self.dataset.classes,
+            evaluation_size=self.evaluation_size,
+            threshold=protocol.threshold,
+            longest_epochs=protocol.epochs,
+            max_steps_per_epoch=protocol.max_steps_per_epoch,
+            batch_norm=protocol.batch_norm,
+            precision=protocol.precision,
+            xla=protocol.xla,
+            collapse_epochs=protocol.collapse_epochs,
+        )
 
 
 def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path, progress: Progress) -> Material:

@@ -16,7 +16,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.datasets.splits import stratified_line
 from bench.durable import require_writable
 from bench.engine.best_models import BestModels
 from bench.engine.clock import Deadline, TrialClock
@@ -71,7 +70,7 @@ def run_experiment(
         if earlier is not None:
             require_same(earlier, experiment, material)
         progress.stage("starting worker processes")
-        setup = _trial_setup(experiment, material, directory)
+        setup = material.trial_setup(experiment.protocol, directory / "checkpoints")
         executor = stack.enter_context(_executor(experiment, setup, scratch, progress))
         environment = went_on(earlier, current_environment(executor.device(), executor.precision()))
         executor.check_weights(experiment.space.pretrained_backbones)
@@ -349,29 +348,6 @@ def _executor(experiment: Experiment, setup: TrialSetup, scratch: Path, progress
 
         return RayExecutor(setup, experiment.cluster, workers=experiment.workers, note=progress.note)
     return LocalExecutor(setup, scratch, placements(experiment.workers))
-
-
-def _trial_setup(experiment: Experiment, material: Material, directory: Path) -> TrialSetup:
-    folds, audit = material.split.folds, material.audit
-    facts_of = {facts.id: facts for facts in audit.images}
-    return TrialSetup(
-        cache_directory=material.cache_directory,
-        checkpoint_directory=directory / "checkpoints",
-        train_ids=material.split.train,
-        val_ids=material.split.val,
-        classes=material.dataset.classes,
-        evaluation_size=material.evaluation_size,
-        threshold=experiment.protocol.threshold,
-        longest_epochs=experiment.protocol.epochs,
-        max_steps_per_epoch=experiment.protocol.max_steps_per_epoch,
-        batch_norm=experiment.protocol.batch_norm,
-        precision=experiment.protocol.precision,
-        xla=experiment.protocol.xla,
-        folds=folds,
-        test_ids=material.split.test,
-        collapse_epochs=experiment.protocol.collapse_epochs,
-        line=tuple(stratified_line([name for ids in folds for name in ids], facts_of, audit.twin_groups)),
-    )
 
 
 def _evaluation(record: TrialRecord, part: str, scored: Scored) -> Evaluation:

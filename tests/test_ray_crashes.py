@@ -17,7 +17,6 @@ import search_spaces.segmentation  # noqa: F401  imported once by whoever forks 
 from bench.engine.oracles import ORACLES
 from bench.material import Material
 from bench.records import COMPLETED
-from bench.runner import _trial_setup
 from bench.store import load
 from tests.test_crashes import (
     Killer,
@@ -127,7 +126,7 @@ def drive(address: str, root: Path, tuner: str, material: Material, killer: Kill
 
     def executor(*_):
         kind = saying(ray_executor.RayExecutor, pipe.fileno())
-        return kind(_trial_setup(own, material, root / "results" / "killed"), address, workers=2)
+        return kind(material.trial_setup(own.protocol, root / "results" / "killed" / "checkpoints"), address, workers=2)
 
     with mock.patch.object(ray_executor, "TrialActor", StandInActor):
         run_with(executor, root, own, material, killer, pipe.fileno())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.records import DEFAULT
-from bench.report.finals import Finals
+from bench.report.finals import Finals, Standing
 from bench.report.formats import shortened
 from bench.report.series import (
     CostPanel,
@@ -186,45 +186,20 @@ def draw_foreground_shares(series: ForegroundShares) -> "Figure":
 def draw_standings(found: Finals) -> "Figure":
     """Left a line a contestant, first at the top: its cross-validated IoU with its interval, and on the locked test set; the references
     are ticks below. Right what it is ahead of the default recipe."""
-    rows = len(found.standings) + len(found.references)
-    figure = new_figure(0.34 * rows + 1.3)
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    for height, each in enumerate(found.standings):
-        low, high = max(0.0, each.interval.low), min(1.0, each.interval.high)
-        left.hlines(height, low, high, color=ACCENT, linewidth=2, zorder=3)
-        left.scatter([each.score], [height], s=42, color=ACCENT, zorder=4, label=found.held_out if not height else None)
-        left.scatter(
-            [float("nan") if each.test is None else each.test], [height], s=36, marker="D", facecolors="white", edgecolors=PALETTE[1], linewidths=1.4, zorder=5,
-            label="locked test" if not height else None,
-        )  # fmt: skip
-        if each.to_default is not None:
-            right.hlines(
-                height, each.to_default.interval.low, each.to_default.interval.high, color=INK, linewidth=2, zorder=3
-            )
-            right.scatter([each.to_default.value], [height], s=42, color=INK, zorder=4)
-        elif DEFAULT in each.contestant.roles:
-            right.text(
-                0, height, "reference point", ha="center", va="center", fontsize=8, color=MUTED,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 2}, zorder=3,
-            )  # fmt: skip
-    for number, reference in enumerate(found.references):
-        height = len(found.standings) + number
-        left.scatter([reference.score], [height], s=42, marker="|", color=MUTED, linewidths=2, zorder=4)
-        if reference.test is not None:
-            left.scatter(
-                [reference.test],
-                [height],
-                s=36,
-                marker="D",
-                facecolors="white",
-                edgecolors=MUTED,
-                linewidths=1.2,
-                zorder=5,
-            )
     labels = [*(each.label for each in found.standings), *(each.label for each in found.references)]
-    names = [shortened(each, 60) for each in labels]
-    left.set_yticks(range(rows), names)
-    left.set_ylim(rows - 0.5, -0.5)
+    figure = new_figure(0.34 * len(labels) + 1.3)
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    for height, standing in enumerate(found.standings):
+        low, high = max(0.0, standing.interval.low), min(1.0, standing.interval.high)
+        left.hlines(height, low, high, color=ACCENT, linewidth=2, zorder=3)
+        left.scatter(standing.score, height, s=42, color=ACCENT, zorder=4, label=None if height else found.held_out)
+        _locked_test(left, standing.test, height, PALETTE[1], label=None if height else "locked test")
+        _over_default(right, standing, height)
+    for height, reference in enumerate(found.references, start=len(found.standings)):
+        left.scatter(reference.score, height, s=42, marker="|", color=MUTED, linewidths=2, zorder=4)
+        _locked_test(left, reference.test, height, MUTED)
+    left.set_yticks(range(len(labels)), [shortened(label, 60) for label in labels])
+    left.set_ylim(len(labels) - 0.5, -0.5)
     left.set_xlim(left=min(0.0, left.get_xlim()[0]))
     left.set_xlabel("IoU, with 95 % interval")
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=8)
@@ -233,3 +208,21 @@ def draw_standings(found: Finals) -> "Figure":
     for axes in (left, right):
         axes.grid(axis="y", visible=False)
     return figure
+
+
+def _locked_test(axes: "Axes", iou: float | None, height: int, colour: str, label: str | None = None) -> None:
+    at = float("nan") if iou is None else iou  # unseen, but in the legend
+    axes.scatter(
+        at, height, s=36, marker="D", facecolors="white", edgecolors=colour, linewidths=1.3, zorder=5, label=label
+    )
+
+
+def _over_default(axes: "Axes", standing: Standing, height: int) -> None:
+    if standing.to_default is not None:
+        interval = standing.to_default.interval
+        axes.hlines(height, interval.low, interval.high, color=INK, linewidth=2, zorder=3)
+        axes.scatter(standing.to_default.value, height, s=42, color=INK, zorder=4)
+    elif DEFAULT in standing.contestant.roles:
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
+        said = "reference point"
+        axes.text(0, height, said, ha="center", va="center", fontsize=8, color=MUTED, bbox=box, zorder=3)

@@ -1,6 +1,6 @@
 """From the trainings of the finals to standings: who is better, had other images been drawn and everything been trained again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
@@ -176,6 +176,32 @@ def configuration_label(contestant: Contestant) -> str:
     return f"{model} · {values.get('loss')} · {values.get('image_size')} px{f' ({listing(roles)})' if roles else ''}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """A contestant and what its trainings scored: out of fold once for each seed, on the locked images once for each training."""
+
+    contestant: Contestant
+    label: str
+    trainings: Sequence[TrainingRecord]
+    out_of_fold: Sequence[Evaluation]
+    test: Sequence[Evaluation]
+
+
+def _entries(
+    standing: Sequence[Contestant], record: FinalsRecord, seeds: Sequence[int], known: Mapping[Any, TrainingRecord]
+) -> Iterator[_Entry]:
+    labels = _labels(standing)
+    for contestant in standing:
+        trainings = [known[unit] for unit in _units(contestant, record) if unit[1] in seeds]
+        yield _Entry(
+            contestant=contestant,
+            label=labels[contestant.name],
+            trainings=trainings,
+            out_of_fold=out_of_fold(trainings, seeds),
+            test=[_evaluation("test", each.seed, each.test) for each in trainings],
+        )
+
+
 def _ranked(
     run: Run,
     record: FinalsRecord,
@@ -184,50 +210,20 @@ def _ranked(
     known: Mapping[Any, TrainingRecord],
     out: Mapping[str, str],
 ) -> Finals:
-    classes = run.dataset.classes
-    trained = {each.name: [known[unit] for unit in _units(each, record) if unit[1] in seeds] for each in standing}
-    open_counts = {name: out_of_fold(trainings, seeds) for name, trainings in trained.items()}
-    test_counts = {
-        name: [_evaluation("test", each.seed, each.test) for each in trainings] for name, trainings in trained.items()
-    }
-    folds = [training.fold for training in trained[standing[0].name]]
-    comparison = compare(counts_array(list(open_counts.values())), np.random.default_rng(SEED))
-    on_test, variance = _on_test(list(test_counts.values()), folds)
-    labels = _labels(standing)
-    order = sorted(range(len(standing)), key=lambda position: -comparison.scores[position])
-    group_of = {position: number for number, group in enumerate(comparison.groups, start=1) for position in group}
-    default = next((position for position, each in enumerate(standing) if DEFAULT in each.roles), None)
-    to_default = {} if default is None else {each.first: each for each in comparison.differences_to(default)}
-    standings = tuple(
-        Standing(
-            contestant=standing[position],
-            label=labels[standing[position].name],
-            group=group_of[position],
-            score=comparison.scores[position],
-            interval=comparison.intervals[position],
-            first_probability=comparison.first_probability[position],
-            metrics=_mean_metrics(open_counts[standing[position].name], classes),
-            test=on_test.scores[position]
-            if on_test
-            else _mean_metrics(test_counts[standing[position].name], classes)["iou"],
-            test_interval=on_test.intervals[position] if on_test else None,
-            to_default=to_default.get(position),
-            **_costs(trained[standing[position].name]),
-        )
-        for position in order
-    )
-    images = open_counts[standings[0].contestant.name][0].counts
-    by_name = {each.contestant.name: each for each in standings}
-    of_position = [by_name[each.name] for each in standing]
+    entries = list(_entries(standing, record, seeds, known))
+    comparison = compare(counts_array([each.out_of_fold for each in entries]), np.random.default_rng(SEED))
+    on_test, variance = _on_test([each.test for each in entries], [each.fold for each in entries[0].trainings])
+    placed = _placed(entries, comparison, on_test, run.dataset.classes)
+    leader = entries[int(np.argmax(comparison.scores))].out_of_fold
+    images = leader[0].counts
     corrected = holm([difference.p for difference in comparison.differences])
     return Finals(
         record=record,
-        standings=standings,
-        references=_references(run, open_counts[standings[0].contestant.name]),
+        standings=tuple(sorted(placed, key=lambda each: -each.score)),
+        references=_references(run, leader),
         comparison=comparison,
         pairs=tuple(
-            (of_position[d.first], of_position[d.second], d, p)
-            for d, p in zip(comparison.differences, corrected, strict=True)
+            (placed[d.first], placed[d.second], d, p) for d, p in zip(comparison.differences, corrected, strict=True)
         ),
         variance=variance,
         seeds=seeds,
@@ -241,6 +237,31 @@ def _ranked(
         background_share=background_share(pool(images.values())),
         annotators=annotators(run),
     )
+
+
+def _placed(
+    entries: Sequence[_Entry], comparison: Comparison, on_test: Comparison | None, classes: Sequence[str]
+) -> list[Standing]:
+    """In the order of the entries, which is that of the comparison's positions."""
+    group_of = {position: number for number, group in enumerate(comparison.groups, start=1) for position in group}
+    default = next((position for position, each in enumerate(entries) if DEFAULT in each.contestant.roles), None)
+    to_default = {} if default is None else {each.first: each for each in comparison.differences_to(default)}
+    return [
+        Standing(
+            contestant=entry.contestant,
+            label=entry.label,
+            group=group_of[position],
+            score=comparison.scores[position],
+            interval=comparison.intervals[position],
+            first_probability=comparison.first_probability[position],
+            metrics=_mean_metrics(entry.out_of_fold, classes),
+            test=on_test.scores[position] if on_test else _mean_metrics(entry.test, classes)["iou"],
+            test_interval=on_test.intervals[position] if on_test else None,
+            to_default=to_default.get(position),
+            **_costs(entry.trainings),
+        )
+        for position, entry in enumerate(entries)
+    ]
 
 
 def _newer(run: Run, record: FinalsRecord) -> TrialRecord | None:

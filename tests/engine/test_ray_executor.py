@@ -20,7 +20,7 @@ from bench.progress import PlainProgress
 from bench.records import COMPLETED, ProposalRecord, TrialRecord
 from search_spaces.segmentation import SegmentationHyperModel
 from search_spaces.space import Space
-from tests.engine.tiny import SIZE, make_setup, spec
+from tests.engine.tiny import IDS, SIZE, make_setup, spec
 
 pytest.importorskip("ray")
 
@@ -39,6 +39,8 @@ QUICK_TO_NOTICE = {
 }
 PATIENCE_S = 60
 SPACE = Space(architecture=("plain_unet",), loss=("bce", "dice"), image_size=(SIZE,), learning_rate=(1e-3, 2e-3, 4e-3))
+FINAL = replace(spec("final", fold=1), train_share=0.5)
+FOLDED = replace(spec("on folds"), search_folds=2)
 PARENT, CHILD = spec("parent", epochs=2), spec("child", epochs=4, first_epoch=2, resume_from="parent")
 
 
@@ -79,7 +81,7 @@ def executor(setup, nodes) -> Iterator[RayExecutor]:
 def local(setup, tmp_path_factory) -> dict[str, TrialOutcome]:
     """What the same trials are on this machine without Ray."""
     with LocalExecutor(setup, tmp_path_factory.mktemp("logs"), [Placement(gpu="", threads=1)]) as executor:
-        return {trial.trial_id: outcome_of(executor, trial) for trial in (PARENT, CHILD)}
+        return {trial.trial_id: outcome_of(executor, trial) for trial in (PARENT, CHILD, FINAL, FOLDED)}
 
 
 def outcome_of(executor: Executor, trial: TrialSpec) -> TrialOutcome:
@@ -187,6 +189,17 @@ def test_a_trial_equals_one_without_ray_and_so_does_its_continuation_on_another_
     assert executor.score(PARENT, model, executor._setup.val_ids).counts == parent.scored.counts
     with pytest.raises(StoreError, match="cannot score the model of trial study/parent: "):
         executor.score(PARENT, b"no weights", executor._setup.val_ids)
+
+
+def test_trainings_on_folds_and_on_shares_of_the_images_equal_those_without_ray(executor, local):
+    final, folded = outcome_of(executor, FINAL), outcome_of(executor, FOLDED)
+    require_equal(final, local["final"])
+    assert (folded.record.folds_run, folded.record.out_of_fold) == (2, local["on folds"].record.out_of_fold)
+    assert (final.train_images, final.test.counts) == (2, local["final"].test.counts)
+    expected = local["final"].scored.evidence.arrays()
+    for name, array in final.scored.evidence.arrays().items():
+        np.testing.assert_array_equal(array, expected[name])
+    assert set(folded.record.out_of_fold) == set(IDS[:8])
 
 
 def test_where_the_state_was_forgotten_training_begins_at_0_and_ends_the_same(executor, local):
