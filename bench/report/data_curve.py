@@ -131,7 +131,7 @@ def section(held: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: P
         f"{markdown.text(found.label)}, the first of the finals, trained again (`--learning-curve`) on shares of each fold's training images with {extent} and for as "
         "many steps, so that only the images differ: fewer are seen more often. Shares are nested, resemble the whole in foreground share, "
         "keep twins together, and are drawn anew for each fold and seed. It is first by its scores on all images, which favours "
-        f"that point. Intervals are for other images{' and other trainings' if len(found.seeds) > 1 else ', of these trainings'} (95 %)."
+        f"that point. Intervals are for other images{' and for training again on these' if len(found.seeds) > 1 else ', of these trainings'} (95 %)."
     )
     plot = Plot("IoU by training images", "data-curve.png", lambda run, rows: found, draw_data_curve, about_data_curve)
     yield from shown(plot, run, rows, directory)

@@ -60,7 +60,7 @@ def section(found: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: 
         f"with {plural(len(found.seeds), 'seed')} for {plural(record.epochs, 'epoch')} ({extent}): no image is scored by a training "
         f"that saw it. {found.choosing} of the {found.scored} images are those by which the search chose its finalists, which "
         "favours them. Within a rank nobody can be told from its first (5 %, Holm). Intervals are for other images"
-        f"{' and other trainings' if several else ', of these trainings: with one seed nothing tells what training again would change'} "
+        f"{' and for training again on these' if several else ', of these trainings: with one seed nothing tells what training again would change'} "
         "(95 %); P(first) is the share of redraws in which a contestant is first."
     )
     yield standings(found)

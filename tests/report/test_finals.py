@@ -136,7 +136,7 @@ def test_with_one_seed_the_page_speaks_of_these_trainings_only(run, tmp_path):
     (tmp_path / "tables").mkdir()
     (tmp_path / "figures").mkdir()
     text = " ".join(section(one, run, leaderboard(run), tmp_path))
-    assert "and other trainings" not in text
+    assert "training again on these" not in text
     assert "with one seed nothing tells what training again would change" in text
     assert "which images were trained on, and the seed" in text
     assert "is beaten" not in " ".join(qualifications(one))
