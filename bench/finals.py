@@ -6,7 +6,7 @@ before, is scored on images that it did not train on, and shows how much luck a 
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import product
 from operator import add
@@ -187,72 +187,75 @@ def run_finals(
     if not waiting:
         return "trials"
     progress.study_started(study, trials=len(waiting), budget_s=deadline.left_s, places=max(1, executor.places))
-    trainings = _Trainings(waiting, executor, retries, deadline, costs, keep, keep_evidence, progress)
-    ended = trainings.run()
+    ended = _Trainings(
+        waiting=waiting,
+        executor=executor,
+        retries=retries,
+        deadline=deadline,
+        costs=costs,
+        keep=keep,
+        keep_evidence=keep_evidence,
+        progress=progress,
+    ).run()
     progress.study_ended(StudyRecord(study_id=study, tuner=study, seed=record.seeds[0], ended=ended))
     return ended
 
 
+@dataclass(kw_only=True, slots=True)
 class _Trainings:
-    """Trainings that wait for a place, in their order, and those that have one."""
+    """Trainings that wait for a place, in their order, and those that have one; the rest is as in `run_finals`."""
 
-    def __init__(
-        self,
-        waiting: list[tuple[TrialSpec, Contestant]],
-        executor: Executor,
-        retries: int,
-        deadline: Deadline,
-        costs: Costs,
-        keep: Callable[[TrainingRecord], None],
-        keep_evidence: Callable[[str, PixelEvidence], None],
-        progress: Progress,
-    ) -> None:
-        self._waiting, self._running = waiting, dict[str, tuple[TrialSpec, Contestant]]()
-        self._executor, self._progress = executor, progress
-        self._retries, self._deadline, self._costs = retries, deadline, costs
-        self._keep, self._keep_evidence = keep, keep_evidence
-        self._ended = "trials"
+    waiting: list[tuple[TrialSpec, Contestant]]
+    executor: Executor
+    retries: int
+    deadline: Deadline
+    costs: Costs
+    keep: Callable[[TrainingRecord], None]
+    keep_evidence: Callable[[str, PixelEvidence], None]
+    progress: Progress
+    running: dict[str, tuple[TrialSpec, Contestant]] = field(default_factory=dict)
+    ended: str = "trials"
 
     def run(self) -> str:
         """Until all are over or the time is; says which."""
         while True:
             self._submit_what_fits()
-            if not self._running and (not self._waiting or self._ended == "budget"):
-                return self._ended
-            for event in self._executor.events():
+            if not self.running and (not self.waiting or self.ended == "budget"):
+                return self.ended
+            for event in self.executor.events():
                 if isinstance(event, EpochEnded):
-                    self._progress.epoch_ended(event.spec.trial_id, event.epoch)
+                    self.progress.epoch_ended(event.spec.trial_id, event.epoch)
                 else:
                     self._take(event)
 
     def _submit_what_fits(self) -> None:
-        while self._waiting and self._executor.free and self._ended == "trials":
-            spec, contestant = self._waiting[0]
-            if not self._deadline.allows(self._costs.of(spec)):
-                self._ended = "budget"
+        while self.waiting and self.executor.free and self.ended == "trials":
+            spec, contestant = self.waiting[0]
+            if not self.deadline.allows(self.costs.of(spec)):
+                self.ended = "budget"
                 return
-            self._waiting.pop(0)
-            self._running[spec.trial_id] = spec, contestant
-            self._progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
-            self._executor.submit(replace(spec, time_limit_s=self._deadline.left_s))
-        if self._waiting and not self._running and not self._deadline.allows(None):  # no place to find it out
-            self._ended = "budget"
+            self.waiting.pop(0)
+            self.running[spec.trial_id] = spec, contestant
+            self.progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
+            self.executor.submit(replace(spec, time_limit_s=self.deadline.left_s))
+        if self.waiting and not self.running and not self.deadline.allows(None):  # no place to find it out
+            self.ended = "budget"
 
     def _take(self, outcome: TrialOutcome) -> None:
-        spec, contestant = self._running.pop(outcome.record.trial_id)
-        if outcome.crashed and spec.attempt <= self._retries:
-            self._progress.note(f"training {spec.trial_id}: {outcome.record.error}; it is tried again")
-            self._waiting.insert(0, (replace(spec, attempt=spec.attempt + 1), contestant))
+        spec, contestant = self.running.pop(outcome.record.trial_id)
+        if outcome.crashed and spec.attempt <= self.retries:
+            self.progress.note(f"training {spec.trial_id}: {outcome.record.error}; it is tried again")
+            self.waiting.insert(0, (replace(spec, attempt=spec.attempt + 1), contestant))
             return
         if outcome.record.status == STOPPED:  # a run with more time trains it again
-            self._ended = "budget"
+            self.ended = "budget"
         else:
             training, evidence = _training(outcome, spec, contestant), _evidence(outcome)
             if training.evidence and evidence:
-                self._keep_evidence(training.evidence, evidence)
-            self._keep(training)
-            self._costs.add(training)
-        self._progress.trial_ended(outcome.record)
+                self.keep_evidence(training.evidence, evidence)
+            self.keep(training)
+            self.costs.add(training)
+        self.progress.trial_ended(outcome.record)
 
 
 def _specs(

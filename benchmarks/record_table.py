@@ -17,10 +17,10 @@ from typing import Any
 import yaml
 from tabular import Curve, Table, every_configuration, key, write_table
 
-from bench.engine.spec import TrialSetup, TrialSpec
+from bench.engine.spec import TrialSpec
 from bench.engine.worker import TrialWorker
 from bench.experiment import Data, Protocol
-from bench.material import Material, prepare
+from bench.material import prepare
 from bench.progress import PlainProgress
 from bench.records import COMPLETED
 from search_spaces.space import Space
@@ -29,7 +29,7 @@ from search_spaces.space import Space
 def main() -> None:
     arguments = _arguments()
     space = Space.model_validate(yaml.safe_load(arguments.space.read_text(encoding="utf-8")))
-    protocol = Protocol(epochs=arguments.epochs)
+    protocol = Protocol(epochs=arguments.epochs, collapse_epochs=0)  # a table has whole curves
     with tempfile.TemporaryDirectory() as scratch:
         material = prepare(Data(path=arguments.data), protocol, space.image_size, Path(scratch), PlainProgress(print))
         about = {
@@ -40,7 +40,7 @@ def main() -> None:
             "protocol": protocol.model_dump(mode="json"),
             "space": space.model_dump(mode="json"),
         }
-        setup = _setup(material, protocol, Path(scratch))
+        setup = material.trial_setup(protocol, Path(scratch) / "checkpoints")
         with TrialWorker(setup, Path(scratch) / "worker.log") as worker:
 
             def train(hyperparameters: Mapping[str, Any]) -> Curve | None:
@@ -101,21 +101,6 @@ def _train(worker: TrialWorker, hyperparameters: Mapping[str, Any], *, epochs: i
     spec = TrialSpec(study_id="table", trial_id="0", hyperparameters=hyperparameters, seed=seed, epochs=epochs)
     trained = worker.run(spec, lambda epoch: None).record
     return tuple(epoch.val_iou or 0.0 for epoch in trained.curve) if trained.status == COMPLETED else None
-
-
-def _setup(material: Material, protocol: Protocol, scratch: Path) -> TrialSetup:
-    return TrialSetup(
-        cache_directory=material.cache_directory,
-        checkpoint_directory=scratch / "checkpoints",
-        train_ids=material.split.train,
-        val_ids=material.split.val,
-        classes=material.dataset.classes,
-        evaluation_size=material.evaluation_size,
-        threshold=protocol.threshold,
-        longest_epochs=protocol.epochs,
-        max_steps_per_epoch=protocol.max_steps_per_epoch,
-        batch_norm=protocol.batch_norm,
-    )
 
 
 def _arguments() -> argparse.Namespace:

@@ -205,6 +205,7 @@ def draw_standings(found: Finals) -> "Figure":
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=8)
     right.axvline(0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     right.set_xlabel("IoU over the default recipe")
+    right.margins(x=0.2)  # for the words at 0, where nobody is far ahead
     for axes in (left, right):
         axes.grid(axis="y", visible=False)
     return figure
