@@ -9,11 +9,13 @@ import time
 import numpy as np
 import torch
 
-# A torchvision built for another PyTorch lacks its compiled operators and fails at import for want of their names. The networks
+# A torchvision built for another PyTorch cannot load its compiled operators and fails at import for want of their names. The networks
 # here use none of them: resnet18 is plain Python in it.
-_NAMES = torch.library.Library("torchvision", "FRAGMENT")
-for _name in ("nms", "qnms"):
-    if not hasattr(torch.ops.torchvision, _name):
+try:
+    import torchvision  # noqa: F401  # only whether it can be imported
+except RuntimeError:
+    _NAMES = torch.library.Library("torchvision", "FRAGMENT")
+    for _name in ("nms", "qnms"):
         _NAMES.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 import segmentation_models_pytorch as smp  # noqa: E402  # after the names above
