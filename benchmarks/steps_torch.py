@@ -18,7 +18,7 @@ except RuntimeError:
     for _name in ("nms", "qnms"):
         _NAMES.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
-import segmentation_models_pytorch as smp  # noqa: E402  # after the names above
+import segmentation_models_pytorch as smp  # after the names above
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
