@@ -31,6 +31,7 @@ from bench.records import (
     TrainingRecord,
     TrialRecord,
     configuration_key,
+    configuration_of,
 )
 from search_spaces.reference import origin_recipe, reference_recipe
 from search_spaces.space import Space
@@ -51,7 +52,7 @@ def contestants(trials: Sequence[TrialRecord], space: Space, finalists: int) -> 
     for trial in best_first:
         best_of_kind.setdefault(_kind(trial), trial)
     for trial in (*best_of_kind.values(), *best_first):
-        values = {name: value for name, value in trial.hyperparameters.items() if not name.startswith("tuner/")}
+        values = configuration_of(trial.hyperparameters)
         if len(chosen) < finalists and configuration_key(values) not in chosen:
             chosen[configuration_key(values)] = Contestant(
                 name=f"finalist {len(chosen) + 1}",

@@ -22,10 +22,14 @@ PRUNED = "PRUNED"
 """Our own: a trial that got no more folds because it was clearly behind the best one (`bench.evaluation.racing`)."""
 
 
+def configuration_of(hyperparameters: Mapping[str, HyperparameterValue]) -> dict[str, HyperparameterValue]:
+    """Without what a tuner has noted beside it ("tuner/epochs", "tuner/bracket", ...), which is bookkeeping."""
+    return {name: value for name, value in hyperparameters.items() if not name.startswith("tuner/")}
+
+
 def configuration_key(hyperparameters: Mapping[str, HyperparameterValue]) -> str:
-    """Equal for equal configurations, whatever a tuner has noted beside them: a configuration is known by it, not by its name."""
-    chosen = {name: value for name, value in hyperparameters.items() if not name.startswith("tuner/")}
-    return json.dumps(chosen, sort_keys=True)
+    """Equal for equal configurations: a configuration is known by it, not by its name."""
+    return json.dumps(configuration_of(hyperparameters), sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ from tabulate import tabulate
 
 from bench.experiment import Experiment
 from bench.progress import PlainProgress
-from bench.records import FAILED, Run
-from bench.report.leaderboard import leaderboard, ranked, shown_hyperparameters
+from bench.records import FAILED, Run, configuration_key
+from bench.report.leaderboard import leaderboard, ranked
 from bench.runner import run_experiment
 from bench.store import load
 
@@ -65,7 +65,7 @@ def summary(run: Run) -> dict[str, float | int | None]:
     rows = leaderboard(run)
     best = ranked(rows)[0]
     return {
-        "trials": len({str(sorted(shown_hyperparameters(trial).items())) for trial in run.trials}),
+        "trials": len({configuration_key(trial.hyperparameters) for trial in run.trials}),
         "trainings": len(run.trials),
         "failed": sum(trial.status == FAILED for trial in run.trials),
         "longest": sum(trial.epochs_planned == 10 for trial in run.trials),

@@ -17,7 +17,15 @@ import keras_tuner as kt
 import numpy as np
 
 from bench.errors import StoreError
-from bench.records import COLLAPSED, COMPLETED, PRUNED, HyperparameterValue, ProposalRecord, TrialRecord
+from bench.records import (
+    COLLAPSED,
+    COMPLETED,
+    PRUNED,
+    HyperparameterValue,
+    ProposalRecord,
+    TrialRecord,
+    configuration_of,
+)
 
 OBJECTIVE = "val_iou"
 
@@ -73,8 +81,7 @@ class Mended(kt.Oracle):
 
     def _compute_values_hash(self, values: Mapping[str, Any]) -> str:
         """Of the configuration alone, so that a promoted trial counts as what it continues."""
-        configuration = {name: value for name, value in values.items() if not name.startswith("tuner/")}
-        return str(super()._compute_values_hash(configuration))
+        return str(super()._compute_values_hash(configuration_of(values)))
 
 
 class RandomSearch(Mended, kt.oracles.RandomSearchOracle):

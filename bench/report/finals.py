@@ -32,7 +32,6 @@ from bench.report.leaderboard import (
     leaderboard,
     ranked,
     reference_evaluation,
-    shown_hyperparameters,
 )
 from bench.report.race import searched_folds
 
@@ -268,7 +267,7 @@ def _newer(run: Run, record: FinalsRecord) -> TrialRecord | None:
     best = next(iter(ranked(leaderboard(run))), None)
     if best is None:
         return None
-    trial, own = best.trial, configuration_key(shown_hyperparameters(best.trial))
+    trial, own = best.trial, configuration_key(best.trial.hyperparameters)
     held = any(
         (each.study_id, each.trial_id) == (trial.study_id, trial.trial_id)
         or configuration_key(each.hyperparameters) == own

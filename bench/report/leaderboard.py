@@ -16,7 +16,6 @@ from bench.records import (
     PRUNED,
     STOPPED,
     Evaluation,
-    HyperparameterValue,
     Run,
     TrialRecord,
 )
@@ -207,8 +206,3 @@ def _order(trial: TrialRecord) -> tuple[str, str, str]:
 
 def _last(evaluations: Iterable[Evaluation]) -> Evaluation | None:
     return next(reversed(list(evaluations)), None)
-
-
-def shown_hyperparameters(trial: TrialRecord) -> dict[str, HyperparameterValue]:
-    """Without Keras Tuner's own ("tuner/epochs", "tuner/bracket", ...), which are bookkeeping and not a configuration."""
-    return {name: value for name, value in trial.hyperparameters.items() if not name.startswith("tuner/")}

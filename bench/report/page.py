@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from bench.records import COMPLETED, Run
+from bench.records import COMPLETED, Run, configuration_key
 from bench.report import data_curve, formats, markdown, race, rungs, tables, tuners, verdict
 from bench.report import finals_section as standings
 from bench.report.comparison import compare
@@ -18,7 +18,6 @@ from bench.report.leaderboard import (
     leaderboard,
     ranked,
     references,
-    shown_hyperparameters,
 )
 from bench.report.plots import IMPORTANCE_PLOT, SCORE_PLOTS, left_out, shown
 from bench.report.series import Missing
@@ -189,7 +188,7 @@ def _rungs(rows: Sequence[Row], directory: Path) -> Iterator[str]:
     found = rungs.rungs(rows)
     if not found:
         return
-    configurations = len({str(sorted(shown_hyperparameters(row.trial).items())) for row in rows})
+    configurations = len({configuration_key(row.trial.hyperparameters) for row in rows})
     yield "## Rungs"
     yield (
         "A tuner that promotes trains many configurations briefly and lets the best go on: each line is one length of training. "

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.evaluation.collapse import collapse_of_trial
-from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, STOPPED, Run
+from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, STOPPED, Run, configuration_of
 from bench.report import formats, markdown, race
 from bench.report.comparison import FACTORS, Level
 from bench.report.effects import Effect
 from bench.report.formats import fraction
 from bench.report.importance import Importances
-from bench.report.leaderboard import Metrics, Reference, Row, ranked, shown_hyperparameters
+from bench.report.leaderboard import Metrics, Reference, Row, ranked
 
 TOP = 15
 _METRICS = {
@@ -181,7 +181,7 @@ def trial_records(rows: Sequence[Row]) -> list[dict[str, object]]:
     return [
         {
             "rank": row.rank, "study_id": row.trial.study_id, "trial_id": row.trial.trial_id, "tuner": row.tuner,
-            "seed": row.trial.seed, "status": row.trial.status, **shown_hyperparameters(row.trial),
+            "seed": row.trial.seed, "status": row.trial.status, **configuration_of(row.trial.hyperparameters),
             **{f"val_{name}": value for name, value in row.trial.val_metrics.items()},
             **{f"test_{name}": value for name, value in (row.test or {}).items()},
             "test_iou_low": row.test_interval.low if row.test_interval else None,
