@@ -1,21 +1,29 @@
 """How many configurations does a search of twelve minutes get through, and what does it find?
 
-    python benchmarks/search_12min.py --data PATH [--tuner tpe_asha] [--minutes 12] [--workers N]
+    python benchmarks/search_12min.py --data PATH [--tuner tpe_asha] [--minutes 12] [--workers N] [--torch-python PATH]
 
-96 px, batch 8, at most 10 epochs, three architectures x four backbones without pretrained weights, as in the comparison with Optuna over
-segmentation_models.pytorch (73 trials, most of them pruned early). A trial is counted once however often it is promoted: `trials` are
-distinct configurations that ended, `trainings` counts promotions too. Prints a table and, as its last line, one JSON object; `test_iou`
-is that of the best trial by validation, on the locked images.
+96 px, batch 8, at most 10 epochs, three architectures x four backbones without pretrained weights. A trial is counted once however often
+it is promoted: `trials` are distinct configurations that ended, `trainings` counts promotions too. `test_iou` is that of the best trial by
+validation, on the locked images. With --torch-python, Optuna over segmentation-models-pytorch searches the same space on the same clock
+afterwards (search_torch.py); its figures are below "optuna". Prints a table and, as its last line, one JSON object.
+
+The interpreter at --torch-python needs what step_time.py's does, and optuna and albumentations:
+
+    python -m venv venv-torch && venv-torch/bin/pip install torch segmentation-models-pytorch==0.6.0 optuna albumentations
 """
 
 import argparse
 import json
+import os
+import subprocess
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from tabulate import tabulate
 
 from bench.experiment import Experiment
+from bench.material import prepare
 from bench.progress import PlainProgress
 from bench.records import FAILED, Run, configuration_key
 from bench.report.leaderboard import leaderboard, ranked
@@ -36,8 +44,11 @@ def main() -> None:
             progress=PlainProgress(write=lambda line: print(line, flush=True)),
         )
         figures = summary(load(root / "results" / "search"))
-    print(tabulate([[name, value] for name, value in figures.items()], ["", arguments.tuner], floatfmt=".3f"))
-    print(json.dumps({"tuner": arguments.tuner, "minutes": arguments.minutes, "workers": arguments.workers, **figures}))
+        other = optuna_search(arguments, root) if arguments.torch_python else {}
+    rows = [[name, value, other.get(name)] for name, value in figures.items()]
+    print(tabulate(rows, ["", arguments.tuner, "optuna"] if other else ["", arguments.tuner], floatfmt=".3f"))
+    told = {"tuner": arguments.tuner, "minutes": arguments.minutes, "workers": arguments.workers, **figures}
+    print(json.dumps(told | ({"optuna": other} if other else {})))
 
 
 def experiment(arguments: argparse.Namespace) -> Experiment:
@@ -75,12 +86,38 @@ def summary(run: Run) -> dict[str, float | int | None]:
     }
 
 
+def optuna_search(arguments: argparse.Namespace, scratch: Path) -> dict[str, float | int | None]:
+    """Figures of the other search, of the same images at the same size."""
+    chosen = experiment(arguments)
+    material = prepare(chosen.data, chosen.protocol, chosen.space.image_size, scratch, PlainProgress(print))
+    pixels, split = material.pixels(), material.split
+    parts = {"train": split.train, "val": split.val, "test": split.test}
+    arrays = {
+        f"{name}/{what}": getattr(pixels, what)[pixels.rows(ids)]
+        for name, ids in parts.items()
+        for what in ("images", "masks", "valid")
+    }
+    np.savez(scratch / "pixels.npz", **arrays)
+    here = Path(__file__).parent
+    command = [
+        arguments.torch_python,
+        here / "search_torch.py",
+        scratch / "pixels.npz",
+        str(60 * arguments.minutes),
+        "0",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(here.parent)}
+    ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="sample")
     parser.add_argument("--tuner", default="tpe_asha")
     parser.add_argument("--minutes", type=int, default=12)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--torch-python", help="an interpreter with PyTorch, segmentation-models-pytorch and Optuna")
     return parser.parse_args()
 
 
