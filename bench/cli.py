@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -157,6 +158,7 @@ def _search(experiment: "Experiment", results: Path, reports: Path, command: str
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on the CPU would break the display
     from bench.runner import run_experiment
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what job schedulers and containers send: like Ctrl-C
     try:
         with _progress() as progress:
             return run_experiment(

@@ -18,7 +18,8 @@ from bench.errors import StoreError
 
 _CHECKSUM = b'{"crc32": "%08x", '
 _CHECKSUM_LENGTH = len(_CHECKSUM % 0)
-_UNFINISHED = ".unfinished"
+UNFINISHED = ".unfinished"
+"""How the hidden name of a file ends that is not whole yet."""
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -31,7 +32,7 @@ def write_file(path: Path, content: bytes) -> None:
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file that takes its place at `path` only when it is whole and on disk. Raises StoreError."""
     with said_plainly(path):
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield file
@@ -46,8 +47,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def remove_unfinished(directory: Path) -> None:
-    """Removes what processes left in `directory` that died within an `atomic_file`; nobody may be within one."""
-    for left in directory.glob(f".*{_UNFINISHED}"):
+    """Removes what processes left in `directory` that died while they wrote; nobody may be writing."""
+    for left in directory.glob(f".*{UNFINISHED}"):
         left.unlink(missing_ok=True)
 
 

@@ -89,8 +89,9 @@ def plan_finals(
     """The largest part of the protocol that can end in `left_s` (None: all of it), what is finished already not counted. None where not
     even the smallest part can, or there is nothing to compare.
 
-    Finalists go first, down to one, then seeds, then folds, without which images stay unscored. What was planned `before`, of
-    the same trials, is never cut further: its deadline is enough. Seeds start after those of the search, whose luck the finalists had.
+    Finalists go first, down to one, then seeds, then folds, without which images stay unscored. What was planned `before` is never cut
+    further, its deadline is enough, nor given up for a smaller plan with better trials. Seeds start after those of the search,
+    whose luck the finalists had.
     """
     protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
     if not any(trial.status == COMPLETED for trial in trials) or len(folds) < 2:
@@ -100,8 +101,7 @@ def plan_finals(
         cuts += [(1, seeds, len(folds)) for seeds in range(protocol.final_seeds - 1, 0, -1)]
         cuts += [(1, 1, fewer) for fewer in range(len(folds) - 1, 0, -1)]
     costs = Costs(trials, finished)
-    if before is not None and not _is_still_right(before, experiment, trials):
-        before = None
+    is_right = before is not None and _is_still_right(before, experiment, trials)
     for finalists, seeds, held in cuts:
         record = FinalsRecord(
             contestants=contestants(trials, experiment.space, finalists),
@@ -110,7 +110,7 @@ def plan_finals(
             epochs=protocol.epochs,
             rule=_rule((finalists, protocol.finalists), (seeds, protocol.final_seeds), (held, len(folds))),
         )
-        if before is not None and _size(record) <= _size(before):
+        if before is not None and (_size(record) < _size(before) or (is_right and _size(record) == _size(before))):
             return before
         left = [spec for spec, _ in _specs(record) if not _is_finished(spec, finished)]
         if left_s is None or sum(map(costs.of, left)) / max(1, places) <= left_s:
@@ -149,13 +149,16 @@ class Costs:
 
 
 def _is_still_right(record: FinalsRecord, experiment: Experiment, trials: Sequence[TrialRecord]) -> bool:
-    finalists = sum(FINALIST in each.roles for each in record.contestants)
-    chosen = contestants(trials, experiment.space, finalists)
+    chosen = contestants(trials, experiment.space, _finalists(record))
     return (chosen, experiment.protocol.epochs) == (record.contestants, record.epochs)
 
 
 def _size(record: FinalsRecord) -> tuple[int, int, int]:
-    return record.folds, len(record.seeds), len(record.contestants)
+    return record.folds, len(record.seeds), _finalists(record)
+
+
+def _finalists(record: FinalsRecord) -> int:
+    return sum(FINALIST in each.roles for each in record.contestants)
 
 
 def _rule(finalists: tuple[int, int], seeds: tuple[int, int], folds: tuple[int, int]) -> str:

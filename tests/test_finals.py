@@ -219,8 +219,14 @@ def test_what_was_planned_is_not_cut_by_a_resume_and_may_grow():
     small = planned(500.0 * 1.15 * 4)
     assert len(small.seeds) < 3
     assert planned(1e9, before=small) == whole
-    other = [trial(7, 0.8), *TRIALS]
-    assert planned(1.0, trials=other, before=whole) is None  # other finalists: another plan
+
+
+def test_better_trials_change_the_finals_where_there_is_time_for_no_smaller_ones():
+    whole, other = planned(), [trial(7, 0.8), *TRIALS]
+    assert planned(1e9, trials=other, before=whole) == planned(trials=other) != whole
+    assert planned(1.0, trials=other, before=whole) == whole
+    assert planned(500.0 * 1.15 * 4, trials=other, before=whole) == whole
+    assert planned(1.0, trials=other) is None
 
 
 def test_a_training_costs_what_its_like_did_and_a_new_network_what_the_others_do():

@@ -277,7 +277,8 @@ def test_weights_that_cannot_be_had_stop_the_run_before_anything_is_written(data
     assert not (tmp_path / "results").exists()
 
 
-def test_ctrl_c_keeps_what_is_finished_and_the_report_can_be_made(data, tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
+def test_ctrl_c_and_a_schedulers_end_keep_what_is_finished_and_the_report_can_be_made(data, tmp_path, sent):
     file = tmp_path / "tiny.yaml"
     chosen = experiment(data, trials=50, tuners=["random"], protocol={"epochs": 30, "finalists": 0})
     file.write_text(json.dumps(chosen.model_dump(mode="json")))
@@ -287,7 +288,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_report_can_be_made(data, tmp_path
         start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     wait_for_trials(process, tmp_path / "results" / "tiny" / "trials.jsonl", 1)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
+    os.killpg(process.pid, sent)  # as a terminal does: to every process of the group
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "--resume --name tiny" in said

@@ -42,7 +42,7 @@ class Executor(Protocol):
         """What trials compute on, for people. Raises ExperimentError where it is not what was planned with."""
 
     def precision(self) -> str:
-        """In which precision trials compute: what the protocol's "auto" comes to here."""
+        """In which precision trials compute, all in one: what the protocol's "auto" comes to here. Raises ExperimentError."""
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Makes sure that every (backbone, encoder_weights) pair can be had. Raises ExperimentError, one line."""
@@ -115,7 +115,10 @@ class LocalExecutor:
         return devices[0] if len(devices) == 1 else f"{len(devices)} workers on {', '.join(dict.fromkeys(devices))}"
 
     def precision(self) -> str:
-        return self._workers[0].precision()
+        found = list(dict.fromkeys(worker.precision() for worker in self._workers))
+        if len(found) > 1:
+            raise ExperimentError(f"the GPUs here would compute in {' and '.join(found)}: set the protocol's precision")
+        return found[0]
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
         self._workers[0].check_weights(pairs)
@@ -146,13 +149,16 @@ class LocalExecutor:
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
         wanted = family(spec.hyperparameters)
         worker = max(self._free_workers(), key=lambda each: wanted in each.compiled)
-        try:
-            scored = worker.score(spec, model, ids)
-        except WorkerDiedError as death:
-            scored = str(death)
-        if not isinstance(scored, Scored):
-            raise StoreError(f"cannot score the model of trial {'/'.join(spec.key)}: {scored}")
-        return scored
+        answer: Scored | str = ""
+        for _ in range(2):
+            try:
+                answer = worker.score(spec, model, ids)
+            except WorkerDiedError as death:
+                answer = str(death)
+            if isinstance(answer, Scored):
+                return answer
+            worker.restart()  # a new process has what memory the old one lacked
+        raise StoreError(f"cannot score the model of trial {'/'.join(spec.key)}: {answer}")
 
     def _free_workers(self) -> Iterator[TrialWorker]:
         return (worker for worker in self._workers if worker.spec is None)

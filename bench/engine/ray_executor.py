@@ -60,6 +60,7 @@ class RayExecutor:
         self._states: dict[tuple[str, str], Any] = {}
         self._failed_starts: Counter[str] = Counter()
         self._refused: dict[str, str] = {}
+        self._precision: str | None = None
         self._looked = float("-inf")
         self._waiting = False
         connect(cluster)
@@ -102,7 +103,8 @@ class RayExecutor:
 
     def precision(self) -> str:
         self._await_place(_SETTLE_S)
-        return next(worker.about.precision for worker in self._workers if worker.about is not None)
+        assert self._precision is not None
+        return self._precision
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
         self._pairs = tuple(pairs)
@@ -286,7 +288,7 @@ class RayExecutor:
     def _greeted(self, worker: RayWorker, greeting: Greeting) -> None:
         """A worker is up. It may be of no use, and one that began before the weights were asked for must load them."""
         worker.greeting = None
-        problem = greeting.problem or _other_versions(greeting)
+        problem = greeting.problem or _other_versions(greeting) or self._other_precision(greeting)
         if problem is not None:
             self._refuse(worker.node, f"{worker.node.host}: {problem}")
         elif worker.pairs != self._pairs:
@@ -296,6 +298,13 @@ class RayExecutor:
             worker.about = greeting
             worker.listening = worker.listening or worker.actor.listen.remote()
             self._failed_starts[worker.node.node_id] = 0
+
+    def _other_precision(self, greeting: Greeting) -> str | None:
+        """What "auto" comes to on the first worker holds for all: where a trial ran must not show in its score."""
+        self._precision = self._precision or greeting.precision
+        if greeting.precision == self._precision:
+            return None
+        return f"computes in {greeting.precision} there, in {self._precision} elsewhere: set the protocol's precision"
 
     def _outcome(self, worker: RayWorker, answer: TrialOutcome | str) -> TrialOutcome:
         spec = worker.spec

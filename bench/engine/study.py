@@ -100,8 +100,10 @@ class _Study:
         plan = self.plan
         self.waiting = [self._spec(proposal) for proposal in replay(self.oracle, proposals, finished)]
         self.proposed, self.on_record = len(proposals), len(finished)
+        specs = {proposal.trial_id: self._spec(proposal) for proposal in proposals}
         for record in finished:
             self.rival = leader(self.rival, record)
+            self._forget_checkpoints(specs[record.trial_id], record)
         self.progress.study_started(
             plan.study_id,
             trials=plan.trials,

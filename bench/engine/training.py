@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from bench.datasets.cache import CachedPixels
+from bench.durable import UNFINISHED
 from bench.engine.batches import Batch, TrainingBatches, TrainingPlan, in_batches
 from bench.engine.devices import accelerator, copied_to
 from bench.engine.graph import TrainingGraph
@@ -280,7 +281,7 @@ def score(
 def save_state(path: Path, state: Sequence[np.ndarray]) -> None:
     """Keeps a training state whole or not at all. It is not synced: one that a power cut tears is found out when it is read."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
+    temporary = path.with_name(f".{path.name}{UNFINISHED}")
     try:
         with temporary.open("wb") as file:
             np.savez(file, *state)

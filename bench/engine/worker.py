@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -103,8 +104,7 @@ class TrialWorker:
     def submit(self, spec: TrialSpec) -> None:
         """Begins a trial, on a new process where the old one has done or held too much."""
         if self._trials >= TRIALS_A_PROCESS or self._peak_bytes > self._memory_bytes:
-            self.stop()
-            self._start()
+            self.restart()
         self._trials += 1
         self._peak_bytes = 0
         self.compiled.add(family(spec.hyperparameters))
@@ -142,6 +142,11 @@ class TrialWorker:
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored | str:
         """What a model says about images; in one line why it cannot. Raises WorkerDiedError."""
         return self._ask("score", spec, model, tuple(ids))
+
+    def restart(self) -> None:
+        """Another process, with no graphs and no models."""
+        self.stop()
+        self._start()
 
     def stop(self) -> None:
         self._process.kill()
@@ -209,6 +214,15 @@ class WorkerDiedError(UserError):
     """The worker process ended by itself; the message says how, with the last lines that it printed."""
 
 
+def _end_with_parent() -> None:
+    """Ends this process with the one that started it, however that died: else it would train its epoch to the end, and hold memory that a
+    resumed run needs."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def _cause_of_death(exitcode: int | None) -> str:
     code = exitcode or 0
     if code >= 0:
@@ -219,6 +233,7 @@ def _cause_of_death(exitcode: int | None) -> str:
 
 def _serve(connection: Connection, setup: TrialSetup, placement: Placement, memory_bytes: int, log: Path) -> None:
     """The child's loop; what libraries print goes to the worker's log."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     with log.open("ab", buffering=0) as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)

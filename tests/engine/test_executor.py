@@ -9,7 +9,8 @@ import pytest
 from bench.engine.devices import Placement
 from bench.engine.executor import LocalExecutor
 from bench.engine.spec import EpochEnded, TrialOutcome, TrialSetup
-from bench.errors import StoreError
+from bench.engine.worker import TrialWorker
+from bench.errors import ExperimentError, StoreError
 from bench.records import COMPLETED
 from tests.engine.tiny import make_setup, spec
 
@@ -67,6 +68,31 @@ def test_a_kept_model_is_scored_by_any_worker(executor, setup):
     assert executor.score(trial, model, setup.val_ids).counts == outcome.scored.counts
     with pytest.raises(StoreError, match="cannot score the model of trial study/f: "):
         executor.score(trial, b"no weights", setup.val_ids)
+
+
+def test_a_worker_that_dies_while_it_scores_costs_nothing(executor, setup, monkeypatch):
+    trial = spec("s")
+    executor.submit(trial)
+    outcome = outcomes(executor)["s"]
+    model = executor.model(trial)
+    asked = TrialWorker.score
+
+    def dying(worker, *arguments):
+        monkeypatch.setattr(TrialWorker, "score", asked)
+        os.kill(worker.process_id, signal.SIGKILL)
+        return asked(worker, *arguments)
+
+    monkeypatch.setattr(TrialWorker, "score", dying)
+    assert executor.score(trial, model, setup.val_ids).counts == outcome.scored.counts
+
+
+def test_workers_that_compute_in_different_precisions_are_refused(executor, monkeypatch):
+    found = iter(["float32", "mixed_float16"])
+    monkeypatch.setattr(TrialWorker, "precision", lambda worker: next(found))
+    with pytest.raises(
+        ExperimentError, match="would compute in float32 and mixed_float16: set the protocol's precision"
+    ):
+        executor.precision()
 
 
 def test_the_death_of_one_worker_costs_its_trial_only(executor):

@@ -319,6 +319,19 @@ def test_training_states_that_are_used_up_or_too_many_are_dropped_the_worst_firs
     assert not thrown_away or max(scores[name] for name in thrown_away) <= max(scores[name] for name in kept)
 
 
+@promoting
+def test_a_resumed_study_drops_the_training_states_of_its_earlier_sittings_too(tuner):
+    _, whole = run(tuner, trials=60)
+    executor = StandInExecutor()
+    earlier = whole.first(40)
+    run(tuner, trials=40, earlier=earlier, executor=executor)
+    states = {record.trial_id for record in earlier.records if record.hyperparameters["tuner/epochs"] < 9}
+    used_up = {record.hyperparameters.get("tuner/trial_id") for record in earlier.records} - {None}
+    assert used_up
+    assert used_up <= set(executor.forgotten)
+    assert len(states - set(executor.forgotten)) <= CHECKPOINTS
+
+
 def test_a_trial_whose_process_died_and_that_cannot_be_tried_again_in_time_is_on_record():
     class Dear(TrialClock):
         def estimate_s(self, values: Mapping[str, Any], epochs: int, *, warm: bool) -> float | None:

@@ -1,8 +1,11 @@
 """A real worker process: what it trains, and what its death costs."""
 
 import os
+import pickle
 import resource
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -204,6 +207,46 @@ def test_a_worker_that_says_nothing_any_more_is_replaced(setup, tmp_path):
         assert "no sign of life for 2" in outcome.record.error
         assert worker.process_id != stuck
         assert worker.run(spec(), quietly).record.status == COMPLETED
+
+
+BUSY = """
+import pickle, sys, time
+from pathlib import Path
+from bench.engine import trainer, worker
+
+folder = Path(sys.argv[1])
+
+def device(self):
+    (folder / "busy").touch()
+    time.sleep(600)
+
+trainer.Trainer.device = device
+if __name__ == "__main__":
+    started = worker.TrialWorker(pickle.loads((folder / "setup").read_bytes()), folder / "worker.log")
+    (folder / "pid").write_text(str(started.process_id))
+    started.device()
+"""
+"""A driver whose worker listens to nobody."""
+
+
+def test_a_busy_worker_ends_with_its_killed_driver(setup, tmp_path):
+    (tmp_path / "driver.py").write_text(BUSY)
+    (tmp_path / "setup").write_bytes(pickle.dumps(setup))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    driver = subprocess.Popen([sys.executable, tmp_path / "driver.py", tmp_path], env=environment)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "busy").is_file():
+        assert driver.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    worker = psutil.Process(int((tmp_path / "pid").read_text()))
+    driver.kill()
+    driver.wait()
+    gone, _ = psutil.wait_procs([worker], timeout=20)
+    worker_is_gone = bool(gone)
+    if not worker_is_gone:
+        worker.kill()
+    assert worker_is_gone
 
 
 def test_a_worker_that_may_hold_little_is_replaced_after_its_trial(setup, tmp_path):
