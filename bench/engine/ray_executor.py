@@ -288,7 +288,7 @@ class RayExecutor:
     def _greeted(self, worker: RayWorker, greeting: Greeting) -> None:
         """A worker is up. It may be of no use, and one that began before the weights were asked for must load them."""
         worker.greeting = None
-        problem = greeting.problem or _other_versions(greeting) or self._other_precision(greeting)
+        problem = self._problem(greeting)
         if problem is not None:
             self._refuse(worker.node, f"{worker.node.host}: {problem}")
         elif worker.pairs != self._pairs:
@@ -299,8 +299,11 @@ class RayExecutor:
             worker.listening = worker.listening or worker.actor.listen.remote()
             self._failed_starts[worker.node.node_id] = 0
 
-    def _other_precision(self, greeting: Greeting) -> str | None:
-        """What "auto" comes to on the first worker holds for all: where a trial ran must not show in its score."""
+    def _problem(self, greeting: Greeting) -> str | None:
+        """Why a worker is of no use. What "auto" comes to on the first one holds for all: where a trial ran must not show in its score."""
+        problem = greeting.problem or _other_versions(greeting)
+        if problem is not None:
+            return problem
         self._precision = self._precision or greeting.precision
         if greeting.precision == self._precision:
             return None

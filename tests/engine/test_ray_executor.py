@@ -15,6 +15,7 @@ from bench.engine.devices import Placement
 from bench.engine.executor import Executor, LocalExecutor
 from bench.engine.spec import EpochEnded, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.study import StudyPlan, run_study
+from bench.environment import current_versions
 from bench.errors import StoreError, UserError
 from bench.progress import PlainProgress
 from bench.records import COMPLETED, ProposalRecord, TrialRecord
@@ -27,6 +28,7 @@ pytest.importorskip("ray")
 import ray
 from ray.cluster_utils import Cluster
 
+from bench.engine.ray_actor import Greeting
 from bench.engine.ray_executor import RayExecutor
 
 pytestmark = pytest.mark.slow
@@ -225,6 +227,18 @@ def test_a_killed_worker_costs_a_study_nothing(executor):
     assert attempts.pop(busy["trial"]) == 2
     assert set(attempts.values()) == {1}
     assert any("died: its worker process has died" in line and "tried again" in line for line in lines)
+
+
+def test_a_machine_that_would_compute_otherwise_is_of_no_use():
+    greeting = Greeting(process_id=1, device="GPU", precision="float32", versions=current_versions(), memory_bytes=1)
+    executor = object.__new__(RayExecutor)
+    executor._precision = None
+    assert executor._problem(greeting) is None
+    assert executor._problem(replace(greeting, problem="no weights")) == "no weights"
+    said = executor._problem(replace(greeting, precision="mixed_float16"))
+    assert said == "computes in mixed_float16 there, in float32 elsewhere: set the protocol's precision"
+    older = {name: "0.1" if name == "keras" else version for name, version in current_versions().items()}
+    assert "keras 0.1 there" in executor._problem(replace(greeting, versions=older))
 
 
 def test_an_idle_workers_death_is_noticed(executor):
