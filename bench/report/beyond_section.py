@@ -26,7 +26,8 @@ def section(found: Finals, measured: Measured, threshold: float | None) -> Itera
         f"From the same predictions out of fold, pooled over images, their probabilities in {BINS} bins. A tuned threshold is the best on the other folds, never on the image's "
         f"own; gain is over the protocol's, and its interval takes the thresholds as given. Contours are near within {tolerance_px:.1f} px ({100 * TOLERANCE:.2f} % of the diagonal). The "
         "calibration error is how far, on average over pixels, the probability of the likelier side is from how often it is right: low is good, "
-        "and where background is most of an image it is mostly background's. With several classes each is told from the rest."
+        "and where background is most of an image it is mostly background's. Thresholds end at the edges of the bins, and average precision does not "
+        "see order within one, which costs it most where probabilities pile up near 0 or 1. With several classes each is told from the rest."
     )
     yield table(found, measured, tolerance_px, threshold)
     gone = [each.label for each in found.standings if measured.get(each.contestant.name) is None]
@@ -92,8 +93,7 @@ def _cells(of: Beyond | None) -> list[str]:
     if of is None:
         return [formats.MISSING] * 6
     estimates = (of.boundary_f1, of.average_precision, of.calibration_error)
-    tuned = fraction(of.tuned.value if of.tuned else None)
-    return [tuned, _gain(of.gain), _thresholds(of), *map(_cell, estimates)]
+    return [_cell(of.tuned), _gain(of.gain), _thresholds(of), *map(_cell, estimates)]
 
 
 def _cell(of: Estimate | None) -> str:
@@ -140,4 +140,5 @@ def _without_skill(found: Finals) -> str:
 def _calibration(own: Beyond) -> str:
     if own.calibration_error is None:
         return ""
-    return f"The first's probabilities are off by {formats.percent(own.calibration_error.value)} on average."
+    points = f"{100 * own.calibration_error.value:.1f}"
+    return f"The first's probabilities and how often they are right are {points} percentage points apart, on average over pixels."

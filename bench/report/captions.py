@@ -11,6 +11,9 @@ from bench.report.importance import RESAMPLES, Importances
 from bench.report.pictures import AugmentationGrid, Overlays
 from bench.report.series import CostPanel, FactorScores, ForegroundShares, LearningCurves, Progress, ScoreGrid
 
+A_FALL = 0.02
+"""IoU; curves that end less than this below their best say nothing of how the best epoch was chosen."""
+
 
 def about_factor_scores(series: FactorScores) -> str:
     spreads = {
@@ -95,13 +98,19 @@ def about_progress(series: Progress) -> str:
 def about_learning_curves(series: LearningCurves) -> str:
     late = [curve for curve in series.curves if curve.best_epoch is not None and curve.best_epoch >= curve.epochs[-1]]
     if late:
-        return (
-            f"{len(late)} of {plural(len(series.curves), 'trial')} scored best in the last epoch: "
-            "longer training might still have raised them."
-        )
-    known = [curve.best_epoch for curve in series.curves if curve.best_epoch is not None]
-    middle = f" (median best epoch: {median(known):g})" if known else ""
-    return f"No trial scored best in its last epoch: training longer is unlikely to have helped them{middle}."
+        said = f"{len(late)} of {plural(len(series.curves), 'trial')} scored best in the last epoch: training longer may help them."
+    else:
+        known = [curve.best_epoch for curve in series.curves if curve.best_epoch is not None]
+        middle = f" (median best epoch: {median(known):g})" if known else ""
+        said = f"No trial scored best in its last epoch: training longer is unlikely to have helped them{middle}."
+    fallen = max(series.curves, key=lambda curve: max(curve.ious) - curve.ious[-1])
+    fall = max(fallen.ious) - fallen.ious[-1]
+    if fall < A_FALL:
+        return said
+    return (
+        f"{said} Number {fallen.rank} ({fallen.label}) fell most after its best, from {fraction(max(fallen.ious))} to {fraction(fallen.ious[-1])} at the "
+        "end: a score chosen among epochs flatters."
+    )
 
 
 def about_quality_against_cost(series: tuple[CostPanel, ...]) -> str:

@@ -69,7 +69,10 @@ def design(rows: Sequence[Row]) -> Design | Missing:
         left_out=len(kept) - len(used),
     )
     if not tried:
-        return Missing(f"no hyperparameter has {MIN_LEVEL} scored trials at each of two values")
+        return Missing(
+            f"{plural(len(kept), 'scored configuration')} cannot tell effects: once those at values that fewer than {MIN_LEVEL} share are set "
+            f"aside, and those at values that this makes rare, no hyperparameter has two values left; it takes at least {MIN_TRIALS}"
+        )
     needed = max(MIN_TRIALS, made.coefficients + MIN_SPARE)
     if made.trials < needed:
         rare = f" ({made.left_out} more are at levels with fewer than {MIN_LEVEL})" if made.left_out else ""

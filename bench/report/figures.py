@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bench.evaluation.statistics import Interval
 from bench.records import DEFAULT
-from bench.report.finals import Finals, Standing
+from bench.report.finals import Finals, ReferenceStanding, Standing
 from bench.report.formats import shortened
 from bench.report.series import (
     CostPanel,
@@ -184,22 +185,20 @@ def draw_foreground_shares(series: ForegroundShares) -> "Figure":
 
 
 def draw_standings(found: Finals) -> "Figure":
-    """Left a line a contestant, first at the top: its cross-validated IoU with its interval, and on the locked test set; the references
-    are ticks below. Right what it is ahead of the default recipe."""
-    labels = [*(each.label for each in found.standings), *(each.label for each in found.references)]
-    figure = new_figure(0.34 * len(labels) + 1.3)
+    """Left two lines a contestant, first at the top: its IoU out of fold and on the locked test set, with their intervals; the references
+    below in grey. Right what it is ahead of the default recipe."""
+    lines: list[Standing | ReferenceStanding] = [*found.standings, *found.references]
+    figure = new_figure(0.42 * len(lines) + 1.3)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for height, standing in enumerate(found.standings):
-        low, high = max(0.0, standing.interval.low), min(1.0, standing.interval.high)
-        left.hlines(height, low, high, color=ACCENT, linewidth=2, zorder=3)
-        left.scatter(standing.score, height, s=42, color=ACCENT, zorder=4, label=None if height else found.held_out)
-        _locked_test(left, standing.test, height, PALETTE[1], label=None if height else "locked test")
         _over_default(right, standing, height)
-    for height, reference in enumerate(found.references, start=len(found.standings)):
-        left.scatter(reference.score, height, s=42, marker="|", color=MUTED, linewidths=2, zorder=4)
-        _locked_test(left, reference.test, height, MUTED)
-    left.set_yticks(range(len(labels)), [shortened(label, 60) for label in labels])
-    left.set_ylim(len(labels) - 0.5, -0.5)
+    for height, each in enumerate(lines):
+        colours = (ACCENT, PALETTE[1]) if isinstance(each, Standing) else (MUTED, MUTED)
+        named = (None, None) if height else (found.held_out, "locked test")
+        _with_interval(left, each.score, each.interval, height - 0.14, colours[0], "o", label=named[0])
+        _with_interval(left, each.test, each.test_interval, height + 0.14, colours[1], "D", label=named[1])
+    left.set_yticks(range(len(lines)), [shortened(each.label, 60) for each in lines])
+    left.set_ylim(len(lines) - 0.5, -0.5)
     left.set_xlim(left=min(0.0, left.get_xlim()[0]))
     left.set_xlabel("IoU, with 95 % interval")
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=8)
@@ -211,10 +210,21 @@ def draw_standings(found: Finals) -> "Figure":
     return figure
 
 
-def _locked_test(axes: "Axes", iou: float | None, height: int, colour: str, label: str | None = None) -> None:
+def _with_interval(
+    axes: "Axes",
+    iou: float | None,
+    interval: Interval | None,
+    height: float,
+    colour: str,
+    marker: str,
+    label: str | None,
+) -> None:
     at = float("nan") if iou is None else iou  # unseen, but in the legend
+    if interval is not None:
+        axes.hlines(height, max(0.0, interval.low), min(1.0, interval.high), color=colour, linewidth=1.6, zorder=3)
+    faces = colour if marker == "o" else "white"
     axes.scatter(
-        at, height, s=36, marker="D", facecolors="white", edgecolors=colour, linewidths=1.3, zorder=5, label=label
+        at, height, s=30, marker=marker, facecolors=faces, edgecolors=colour, linewidths=1.3, zorder=5, label=label
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.evaluation.metrics import background_share, image_mean, iou, mean, pool, summarise
+from bench.evaluation.metrics import background_share, dice, image_mean, iou, mean, pool, summarise
 from bench.evaluation.references import OUT_OF_FOLD
 from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
@@ -32,6 +32,7 @@ from bench.report.leaderboard import (
     leaderboard,
     ranked,
     reference_evaluation,
+    score_interval,
 )
 from bench.report.race import searched_folds
 
@@ -67,8 +68,10 @@ class ReferenceStanding:
 
     label: str
     score: float
+    interval: Interval
     metrics: Metrics
     test: float | None
+    test_interval: Interval | None
     leader_ahead: Difference
 
 
@@ -306,8 +309,10 @@ def _references(run: Run, leader: Sequence[Evaluation]) -> tuple[ReferenceStandi
             ReferenceStanding(
                 label=REFERENCES[name],
                 score=compared.scores[position],
+                interval=compared.intervals[position],
                 metrics=_metrics(own, run.dataset.classes),
                 test=summarise(pool(on_test.counts.values()), run.dataset.classes)["iou"] if on_test else None,
+                test_interval=score_interval(on_test) if on_test else None,
                 leader_ahead=leader_ahead[position],
             )
         )
@@ -336,9 +341,13 @@ def _mean_metrics(evaluations: Sequence[Evaluation], classes: Sequence[str]) -> 
 
 
 def _metrics(evaluation: Evaluation, classes: Sequence[str]) -> Metrics:
-    """Pooled over images, and `image_iou`, in which every image weighs alike."""
+    """Pooled over images, and `image_iou` and `image_dice`, in which every image weighs alike."""
     images = evaluation.counts.values()
-    return {**summarise(pool(images), classes), "image_iou": image_mean(images, iou)}
+    return {
+        **summarise(pool(images), classes),
+        "image_iou": image_mean(images, iou),
+        "image_dice": image_mean(images, dice),
+    }
 
 
 def _costs(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:

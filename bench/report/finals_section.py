@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.evaluation.statistics import Difference, Interval
-from bench.records import ORIGIN, Run
+from bench.records import DEFAULT, FINALIST, ORIGIN, Run
 from bench.report import beyond_section, formats, markdown, tables
 from bench.report.beyond import beyond
 from bench.report.captions import about_standings
@@ -13,6 +13,9 @@ from bench.report.finals import Finals, NoFinals, Standing, trainings_of
 from bench.report.formats import fraction, percent, plural, signed
 from bench.report.leaderboard import JUDGE, REFERENCES, Row
 from bench.report.plots import Plot, left_out, shown
+
+SHOWN_PAIRS_OF = 5
+"""So many contestants meet each other on the page; the file of all pairs has the rest."""
 
 
 def headline(found: Finals) -> str:
@@ -29,7 +32,11 @@ def headline(found: Finals) -> str:
     line += f": {scored if found.winner or len(group) == 1 else f'the first has {scored}'}"
     if leader.to_default is not None:
         line += f", {_difference(leader.to_default)} over the default recipe"
-    return f"{line}; {fraction(leader.test)} on the locked test set."
+    line += f"; {fraction(leader.test)} on the locked test set."
+    nearest = next((each for each in found.standings if FINALIST in each.contestant.roles and each is not leader), None)
+    if DEFAULT in leader.contestant.roles and nearest is not None:
+        line += f" Nothing that the search found has more than the default recipe: the nearest has {_difference(nearest.to_default)}."
+    return line
 
 
 def qualifications(found: Finals) -> list[str]:
@@ -66,10 +73,12 @@ def section(found: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: 
     yield standings(found)
     plot = Plot("Standings", "finals.png", lambda run, rows: found, draw_standings, about_standings)
     yield from shown(plot, run, rows, directory)
+    yield "### Who can be told from whom"
+    yield separation(found)
     yield "### Quality and cost"
     yield (
         "IoU per image is the mean over images, in which small objects weigh as much as large ones; the rest is pooled over pixels. Background is the "
-        "accuracy of predicting nothing on the same images: whoever has less in accuracy is worse than nothing there."
+        "accuracy of predicting nothing on the same images: whoever has less in accuracy is worse than nothing there. These have no intervals."
     )
     yield quality(found)
     measured = {
@@ -81,6 +90,7 @@ def section(found: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: 
     yield from beyond_section.section(found, measured, _threshold(run))
     yield "### What the search saw, and what came out"
     yield optimism(found)
+    yield _choice_of_epoch(found, rows)
     yield _variance(found)
     if found.trained < found.planned:
         yield f"{found.trained} of {found.planned} trainings are on record; used are those of {plural(len(found.seeds), 'seed')}."
@@ -103,16 +113,29 @@ def standings(found: Finals) -> str:
         for each in found.standings
     ]
     dash = formats.MISSING
-    cells += [[dash, each.label, fraction(each.score), dash, dash, dash] for each in found.references]
+    cells += [[dash, each.label, fraction(each.score), _span(each.interval), dash, dash] for each in found.references]
     if found.annotators:
         cells.append([dash, found.annotators.label, fraction(found.annotators.iou), dash, dash, dash])
     return markdown.table(head, cells, right=[0, 2, 4])
+
+
+def separation(found: Finals) -> str:
+    """Every pair of the first `SHOWN_PAIRS_OF` contestants, whoever has more in front."""
+    foremost = found.standings[:SHOWN_PAIRS_OF]
+    head = ["has more", "has less", "difference", "p (Holm)"]
+    cells: list[list[object]] = []
+    for a, b, difference, p in found.pairs:
+        if a in foremost and b in foremost:
+            more, less, by = (a, b, difference) if difference.value >= 0 else (b, a, difference.turned())
+            cells.append([more.label, less.label, _difference(by), "< 0.001" if p < 0.001 else fraction(p)])
+    return markdown.table(head, cells, right=[3])
 
 
 def quality(found: Finals) -> str:
     head = [
         "Contestant",
         "IoU per image",
+        "Dice per image",
         "Dice",
         "Precision",
         "Recall",
@@ -150,11 +173,13 @@ def optimism(found: Finals) -> str:
         span = formats.MISSING if each.test_interval is None else _span(each.test_interval)
         cells.append([each.label, fraction(seen), fraction(each.score), fraction(each.test), span, gap])
     dash = formats.MISSING
-    cells += [[each.label, dash, fraction(each.score), fraction(each.test), dash, dash] for each in found.references]
+    for reference in found.references:
+        span = dash if reference.test_interval is None else _span(reference.test_interval)
+        cells.append([reference.label, dash, fraction(reference.score), fraction(reference.test), span, dash])
     return markdown.table(head, cells, right=[1, 2, 3, 5])
 
 
-_METRICS = ("image_iou", "dice", "precision", "recall", "pixel_accuracy")
+_METRICS = ("image_iou", "image_dice", "dice", "precision", "recall", "pixel_accuracy")
 
 
 def _metrics(standing: Standing) -> list[str]:
@@ -205,8 +230,8 @@ def _detectable(found: Finals) -> str:
     if found.comparison.num_trainings == 1:  # which shows no difference, however large
         return ""
     return (
-        "The smallest difference to the first that this data and these trainings would have shown four times out of five: "
-        f"{detectable(found)}."
+        "The smallest difference to the first that this data and these trainings would have shown four times out of five"
+        f"{', each comparison taken alone' if len(found.standings) > 2 else ''}: {detectable(found)}."
     )
 
 
@@ -227,6 +252,19 @@ def _optimism(found: Finals) -> str:
         f"Optimism: in the search the first had {fraction(seen)} on validation, {found.held_out} it has {fraction(leader.score)}, on the "
         f"locked test set {fraction(leader.test)}."
     )
+
+
+def _choice_of_epoch(found: Finals, rows: Sequence[Row]) -> str:
+    """What of the optimism is not the choice of a configuration."""
+    leader = found.standings[0].contestant
+    trial = next(
+        (row.trial for row in rows if (row.trial.study_id, row.trial.trial_id) == (leader.study_id, leader.trial_id)),
+        None,
+    )
+    said = "The search scores a trial by its best epoch, chosen on the images that it is scored on; the finals score the last epoch."
+    if trial is None or not trial.curve or trial.curve[-1].val_iou is None:
+        return said
+    return f"{said} Its last epoch gave the first {fraction(trial.curve[-1].val_iou)} in the search."
 
 
 def _out(out: Mapping[str, str]) -> str:
@@ -294,7 +332,11 @@ def _write_tables(found: Finals, measured: beyond_section.Measured, directory: P
             "contestant": each.label,
             "roles": "reference",
             "iou": each.score,
+            "iou_low": each.interval.low,
+            "iou_high": each.interval.high,
             "test_iou": each.test,
+            "test_iou_low": each.test_interval.low if each.test_interval else None,
+            "test_iou_high": each.test_interval.high if each.test_interval else None,
             **{name: each.metrics.get(name) for name in _METRICS},
             "background_share": found.background_share,
         }

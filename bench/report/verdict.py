@@ -151,7 +151,7 @@ def _against_mean_mask(verdict: Verdict) -> str:
         return f"It is ahead of {mask} {where}; no interval says how far that is chance."
     if verdict.margin_interval.low <= 0:
         return f"It is ahead of {mask} {where}, but within what chance in the images explains."
-    return f"It beats {mask} {where}."
+    return f"It is ahead of {mask} {where}, by more than chance in the images explains."
 
 
 def _against_references(verdict: Verdict) -> str:

@@ -166,7 +166,7 @@ def test_the_page_has_the_table_and_words_from_its_numbers(run, tmp_path):
     assert "Boundary F1 (2.0 px)" in page
     assert row(page, "mean training mask", "### Beyond one threshold")[2:] == ["–"] * 6
     assert f"cut at the threshold that is best out of fold, it has {own.tuned_test:.3f} where it has" in page
-    assert f"The first's probabilities are off by {100 * own.calibration_error.value:.1f} % on average." in page
+    assert f"how often they are right are {100 * own.calibration_error.value:.1f} percentage points apart" in page
     csv = (tmp_path / "tables" / "finals.csv").read_text()
     for name in (
         "tuned_iou_low",
