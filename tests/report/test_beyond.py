@@ -160,7 +160,7 @@ def test_the_page_has_the_table_and_words_from_its_numbers(run, tmp_path):
     own = beyond(run, [each for each in run.trainings if each.contestant == "finalist 1"], held.seeds)
     cells = row(page, held.standings[0].label, "### Beyond one threshold")
     assert cells[1] == f"{held.standings[0].score:.3f}"
-    assert cells[2] == f"{own.tuned.value:.3f}"
+    assert cells[2].startswith(f"{own.tuned.value:.3f} (")
     assert cells[3].startswith(f"{own.gain.value:+.3f} (".replace("-", "−"))
     assert cells[5].startswith(f"{own.boundary_f1.value:.3f} (0.")
     assert "Boundary F1 (2.0 px)" in page
