@@ -77,7 +77,7 @@ def _study_label(line: ProgressLine, lines: Sequence[ProgressLine]) -> str:
 
 
 def draw_learning_curves(series: LearningCurves) -> "Figure":
-    """A line a trial, named at its end, with a ring at the epoch that was kept."""
+    """A line a network, named at its end, with a ring at the epoch that was kept."""
     from matplotlib.ticker import MaxNLocator
 
     height_in = 3.5
@@ -91,9 +91,9 @@ def draw_learning_curves(series: LearningCurves) -> "Figure":
             best = curve.ious[curve.epochs.index(curve.best_epoch)]
             axes.plot(curve.best_epoch, best, "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
         labels.append((curve.ious[-1], f"{curve.rank}  {shortened(curve.label, 30)}", colour))
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.08 * max(0.01, *(iou for curve in series.curves for iou in curve.ious)))  # room for the rings
     baseline(axes, series.baseline)
-    axes.set_title("Training curves of the best trials")
+    axes.set_title("Training curves: the best trial of each network")
     axes.set_xlabel("Epoch (ring: the epoch whose weights were kept)")
     axes.set_ylabel("Validation IoU")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

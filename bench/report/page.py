@@ -120,6 +120,12 @@ def _comparisons(rows: Sequence[Row], directory: Path) -> Iterator[str]:
     epochs = {row.trial.epochs_planned for row in rows if row.trial.status == COMPLETED}
     if len(epochs) > 1:
         yield f"Trials were planned for {min(epochs)} to {max(epochs)} epochs: a low median may be a short training."
+    if any("tuner/trial_id" in row.trial.hyperparameters for row in rows):
+        first = {row.trial.epochs_planned for row in rows if "tuner/trial_id" not in row.trial.hyperparameters}
+        yield (
+            f"Effects and importance take each configuration as it was after its first training, of {formats.listing([str(each) for each in sorted(first)])} epochs: "
+            "they favour what learns early."
+        )
     for factor, levels in compared.items():
         path = f"tables/by-{factor.replace('_', '-')}.csv"
         own = () if isinstance(found, Missing) else found.factors.get(factor, ())

@@ -123,17 +123,18 @@ MAX_CURVES = 5
 
 
 def learning_curves(run: Run, rows: Sequence[Row]) -> LearningCurves | Missing:
-    curves = []
-    for row in ranked(rows)[:MAX_CURVES]:
+    """Of the best trial of each network: a tuner that learns ends with many trials of one, whose curves would cover each other."""
+    curves: dict[str, Curve] = {}
+    for row in ranked(rows):
         points = [(point.epoch, point.val_iou) for point in row.training.curve if point.val_iou is not None]
-        if len(points) > 1:
+        if len(points) > 1 and row.model not in curves:
             epochs, ious = zip(*points, strict=True)
-            curves.append(
-                Curve(rank=row.rank or 0, label=row.model, epochs=epochs, ious=ious, best_epoch=row.trial.best_epoch)
+            curves[row.model] = Curve(
+                rank=row.rank or 0, label=row.model, epochs=epochs, ious=ious, best_epoch=row.trial.best_epoch
             )
     if not curves:
         return Missing("none of the best trials has scores of more than one epoch")
-    return LearningCurves(curves=tuple(curves), baseline=_mean_mask_iou(run))
+    return LearningCurves(curves=tuple(curves.values())[:MAX_CURVES], baseline=_mean_mask_iou(run))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,9 +75,15 @@ def test_score_grid_holds_medians_and_leaves_untried_pairs_empty():
     assert grid.counts == ((1, 0), (2, 1), (0, 1))
 
 
-def test_learning_curves_are_those_of_the_best_five():
-    curves = of(learning_curves, run(trials=[trial(n, 0.1 * (n + 1)) for n in range(7)])).curves
-    assert [curve.rank for curve in curves] == [1, 2, 3, 4, 5]
+def test_learning_curves_are_those_of_the_best_trials_of_five_networks():
+    networks = ["a", "b", "c", "c", "d", "e", "f"]
+    trials = [
+        trial(n, 0.1 * (n + 1), hyperparameters={"architecture": network, "loss": "bce"})
+        for n, network in enumerate(networks)
+    ]
+    curves = of(learning_curves, run(trials=trials)).curves
+    assert [curve.rank for curve in curves] == [1, 2, 3, 4, 6]
+    assert [curve.label for curve in curves] == ["f", "e", "d", "c", "b"]
     assert curves[0].epochs == tuple(range(1, 13))
     assert curves[0].ious[-1] == pytest.approx(0.7)
 
