@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -25,6 +26,12 @@ PACKAGES = (
 )
 """Distributions whose version can change a result."""
 
+CONTROL_GROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Where Linux says, in its second and in its first version of control groups, how much memory a container may have."""
+
 
 def current_environment(device: str, precision: str) -> Environment:
     """The machine and the versions of this process; `device` is what the workers compute on, in words."""
@@ -35,9 +42,15 @@ def current_environment(device: str, precision: str) -> Environment:
         device=device,
         precision=precision,
         cores=os.cpu_count() or 1,
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=memory_limit(),
         commit=_commit(),
     )
+
+
+def memory_limit() -> int:
+    """Bytes that the processes here may hold together: the machine's memory, or what its control group (a container's) leaves of it."""
+    said = [file.read_text().strip() for file in CONTROL_GROUP_LIMITS if file.is_file()]
+    return min(psutil.virtual_memory().total, *(int(limit) for limit in said if limit.isdigit()), sys.maxsize)
 
 
 def current_versions() -> dict[str, str]:

@@ -42,6 +42,7 @@ def require_same(earlier: Run, experiment: Experiment, material: Material) -> No
         "the split": (earlier.split.fingerprint, material.split.fingerprint),
         "the folds": (earlier.split.folds, material.split.folds),
         "the versions": (dict(earlier.environment.versions), current_versions()),
+        "Python": (earlier.environment.python, platform.python_version()),
     }
     for what, (before, after) in differences.items():
         if before != after:
@@ -51,8 +52,8 @@ def require_same(earlier: Run, experiment: Experiment, material: Material) -> No
 
 
 def went_on(earlier: Run | None, here: Environment) -> Environment:
-    """Where a run takes place that goes on here: costs were measured on all the devices that it names. Raises StoreError where trials
-    would compute in another precision than before."""
+    """Where a run takes place that goes on here: it names all the devices on which costs were measured, and all the commits that took
+    part. Raises StoreError where trials would compute in another precision than before."""
     if earlier is None:
         return here
     before = earlier.environment
@@ -61,8 +62,14 @@ def went_on(earlier: Run | None, here: Environment) -> Environment:
             f"run {earlier.record.name!r} cannot be resumed: trials computed in {before.precision} on {before.device}, and would "
             f"compute in {here.precision} on {here.device}; set the protocol's precision, or choose another --name"
         )
-    known = before.device if before.device.endswith(here.device) else f"{before.device}; then {here.device}"
-    return replace(here, device=known)
+    commits = [commit for commit in (before.commit, here.commit) if commit is not None]
+    return replace(
+        here, device=_then(before.device, here.device), commit=_then(*commits) if len(commits) == 2 else here.commit
+    )
+
+
+def _then(before: str, here: str) -> str:
+    return before if before.endswith(here) else f"{before}; then {here}"
 
 
 @contextmanager

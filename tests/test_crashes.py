@@ -338,7 +338,7 @@ def test_killed_at_every_write_a_run_ends_as_if_it_had_not_been(material, tmp_pa
     kills = 0
     for at in range(writes):
         root, told = tmp_path / f"at{at}", Told()
-        phase = PHASES[at % 3]
+        phase = PHASES[(at // 3 + at) % 3]  # many trials make three writes: each of them meets every phase
         assert not in_child(root, "random", material, Killer(at, phase), told, places=1, pace_s=0)
         kills += 1
         assert in_child(root, "random", material, Killer(), told, places=1, pace_s=0)

@@ -11,11 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-import psutil
-
 from bench.engine.devices import Placement
 from bench.engine.spec import Event, Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path, family
 from bench.engine.worker import MEMORY_SHARE, SILENCE_S, TrialWorker, WorkerDiedError
+from bench.environment import memory_limit
 from bench.errors import ExperimentError, StoreError
 
 _LOOK_S = 1.0
@@ -72,7 +71,7 @@ class LocalExecutor:
     def __init__(
         self, setup: TrialSetup, logs: Path, placements: Sequence[Placement], *, silence_s: float = SILENCE_S
     ) -> None:
-        memory_bytes = int(MEMORY_SHARE * psutil.virtual_memory().total / len(placements))
+        memory_bytes = int(MEMORY_SHARE * memory_limit() / len(placements))
         self._setup = setup
         self._stack = ExitStack()
         self._workers = [

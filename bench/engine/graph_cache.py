@@ -9,6 +9,7 @@ import keras
 import psutil
 
 from bench.engine.graph import GraphKey, TrainingGraph
+from bench.environment import memory_limit
 
 MEMORY_SHARE = 0.4
 """Share of the machine's memory that the worker may hold before graphs are dropped."""
@@ -22,7 +23,7 @@ class GraphCache:
     ) -> None:
         self._build = build
         self._graphs: OrderedDict[GraphKey, TrainingGraph] = OrderedDict()
-        self._limit_bytes = limit_bytes or int(MEMORY_SHARE * psutil.virtual_memory().total)
+        self._limit_bytes = limit_bytes or int(MEMORY_SHARE * memory_limit())
 
     def get(self, key: GraphKey) -> tuple[TrainingGraph, bool]:
         """The graph and whether it was there already."""
@@ -37,6 +38,14 @@ class GraphCache:
         """Forgets a graph that failed in the middle of something."""
         self._graphs.pop(key, None)
         gc.collect()
+
+    def clear(self) -> bool:
+        """Forgets all graphs, and says whether there were any."""
+        had_some = bool(self._graphs)
+        self._graphs.clear()
+        keras.backend.clear_session()
+        gc.collect()
+        return had_some
 
     def __contains__(self, key: Any) -> bool:
         return key in self._graphs

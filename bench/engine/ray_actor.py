@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
 import ray
 from filelock import FileLock
 
 from bench.engine.devices import Placement, prepare, visible_gpus
 from bench.engine.spec import EpochEnded, Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path
 from bench.engine.worker import MEMORY_SHARE
-from bench.environment import current_versions
+from bench.environment import current_versions, memory_limit
 from bench.records import EpochRecord
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class TrialActor:
         gpu_share: float | None,
         threads: int,
     ) -> None:
-        total = MEMORY_SHARE * psutil.virtual_memory().total
+        total = MEMORY_SHARE * memory_limit()
         self._memory_bytes = int(share * min(total, memory_bytes or total))
         self._scratch = tempfile.TemporaryDirectory(prefix="segbench-worker-")
         self._setup = replace(

@@ -20,7 +20,7 @@ from bench.engine.ray_actor import Greeting, Pixels, TrialActor
 from bench.engine.ray_cluster import Node, Seat, connect, nodes_of, seat
 from bench.engine.ray_worker import RayWorker, cause_of_death
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
-from bench.engine.worker import SILENCE_S, WorkerDiedError
+from bench.engine.worker import SILENCE_S, WorkerDiedError, silence_limit_s
 from bench.environment import current_versions
 from bench.errors import ExperimentError, StoreError
 
@@ -163,13 +163,12 @@ class RayExecutor:
             worker = max(self._free_workers(), key=lambda each: wanted in each.compiled)
             try:
                 answer = ray.get(worker.actor.score.remote(spec, ray.put(model), tuple(ids)), timeout=self._silence_s)
-                break
             except (RayError, GetTimeoutError) as error:
                 answer = cause_of_death(worker, error)
-                self._drop(worker)
-        if not isinstance(answer, Scored):
-            raise StoreError(f"cannot score the model of trial {'/'.join(spec.key)}: {answer}")
-        return answer
+            if isinstance(answer, Scored):
+                return answer
+            self._drop(worker)  # a new process has what memory the old one lacked
+        raise StoreError(f"cannot score the model of trial {'/'.join(spec.key)}: {answer}")
 
     def _free_workers(self) -> Iterator[RayWorker]:
         return (worker for worker in self._workers if worker.is_free)
@@ -281,7 +280,9 @@ class RayExecutor:
         except RayError as error:
             return self._lost(worker, cause_of_death(worker, error))
         silent_s = time.monotonic() - worker.heard
-        if worker.spec is not None and silent_s > self._silence_s:
+        if worker.spec is not None and silent_s > silence_limit_s(
+            worker.spec, worker.heard - worker.started, self._silence_s
+        ):
             return self._lost(worker, f"the worker on {worker.node.host} gave no sign of life for {silent_s:.0f} s")
         return None
 

@@ -41,8 +41,8 @@ SET_ASIDE = 8
 """So many proposals that cannot end in time end a search: nothing cheaper seems to come."""
 
 CHECKPOINTS = 24
-"""Training states that a study keeps for promotions, the best ones. A promoted trial whose state is gone trains from the beginning, and
-ends the same."""
+"""Training states that a study keeps for promotions out of each rung, the best ones. A promoted trial whose state is gone trains from the
+beginning, and ends the same."""
 
 
 class Keeper(Protocol):
@@ -92,7 +92,7 @@ class _Study:
         self.proposed = self.on_record = 0
         self.waiting: list[TrialSpec] = []
         self.running: dict[str, TrialSpec] = {}
-        self.checkpoints: dict[str, float] = {}
+        self.checkpoints: dict[str, tuple[int, float]] = {}  # epochs and score by trial
         self.rival: Rival | None = None
         self.ended: str | None = None
 
@@ -210,13 +210,15 @@ class _Study:
         self.progress.trial_ended(outcome.record)
 
     def _forget_checkpoints(self, spec: TrialSpec, record: TrialRecord) -> None:
-        """Of a trial that has been continued there is no more use; of the others the best are kept."""
+        """Of a trial that has been continued there is no more use; of the others the best of each rung are kept: one of a lower rung is
+        behind in epochs and would always be the first to go."""
+        gone = [trial_id for trial_id in self.checkpoints if trial_id == spec.resume_from]
         if spec.checkpoint:
-            self.checkpoints[spec.trial_id] = record.val_metrics.get("iou") or 0.0
-        used = {trial_id for trial_id in self.checkpoints if trial_id == spec.resume_from}
-        too_many = max(0, len(self.checkpoints) - len(used) - CHECKPOINTS)
-        worst = sorted(set(self.checkpoints) - used, key=lambda name: self.checkpoints[name])[:too_many]
-        for trial_id in (*used, *worst):
+            self.checkpoints[spec.trial_id] = spec.epochs, record.val_metrics.get("iou") or 0.0
+            rung = [name for name, (epochs, _) in self.checkpoints.items() if epochs == spec.epochs]
+            if len(rung) > CHECKPOINTS:
+                gone.append(min(rung, key=lambda name: self.checkpoints[name]))
+        for trial_id in gone:
             del self.checkpoints[trial_id]
             self.executor.forget(spec.study_id, trial_id)
 

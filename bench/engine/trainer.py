@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.engine.folds import on_folds
 from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
+from bench.errors import DataError
 from bench.records import EpochRecord
 
 GRAPHS_SHARE = 2 / 3
@@ -54,7 +55,7 @@ class Trainer:
         return None
 
     def run(self, spec: TrialSpec) -> TrialOutcome | str:
-        """The outcome, or in one line why there is none."""
+        """The outcome, or in one line why there is none. Raises DataError where the run's pixels are gone, which is no trial's fault."""
         import tensorflow as tf
 
         from bench.engine.devices import peak_memory
@@ -65,10 +66,14 @@ class Trainer:
             with peak_memory() as memory:
                 graph, reused = self._graphs.get(key)
                 outcome = self._train(spec, graph, reused)
+        except DataError:
+            raise
         except TrialError as error:
             return str(error)
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
             self._graphs.drop(key)
+            if self._graphs.clear():  # a trial must not fail for what others have left behind
+                return self.run(spec)
             return f"out of memory: {_one_line(error)}"
         except Exception as error:
             logging.getLogger(__name__).exception("trial %s of %s", spec.trial_id, spec.study_id)

@@ -16,7 +16,8 @@ import psutil
 
 from bench.engine.devices import Placement
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, failed, family
-from bench.errors import ExperimentError, UserError
+from bench.environment import memory_limit
+from bench.errors import DataError, ExperimentError, UserError
 from bench.records import EpochRecord
 
 _LOG_LINES = 3
@@ -25,6 +26,9 @@ _LOOK_S = 1.0
 
 SILENCE_S = 1800.0
 """A worker that sends nothing for so long hangs: an epoch is bounded by the protocol, a graph compiles in a minute."""
+
+OVERTIME_S = 300.0
+"""A worker that is silent for so long when its trial's time is over hangs too: epochs and compiling take less."""
 
 MEMORY_SHARE = 0.6
 """Workers that together have held more than this share of the machine's memory are replaced after their trial: TensorFlow gives
@@ -50,7 +54,7 @@ class TrialWorker:
         silence_s: float = SILENCE_S,
     ) -> None:
         self._setup, self._log, self.placement = setup, log, placement
-        self._memory_bytes = memory_bytes or int(MEMORY_SHARE * psutil.virtual_memory().total)
+        self._memory_bytes = memory_bytes or int(MEMORY_SHARE * memory_limit())
         self._silence_s = silence_s
         self.starts = 0
         """How many processes there have been; a new one has no compiled graphs."""
@@ -115,18 +119,22 @@ class TrialWorker:
             self._connection.send(("run", (spec,)))
 
     def receive(self, timeout_s: float = 0.0) -> Event | None:
-        """What the trial under way says next, None if nothing within the time. A process that died or hung is an outcome too."""
+        """What the trial under way says next, None if nothing within the time. A process that died or hung is an outcome too. Raises
+        DataError where the run's pixels are gone."""
         assert self.spec is not None
         self._watch_memory()
         try:
             if not self._connection.poll(timeout_s):
                 silent_s = time.monotonic() - self._heard
-                return self._failed(f"no sign of life for {silent_s:.0f} s") if silent_s > self._silence_s else None
+                hangs = silent_s > silence_limit_s(self.spec, self._heard - self._started, self._silence_s)
+                return self._failed(f"no sign of life for {silent_s:.0f} s") if hangs else None
             answer = self._connection.recv()
         except (EOFError, OSError):  # a plain OSError: it died in the middle of a message
             self._process.join()
             return self._failed(_cause_of_death(self._process.exitcode))
         self._heard = time.monotonic()
+        if isinstance(answer, DataError):
+            raise answer
         if isinstance(answer, EpochRecord):
             return EpochEnded(spec=self.spec, epoch=answer)
         if isinstance(answer, str):
@@ -210,6 +218,13 @@ class TrialWorker:
             raise WorkerDiedError(said) from error
 
 
+def silence_limit_s(spec: TrialSpec, heard_after_s: float, silence_s: float) -> float:
+    """How long a worker may be silent that last spoke `heard_after_s` seconds into its trial: not far beyond the trial's time."""
+    if spec.time_limit_s is None:
+        return silence_s
+    return min(silence_s, max(OVERTIME_S, spec.time_limit_s - heard_after_s + OVERTIME_S))
+
+
 class WorkerDiedError(UserError):
     """The worker process ended by itself; the message says how, with the last lines that it printed."""
 
@@ -245,4 +260,8 @@ def _serve(connection: Connection, setup: TrialSetup, placement: Placement, memo
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             method, arguments = connection.recv()
-            connection.send(getattr(trainer, method)(*arguments))
+            try:
+                answer = getattr(trainer, method)(*arguments)
+            except DataError as error:
+                answer = error
+            connection.send(answer)

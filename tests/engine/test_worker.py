@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from bench.engine.spec import TrialOutcome, TrialSetup
-from bench.engine.worker import TrialWorker
-from bench.errors import ExperimentError
+from bench.engine.worker import OVERTIME_S, TrialWorker, silence_limit_s
+from bench.errors import DataError, ExperimentError
 from bench.evaluation.metrics import pool, summarise
 from bench.evaluation.racing import Rival, mean_over_folds
 from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, STOPPED, EpochRecord, Race
@@ -247,6 +247,21 @@ def test_a_busy_worker_ends_with_its_killed_driver(setup, tmp_path):
     if not worker_is_gone:
         worker.kill()
     assert worker_is_gone
+
+
+def test_pixels_that_are_gone_are_no_trials_fault(setup, tmp_path):
+    gone = replace(setup, cache_directory=tmp_path / "gone")
+    with TrialWorker(gone, tmp_path / "worker.log") as worker, pytest.raises(DataError, match="gone"):
+        worker.run(spec(), quietly)
+
+
+def test_a_worker_may_be_silent_for_as_long_as_its_trial_has_time_and_not_much_longer():
+    limited = replace(spec(), time_limit_s=100.0)
+    assert silence_limit_s(spec(), 50.0, 1800.0) == 1800.0
+    assert silence_limit_s(limited, 0.0, 1800.0) == 100.0 + OVERTIME_S
+    assert silence_limit_s(limited, 90.0, 1800.0) == 10.0 + OVERTIME_S
+    assert silence_limit_s(limited, 500.0, 1800.0) == OVERTIME_S
+    assert silence_limit_s(limited, 0.0, 20.0) == 20.0
 
 
 def test_a_worker_that_may_hold_little_is_replaced_after_its_trial(setup, tmp_path):
