@@ -202,7 +202,8 @@ def test_accuracy_stands_beside_the_share_of_background(run, tmp_path):
     counts = [each.out_of_fold for each in run.trainings if each.contestant == held.standings[0].contestant.name]
     own = [of[1].tp / (of[1].tp + of[1].fp + of[1].fn) for images in counts for of in images.values()]
     assert cells[1] == f"{np.mean(own):.3f}"
-    assert cells[6] == "0.900"  # 1000 of 10,000 pixels are foreground
+    assert cells[2] == f"{np.mean([2 * iou / (1 + iou) for iou in own]):.3f}"
+    assert cells[7] == "0.900"  # 1000 of 10,000 pixels are foreground
 
 
 # What `report --check` finds
