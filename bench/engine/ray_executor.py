@@ -158,7 +158,7 @@ class RayExecutor:
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
         wanted = family(spec.hyperparameters)
         answer: Any = None
-        for _ in range(2):  # a machine may be lost meanwhile
+        for is_last in (False, True):  # a machine may be lost meanwhile, or have no memory left
             self._await_place()
             worker = max(self._free_workers(), key=lambda each: wanted in each.compiled)
             try:
@@ -167,7 +167,8 @@ class RayExecutor:
                 answer = cause_of_death(worker, error)
             if isinstance(answer, Scored):
                 return answer
-            self._drop(worker)  # a new process has what memory the old one lacked
+            if not is_last:
+                self._drop(worker)
         raise StoreError(f"cannot score the model of trial {'/'.join(spec.key)}: {answer}")
 
     def _free_workers(self) -> Iterator[RayWorker]:
