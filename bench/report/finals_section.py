@@ -120,14 +120,18 @@ def standings(found: Finals) -> str:
 
 
 def separation(found: Finals) -> str:
-    """Every pair of the first `SHOWN_PAIRS_OF` contestants, whoever has more in front."""
+    """Every pair of the first `SHOWN_PAIRS_OF` contestants, in the order of their standings."""
     foremost = found.standings[:SHOWN_PAIRS_OF]
     head = ["has more", "has less", "difference", "p (Holm)"]
-    cells: list[list[object]] = []
-    for a, b, difference, p in found.pairs:
-        if a in foremost and b in foremost:
-            more, less, by = (a, b, difference) if difference.value >= 0 else (b, a, difference.turned())
-            cells.append([more.label, less.label, _difference(by), "< 0.001" if p < 0.001 else fraction(p)])
+    own = [
+        (a, b, difference, p) if foremost.index(a) < foremost.index(b) else (b, a, difference.turned(), p)
+        for a, b, difference, p in found.pairs
+        if a in foremost and b in foremost
+    ]
+    own.sort(key=lambda pair: (foremost.index(pair[0]), foremost.index(pair[1])))
+    cells: list[list[object]] = [
+        [more.label, less.label, _difference(by), "< 0.001" if p < 0.001 else fraction(p)] for more, less, by, p in own
+    ]
     return markdown.table(head, cells, right=[3])
 
 
