@@ -8,7 +8,7 @@ from bench.report.factor_figures import MAX_DOTS
 from bench.report.finals import Finals
 from bench.report.formats import duration, fraction, listing, percent, plural, signed
 from bench.report.importance import RESAMPLES, Importances
-from bench.report.pictures import AugmentationGrid, Overlays
+from bench.report.pictures import AugmentationGrid, Overlays, Samples
 from bench.report.series import CostPanel, FactorScores, ForegroundShares, LearningCurves, Progress, ScoreGrid
 
 A_FALL = 0.02
@@ -153,6 +153,14 @@ def about_augmentation_grid(series: AugmentationGrid) -> str:
     if kept[least] >= 0.995:
         return f"{line}. No foreground is lost on the way."
     return f"{line}. At strength {series.strengths[least]:g} the least foreground is left: {percent(kept[least])} of its pixels."
+
+
+def about_samples(series: Samples) -> str:
+    first, last = series.shares[0], series.shares[-1]
+    return (
+        f"{len(series.shares)} of {plural(series.num_images, 'validation image')}, from the least foreground ({percent(first)}) to the most "
+        f"({percent(last)}); white outlines what is annotated, light grey is padding."
+    )
 
 
 def about_standings(found: Finals) -> str:

@@ -15,6 +15,7 @@ from bench.report.pictures import (
     AugmentationGrid,
     Case,
     Overlays,
+    Samples,
 )
 from bench.report.style import INK, MUTED, PADDING_GREY, WIDTH_IN, new_figure
 
@@ -65,6 +66,19 @@ def draw_augmentation_grid(series: AugmentationGrid) -> "Figure":
         _show(axes, image)
         _outline(axes, mask)
         axes.set_title(f"strength {strength:g}" if axes is panels[0] else f"{strength:g}", fontsize=9, color=INK)
+    return figure
+
+
+def draw_samples(series: Samples) -> "Figure":
+    """Images in a row, what is annotated outlined."""
+    figure = new_figure(WIDTH_IN / len(series.shares) + 0.25)
+    panels = figure.subplots(1, len(series.shares), squeeze=False)[0]
+    for axes, share, image, mask, valid in zip(
+        panels, series.shares, series.images, series.masks, series.valid, strict=True
+    ):
+        _show(axes, _painted(image, ~valid, PADDING_GREY, strength=1.0))
+        _outline(axes, np.where(valid, mask, BACKGROUND))
+        axes.set_title(f"{100 * share:.1f} %", fontsize=9, color=INK)
     return figure
 
 

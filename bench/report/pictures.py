@@ -131,3 +131,35 @@ def augmentation_grid(run: Run, rows: Sequence[Row]) -> AugmentationGrid | Missi
         return Missing("the run kept no augmented pictures")
     strengths = tuple(float(strength) for strength in arrays["strengths"])
     return AugmentationGrid(strengths=strengths, images=arrays["images"], masks=arrays["masks"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Samples:
+    """Validation images from the least foreground to the most, of `num_images`: `shares` of the pixels that count, 0-1; RGB uint8
+    [N, E, E, 3], class ids uint8 [N, E, E] and bool [N, E, E], what is no padding."""
+
+    num_images: int
+    shares: tuple[float, ...]
+    images: np.ndarray
+    masks: np.ndarray
+    valid: np.ndarray
+
+
+MAX_SAMPLES = 5
+
+
+def samples(run: Run, rows: Sequence[Row]) -> Samples | Missing:
+    shown = load_arrays(Path(run.directory), "predictions/images")
+    if shown is None or not len(shown["ids"]):
+        return Missing("the run kept no validation pictures")
+    valid = shown["valid"].astype(bool)
+    shares = ((shown["truth"] > 0) & valid).sum(axis=(1, 2)) / np.maximum(1, valid.sum(axis=(1, 2)))
+    order = np.argsort(shares, kind="stable")
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, MAX_SAMPLES).round().astype(int))]
+    return Samples(
+        num_images=len(order),
+        shares=tuple(float(shares[index]) for index in chosen),
+        images=shown["images"][chosen],
+        masks=shown["truth"][chosen],
+        valid=valid[chosen],
+    )

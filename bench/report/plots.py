@@ -90,6 +90,7 @@ SCORE_PLOTS = (
     ),
 )
 DATA_PLOTS = (
+    Plot("Sample pictures", "samples.jpg", pictures.samples, panels.draw_samples, captions.about_samples),
     Plot(
         "Foreground share",
         "foreground.png",

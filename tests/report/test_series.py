@@ -1,5 +1,6 @@
 """The numbers of each figure."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -19,6 +20,7 @@ from bench.report.pictures import (
     image_iou,
     outcomes,
     overlays,
+    samples,
 )
 from bench.report.series import (
     Busy,
@@ -33,6 +35,7 @@ from bench.report.series import (
     score_grid,
 )
 from bench.report.style import spread
+from bench.store import RunStore
 from tests.report.runs import evaluation, full_run, run, trial, write_arrays
 
 
@@ -184,3 +187,20 @@ def test_pauses_are_no_time_and_what_is_under_way_at_once_counts_once():
     began = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
     assert busy.until_s() == 100.0
     assert [busy.until_s(began + seconds) for seconds in (-5, 0, 45, 90, 3600, 5 * 3600 + 4)] == [0, 0, 45, 90, 90, 94]
+
+
+def test_samples_go_from_the_least_foreground_to_the_most_and_padding_is_none(tmp_path):
+    truth = np.zeros((12, 2, 4), np.uint8)
+    for index in range(12):
+        truth[index].ravel()[: index % 8] = 1
+    valid = np.ones_like(truth, bool)
+    valid[:, :, 3] = False
+    pictures = {"ids": np.array(list("abcdefghijkl")), "images": np.zeros((12, 2, 4, 3), np.uint8), "truth": truth}
+    made = replace(run(), directory=str(tmp_path))
+    assert samples(made, ()).reason == "the run kept no validation pictures"
+    RunStore(tmp_path).write_arrays("predictions/images", {**pictures, "valid": valid})
+    found = samples(made, ())
+    assert (found.num_images, len(found.shares)) == (12, 5)
+    assert found.shares == tuple(sorted(found.shares))
+    assert (found.shares[0], found.shares[-1]) == (0.0, 1.0)
+    assert [(mask > 0)[:, :3].mean() for mask in found.masks] == pytest.approx(found.shares)
