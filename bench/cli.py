@@ -355,7 +355,9 @@ def main() -> None:
     try:
         code = app(prog_name="python -m bench", standalone_mode=False)
     except _USAGE_ERROR as error:  # a misspelt option: in one line, like every other mistake
-        typer.echo(f"error: {' '.join(error.format_message().split())} (see --help)", err=True)
+        said = " ".join(error.format_message().split())
+        if said:  # without a command the help was shown, which says it all
+            typer.echo(f"error: {said} (see --help)", err=True)
         code = MENDABLE
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED

@@ -177,6 +177,8 @@ def summary(view: StudyView, study: StudyRecord) -> str:
     collapsed = f", {view.collapsed} stopped as collapsed" if view.collapsed else ""
     pruned = f", {view.pruned} pruned" if view.pruned else ""
     why = f" (ended by: {study.ended})" if study.ended else ""
+    if study.study_id == study.tuner:  # the finals: the luckiest of their trainings is no answer
+        return f"{study.study_id}: {view.finished} training{'' if view.finished == 1 else 's'}{failed}{why}"
     return f"{study.study_id}: {_trials(view.finished)}{failed}{collapsed}{pruned}{why}; {best}"
 
 

@@ -44,6 +44,7 @@ from bench.records import (
 )
 from bench.report import write_index, write_report
 from bench.report.finals import NoFinals
+from bench.report.index import verdict_of
 from bench.resume import earlier_part, locked, require_same, went_on
 from bench.store import RunStore, load
 from bench.timekeeper import Timekeeper
@@ -83,6 +84,7 @@ def run_experiment(
     progress.stage("writing the report")
     leaderboard = write_report(load(directory), reports / experiment.name)
     write_index(reports)
+    progress.note(verdict_of(leaderboard.parent))
     return leaderboard
 
 

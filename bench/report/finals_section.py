@@ -35,7 +35,7 @@ def headline(found: Finals) -> str:
     line += f"; {fraction(leader.test)} on the locked test set."
     nearest = next((each for each in found.standings if FINALIST in each.contestant.roles and each is not leader), None)
     if DEFAULT in leader.contestant.roles and nearest is not None:
-        line += f" Nothing that the search found has more than the default recipe: the nearest has {_difference(nearest.to_default)}."
+        line += f" Nothing that the search found has more than the default recipe; the nearest differs by {_difference(nearest.to_default)}."
     return line
 
 
@@ -78,7 +78,8 @@ def section(found: Finals | NoFinals, run: Run, rows: Sequence[Row], directory: 
     yield "### Quality and cost"
     yield (
         "IoU per image is the mean over images, in which small objects weigh as much as large ones; the rest is pooled over pixels. Background is the "
-        "accuracy of predicting nothing on the same images: whoever has less in accuracy is worse than nothing there. These have no intervals."
+        "accuracy of predicting nothing on the same images: whoever has less in accuracy is worse than nothing there. These have no intervals. Memory is what the worker process held at most, the graphs of "
+        "earlier trials included."
     )
     yield quality(found)
     measured = {

@@ -13,6 +13,11 @@ _HEAD = """# Reports
 One folder a run, or several runs on one page: `leaderboard.md` with its figures and one CSV a table, made from the run's records alone. This list is generated."""
 
 
+def verdict_of(folder: Path) -> str:
+    """What the report in `folder` says first, in plain text."""
+    return str(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["verdict"])
+
+
 def index(directory: Path) -> str:
     """The page for the reports under `directory`, newest run first."""
     folders = [path.parent for path in directory.glob(f"*/{SUMMARY}") if not path.parent.name.startswith(".")]
