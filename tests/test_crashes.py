@@ -269,6 +269,7 @@ def run_with(
         mock.patch.object(runner, "_executor", make_executor),
         mock.patch.object(runner, "write_report"),
         mock.patch.object(runner, "write_index"),
+        mock.patch.object(runner, "verdict_of", return_value="nothing reported"),
         mock.patch.object(RunStore, "append", acknowledging),
         killer.watching(),
     ):
