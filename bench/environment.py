@@ -3,7 +3,6 @@
 import os
 import platform
 import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -50,7 +49,7 @@ def current_environment(device: str, precision: str) -> Environment:
 def memory_limit() -> int:
     """Bytes that the processes here may hold together: the machine's memory, or what its control group (a container's) leaves of it."""
     said = [file.read_text().strip() for file in CONTROL_GROUP_LIMITS if file.is_file()]
-    return min(psutil.virtual_memory().total, *(int(limit) for limit in said if limit.isdigit()), sys.maxsize)
+    return min([psutil.virtual_memory().total, *(int(limit) for limit in said if limit.isdigit())])  # else "max"
 
 
 def current_versions() -> dict[str, str]:

@@ -152,11 +152,12 @@ class LocalExecutor:
         for _ in range(2):
             try:
                 answer = worker.score(spec, model, ids)
-            except WorkerDiedError as death:
+            except WorkerDiedError as death:  # another process has its place already
                 answer = str(death)
-            if isinstance(answer, Scored):
-                return answer
-            worker.restart()  # a new process has what memory the old one lacked
+            else:
+                if isinstance(answer, Scored):
+                    return answer
+                worker.restart()  # a new process has what memory the old one lacked
         raise StoreError(f"cannot score the model of trial {'/'.join(spec.key)}: {answer}")
 
     def _free_workers(self) -> Iterator[TrialWorker]:
