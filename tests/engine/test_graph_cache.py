@@ -4,6 +4,7 @@ import pytest
 
 from bench.engine import graph_cache
 from bench.engine.graph_cache import GraphCache
+from bench.engine.trainer import Trainer
 
 
 class Process:
@@ -54,3 +55,21 @@ def test_what_others_left_behind_can_be_forgotten(cache):
     assert cache.clear()
     assert not cache.clear()
     assert "b" not in cache
+
+
+@pytest.mark.parametrize(("others", "tries"), [("", 1), ("b", 2)])
+def test_a_trial_that_runs_out_of_memory_is_tried_again_without_the_graphs_of_others(monkeypatch, cache, others, tries):
+    trainer, tried = object.__new__(Trainer), []
+
+    def train(spec, graph, reused):
+        tried.append(graph)
+        raise MemoryError("no room")
+
+    for key in others:
+        cache.get(key)
+    trainer._graphs = cache
+    monkeypatch.setattr(trainer, "_key", lambda spec: "a")
+    monkeypatch.setattr(trainer, "_train", train)
+    assert trainer.run(None) == "out of memory: no room"
+    assert tried == ["graph a"] * tries
+    assert not any(key in cache for key in "ab")
