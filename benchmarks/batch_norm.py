@@ -15,12 +15,12 @@ from pathlib import Path
 from tabulate import tabulate
 
 from bench.engine.spec import TrialSetup, TrialSpec
-from bench.engine.statistics import BATCH_NORM
+from bench.engine.training.batch_statistics import BATCH_NORM
 from bench.engine.worker import TrialWorker
 from bench.evaluation.metrics import pool, summarise
-from bench.experiment import Data, Protocol
-from bench.material import prepare
+from bench.experiments import Data, Protocol
 from bench.progress import PlainProgress
+from bench.run.setup import prepare
 
 NETWORKS = (("unet", "mobilenetv2"), ("linknet", "mobilenet"))
 

@@ -3,7 +3,7 @@
     python benchmarks/effects_coverage.py [--searches 250]
 
 Each search draws trials from five factors of 3, 3, 5, 4 and 4 levels, 15 coefficients in all, in three worlds: equal spread, a spread that grows
-with the level, and interactions that the additive model leaves out. "HC3" is what the report has (`bench/report/effects.py`). Prints coverage
+with the level, and interactions that the additive model leaves out. "HC3" is what the report has (`bench/analysis/effects.py`). Prints coverage
 over all levels and at the worst one, in percent, and as its last line one JSON object. Interactions count as spread: effects are those of levels averaged
 over all others.
 """
@@ -15,8 +15,8 @@ import numpy as np
 from scipy.special import stdtrit
 from tabulate import tabulate
 
-from bench.report.design import Design
-from bench.report.effects import effects_of, model_matrix
+from bench.analysis.design import Design
+from bench.analysis.effects import effects_of, model_matrix
 
 EFFECTS = {
     "architecture": (0.0, 0.1, 0.2),

@@ -20,8 +20,8 @@ from setting import hyperparameters, worker_setup
 from tabulate import tabulate
 
 from bench.datasets.cache import CachedPixels, open_cache
-from bench.engine.batches import THREADS, TrainingBatches, TrainingPlan
 from bench.engine.spec import TrialSetup, TrialSpec
+from bench.engine.training.batches import THREADS, TrainingBatches, TrainingPlan
 from bench.engine.worker import TrialWorker
 from bench.records import COMPLETED
 from search_spaces.augmentations import build

@@ -31,10 +31,10 @@ import numpy as np
 from tabular import Table, load_table
 from tabulate import tabulate
 
-from bench.engine.kt_oracles import Proposal, ask, tell
-from bench.engine.oracles import ORACLES
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from bench.records import COMPLETED, FAILED, TrialRecord
+from bench.tuners import ORACLES
+from bench.tuners.keras_tuner import Proposal, ask, tell
 from search_spaces.segmentation import SegmentationHyperModel
 from search_spaces.space import Space
 

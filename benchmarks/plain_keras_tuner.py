@@ -76,7 +76,7 @@ def _search(connection: Connection, setup: TrialSetup, space: Space, directory: 
     import keras_tuner as kt
 
     from bench.datasets.cache import open_cache
-    from bench.engine.batches import TrainingBatches, TrainingPlan
+    from bench.engine.training.batches import TrainingBatches, TrainingPlan
     from search_spaces.segmentation import SegmentationHyperModel
 
     cv2.setNumThreads(1)  # as in the engine's worker

@@ -19,10 +19,10 @@ from tabular import Curve, Table, every_configuration, key, write_table
 
 from bench.engine.spec import TrialSpec
 from bench.engine.worker import TrialWorker
-from bench.experiment import Data, Protocol
-from bench.material import prepare
+from bench.experiments import Data, Protocol
 from bench.progress import PlainProgress
 from bench.records import COMPLETED
+from bench.run.setup import prepare
 from search_spaces.space import Space
 
 

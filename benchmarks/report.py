@@ -47,8 +47,8 @@ from bench.records import (
     TrainingRecord,
     TrialRecord,
 )
+from bench.records.store import RunStore, load
 from bench.report import write_report
-from bench.store import RunStore, load
 
 TUNERS, FOLDS, SEEDS, EPOCHS, PIXELS = ("random", "bayesian", "hyperband", "tpe"), 5, (0, 1, 2), 16, 9216
 IDS = tuple(f"images/{number:04}.jpg" for number in range(600))

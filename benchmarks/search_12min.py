@@ -22,13 +22,13 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from bench.experiment import Experiment
-from bench.material import prepare
+from bench.analysis.leaderboard import leaderboard, ranked
+from bench.experiments import Experiment
 from bench.progress import PlainProgress
 from bench.records import FAILED, Run, configuration_key
-from bench.report.leaderboard import leaderboard, ranked
-from bench.runner import run_experiment
-from bench.store import load
+from bench.records.store import load
+from bench.run import run_experiment
+from bench.run.setup import prepare
 
 
 def main() -> None:

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from bench.datasets.sample_set import write_sample_set
+from bench.datasets.sample import write_sample_set
 from bench.engine.spec import TrialSetup
-from bench.experiment import SAMPLE, Data, Protocol
-from bench.material import prepare
+from bench.experiments import SAMPLE, Data, Protocol
 from bench.progress import PlainProgress
+from bench.run.setup import prepare
 
 SAMPLE_IMAGES = 80
 """Of the sample set that is drawn for a benchmark: enough for 49 of them to train."""

@@ -17,7 +17,7 @@ def main() -> None:
     prepare(Placement())  # before TensorFlow is imported, as in a worker
     import tensorflow as tf
 
-    from bench.engine.graph import GraphKey, TrainingGraph
+    from bench.engine.training.graph import GraphKey, TrainingGraph
 
     values = {
         "architecture": "unet", "backbone": "resnet18", "image_size": images.shape[2], "optimizer": "adam", "loss": "bce_dice",

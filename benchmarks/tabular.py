@@ -22,7 +22,7 @@ from typing import Any
 
 import keras_tuner as kt
 
-from bench.engine.kt_oracles import configurations, is_finite
+from bench.tuners.keras_tuner import configurations, is_finite
 from search_spaces.segmentation import SegmentationHyperModel
 from search_spaces.space import Space
 

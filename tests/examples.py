@@ -17,7 +17,7 @@ from bench.records import (
     StudyRecord,
     TrialRecord,
 )
-from bench.store import RunStore
+from bench.records.store import RunStore
 
 STARTED_AT = "2026-01-01T00:00:00+00:00"
 

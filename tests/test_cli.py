@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 import bench.cli
 from bench.cli import app
 from bench.errors import DataError, StoreError
-from bench.experiment import PRESETS, Experiment, load_experiment, to_json
+from bench.experiments import PRESETS, Experiment, load_experiment, to_json
 from tests.examples import empty_run, stored_run
 
 COMMANDS = [[], ["run"], ["report"], ["data"], ["data", "audit"], ["data", "sample"], ["list"]]
@@ -45,7 +45,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def runner(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Stands for bench.runner: remembers the call; `answer` is what a run does."""
+    """Stands for bench.run: remembers the call; `answer` is what a run does."""
     stub = SimpleNamespace(answer=lambda: Path("reports/x/leaderboard.md"), asked=None)
 
     def run_experiment(experiment: Experiment, **rest: Any) -> Path:
@@ -53,7 +53,7 @@ def runner(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         return stub.answer()
 
     stub.run_experiment = run_experiment
-    monkeypatch.setitem(sys.modules, "bench.runner", stub)
+    monkeypatch.setitem(sys.modules, "bench.run", stub)
     monkeypatch.setattr(bench.cli, "_require_tensorflow", lambda: None)
     (elsewhere / "my.yaml").write_text(SPACE)
     return stub

@@ -23,17 +23,17 @@ import pytest
 from PIL import Image
 
 import search_spaces.segmentation  # noqa: F401  imported once here, not in every child
-from bench import durable, runner
+from bench import run as runner
+from bench.analysis.final_evaluation import finals
 from bench.engine.executor import Executor
-from bench.engine.oracles import ORACLES
 from bench.errors import StoreError
-from bench.experiment import Experiment
-from bench.finals import plan_finals
-from bench.material import Material, prepare
+from bench.experiments import Experiment
 from bench.progress import PlainProgress
-from bench.records import TrainingRecord, TrialRecord
-from bench.report.finals import finals
-from bench.store import RunStore, load
+from bench.records import TrainingRecord, TrialRecord, durable
+from bench.records.store import RunStore, load
+from bench.run.final_evaluation import plan_finals
+from bench.run.setup import Material, prepare
+from bench.tuners import ORACLES
 from search_spaces.augmentations import build
 from tests.engine.stand_in import StandInExecutor
 

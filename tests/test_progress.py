@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from bench.live import LiveProgress
 from bench.progress import PlainProgress, Progress, StudyView, configuration, duration, limits, outcome
+from bench.progress.live import LiveProgress
 from bench.records import COLLAPSED, FAILED, PRUNED, STOPPED, EpochRecord, StudyRecord
 from tests.examples import trial
 

@@ -14,10 +14,10 @@ from unittest import mock
 import pytest
 
 import search_spaces.segmentation  # noqa: F401  imported once by whoever forks the drivers
-from bench.engine.oracles import ORACLES
-from bench.material import Material
 from bench.records import COMPLETED
-from bench.store import load
+from bench.records.store import load
+from bench.run.setup import Material
+from bench.tuners import ORACLES
 from tests.test_crashes import (
     Killer,
     Told,
@@ -34,7 +34,7 @@ pytest.importorskip("ray")
 
 from ray.cluster_utils import Cluster
 
-from bench.engine import ray_executor
+from bench.engine.ray import executor as ray_executor
 from tests.engine.stand_in_actor import StandInActor
 
 pytestmark = pytest.mark.slow

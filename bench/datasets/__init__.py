@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.datasets import coco, folders, labelme, via
 from bench.datasets.dataset import DataOptions, Dataset, Sample
+from bench.datasets.formats import coco, folders, labelme, via
 from bench.errors import DataError, unknown
 
 PARTS = ("train", "val", "test")

@@ -8,15 +8,14 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.engine.spec import TrialOutcome
 from bench.errors import ExperimentError
 
 if TYPE_CHECKING:
-    from bench.engine.batches import Batch
+    from bench.engine.training.batches import Batch
 
 PRECISIONS = {
     "auto": "mixed_float16 on GPUs with tensor cores, float32 elsewhere",
@@ -170,9 +169,6 @@ class PeakMemory:
     """Highest resident memory of this process, in bytes, while it was watched; None where the system does not tell."""
 
     num_bytes: int | None = None
-
-    def added_to(self, outcome: TrialOutcome) -> TrialOutcome:
-        return replace(outcome, record=replace(outcome.record, peak_memory_bytes=self.num_bytes))
 
 
 @contextlib.contextmanager

@@ -14,8 +14,8 @@ from typing import Protocol, Self
 from bench.engine.devices import Placement
 from bench.engine.spec import Event, Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path, family
 from bench.engine.worker import MEMORY_SHARE, SILENCE_S, TrialWorker, WorkerDiedError
-from bench.environment import memory_limit
 from bench.errors import ExperimentError, StoreError
+from bench.records.environment import memory_limit
 
 _LOOK_S = 1.0
 

@@ -21,7 +21,7 @@ class TrialSpec:
     `time_limit_s` is STOPPED as soon as that shows. `attempt` counts from 1: a trial whose process died may be tried again.
 
     With several `search_folds` it is trained on the first so many folds in turn, each for `epochs`, unless it is clearly behind `rival`
-    before that (`bench.engine.folds`).
+    before that (`bench.engine.training.folds`).
 
     With a `fold` it is a training of the finals: on all folds but this one, to its last epoch, scored once on this fold and on the
     locked test images. With a `train_share` below 1 only so many of those images train, for as many steps."""

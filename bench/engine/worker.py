@@ -16,9 +16,9 @@ import psutil
 
 from bench.engine.devices import Placement
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, failed, family
-from bench.environment import memory_limit
 from bench.errors import DataError, ExperimentError, UserError
 from bench.records import EpochRecord
+from bench.records.environment import memory_limit
 
 _LOG_LINES = 3
 _LOOK_S = 1.0
@@ -253,7 +253,7 @@ def _serve(connection: Connection, setup: TrialSetup, placement: Placement, memo
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
     from bench.engine.devices import prepare
-    from bench.engine.trainer import Trainer
+    from bench.engine.training.trainer import Trainer
 
     prepare(placement)
     trainer = Trainer(setup, tell=connection.send, memory_bytes=memory_bytes)

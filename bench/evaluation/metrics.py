@@ -4,7 +4,8 @@ One rule for what is undefined: a ratio whose denominator is 0 is None, and None
 not predicted either leaves the mean unchanged; predicted where it is absent, it scores 0. Padding is in no count.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bench.records import ClassCounts
 
@@ -88,3 +89,15 @@ def _pixels(counts: ClassCounts) -> int:
 
 def _ratio(numerator: int, denominator: int) -> float | None:
     return numerator / denominator if denominator else None
+
+
+def metrics_agree(recorded: Mapping[str, float | None], counted: Mapping[str, float | None]) -> bool:
+    """Whether every metric on record is what its counts say. A metric that was added later is on no old record, and is not asked for."""
+    return all(
+        name in counted and (value == counted[name] or _is_close(value, counted[name]))
+        for name, value in recorded.items()
+    )
+
+
+def _is_close(value: float | None, other: float | None) -> bool:
+    return value is not None and other is not None and math.isclose(value, other, rel_tol=1e-12)

@@ -4,15 +4,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench import formats
+from bench.analysis.across_runs import CHOICE, Across, RankTable, across
+from bench.analysis.final_evaluation import Finals
+from bench.analysis.pooled_runs import DataSet
 from bench.evaluation.ranks import FEWEST, Ranks
+from bench.formats import fraction, listing, plural, signed
 from bench.records import DEFAULT, Run
 from bench.report import finals_section as standings
-from bench.report import formats, markdown, style, tables
-from bench.report.across import CHOICE, Across, RankTable, across
-from bench.report.finals import Finals
-from bench.report.formats import fraction, listing, plural, signed
+from bench.report import markdown, style, tables
 from bench.report.plots import left_out
-from bench.report.pooled import DataSet
 from bench.report.rank_figure import draw_ranks
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
+from bench import formats
+from bench.analysis.final_evaluation import Finals, Standing
+from bench.analysis.probabilities import Beyond
 from bench.evaluation.pixel_metrics import BINS, TOLERANCE
 from bench.evaluation.pooling import Estimate
-from bench.report import formats, markdown
-from bench.report.beyond import Beyond
-from bench.report.finals import Finals, Standing
-from bench.report.formats import fraction
+from bench.formats import fraction
+from bench.report import markdown
 
 Measured = Mapping[str, Beyond | None]
 """By a contestant's name."""

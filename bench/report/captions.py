@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from bench.report.effects import Effect
+from bench.analysis.effects import Effect
+from bench.analysis.final_evaluation import Finals
+from bench.analysis.importance import RESAMPLES, Importances
+from bench.analysis.series import CostPanel, FactorScores, ForegroundShares, LearningCurves, Progress, ScoreGrid
+from bench.formats import duration, fraction, listing, percent, plural, signed
 from bench.report.factor_figures import MAX_DOTS
-from bench.report.finals import Finals
-from bench.report.formats import duration, fraction, listing, percent, plural, signed
-from bench.report.importance import RESAMPLES, Importances
 from bench.report.pictures import AugmentationGrid, Overlays, Samples
-from bench.report.series import CostPanel, FactorScores, ForegroundShares, LearningCurves, Progress, ScoreGrid
 
 A_FALL = 0.02
 """IoU; curves that end less than this below their best say nothing of how the best epoch was chosen."""

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.analysis.final_evaluation import SEED, Finals, NoFinals, out_of_fold, trainings_of
+from bench.analysis.leaderboard import Row
+from bench.analysis.series import Missing
 from bench.evaluation.resampling import counts_array, pooled_scores
 from bench.evaluation.statistics import Difference, Interval, compare
+from bench.formats import MISSING, fraction, plural, signed, span
 from bench.records import COMPLETED, Run, TrainingRecord, configuration_key
 from bench.report import markdown, tables
-from bench.report.finals import SEED, Finals, NoFinals, out_of_fold, trainings_of
-from bench.report.formats import MISSING, fraction, plural, signed, span
-from bench.report.leaderboard import Row
 from bench.report.plots import Plot, left_out, shown
-from bench.report.series import Missing
 from bench.report.style import ACCENT, MUTED, new_figure
 
 if TYPE_CHECKING:

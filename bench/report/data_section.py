@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bench import formats
+from bench.analysis.leaderboard import Row
 from bench.records import Finding, Run
-from bench.report import formats, markdown, tables
-from bench.report.leaderboard import Row
+from bench.report import markdown, tables
 from bench.report.plots import DATA_PLOTS, shown
 
 MAX_FILES = 5

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from bench.report.comparison import Level
-from bench.report.effects import Effect
-from bench.report.formats import shortened
-from bench.report.importance import RESAMPLES, Importances
-from bench.report.series import FactorScores, ScoreGrid
+from bench.analysis.effects import Effect
+from bench.analysis.factors import Level
+from bench.analysis.importance import RESAMPLES, Importances
+from bench.analysis.series import FactorScores, ScoreGrid
+from bench.formats import shortened
 from bench.report.style import ACCENT, INK, MUTED, PALETTE, new_figure
 
 if TYPE_CHECKING:

@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.evaluation.statistics import Interval
-from bench.records import DEFAULT
-from bench.report.finals import Finals, ReferenceStanding, Standing
-from bench.report.formats import shortened
-from bench.report.series import (
+from bench.analysis.final_evaluation import Finals, ReferenceStanding, Standing
+from bench.analysis.series import (
     CostPanel,
     CostPoint,
     ForegroundShares,
@@ -15,6 +12,9 @@ from bench.report.series import (
     Progress,
     ProgressLine,
 )
+from bench.evaluation.statistics import Interval
+from bench.formats import shortened
+from bench.records import DEFAULT
 from bench.report.style import ACCENT, INK, MUTED, PALETTE, baseline, baseline_label, end_labels, new_figure
 
 if TYPE_CHECKING:

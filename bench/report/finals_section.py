@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bench import formats
+from bench.analysis.final_evaluation import Finals, NoFinals, Standing, trainings_of
+from bench.analysis.leaderboard import JUDGE, REFERENCES, Row
+from bench.analysis.probabilities import beyond
 from bench.evaluation.statistics import Difference, Interval
+from bench.formats import fraction, percent, plural, signed
 from bench.records import DEFAULT, FINALIST, ORIGIN, Run
-from bench.report import beyond_section, formats, markdown, tables
-from bench.report.beyond import beyond
+from bench.report import beyond_section, markdown, tables
 from bench.report.captions import about_standings
 from bench.report.figures import draw_standings
-from bench.report.finals import Finals, NoFinals, Standing, trainings_of
-from bench.report.formats import fraction, percent, plural, signed
-from bench.report.leaderboard import JUDGE, REFERENCES, Row
 from bench.report.plots import Plot, left_out, shown
 
 SHOWN_PAIRS_OF = 5

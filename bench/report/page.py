@@ -4,23 +4,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from bench.records import COMPLETED, Run, configuration_key
-from bench.report import data_curve, formats, markdown, race, rungs, tables, tuners, verdict
-from bench.report import finals_section as standings
-from bench.report.comparison import compare
-from bench.report.data_section import data_section
-from bench.report.design import MIN_LEVEL
-from bench.report.effects import Effects, effects
-from bench.report.finals import Finals, NoFinals, finals
-from bench.report.leaderboard import (
+from bench import formats
+from bench.analysis import fold_search as race
+from bench.analysis.design import MIN_LEVEL
+from bench.analysis.effects import Effects, effects
+from bench.analysis.factors import compare
+from bench.analysis.final_evaluation import Finals, NoFinals, finals
+from bench.analysis.leaderboard import (
     Row,
     counted,
     leaderboard,
     ranked,
     references,
 )
+from bench.analysis.series import Missing
+from bench.records import COMPLETED, Run, configuration_key
+from bench.report import data_curve, markdown, rungs, tables, tuners, verdict
+from bench.report import finals_section as standings
+from bench.report.data_section import data_section
 from bench.report.plots import IMPORTANCE_PLOT, SCORE_PLOTS, left_out, shown
-from bench.report.series import Missing
 from bench.report.trust import trust_box
 from bench.report.verdict import Verdict, judge
 

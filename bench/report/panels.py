@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.report.formats import shortened
+from bench.formats import shortened
 from bench.report.pictures import (
     BACKGROUND,
     FALSE_ALARM,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.analysis.leaderboard import Row, ranked
+from bench.analysis.series import Missing
 from bench.evaluation.metrics import summarise
 from bench.records import ClassCounts, Run
-from bench.report.leaderboard import Row, ranked
-from bench.report.series import Missing
-from bench.store import load_arrays
+from bench.records.store import load_arrays
 
 BACKGROUND, RIGHT, FALSE_ALARM, MISSED, WRONG_CLASS, PADDING = range(6)
 """What a pixel of a prediction is: right foreground, foreground where there is none, foreground not found, foreground of another

@@ -5,22 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.analysis import effects, importance, series
+from bench.analysis.leaderboard import Row
+from bench.analysis.series import Missing
 from bench.records import Run
-from bench.report import (
-    captions,
-    effects,
-    factor_figures,
-    figures,
-    importance,
-    markdown,
-    panels,
-    pictures,
-    series,
-    style,
-    tuners,
-)
-from bench.report.leaderboard import Row
-from bench.report.series import Missing
+from bench.report import captions, factor_figures, figures, markdown, panels, pictures, style, tuners
 
 
 @dataclass(frozen=True, slots=True)

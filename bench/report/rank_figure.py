@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from bench.report.across import RankTable
-from bench.report.formats import shortened
+from bench.analysis.across_runs import RankTable
+from bench.formats import shortened
 from bench.report.style import ACCENT, INK, MUTED, new_figure
 
 if TYPE_CHECKING:

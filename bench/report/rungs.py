@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from bench.analysis.leaderboard import Row
+from bench.formats import fraction
 from bench.records import COLLAPSED, FAILED, STOPPED
 from bench.report import markdown
-from bench.report.formats import fraction
-from bench.report.leaderboard import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

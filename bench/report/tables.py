@@ -4,14 +4,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench import formats
+from bench.analysis import fold_search as race
+from bench.analysis.effects import Effect
+from bench.analysis.factors import FACTORS, Level
+from bench.analysis.importance import Importances
+from bench.analysis.leaderboard import Metrics, Reference, Row, ranked
 from bench.evaluation.collapse import collapse_of_trial
+from bench.formats import fraction
 from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, STOPPED, Run, configuration_of
-from bench.report import formats, markdown, race
-from bench.report.comparison import FACTORS, Level
-from bench.report.effects import Effect
-from bench.report.formats import fraction
-from bench.report.importance import Importances
-from bench.report.leaderboard import Metrics, Reference, Row, ranked
+from bench.report import markdown
 
 TOP = 15
 _METRICS = {

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from bench import formats
+from bench.analysis.annotators import annotators
+from bench.analysis.final_evaluation import Finals, NoFinals
+from bench.analysis.leaderboard import Row, counted
+from bench.analysis.series import Busy
 from bench.records import ImageFacts, Run
-from bench.report import formats, markdown
-from bench.report.annotators import annotators
-from bench.report.finals import Finals, NoFinals
+from bench.report import markdown
 from bench.report.finals_section import detectable
-from bench.report.leaderboard import Row, counted
-from bench.report.series import Busy
 
 SHORT_VERSIONS = ("tensorflow", "tensorflow-cpu", "keras", "keras-tuner")
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from statistics import mean, median
 from typing import TYPE_CHECKING
 
+from bench.analysis.leaderboard import Row
+from bench.analysis.series import Missing, ProgressLine, progress
+from bench.formats import duration, fraction, listing
 from bench.records import Run
 from bench.report import markdown
-from bench.report.formats import duration, fraction, listing
-from bench.report.leaderboard import Row
-from bench.report.series import Missing, ProgressLine, progress
 from bench.report.style import MUTED, PALETTE, baseline, baseline_label, end_labels, new_figure
 
 if TYPE_CHECKING:

@@ -3,11 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.evaluation.collapse import collapse_of_trial
-from bench.evaluation.statistics import Interval
-from bench.records import Evaluation, Run
-from bench.report.formats import fraction, listing, percent, plural, signed, signed_span, span
-from bench.report.leaderboard import (
+from bench.analysis.fold_search import fold_interval, searched_folds
+from bench.analysis.leaderboard import (
     JUDGE,
     REFERENCES,
     Row,
@@ -19,7 +16,10 @@ from bench.report.leaderboard import (
     references,
     score_interval,
 )
-from bench.report.race import fold_interval, searched_folds
+from bench.evaluation.collapse import collapse_of_trial
+from bench.evaluation.statistics import Interval
+from bench.formats import fraction, listing, percent, plural, signed, signed_span, span
+from bench.records import Evaluation, Run
 
 SPLITS = {"val": "validation", "test": "the locked test set"}
 

@@ -8,7 +8,7 @@ from bench.datasets import DataOptions, open_dataset
 from bench.datasets.audit import audit
 from bench.datasets.images import decode
 from bench.datasets.letterbox import letterbox_mask
-from bench.datasets.sample_set import write_sample_set
+from bench.datasets.sample import write_sample_set
 from bench.datasets.splits import make_split
 
 Pictures = list[tuple[np.ndarray, np.ndarray]]

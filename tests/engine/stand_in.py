@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from bench.engine.folds import on_folds
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSpec, family
+from bench.engine.training.folds import on_folds
 from bench.evaluation.evidence import PixelEvidence, evidence_of
 from bench.records import COLLAPSED, COMPLETED, FAILED, ClassCounts, EpochRecord, TrialRecord
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import ray
 
-from bench.engine.ray_actor import Greeting, Pixels
+from bench.engine.ray.actor import Greeting, Pixels
 from bench.engine.spec import EpochEnded, Scored, TrialOutcome, TrialSetup, TrialSpec
-from bench.environment import current_versions
+from bench.records.environment import current_versions
 from tests.engine.stand_in import StandInExecutor
 
 
 class StandInActor:
-    """As `bench.engine.ray_actor.TrialActor`, without a trainer. A trial takes `PACE_S`."""
+    """As `bench.engine.ray.actor.TrialActor`, without a trainer. A trial takes `PACE_S`."""
 
     PACE_S = 0.05
 

@@ -212,7 +212,8 @@ def test_a_worker_that_says_nothing_any_more_is_replaced(setup, tmp_path):
 BUSY = """
 import pickle, sys, time
 from pathlib import Path
-from bench.engine import trainer, worker
+from bench.engine import worker
+from bench.engine.training import trainer
 
 folder = Path(sys.argv[1])
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from bench.analysis import importance
+from bench.analysis.final_evaluation import Finals, finals
 from bench.records import Run
-from bench.report import importance
-from bench.report.finals import Finals, finals
 from tests.report.made_finals import with_finals
 from tests.report.runs import full_run
 

@@ -28,7 +28,7 @@ from bench.records import (
     StudyRecord,
     TrialRecord,
 )
-from bench.store import RunStore
+from bench.records.store import RunStore
 
 START = datetime(2025, 3, 1, 9, 0, tzinfo=UTC)
 ARCHITECTURES = ("unet", "linknet", "fpn", "plain_unet")

@@ -1,5 +1,6 @@
 """`report --check`: a single edited digit is found, in the page, in a table and in the records."""
 
+import math
 import re
 import shutil
 from dataclasses import replace
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bench import formats
 from bench.errors import StoreError
+from bench.records.store import load
 from bench.report.check import differences
-from bench.store import load
 
 ROOT = Path(__file__).parents[2]
 RECORDS, REPORT = ROOT / "results" / "reference", ROOT / "reports" / "reference"
@@ -80,6 +82,36 @@ def test_a_metric_that_its_counts_deny_is_found(run, report):
     metrics = dict(trials[place].val_metrics)
     trials[place] = replace(trials[place], val_metrics=metrics | {"iou": metrics["iou"] + 1e-9})
     assert "its recorded metrics are not those of its counts" in found(replace(run, trials=tuple(trials)), report)[0]
+
+
+def test_the_last_digits_of_another_processor_are_no_difference(run, report):
+    for name in ("finals-pairs.csv", "trials.csv"):
+        path = report / "tables" / name
+        text = re.sub(r"\d\.\d{10,}", lambda number: repr(float(number[0]) * (1 + 4e-16)), path.read_text())
+        assert text != path.read_text()
+        path.write_text(text)
+    assert found(run, report) == []
+
+
+def test_a_difference_beyond_the_tolerance_is_found(run, report):
+    path = report / "tables" / "finals-pairs.csv"
+    text = re.sub(r"\d\.\d{10,}", lambda number: repr(float(number[0]) * (1 + 1e-8)), path.read_text(), count=1)
+    path.write_text(text)
+    assert len(found(run, report)) == 1
+
+
+def test_a_metric_that_an_old_run_does_not_have_is_not_asked_for(run, report):
+    trials = tuple(
+        replace(trial, val_metrics={name: value for name, value in trial.val_metrics.items() if name != "recall"})
+        for trial in run.trials
+    )
+    assert not [line for line in found(replace(run, trials=trials), report) if "not those of its counts" in line]
+
+
+@pytest.mark.parametrize("value", [0.1235, 0.5, 0.0005, 1234.5])
+def test_values_that_differ_in_the_last_digit_are_printed_alike(value):
+    near = [value, math.nextafter(value, 0), math.nextafter(value, 2 * value)]
+    assert len({formats.fraction(each) for each in near}) == len({formats.percent(each) for each in near}) == 1
 
 
 def test_no_report_is_said(run, tmp_path):

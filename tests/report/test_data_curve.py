@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench.analysis.final_evaluation import finals
+from bench.analysis.series import Missing
 from bench.records import FAILED, Run
 from bench.report import write_report
 from bench.report.check import differences
 from bench.report.data_curve import about_data_curve, data_curve, section, table
-from bench.report.finals import finals
-from bench.report.series import Missing
 from tests.report.made_finals import FOLDS, SEEDS
 from tests.report.runs import counts
 

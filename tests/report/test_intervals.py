@@ -2,8 +2,8 @@
 
 import pytest
 
+from bench.analysis.leaderboard import difference_interval, score_interval
 from bench.records import ClassCounts, Evaluation
-from bench.report.leaderboard import difference_interval, score_interval
 from tests.report.runs import counts, evaluation
 
 

@@ -10,11 +10,11 @@ from urllib.parse import unquote
 
 import pytest
 
+from bench.analysis.leaderboard import leaderboard
 from bench.errors import StoreError
 from bench.records import FAILED, Finding
+from bench.records.store import load
 from bench.report import markdown, tables, write_index, write_report
-from bench.report.leaderboard import leaderboard
-from bench.store import load
 from tests.report.runs import full_run, run, trial, write_arrays
 
 ROOT = Path(__file__).parents[2]

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from bench.analysis.leaderboard import leaderboard
 from bench.records import FAILED, STOPPED
-from bench.report.leaderboard import leaderboard
 from bench.report.rungs import Rung, rungs, table
 from bench.report.tables import why_unfinished
 from tests.report.runs import run, trial

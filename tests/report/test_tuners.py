@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.report.leaderboard import leaderboard
-from bench.report.series import Missing
+from bench.analysis.leaderboard import leaderboard
+from bench.analysis.series import Missing
 from bench.report.tuners import DOUBLE, compare_tuners
 from tests.report.runs import run, trial
 

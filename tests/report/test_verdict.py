@@ -2,8 +2,8 @@
 
 import pytest
 
+from bench.analysis.leaderboard import leaderboard
 from bench.records import FAILED, STOPPED
-from bench.report.leaderboard import leaderboard
 from bench.report.verdict import headline, judge, qualifications
 from tests.report.runs import evaluation, full_run, run, trial
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.experiment import load_experiment
+from bench.experiments import load_experiment
 from search_spaces import PRESETS
 from search_spaces.reference import reference_recipe
 from search_spaces.space import Range, Space

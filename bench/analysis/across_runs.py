@@ -1,0 +1,149 @@
+"""Several runs to one leaderboard: which configurations did well on every data set, and what each search found."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench import formats
+from bench.analysis.final_evaluation import Finals, Standing, configuration_label
+from bench.analysis.leaderboard import Row, leaderboard, ranked
+from bench.analysis.pooled_runs import DataSet, data_sets
+from bench.evaluation.ranks import Ranks, compare_ranks
+from bench.formats import listing
+from bench.records import DEFAULT, FINALIST, ORIGIN, Contestant, Run, configuration_key
+
+CHOICE = "the search's choice"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the search of one run found: its best trial by validation IoU, None where none has one."""
+
+    label: str
+    dataset: str
+    run: Run
+    trials: int
+    best: Row | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankTable:
+    """Cross-validated IoU by contestant (best average rank first, those that were not in the finals of every data set last) and data set, None
+    where a contestant was not in the finals. `ranks` counts positions among the first `complete` contestants, and is None where
+    fewer than two are in all of at least two data sets."""
+
+    contestants: tuple[str, ...]
+    datasets: tuple[str, ...]
+    scores: tuple[tuple[float | None, ...], ...]
+    complete: int
+    ranks: Ranks | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Across:
+    """`standings` are those of each data set that has finals, best first, by the label that the contestant has on the whole page."""
+
+    datasets: tuple[DataSet, ...]
+    found: tuple[Found, ...]
+    standings: Mapping[str, Mapping[str, Standing]]
+    configurations: RankTable
+    roles: RankTable
+
+
+def across(runs: Sequence[Run]) -> Across:
+    """Raises StoreError where runs of one data set do not compare (`bench.analysis.pooled_runs`)."""
+    datasets = data_sets(runs)
+    held = {each.label: each.held.standings for each in datasets if isinstance(each.held, Finals)}
+    labels = _labels([standing.contestant for standings in held.values() for standing in standings])
+    standings = {
+        name: {labels[configuration_key(each.contestant.hyperparameters)]: each for each in of}
+        for name, of in held.items()
+    }
+    return Across(
+        datasets=datasets,
+        found=tuple(_found(label, each.label, run) for each in datasets for label, run in each.runs.items()),
+        standings=standings,
+        configurations=rank_table(
+            {name: {label: each.score for label, each in of.items()} for name, of in standings.items()}
+        ),
+        roles=rank_table({name: _by_role(of) for name, of in held.items()}),
+    )
+
+
+def rank_table(scores: Mapping[str, Mapping[str, float]]) -> RankTable:
+    """From scores by data set and contestant."""
+    contestants = list(dict.fromkeys(name for of in scores.values() for name in of))
+    rows = {name: tuple(of.get(name) for of in scores.values()) for name in contestants}
+    complete = [name for name in contestants if None not in rows[name]]
+    ranks = None
+    if len(complete) > 1 and len(scores) > 1:
+        unordered = compare_ranks(_array(rows, complete))
+        complete = [complete[position] for position in unordered.order]
+        ranks = compare_ranks(_array(rows, complete))
+    others = [name for name in contestants if name not in complete]
+    return RankTable(
+        contestants=(*complete, *others),
+        datasets=tuple(scores),
+        scores=tuple(rows[name] for name in (*complete, *others)),
+        complete=len(complete),
+        ranks=ranks,
+    )
+
+
+def _array(rows: Mapping[str, Sequence[float | None]], names: Sequence[str]) -> np.ndarray:
+    """float64 [data sets, contestants]"""
+    return np.array([rows[name] for name in names], dtype=np.float64).T
+
+
+def _by_role(standings: Sequence[Standing]) -> dict[str, float]:
+    """The finalist that the search had first, which is chosen before the finals and so not the luckiest of them, and the recipes."""
+    finalists = [each for each in standings if FINALIST in each.contestant.roles]
+    chosen = max(finalists, key=lambda each: each.contestant.search_iou or 0.0, default=None)
+    known = {CHOICE: chosen} | {
+        role: next((each for each in standings if role in each.contestant.roles), None) for role in (DEFAULT, ORIGIN)
+    }
+    return {role: each.score for role, each in known.items() if each}
+
+
+def _found(label: str, dataset: str, run: Run) -> Found:
+    rows = leaderboard(run)
+    return Found(label=label, dataset=dataset, run=run, trials=len(rows), best=next(iter(ranked(rows)), None))
+
+
+def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
+    """By configuration; where two would be called the same, the hyperparameters in which they differ tell them apart."""
+    roles: dict[str, list[str]] = {}
+    by_key = {configuration_key(each.hyperparameters): each for each in contestants}
+    for each in contestants:
+        roles.setdefault(configuration_key(each.hyperparameters), []).extend(
+            role for role in each.roles if role in (DEFAULT, ORIGIN)
+        )
+    short = {
+        key: configuration_label(Contestant(name=each.name, roles=(), hyperparameters=each.hyperparameters))
+        for key, each in by_key.items()
+    }
+    for shown in (formats.plain, str):
+        short = _told_apart(short, by_key, shown)
+    return {
+        key: f"{text} ({listing(list(dict.fromkeys(roles[key])))})" if roles[key] else text
+        for key, text in short.items()
+    }
+
+
+def _told_apart(
+    labels: Mapping[str, str], contestants: Mapping[str, Contestant], shown: Callable[[object], str]
+) -> dict[str, str]:
+    alike: dict[str, list[str]] = {}
+    for key, label in labels.items():
+        alike.setdefault(label, []).append(key)
+    return {
+        key: " · ".join([label, *_differing(contestants[key], [contestants[other] for other in alike[label]], shown)])
+        for key, label in labels.items()
+    }
+
+
+def _differing(one: Contestant, of: Sequence[Contestant], shown: Callable[[object], str]) -> list[str]:
+    values = one.hyperparameters
+    names = [name for name in values if len({str(each.hyperparameters.get(name)) for each in of}) > 1]
+    return [f"{name.replace('_', ' ')} {shown(values[name])}" for name in names]

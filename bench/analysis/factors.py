@@ -1,0 +1,141 @@
+"""Rows by one factor at a time: how the trials with this loss, this backbone, this image size did.
+
+Groups are neither equal in number nor paired: what stands here describes the trials. `effects.py` sets the other factors apart.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.analysis.leaderboard import Row, counted
+from bench.formats import power
+
+Bin = tuple[float, str]
+"""Where a level stands among the others (equal: by score) and what it is called."""
+
+NOT_SET: Bin = (float("inf"), "not applicable")
+"""The level of trials without the factor, such as the backbone of an architecture that has none."""
+
+
+MOST_EXACT = 6
+"""So many round numbers are compared one by one; more of them, and draws from a range, are grouped."""
+
+
+def _by_name(value: object) -> Bin:
+    return 0.0, str(value)
+
+
+def _by_file_name(value: object) -> Bin:
+    """Names, and paths by their last part."""
+    return _by_name(str(value).rsplit("/", 1)[-1])
+
+
+def _by_number(value: object) -> Bin:
+    return (float(value), f"{value:g}") if isinstance(value, int | float) else _by_name(value)
+
+
+def _by_quarter(value: object) -> Bin:
+    """Strengths 0-1: none at all, then quarters that hold their upper end."""
+    if not isinstance(value, int | float):
+        return _by_name(value)
+    if value == 0:
+        return -1.0, "0 (none)"
+    for low, high in ((0, 0.25), (0.25, 0.5), (0.5, 0.75)):
+        if value <= high:
+            return low, f"{low:g} to {high:g}"
+    return 0.75, "0.75 to 1"
+
+
+def _by_third_of_a_decade(value: object) -> Bin:
+    """Rates on a logarithmic scale: 1-2, 2-5, 5-10 of each decade, lower end included."""
+    if not isinstance(value, int | float) or value <= 0:
+        return _by_name(value)
+    mantissa, exponent = (float(part) for part in f"{value:.9e}".split("e"))
+    low, high = next(edges for edges in ((5, 10), (2, 5), (1, 2)) if mantissa >= edges[0])
+    start = low * 10**exponent
+    return start, f"{power(start)} to {power(high * 10**exponent)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """`bin` names a value's level, and groups numbers of which there are many."""
+
+    title: str
+    bin: Callable[[object], Bin]
+
+
+FACTORS = {
+    "architecture": Factor("Architecture", _by_name),
+    "backbone": Factor("Backbone", _by_name),
+    "encoder_weights": Factor("Encoder weights", _by_file_name),
+    "loss": Factor("Loss", _by_name),
+    "augmentation": Factor("Augmentation strength", _by_quarter),
+    "image_size": Factor("Image size (px)", _by_number),
+    "batch_size": Factor("Batch size", _by_number),
+    "optimizer": Factor("Optimizer", _by_name),
+    "learning_rate": Factor("Learning rate", _by_third_of_a_decade),
+    "schedule": Factor("Learning-rate schedule", _by_name),
+    "weight_decay": Factor("Weight decay", _by_third_of_a_decade),
+}
+"""What trials are compared by: a hyperparameter's name, its heading and how its values are grouped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """The trials that share one value of a factor. `ious` are those of the ranked ones and of those that were stopped as collapsed or
+    pruned, best first: without these a value would look good that often collapses or falls behind."""
+
+    label: str
+    ious: tuple[float, ...]
+    completed: int
+    collapsed: int
+    pruned: int
+    stopped: int
+    failed: int
+
+    @property
+    def trials(self) -> int:
+        """Those that have an IoU here."""
+        return len(self.ious)
+
+    @property
+    def best(self) -> float | None:
+        return self.ious[0] if self.ious else None
+
+    @property
+    def median(self) -> float | None:
+        return median(self.ious) if self.ious else None
+
+
+def compare(rows: Sequence[Row]) -> dict[str, tuple[Level, ...]]:
+    """Levels by factor, numbers in order and names by their best IoU. A factor of which one value was tried is left out."""
+    compared = {name: _levels(rows, name) for name in FACTORS}
+    tried = {name: [level for level in levels if level.label != NOT_SET[1]] for name, levels in compared.items()}
+    return {name: levels for name, levels in compared.items() if len(tried[name]) > 1}
+
+
+def _levels(rows: Sequence[Row], factor: str) -> tuple[Level, ...]:
+    groups: dict[Bin, list[Row]] = {}
+    for row, key in zip(rows, bins(rows, factor), strict=True):
+        groups.setdefault(key, []).append(row)
+    levels = {key: _level(key[1], group) for key, group in groups.items()}
+    return tuple(levels[key] for key in sorted(levels, key=lambda key: (key[0], -(levels[key].best or 0.0), key[1])))
+
+
+def bins(rows: Sequence[Row], factor: str) -> tuple[Bin, ...]:
+    """The level of each row; which numbers are grouped depends on how many different ones the rows have."""
+    bin_of = _by_number if _few_round_numbers(rows, factor) else FACTORS[factor].bin
+    values = [row.trial.hyperparameters.get(factor) for row in rows]
+    return tuple(NOT_SET if value is None else bin_of(value) for value in values)
+
+
+def _few_round_numbers(rows: Sequence[Row], factor: str) -> bool:
+    values = {row.trial.hyperparameters.get(factor) for row in rows} - {None}
+    return len(values) <= MOST_EXACT and all(
+        isinstance(value, int | float) and float(f"{value:.2g}") == value for value in values
+    )
+
+
+def _level(label: str, rows: Sequence[Row]) -> Level:
+    scored = (row.iou for row in rows if row.compares and row.iou is not None)
+    return Level(label=label, ious=tuple(sorted(scored, reverse=True)), **counted(rows))

@@ -1,0 +1,393 @@
+"""From the trainings of the finals to standings: who is better, had other images been drawn and everything been trained again."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from bench.analysis.annotators import Annotators, annotators
+from bench.analysis.fold_search import searched_folds
+from bench.analysis.leaderboard import (
+    REFERENCES,
+    Metrics,
+    leaderboard,
+    ranked,
+    reference_evaluation,
+    score_interval,
+)
+from bench.evaluation.metrics import background_share, dice, image_mean, iou, mean, pool, summarise
+from bench.evaluation.resampling import counts_array
+from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
+from bench.evaluation.variance import VarianceComponents, variance_components
+from bench.formats import listing
+from bench.records import (
+    COMPLETED,
+    DEFAULT,
+    ORIGIN,
+    OUT_OF_FOLD,
+    Contestant,
+    Evaluation,
+    FinalsRecord,
+    Run,
+    TrainingRecord,
+    TrialRecord,
+    configuration_key,
+)
+
+SEED = 0
+"""Of the resampling: equal records give equal pages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A contestant's place. `score` is its IoU out of fold, pooled over all images, the mean over seeds; `test` the same on the locked
+    images, the mean over all trainings, None where they hold nothing to find. `group` counts from 1: within one, nobody can be told from
+    its leader."""
+
+    contestant: Contestant
+    label: str
+    group: int
+    score: float
+    interval: Interval
+    first_probability: float
+    metrics: Metrics
+    test: float | None
+    test_interval: Interval | None
+    to_default: Difference | None
+    train_s: float | None
+    num_params: int | None
+    latency_s: float | None
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceStanding:
+    """A predictor without training, made on each fold's other folds. `leader_ahead` is the leader minus it."""
+
+    label: str
+    score: float
+    interval: Interval
+    metrics: Metrics
+    test: float | None
+    test_interval: Interval | None
+    leader_ahead: Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finals:
+    """`standings` are best first. `seeds` are those for which every training of every standing contestant is on record; `out` are
+    contestants of which a training failed, with the reason. Of the `scored` images `choosing` were those that the search chose by.
+    `background_share` is the pixel accuracy of predicting nothing on them. `all_folds` is how many there are: `record.folds` may be fewer.
+    `newer` is the best trial of the search where the finals did not have it, since they were held before."""
+
+    record: FinalsRecord
+    standings: tuple[Standing, ...]
+    references: tuple[ReferenceStanding, ...]
+    comparison: Comparison
+    pairs: tuple[tuple[Standing, Standing, Difference, float], ...]
+    variance: VarianceComponents | None
+    seeds: tuple[int, ...]
+    out: Mapping[str, str]
+    planned: int
+    trained: int
+    choosing: int
+    scored: int
+    all_folds: int
+    newer: TrialRecord | None
+    background_share: float | None
+    annotators: Annotators | None
+
+    @property
+    def winner(self) -> Standing | None:
+        """Who is separable from every other; None in a tie."""
+        return self.standings[0] if self.comparison.winner is not None else None
+
+    @property
+    def held_out(self) -> str:
+        """How its images were scored, for people."""
+        if self.record.folds == self.all_folds:
+            return "cross-validated"
+        return f"on {self.record.folds} of {self.all_folds} folds"
+
+    def of_role(self, role: str) -> Standing | None:
+        return next((each for each in self.standings if role in each.contestant.roles), None)
+
+
+@dataclass(frozen=True, slots=True)
+class NoFinals:
+    """Why there are no standings; `out` as in `Finals`."""
+
+    reason: str
+    out: Mapping[str, str] = field(default_factory=dict)
+
+
+def finals(run: Run) -> Finals | NoFinals:
+    """The standings, or in words why there are none."""
+    record = run.finals
+    if record is None:
+        wanted = run.experiment.get("protocol")
+        asked = not isinstance(wanted, Mapping) or wanted.get("finalists", 0)
+        return NoFinals(
+            "the run has not come to them, or there was no time for them" if asked else "none were asked for"
+        )
+    known = {_unit(training): training for training in run.trainings}
+    out = {
+        contestant.name: failed[0]
+        for contestant in record.contestants
+        if (
+            failed := [known[unit].error or "failed" for unit in _units(contestant, record) if _failed(known.get(unit))]
+        )
+    }
+    standing = [contestant for contestant in record.contestants if contestant.name not in out]
+    seeds = tuple(
+        seed
+        for seed in record.seeds
+        if all(
+            (configuration_key(each.hyperparameters), seed, fold) in known
+            for each in standing
+            for fold in range(record.folds)
+        )
+    )
+    if len(standing) < 2 or not seeds:
+        reason = f"{len(run.trainings)} trainings are on record, which make no two contestants complete for one seed"
+        return NoFinals(reason, out)
+    try:
+        return _ranked(run, record, standing, seeds, known, out)
+    except ValueError as error:
+        return NoFinals(str(error), out)
+
+
+def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
+    """By name; where two would be called the same, their trials tell them apart."""
+    short = {each.name: configuration_label(each) for each in contestants}
+    return {
+        each.name: short[each.name]
+        if list(short.values()).count(short[each.name]) == 1
+        else f"{short[each.name]} · {each.trial_id or each.name}"
+        for each in contestants
+    }
+
+
+def configuration_label(contestant: Contestant) -> str:
+    """'unet / resnet18 · dice · 96 px', with its role where it is a recipe."""
+    values = contestant.hyperparameters
+    model = " / ".join(str(values[name]) for name in ("architecture", "backbone") if name in values)
+    roles = [role for role in contestant.roles if role in (DEFAULT, ORIGIN)]
+    return f"{model} · {values.get('loss')} · {values.get('image_size')} px{f' ({listing(roles)})' if roles else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """A contestant and what its trainings scored: out of fold once for each seed, on the locked images once for each training."""
+
+    contestant: Contestant
+    label: str
+    trainings: Sequence[TrainingRecord]
+    out_of_fold: Sequence[Evaluation]
+    test: Sequence[Evaluation]
+
+
+def _entries(
+    standing: Sequence[Contestant], record: FinalsRecord, seeds: Sequence[int], known: Mapping[Any, TrainingRecord]
+) -> Iterator[_Entry]:
+    labels = _labels(standing)
+    for contestant in standing:
+        trainings = [known[unit] for unit in _units(contestant, record) if unit[1] in seeds]
+        yield _Entry(
+            contestant=contestant,
+            label=labels[contestant.name],
+            trainings=trainings,
+            out_of_fold=out_of_fold(trainings, seeds),
+            test=[_evaluation("test", each.seed, each.test) for each in trainings],
+        )
+
+
+def _ranked(
+    run: Run,
+    record: FinalsRecord,
+    standing: Sequence[Contestant],
+    seeds: tuple[int, ...],
+    known: Mapping[Any, TrainingRecord],
+    out: Mapping[str, str],
+) -> Finals:
+    entries = list(_entries(standing, record, seeds, known))
+    comparison = compare(counts_array([each.out_of_fold for each in entries]), np.random.default_rng(SEED))
+    on_test, variance = _on_test([each.test for each in entries], [each.fold for each in entries[0].trainings])
+    placed = _placed(entries, comparison, on_test, run.dataset.classes)
+    leader = entries[int(np.argmax(comparison.scores))].out_of_fold
+    images = leader[0].counts
+    corrected = holm([difference.p for difference in comparison.differences])
+    return Finals(
+        record=record,
+        standings=tuple(sorted(placed, key=lambda each: -each.score)),
+        references=_references(run, leader),
+        comparison=comparison,
+        pairs=tuple(
+            (placed[d.first], placed[d.second], d, p) for d, p in zip(comparison.differences, corrected, strict=True)
+        ),
+        variance=variance,
+        seeds=seeds,
+        out=out,
+        planned=len(record.contestants) * record.folds * len(record.seeds),
+        trained=sum(_is_of(training, record) for training in run.trainings),
+        choosing=len({*(sum(searched_folds(run), ()) or run.split.val)} & set(images)),
+        scored=comparison.num_images,
+        all_folds=len(run.split.folds),
+        newer=_newer(run, record),
+        background_share=background_share(pool(images.values())),
+        annotators=annotators(run),
+    )
+
+
+def _placed(
+    entries: Sequence[_Entry], comparison: Comparison, on_test: Comparison | None, classes: Sequence[str]
+) -> list[Standing]:
+    """In the order of the entries, which is that of the comparison's positions."""
+    group_of = {position: number for number, group in enumerate(comparison.groups, start=1) for position in group}
+    default = next((position for position, each in enumerate(entries) if DEFAULT in each.contestant.roles), None)
+    to_default = {} if default is None else {each.first: each for each in comparison.differences_to(default)}
+    return [
+        Standing(
+            contestant=entry.contestant,
+            label=entry.label,
+            group=group_of[position],
+            score=comparison.scores[position],
+            interval=comparison.intervals[position],
+            first_probability=comparison.first_probability[position],
+            metrics=_mean_metrics(entry.out_of_fold, classes),
+            test=on_test.scores[position] if on_test else _mean_metrics(entry.test, classes)["iou"],
+            test_interval=on_test.intervals[position] if on_test else None,
+            to_default=to_default.get(position),
+            **_costs(entry.trainings),
+        )
+        for position, entry in enumerate(entries)
+    ]
+
+
+def _newer(run: Run, record: FinalsRecord) -> TrialRecord | None:
+    best = next(iter(ranked(leaderboard(run))), None)
+    if best is None:
+        return None
+    trial, own = best.trial, configuration_key(best.trial.hyperparameters)
+    held = any(
+        (each.study_id, each.trial_id) == (trial.study_id, trial.trial_id)
+        or configuration_key(each.hyperparameters) == own
+        for each in record.contestants
+    )
+    return None if held else trial
+
+
+def _on_test(
+    counts: Sequence[Sequence[Evaluation]], folds: Sequence[int]
+) -> tuple[Comparison | None, VarianceComponents | None]:
+    """None where one locked image, or nothing to find on them, leaves nothing to compare."""
+    array = counts_array(counts)
+    try:
+        compared = compare(array, np.random.default_rng(SEED), folds=folds)
+        return compared, variance_components(array, np.random.default_rng(SEED), folds=folds)
+    except ValueError:
+        return None, None
+
+
+def _references(run: Run, leader: Sequence[Evaluation]) -> tuple[ReferenceStanding, ...]:
+    """All on the same redraws as the leader, which are the costly part."""
+    known = {name: reference_evaluation(run, name, OUT_OF_FOLD) for name in REFERENCES}
+    scored = {name: own for name, own in known.items() if own is not None}
+    if not scored:
+        return ()
+    images = leader[0].counts  # of fewer than all folds where the time was short
+    scored = {name: replace(own, counts={image: own.counts[image] for image in images}) for name, own in scored.items()}
+    counts = counts_array([leader, *([own] * len(leader) for own in scored.values())])
+    compared = compare(counts, np.random.default_rng(SEED))
+    leader_ahead = {each.second: each for each in compared.differences if each.first == 0}
+    found = []
+    for position, (name, own) in enumerate(scored.items(), start=1):
+        on_test = reference_evaluation(run, name, "test")
+        found.append(
+            ReferenceStanding(
+                label=REFERENCES[name],
+                score=compared.scores[position],
+                interval=compared.intervals[position],
+                metrics=_metrics(own, run.dataset.classes),
+                test=summarise(pool(on_test.counts.values()), run.dataset.classes)["iou"] if on_test else None,
+                test_interval=score_interval(on_test) if on_test else None,
+                leader_ahead=leader_ahead[position],
+            )
+        )
+    return tuple(found)
+
+
+def out_of_fold(trainings: Sequence[TrainingRecord], seeds: Sequence[int]) -> list[Evaluation]:
+    """For each seed every image, scored by the training that did not see it."""
+    return [
+        _evaluation(
+            OUT_OF_FOLD,
+            seed,
+            reduce(lambda all_of, each: {**all_of, **each.out_of_fold}, (t for t in trainings if t.seed == seed), {}),
+        )
+        for seed in seeds
+    ]
+
+
+def _evaluation(part: str, seed: int, counts: Mapping[str, Any]) -> Evaluation:
+    return Evaluation(split=part, seed=seed, counts=counts)
+
+
+def _mean_metrics(evaluations: Sequence[Evaluation], classes: Sequence[str]) -> Metrics:
+    each = [_metrics(evaluation, classes) for evaluation in evaluations]
+    return {name: mean(metrics[name] for metrics in each) for name in each[0]}
+
+
+def _metrics(evaluation: Evaluation, classes: Sequence[str]) -> Metrics:
+    """Pooled over images, and `image_iou` and `image_dice`, in which every image weighs alike."""
+    images = evaluation.counts.values()
+    return {
+        **summarise(pool(images), classes),
+        "image_iou": image_mean(images, iou),
+        "image_dice": image_mean(images, dice),
+    }
+
+
+def _costs(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
+    return {
+        "train_s": mean(training.train_s for training in trainings),
+        "num_params": trainings[0].num_params,
+        "latency_s": min((t.latency_s for t in trainings if t.latency_s is not None), default=None),
+        "peak_memory_bytes": max((t.peak_memory_bytes for t in trainings if t.peak_memory_bytes), default=None),
+    }
+
+
+def trainings_of(run: Run, contestant: Contestant) -> list[TrainingRecord]:
+    """By configuration: a run that went on may have given it another name."""
+    return [
+        training
+        for training in run.trainings
+        if configuration_key(training.hyperparameters) == configuration_key(contestant.hyperparameters)
+    ]
+
+
+def _units(contestant: Contestant, record: FinalsRecord) -> list[tuple[str, int, int]]:
+    return [
+        (configuration_key(contestant.hyperparameters), seed, fold)
+        for seed in record.seeds
+        for fold in range(record.folds)
+    ]
+
+
+def _unit(training: TrainingRecord) -> tuple[str, int, int]:
+    return configuration_key(training.hyperparameters), training.seed, training.fold
+
+
+def _is_of(training: TrainingRecord, record: FinalsRecord) -> bool:
+    keys = {configuration_key(contestant.hyperparameters) for contestant in record.contestants}
+    return (
+        configuration_key(training.hyperparameters) in keys
+        and training.seed in record.seeds
+        and training.fold < record.folds
+    )
+
+
+def _failed(training: TrainingRecord | None) -> bool:
+    return training is not None and training.status != COMPLETED

@@ -1,0 +1,364 @@
+"""The commands. The only place that prints errors and sets exit codes: 0 done, 2 a mistake that the user can mend, 130 Ctrl-C.
+
+`--help` answers at once because whatever is slow to import is imported inside the commands.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench import __version__
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.experiments import Experiment
+    from bench.progress import Progress
+    from bench.records import Run
+
+MENDABLE, INTERRUPTED = 2, 130
+_USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
+"""Click's error for a command line that makes no sense; Typer brings its own Click, under a private name."""
+
+
+class _Commands(typer.core.TyperGroup):
+    """Says a user's mistake in one line on stderr, whichever command it was made in."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            said = " ".join(str(error).split())
+        except OSError as error:
+            if not isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError):
+                raise
+            said = f"cannot use {error.filename}: {error.strerror}"
+        typer.echo(f"error: {said}", err=True)
+        raise typer.Exit(MENDABLE)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Which segmentation model suits a small, imbalanced data set?
+
+    [bold]Examples[/]
+
+    \b
+    python -m bench run                             the sample set, 7-25 minutes
+    python -m bench run --data photos --budget 15m  your own images
+    python -m bench run --resume --name default     go on with an interrupted run
+    python -m bench report                          write the newest run's report
+    python -m bench list                            all that can be named""",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Look at a data set, or write the sample set.")
+app.add_typer(data_app, name="data")
+
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
+Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports are written.")]
+
+
+@app.command()
+def run(
+    experiment: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="EXPERIMENT",
+            help="A preset (see list) or a YAML file. Left out: [bold]default[/], or with --data [bold]transfer[/] "
+            "(MobileNets pretrained on ImageNet).",
+        ),
+    ] = None,
+    data: Annotated[str | None, typer.Option(metavar="PATH", help="A folder of images with annotations.")] = None,
+    tuner: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Repeat it to compare tuners; see list.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(metavar="N", help="Trials for each tuner and seed.")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Time for search and finals: 90s, 10m, 1.5h. Without --trials, as many as fit."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="The only seed, in place of the experiment's.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="The run's name, its folder in --results.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Trials at the same time. Left out: one for each GPU, or one for the CPU."),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: ray://HOST:PORT, HOST:PORT, auto or local."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of that name.")] = False,
+    learning_curve: Annotated[
+        bool,
+        typer.Option(
+            "--learning-curve",
+            help="Train the first of the finals on 25, 50 and 75 % of the images too: would more data help?",
+        ),
+    ] = False,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option("--skip-unreadable", help="Leave images out that cannot be decoded, and say so in the report."),
+    ] = False,
+    results: Results = Path("results"),
+    reports: Reports = Path("reports"),
+) -> None:
+    """Search for the best model, and write the leaderboard.
+
+    [bold]Examples[/]
+
+    \b
+    python -m bench run --trials 4 --name quick
+    python -m bench run --data photos --budget 15m --skip-unreadable
+    python -m bench run my.yaml --tuner random --tuner bayesian --budget 1h
+    python -m bench run --resume --name quick
+    """
+    from bench.experiments import load_experiment, load_stored, override
+
+    stored = results / name / "experiment.json" if resume and name and experiment is None and data is None else None
+    if stored and stored.is_file():
+        chosen = load_stored(stored)
+    else:
+        chosen = load_experiment(experiment or ("transfer" if data else "default"))
+    chosen = override(
+        chosen,
+        data=data,
+        tuners=tuner or (),
+        trials=trials,
+        budget=budget,
+        seed=seed,
+        name=name,
+        workers=workers,
+        cluster=cluster,
+        skip_unreadable=skip_unreadable,
+        learning_curve=learning_curve,
+    )
+    _require_tensorflow()
+    command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+    typer.echo(f"leaderboard: {_search(chosen, results, reports, command, resume)}")
+
+
+def _search(experiment: "Experiment", results: Path, reports: Path, command: str, resume: bool) -> Path:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on the CPU would break the display
+    from bench.run import run_experiment
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what job schedulers and containers send: like Ctrl-C
+    try:
+        with _progress() as progress:
+            return run_experiment(
+                experiment, results=results, reports=reports, command=command, resume=resume, progress=progress
+            )
+    except KeyboardInterrupt:
+        typer.echo(_what_was_kept(results / experiment.name, results, reports), err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command()
+def report(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN", help="Names or folders; several share one leaderboard. Left out: the newest run."
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Write nothing: compare the report with its records, and fail on a difference."),
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of the leaderboard of several runs, its folder in --reports. Left out: RUN+RUN."
+        ),
+    ] = None,
+    results: Results = Path("results"),
+    reports: Reports = Path("reports"),
+) -> None:
+    """Write a run's report again from its records, without training and without TensorFlow; of several runs, one leaderboard.
+
+    [bold]Examples[/]
+
+    \b
+    python -m bench report
+    python -m bench report default
+    python -m bench report cars panels --name both
+    python -m bench report --check default
+    """
+    from bench.records.store import load
+    from bench.report import write_across, write_index, write_report
+
+    directories = [_run_directory(run, results) for run in runs] if runs else [_run_directory(None, results)]
+    loaded = [load(directory) for directory in directories]
+    target = reports / _report_name(directories, name, results)
+    if check:
+        _check(loaded, directories, target)
+        return
+    page = write_report(loaded[0], target) if len(loaded) == 1 else write_across(loaded, target)
+    write_index(reports)
+    typer.echo(f"leaderboard: {page}")
+
+
+def _report_name(directories: Sequence[Path], name: str | None, results: Path) -> str:
+    """The report's folder: the run's name, or for several runs `name`, which must not be that of a run, or the names joined."""
+    joined = "+".join(directory.name for directory in directories)
+    if name is None:
+        return joined
+    if len(directories) == 1:
+        raise UserError(f"--name {name!r} names the leaderboard of several runs; a report of one is called {joined!r}")
+    if not re.fullmatch(r"\w[\w.+-]*", name) or (results / name / "run.json").is_file():
+        raise UserError(
+            f"--name {name!r} is a run's name or no folder name; choose letters, digits, '.', '-', '_', '+'"
+        )
+    return name
+
+
+def _check(runs: Sequence["Run"], directories: Sequence[Path], report: Path) -> None:
+    from bench.report.check import differences
+
+    found = list(differences(runs, report))
+    for line in found:
+        typer.echo(line, err=True)
+    records = " and ".join(map(str, directories))
+    if found:
+        raise UserError(f"{report} differs from the records in {records} ({len(found)} differences)")
+    typer.echo(f"every number of {report} is what the records in {records} say")
+
+
+@data_app.command()
+def audit(
+    path: Annotated[Path, typer.Argument(help="A folder of images with annotations.")],
+    every: Annotated[bool, typer.Option("--all", help="Print every finding, not the first 20 of a kind.")] = False,
+) -> None:
+    """Say what a data set holds and what is wrong with it: twins, missing and unreadable files, broken outlines, balance."""
+    from bench.cli.audit import audit_lines
+    from bench.datasets import open_dataset
+    from bench.datasets.audit import audit
+    from bench.experiments import load_experiment
+
+    options = replace(load_experiment("transfer").data.options, skip_unreadable=True)
+    for line in audit_lines(*audit(open_dataset(path, options), options), most=None if every else 20):
+        typer.echo(line)
+
+
+@data_app.command()
+def sample(
+    directory: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another seed draws other pictures.")] = 0,
+) -> None:
+    """Write the sample set, about 60 drawn pictures of damaged panels, as folders images/ and masks/."""
+    from bench.datasets.sample import write_sample_set
+
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UserError(f"{directory} exists and is not an empty folder; choose another one")
+    write_sample_set(directory, seed=seed)
+    typer.echo(f"sample set: {directory}")
+
+
+@app.command(name="list")
+def list_names() -> None:
+    """Print everything that an experiment can name, one line each."""
+    from bench.cli.catalogue import catalogue
+
+    for kind, names in catalogue().items():
+        typer.secho(kind, bold=True)
+        width = max(map(len, names), default=0)
+        for name, description in names.items():
+            typer.echo(f"  {name:{width}}  {description}")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"segbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Its help is the app's own."""
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator["Progress"]:
+    """A live display where someone watches, else a line for each event."""
+    from rich.console import Console
+
+    from bench.progress import PlainProgress
+    from bench.progress.live import LiveProgress
+
+    console = Console()
+    if not console.is_terminal:
+        yield PlainProgress(write=lambda line: print(line, flush=True))  # noqa: T201  a log wants each line at once
+        return
+    with LiveProgress(console) as live:
+        yield live
+
+
+def _require_tensorflow() -> None:
+    if find_spec("tensorflow") is None:
+        raise UserError("TensorFlow is not installed; choose a build: pip install 'segbench[cpu]' or 'segbench[gpu]'")
+
+
+def _run_directory(run: str | None, results: Path) -> Path:
+    """The folder of the run of that name, at that path, or of the one that was written to last."""
+    if run is not None:
+        return Path(run) if (Path(run) / "run.json").is_file() else results / run
+    newest = max(results.glob("*/run.json"), key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
+        raise UserError(f"no run in {results}; start one with: python -m bench run")
+    return newest.parent
+
+
+def _what_was_kept(directory: Path, results: Path, reports: Path) -> str:
+    """For someone who pressed Ctrl-C: what is on disk, and the commands that go on from it."""
+    from bench.records import TrialRecord
+    from bench.records.store import load_lines
+
+    if not (directory / "run.json").is_file():
+        return "interrupted before any trial; no result was recorded"
+    finished = sum(1 for _ in load_lines(directory / "trials.jsonl", TrialRecord))
+    kept = f"{finished} finished trial{' is' if finished == 1 else 's are'} kept"
+    elsewhere = "".join(
+        f" {option} {shlex.quote(str(path))}"
+        for option, path, usual in (("--results", results, "results"), ("--reports", reports, "reports"))
+        if path != Path(usual)
+    )
+    name = shlex.quote(directory.name)
+    return (
+        f"interrupted; {kept} in {directory}\n"
+        f"go on with:  python -m bench run --resume --name {name}{elsewhere}\n"
+        f"report now:  python -m bench report {name}{elsewhere}"
+    )
+
+
+def main() -> None:
+    """The entry point of `python -m bench` and of `segbench`."""
+    try:
+        code = app(prog_name="python -m bench", standalone_mode=False)
+    except _USAGE_ERROR as error:  # a misspelt option: in one line, like every other mistake
+        said = " ".join(error.format_message().split())
+        if said:  # without a command the help was shown, which says it all
+            typer.echo(f"error: {said} (see --help)", err=True)
+        code = MENDABLE
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    sys.exit(code)

@@ -1,0 +1,185 @@
+"""The half of a Ray worker that computes: `Trainer` as an actor on whichever machine has room.
+
+It shares no file system with the driver: pixels, training states and weights come and go through Ray's object store.
+"""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import ray
+from filelock import FileLock
+
+from bench.engine.devices import Placement, prepare, visible_gpus
+from bench.engine.spec import EpochEnded, Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path
+from bench.engine.worker import MEMORY_SHARE
+from bench.records import EpochRecord
+from bench.records.environment import current_versions, memory_limit
+
+if TYPE_CHECKING:
+    from bench.engine.training.trainer import Trainer
+
+LISTEN_S = 10.0
+"""So long a worker waits for news before it says that there are none."""
+
+_GPU_SHARE = 0.9
+_STATE_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pixels:
+    """A pixel cache in the object store: (size in bytes, content as uint8) by relative path; `key` is a hash of it all."""
+
+    key: str
+    files: Mapping[str, tuple[int, Any]]
+
+    @classmethod
+    def put(cls, directory: Path) -> "Pixels":
+        """Takes a cache directory up, once for all workers."""
+        digest, files = hashlib.sha256(), {}
+        for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+            name, content = path.relative_to(directory).as_posix(), np.asarray(np.memmap(path, np.uint8, "r"))
+            digest.update(f"{name} {content.size}\n".encode())
+            digest.update(content.data)
+            files[name] = content.size, ray.put(content)
+        return cls(key=digest.hexdigest()[:32], files=files)
+
+    def written(self) -> Path:
+        """The cache as a directory of this machine, which all of a user's workers on it share. It is kept for later runs."""
+        root = Path(tempfile.gettempdir()) / f"segbench-pixels-{os.getuid()}"
+        root.mkdir(mode=0o700, exist_ok=True)
+        if root.stat().st_uid != os.getuid():
+            raise PermissionError(f"{root} belongs to somebody else")
+        directory = root / self.key
+        with FileLock(root / f"{self.key}.lock"):
+            for name, (num_bytes, content) in self.files.items():
+                path = directory / name
+                if not path.is_file() or path.stat().st_size != num_bytes:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    part = path.with_name(f"{path.name}.part")
+                    ray.get(content).tofile(part)
+                    part.replace(path)
+        return directory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """What a worker says of itself when it is up. `memory_bytes` is what its process may hold; `problem` is why it is of no use."""
+
+    process_id: int
+    device: str
+    precision: str
+    versions: Mapping[str, str]
+    memory_bytes: int
+    problem: str | None = None
+
+
+class TrialActor:
+    """Computes in one thread ("compute") and tells of epochs in another ("listen"). `share` is this worker's part of its machine, of
+    which it holds `memory_bytes` at most where Ray knows them; `gpu_share` its part of the GPU that Ray gave it; `threads` bounds a CPU
+    operation."""
+
+    def __init__(
+        self,
+        setup: TrialSetup,
+        pixels: Pixels,
+        *,
+        share: float,
+        memory_bytes: int | None,
+        gpu_share: float | None,
+        threads: int,
+    ) -> None:
+        total = MEMORY_SHARE * memory_limit()
+        self._memory_bytes = int(share * min(total, memory_bytes or total))
+        self._scratch = tempfile.TemporaryDirectory(prefix="segbench-worker-")
+        self._setup = replace(
+            setup, cache_directory=pixels.written(), checkpoint_directory=Path(self._scratch.name) / "checkpoints"
+        )
+        self._gpu_share, self._threads = gpu_share, threads
+        self._news = threading.Condition()
+        self._ended: list[EpochEnded] = []
+        self._spec: TrialSpec | None = None
+        self._made: Trainer | None = None
+
+    @ray.method(concurrency_group="compute")
+    def greet(self, pairs: Sequence[tuple[str, str]]) -> Greeting:
+        """Starts TensorFlow, and loads every (backbone, encoder_weights) pair."""
+        device, problem = self._trainer.device(), self._trainer.check_weights(pairs)
+        if self._gpu_share is not None and not device.startswith("GPU"):
+            problem = "TensorFlow does not see the GPU that Ray reserved: install 'segbench[gpu]' there"
+        return Greeting(
+            process_id=os.getpid(),
+            device=device,
+            precision=self._trainer.precision(),
+            versions=current_versions(),
+            memory_bytes=self._memory_bytes,
+            problem=problem,
+        )
+
+    @ray.method(concurrency_group="compute", num_returns=2)
+    def run(self, spec: TrialSpec, state: Sequence[Any]) -> tuple[TrialOutcome | str, bytes | None]:
+        """A trial's outcome, or why there is none, and the training state for whoever continues it. `state` has a reference to the state
+        of the trial that this one continues, if there is one."""
+        self._spec = spec
+        with self._states(spec, state) as own:
+            outcome = self._trainer.run(spec)
+            return outcome, own.read_bytes() if own.is_file() else None
+
+    @ray.method(concurrency_group="compute")
+    def model(self) -> bytes:
+        return self._trainer.model()
+
+    @ray.method(concurrency_group="compute")
+    def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored | str:
+        return self._trainer.score(spec, model, ids)
+
+    @ray.method(concurrency_group="listen")
+    def listen(self) -> list[EpochEnded]:
+        """Epochs since the last call, as soon as there are any; [] after a while. A pending call is also how a death is noticed."""
+        with self._news:
+            self._news.wait_for(lambda: self._ended, LISTEN_S)
+            told, self._ended = self._ended, []
+            return told
+
+    @property
+    def _trainer(self) -> "Trainer":
+        """Made in the thread that computes: Keras keeps some of its state by thread."""
+        if self._made is None:
+            memory_bytes = None
+            if self._gpu_share is not None and self._gpu_share < 1 and (of_gpu := visible_gpus()[0][1]):
+                memory_bytes = int(_GPU_SHARE * self._gpu_share * of_gpu)
+            gpu = "" if self._gpu_share is None else None  # None: as Ray has set it
+            threads = self._threads if self._gpu_share is None else None
+            prepare(Placement(gpu=gpu, memory_bytes=memory_bytes, threads=threads))
+            from bench.engine.training.trainer import Trainer  # and with it TensorFlow, which reads what was prepared
+
+            self._made = Trainer(self._setup, tell=self._tell, memory_bytes=self._memory_bytes)
+        return self._made
+
+    def _tell(self, epoch: EpochRecord) -> None:
+        assert self._spec is not None
+        with self._news:
+            self._ended.append(EpochEnded(spec=self._spec, epoch=epoch))
+            self._news.notify()
+
+    @contextlib.contextmanager
+    def _states(self, spec: TrialSpec, state: Sequence[Any]) -> Iterator[Path]:
+        """Where the trial leaves its state; that of its parent lies beside it, if it can still be had."""
+        own = checkpoint_path(self._setup, spec.study_id, spec.trial_id)
+        parent = checkpoint_path(self._setup, spec.study_id, spec.resume_from or "")
+        parent.parent.mkdir(exist_ok=True)
+        with contextlib.suppress(ray.exceptions.RayError, OSError):  # lost with its machine: training begins at 0
+            for reference in state:
+                parent.write_bytes(ray.get(reference, timeout=_STATE_S) or b"")
+        try:
+            yield own
+        finally:
+            own.unlink(missing_ok=True)
+            parent.unlink(missing_ok=True)

@@ -1,0 +1,357 @@
+"""Places for trials on a Ray cluster: an actor for each, on machines that may come late and go early.
+
+The oracle, the records and the budget stay with the driver. A machine that joins gets workers at the next look; one that is lost gives
+its trials back as crashed, and the study tries them again elsewhere.
+"""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from bench.engine.ray.actor import Greeting, Pixels, TrialActor
+from bench.engine.ray.cluster import Node, Seat, connect, nodes_of, seat
+from bench.engine.ray.worker import RayWorker, cause_of_death
+from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
+from bench.engine.worker import SILENCE_S, WorkerDiedError, silence_limit_s
+from bench.errors import ExperimentError, StoreError
+from bench.records.environment import current_versions
+
+_LOOK_S = 1.0
+_CLUSTER_S = 5.0
+"""How often the cluster is asked for its machines."""
+
+PATIENCE_S = 600.0
+"""How long a run waits for its first worker: a cluster that grows on demand needs minutes for a machine."""
+
+_SETTLE_S = 30.0
+"""How long the first worker waits for the others, so that a run begins with all of them."""
+
+FAILED_STARTS = 3
+"""A machine on which so many workers in a row did not come up is left alone."""
+
+
+class RayExecutor:
+    """Joins `cluster` ("local", "auto", HOST:PORT or ray://HOST:PORT) and leaves it at the end. `workers` is how many trials may be under
+    way at most (None: as many as the cluster has GPUs, or machines); `note` hears of machines that come and go."""
+
+    def __init__(
+        self,
+        setup: TrialSetup,
+        cluster: str,
+        *,
+        workers: int | None = None,
+        note: Callable[[str], None] = lambda line: None,
+        silence_s: float = SILENCE_S,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._setup, self._cluster, self._limit, self._note = setup, cluster, workers, note
+        self._silence_s, self._patience_s = silence_s, patience_s
+        self._workers: list[RayWorker] = []
+        self._seat: Seat | None = None
+        self._pairs: tuple[tuple[str, str], ...] = ()
+        self._states: dict[tuple[str, str], Any] = {}
+        self._failed_starts: Counter[str] = Counter()
+        self._refused: dict[str, str] = {}
+        self._precision: str | None = None
+        self._looked = float("-inf")
+        self._waiting = False
+        connect(cluster)
+        try:
+            self._pixels = Pixels.put(Path(setup.cache_directory))
+        except BaseException:
+            ray.shutdown()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._workers:
+            with contextlib.suppress(Exception):  # a connection that is lost ends them too
+                ray.kill(worker.actor)
+        self._workers.clear()
+        self._states.clear()
+        ray.shutdown()
+
+    @property
+    def places(self) -> int:
+        return sum(worker.about is not None for worker in self._workers)
+
+    @property
+    def free(self) -> int:
+        return sum(worker.is_free for worker in self._workers)
+
+    @property
+    def process_ids(self) -> list[int]:
+        return [worker.about.process_id for worker in self._workers if worker.about is not None]
+
+    def device(self) -> str:
+        self._await_place(_SETTLE_S)
+        devices = [worker.about.device for worker in self._workers if worker.about is not None]
+        said = ", ".join(dict.fromkeys(devices))
+        return f"{len(devices)} Ray worker{'s' if len(devices) > 1 else ''} on {said}"
+
+    def precision(self) -> str:
+        self._await_place(_SETTLE_S)
+        assert self._precision is not None
+        return self._precision
+
+    def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
+        self._pairs = tuple(pairs)
+        if self._pairs:
+            for worker in self._workers:
+                worker.about = None
+                worker.greeting = worker.actor.greet.remote(self._pairs)
+                worker.pairs = self._pairs
+            self._await_place(_SETTLE_S)
+
+    def is_warm(self, spec: TrialSpec) -> bool:
+        return any(family(spec.hyperparameters) in worker.compiled for worker in self._free_workers())
+
+    def submit(self, spec: TrialSpec) -> None:
+        wanted = family(spec.hyperparameters)
+        worker = min(self._free_workers(), key=lambda each: (wanted not in each.compiled, len(each.compiled)))
+        if worker.is_worn:
+            worker = self._renewed(worker)
+        parent = self._states.get((spec.study_id, spec.resume_from or ""))
+        worker.submit(spec, [] if parent is None else [parent])
+
+    def events(self) -> Iterator[Event]:
+        """As `Executor.events`; while no trial is under way it waits a moment for a place, and ends without an event."""
+        while True:
+            idle = all(worker.spec is None for worker in self._workers)
+            done = self._wait()
+            for worker in list(self._workers):
+                yield from self._heard_of(worker, done)
+                spec, event = worker.spec, self._ended(worker, done)
+                if event is not None and spec is not None:
+                    for epoch in event.record.curve[worker.told :]:
+                        yield EpochEnded(spec=spec, epoch=epoch)
+                    yield event
+                    return
+            if idle:
+                self._note_waiting()
+                return
+
+    def model(self, spec: TrialSpec) -> bytes:
+        worker = next((worker for worker in self._workers if worker.last == spec.key and worker.about), None)
+        if worker is None:
+            raise WorkerDiedError("its worker is gone")
+        try:
+            return ray.get(worker.actor.model.remote(), timeout=self._silence_s)
+        except (RayError, GetTimeoutError) as error:
+            raise WorkerDiedError(cause_of_death(worker, error)) from error
+
+    def forget(self, study_id: str, trial_id: str) -> None:
+        self._states.pop((study_id, trial_id), None)
+
+    def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
+        wanted = family(spec.hyperparameters)
+        answer: Any = None
+        for is_last in (False, True):  # a machine may be lost meanwhile, or have no memory left
+            self._await_place()
+            worker = max(self._free_workers(), key=lambda each: wanted in each.compiled)
+            try:
+                answer = ray.get(worker.actor.score.remote(spec, ray.put(model), tuple(ids)), timeout=self._silence_s)
+            except (RayError, GetTimeoutError) as error:
+                answer = cause_of_death(worker, error)
+            if isinstance(answer, Scored):
+                return answer
+            if not is_last:
+                self._drop(worker)
+        raise StoreError(f"cannot score the model of trial {'/'.join(spec.key)}: {answer}")
+
+    def _free_workers(self) -> Iterator[RayWorker]:
+        return (worker for worker in self._workers if worker.is_free)
+
+    def _await_place(self, settle_s: float = 0.0) -> None:
+        """Waits until a worker is up and free, and up to `settle_s` for those that are starting. Raises ExperimentError, one line, where
+        none comes."""
+        began = time.monotonic()
+        while not self.free or (self.places < len(self._workers) and time.monotonic() - began < settle_s):
+            done = self._wait()
+            for worker in list(self._workers):
+                self._ended(worker, done)
+            if self._refused and not self._workers:
+                reason = next(iter(self._refused.values()))
+                raise ExperimentError(f"no machine of the Ray cluster {self._cluster!r} is of use; {reason}")
+            if not self.free and time.monotonic() - began > self._patience_s:
+                raise ExperimentError(
+                    f"no worker came up on the Ray cluster {self._cluster!r} within {self._patience_s:.0f} s; "
+                    "look at its free CPUs and GPUs with: ray status"
+                )
+
+    def _note_waiting(self) -> None:
+        if not self.places and not self._waiting:
+            self._note("no worker is up; waiting for a machine to join the Ray cluster")
+        self._waiting = not self.places
+
+    def _wait(self) -> set[Any]:
+        """Waits a moment; the references that are done."""
+        try:
+            self._look_at_cluster()
+            awaited = [reference for worker in self._workers for reference in worker.awaited]
+            if not awaited:
+                time.sleep(_LOOK_S)
+                return set()
+            ray.wait(awaited, num_returns=1, timeout=_LOOK_S)
+            return set(ray.wait(awaited, num_returns=len(awaited), timeout=0)[0])
+        except ConnectionError as error:
+            raise ExperimentError(
+                f"the connection to the Ray cluster {self._cluster!r} is lost; go on with --resume"
+            ) from error
+
+    def _look_at_cluster(self) -> None:
+        """Starts workers where there is room for them."""
+        if time.monotonic() - self._looked < _CLUSTER_S:
+            return
+        self._looked = time.monotonic()
+        nodes = nodes_of(ray.nodes())
+        if self._seat is None and nodes:
+            self._seat = seat(nodes, self._limit)
+        for node in nodes:
+            if self._seat is None or node.node_id in self._refused:
+                continue
+            room = self._seat.room(node) - sum(worker.node.node_id == node.node_id for worker in self._workers)
+            left = room if self._limit is None else min(room, self._limit - len(self._workers))
+            self._workers.extend(self._start(node, self._seat) for _ in range(left))
+
+    def _start(self, node: Node, reserved: Seat) -> RayWorker:
+        cores = reserved.cores or node.cores
+        remote: Any = ray.remote
+        kind = remote(concurrency_groups={"compute": 1, "listen": 1})(TrialActor)
+        options = {
+            "num_cpus": cores if reserved.gpu_share is None else 0,
+            "num_gpus": reserved.gpu_share or 0,
+            "scheduling_strategy": NodeAffinitySchedulingStrategy(node.node_id, soft=False),
+        }
+        actor = kind.options(**options).remote(
+            self._setup,
+            self._pixels,
+            share=1 / reserved.room(node),
+            memory_bytes=node.memory_bytes,
+            gpu_share=reserved.gpu_share,
+            threads=cores,
+        )
+        return RayWorker(actor, node, self._pairs)
+
+    def _renewed(self, worker: RayWorker) -> RayWorker:
+        """Another process in a worker's place. What it is told meanwhile waits until it is up."""
+        assert self._seat is not None
+        self._drop(worker)
+        new = self._start(worker.node, self._seat)
+        new.about = worker.about
+        self._workers.append(new)
+        return new
+
+    def _heard_of(self, worker: RayWorker, done: set[Any]) -> Iterator[EpochEnded]:
+        """The epochs that a worker tells of."""
+        if worker.listening not in done:
+            return
+        try:
+            told = ray.get(worker.listening)
+        except RayError:
+            return
+        worker.listening = worker.actor.listen.remote()
+        for event in told:
+            if worker.spec is not None and event.spec.key == worker.spec.key:
+                worker.heard = time.monotonic()
+                worker.told += 1
+                yield event
+
+    def _ended(self, worker: RayWorker, done: set[Any]) -> TrialOutcome | None:
+        """Takes note of a worker that is up, has an outcome, or is dead; the outcome of its trial if that is over."""
+        try:
+            if worker.greeting in done:
+                self._greeted(worker, ray.get(worker.greeting))
+            if worker.running in done:
+                return self._outcome(worker, ray.get(worker.running))
+            if worker.listening in done:
+                ray.get(worker.listening)
+        except RayError as error:
+            return self._lost(worker, cause_of_death(worker, error))
+        silent_s = time.monotonic() - worker.heard
+        if worker.spec is not None and silent_s > silence_limit_s(
+            worker.spec, worker.heard - worker.started, self._silence_s
+        ):
+            return self._lost(worker, f"the worker on {worker.node.host} gave no sign of life for {silent_s:.0f} s")
+        return None
+
+    def _greeted(self, worker: RayWorker, greeting: Greeting) -> None:
+        """A worker is up. It may be of no use, and one that began before the weights were asked for must load them."""
+        worker.greeting = None
+        problem = self._problem(greeting)
+        if problem is not None:
+            self._refuse(worker.node, f"{worker.node.host}: {problem}")
+        elif worker.pairs != self._pairs:
+            worker.pairs = self._pairs
+            worker.greeting = worker.actor.greet.remote(self._pairs)
+        else:
+            worker.about = greeting
+            worker.listening = worker.listening or worker.actor.listen.remote()
+            self._failed_starts[worker.node.node_id] = 0
+
+    def _problem(self, greeting: Greeting) -> str | None:
+        """Why a worker is of no use. What "auto" comes to on the first one holds for all: where a trial ran must not show in its score."""
+        problem = greeting.problem or _other_versions(greeting)
+        if problem is not None:
+            return problem
+        self._precision = self._precision or greeting.precision
+        if greeting.precision == self._precision:
+            return None
+        return f"computes in {greeting.precision} there, in {self._precision} elsewhere: set the protocol's precision"
+
+    def _outcome(self, worker: RayWorker, answer: TrialOutcome | str) -> TrialOutcome:
+        spec = worker.spec
+        assert spec is not None
+        if isinstance(answer, str):
+            return worker.failed(answer, crashed=False)
+        worker.spec = worker.running = None
+        worker.peak_bytes = answer.record.peak_memory_bytes or 0
+        if spec.checkpoint:
+            self._states[spec.key] = worker.state
+        worker.state = None
+        return answer
+
+    def _lost(self, worker: RayWorker, cause: str) -> TrialOutcome | None:
+        """A worker is dead or of no more use; its trial, if it had one, comes back."""
+        node = worker.node
+        self._drop(worker)
+        if worker.about is None:
+            self._failed_starts[node.node_id] += 1
+            if self._failed_starts[node.node_id] >= FAILED_STARTS:
+                self._refuse(node, cause)
+        return None if worker.spec is None else worker.failed(cause, crashed=True)
+
+    def _refuse(self, node: Node, reason: str) -> None:
+        if node.node_id not in self._refused:
+            self._note(f"{reason}; that machine is left alone")
+        self._refused[node.node_id] = reason
+        for worker in [worker for worker in self._workers if worker.node == node and worker.about is None]:
+            self._drop(worker)
+
+    def _drop(self, worker: RayWorker) -> None:
+        if worker in self._workers:
+            self._workers.remove(worker)
+        with contextlib.suppress(RayError):
+            ray.kill(worker.actor)
+
+
+def _other_versions(greeting: Greeting) -> str | None:
+    """What is installed there and differs from here; either build of TensorFlow will do."""
+    here, there = (
+        {name.removesuffix("-cpu"): version for name, version in versions.items()}
+        for versions in (current_versions(), greeting.versions)
+    )
+    differing = [f"{name} {there.get(name)} there, {here[name]} here" for name in here if here[name] != there.get(name)]
+    return f"other versions than the driver's: {'; '.join(differing)}" if differing else None

@@ -1,0 +1,1 @@
+"""The half of the engine that computes: one trial, the compiled graphs that trials share, batches ahead of the step."""

@@ -1,0 +1,165 @@
+"""The half of a worker that computes, in a process of its own.
+
+The only place where TensorFlow runs. Methods answer with what can be sent: a record, or in one line why there is none.
+"""
+
+import logging
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
+from bench.engine.training.folds import on_folds
+from bench.errors import DataError
+from bench.records import EpochRecord
+
+GRAPHS_SHARE = 2 / 3
+"""Of a process's memory, from which on compiled graphs make room for new ones."""
+
+
+class Trainer:
+    """Graphs, pixels and pretrained weights that outlive a trial. `memory_bytes` is what its process may hold before it is replaced;
+    graphs are dropped before that."""
+
+    def __init__(self, setup: TrialSetup, tell: Callable[[EpochRecord], None], memory_bytes: int) -> None:
+        from bench.engine.devices import resolved_precision
+        from bench.engine.training.graph_cache import GraphCache
+
+        self._setup = setup
+        self._tell = tell
+        self._graphs = GraphCache(limit_bytes=int(GRAPHS_SHARE * memory_bytes))
+        self._precision = resolved_precision(setup.precision)
+        self._encoders: dict[tuple[str, str], Any] = {}
+        self._pixels: dict[int, Any] = {}
+        self._last_model: Any = None
+
+    def device(self) -> str:
+        """What it computes on, for people, and in which precision if that is not single."""
+        from bench.engine.devices import describe
+
+        return describe() if self._precision == "float32" else f"{describe()}, {self._precision}"
+
+    def precision(self) -> str:
+        return self._precision
+
+    def check_weights(self, pairs: Sequence[tuple[str, str]]) -> str | None:
+        from search_spaces.initial_weights import WeightsError
+
+        try:
+            for backbone, encoder_weights in pairs:
+                self._encoder(backbone, encoder_weights)
+        except WeightsError as error:
+            return str(error)
+        return None
+
+    def run(self, spec: TrialSpec) -> TrialOutcome | str:
+        """The outcome, or in one line why there is none. Raises DataError where the run's pixels are gone, which is no trial's fault."""
+        import tensorflow as tf
+
+        from bench.engine.devices import peak_memory
+        from bench.engine.training.trial import TrialError
+
+        key = self._key(spec)
+        try:
+            with peak_memory() as memory:
+                graph, reused = self._graphs.get(key)
+                outcome = self._train(spec, graph, reused)
+        except DataError:
+            raise
+        except TrialError as error:
+            return str(error)
+        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+            self._graphs.drop(key)
+            if self._graphs.clear():  # a trial must not fail for what others have left behind
+                return self.run(spec)
+            return f"out of memory: {_one_line(error)}"
+        except Exception as error:
+            logging.getLogger(__name__).exception("trial %s of %s", spec.trial_id, spec.study_id)
+            self._graphs.drop(key)
+            return f"{type(error).__name__}: {_one_line(error)}"
+        self._last_model = graph.model
+        return replace(outcome, record=replace(outcome.record, peak_memory_bytes=memory.num_bytes))
+
+    def _train(self, spec: TrialSpec, graph: Any, reused: bool) -> TrialOutcome:
+        """A trial whole. Of one on folds the epochs that it tells of count on from fold to fold."""
+        from bench.engine.training.trial import TrialRun
+
+        pixels, truth = self._open(graph.key.image_size), self._open(graph.key.evaluation_size)
+        pretrained = self._pretrained(spec)
+        if spec.search_folds == 1:
+            run = TrialRun(spec, self._setup, graph, pixels, truth)
+            return run.train(pretrained=pretrained, reused=reused, on_epoch=self._tell)
+
+        def train(spec: TrialSpec, fold: int) -> TrialOutcome:
+            def tell(epoch: EpochRecord) -> None:
+                self._tell(replace(epoch, epoch=epoch.epoch + fold * spec.epochs))
+
+            run = TrialRun(spec, self._setup, graph, pixels, truth, search_fold=fold)
+            return run.train(pretrained=pretrained, reused=reused or fold > 0, on_epoch=tell)
+
+        return on_folds(spec, train)
+
+    def model(self) -> bytes:
+        """The weights of the last trial's best epoch as the content of a `.weights.h5` file."""
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "model.weights.h5"
+            self._last_model.save_weights(path)
+            return path.read_bytes()
+
+    def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored | str:
+        """What `model`, the content of a weights file, says about the images `ids`; in one line why it cannot."""
+        from bench.engine.training.trial import score
+
+        try:
+            graph, _ = self._graphs.get(self._key(spec))
+            with tempfile.TemporaryDirectory() as scratch:
+                path = Path(scratch) / "model.weights.h5"
+                path.write_bytes(model)
+                graph.model.load_weights(path)
+            pixels, truth = self._open(graph.key.image_size), self._open(graph.key.evaluation_size)
+            return score(graph, pixels, truth, ids, int(spec.hyperparameters["batch_size"]))
+        except Exception as error:
+            return f"{type(error).__name__}: {_one_line(error)}"
+
+    def _key(self, spec: TrialSpec) -> Any:
+        from bench.engine.devices import uses_xla
+        from bench.engine.training.batches import TrainingPlan
+        from bench.engine.training.graph import GraphKey
+
+        setup = self._setup
+        steps = setup.longest_epochs * TrainingPlan.of(spec, setup, setup.train_ids).steps_per_epoch
+        return GraphKey.of(
+            spec.hyperparameters,
+            num_classes=self._setup.num_classes,
+            evaluation_size=self._setup.evaluation_size,
+            threshold=self._setup.threshold,
+            precision=self._precision,
+            xla=uses_xla(setup.xla, steps),
+        )
+
+    def _pretrained(self, spec: TrialSpec) -> Any:
+        values = spec.hyperparameters
+        weights = str(values.get("encoder_weights", "none"))
+        return None if weights == "none" else self._encoder(str(values["backbone"]), weights)
+
+    def _encoder(self, backbone: str, encoder_weights: str) -> Any:
+        from search_spaces.initial_weights import load_encoder
+
+        pair = (backbone, encoder_weights)
+        if pair not in self._encoders:
+            self._encoders[pair] = load_encoder(*pair)
+        return self._encoders[pair]
+
+    def _open(self, size: int) -> Any:
+        from bench.datasets.cache import open_cache
+
+        if size not in self._pixels:
+            self._pixels[size] = open_cache(self._setup.cache_directory, size)
+        return self._pixels[size]
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]}…"

@@ -1,0 +1,296 @@
+"""One trial: train a configuration, score it after every epoch, keep its best state."""
+
+import contextlib
+import itertools
+import math
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import reduce
+from operator import add
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from bench.datasets.cache import CachedPixels
+from bench.engine.devices import accelerator, copied_to
+from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path
+from bench.engine.training.batch_statistics import statistics_rows, step_momentum
+from bench.engine.training.batches import Batch, TrainingBatches, TrainingPlan, in_batches
+from bench.engine.training.graph import TrainingGraph
+from bench.evaluation.collapse import collapse_of_epoch, foreground, has_collapsed
+from bench.evaluation.counting import counts_of
+from bench.evaluation.evidence import evidence_of
+from bench.evaluation.metrics import pool, summarise
+from bench.records import COLLAPSED, COMPLETED, STOPPED, EpochRecord, TrialRecord
+from bench.records.durable import UNFINISHED
+from search_spaces.initial_weights import Weights
+from search_spaces.optimizers import SCHEDULES
+
+
+class TrialError(Exception):
+    """This configuration cannot be trained; the search goes on."""
+
+
+TOLERANCE = 1.1
+"""A trial may outlast its time limit by a tenth before it is stopped: a pace is only an estimate."""
+
+
+class TrialRun:
+    """A trial under way. After `train` its graph holds the weights of the best epoch."""
+
+    def __init__(
+        self,
+        spec: TrialSpec,
+        setup: TrialSetup,
+        graph: TrainingGraph,
+        pixels: CachedPixels,
+        truth: CachedPixels,
+        *,
+        search_fold: int | None = None,
+    ) -> None:
+        """With a `search_fold` it trains and validates on the parts of that fold, one of `spec.search_folds`."""
+        self.spec, self.setup, self.graph, self.pixels, self.truth = spec, setup, graph, pixels, truth
+        fold = spec.fold if search_fold is None else search_fold
+        whole, self.val_ids = setup.parts(fold)
+        self.train_ids, _ = setup.parts(fold, spec.train_share, spec.seed)
+        self.later_epochs = 0 if search_fold is None else (spec.search_folds - search_fold - 1) * spec.epochs
+        values = spec.hyperparameters
+        self.batch_size = int(values["batch_size"])
+        self.plan = TrainingPlan.of(spec, setup, self.train_ids, epoch_images=len(whole))
+        place, strength = copied_to(accelerator()), float(values["augmentation"])
+        self.batches = TrainingBatches(pixels, self.train_ids, self.plan, strength, place)
+        self.curve: list[EpochRecord] = []
+        self.best: Scored | None = None
+        self.best_epoch = 0
+        self.best_weights: list[tf.Tensor] = []
+        self.reset_s = self.first_step_s = self.train_s = self.evaluate_s = 0.0
+
+    def train(
+        self, *, pretrained: Weights | None, reused: bool, on_epoch: Callable[[EpochRecord], None]
+    ) -> TrialOutcome:
+        """Trains from the initial weights, or from the promoted trial's state. Raises TrialError when the loss is no number."""
+        started, started_at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+        build_s = 0.0 if reused else self.graph.build_s
+        started -= build_s
+        spec, steps = self.spec, self.plan.steps_per_epoch
+        resetting = time.perf_counter()
+        self.graph.reset(spec.hyperparameters, seed=spec.seed, pretrained=pretrained)
+        first_epoch = self._resume()
+        self.reset_s = time.perf_counter() - resetting
+        batches = self.batches.steps(first_epoch * steps, spec.epochs * steps)
+        for epoch in range(first_epoch, spec.epochs):
+            train_loss = self._train_epoch(epoch * steps, itertools.islice(batches, steps))
+            scored = self._validate() if spec.fold is None or epoch + 1 == spec.epochs else None
+            self._remember(epoch, train_loss, scored, time.perf_counter() - started)
+            on_epoch(self.curve[-1])
+            if spec.fold is None and has_collapsed(
+                self.curve, self.setup.collapse_epochs, first_epoch=spec.first_epoch
+            ):
+                return TrialOutcome(record=self._collapsed(started_at, started, build_s, reused))
+            if self._out_of_time(spec.epochs - epoch - 1 + self.later_epochs):
+                return TrialOutcome(record=self._stopped(started_at, started, build_s, reused))
+        if spec.checkpoint:
+            with contextlib.suppress(OSError):  # without it, on a full disk, a promotion trains from the beginning
+                save_state(self._state_path(spec.trial_id), self.graph.training_state())
+        self.graph.set_weights(self.best_weights)
+        test = None if spec.fold is None else self._score(self.setup.test_ids)
+        record = self._record(started_at, started, reused, build_s)
+        return TrialOutcome(record=record, scored=self.best, test=test, train_images=len(self.train_ids))
+
+    def _resume(self) -> int:
+        """Takes up the promoted trial's state and returns the epoch to go on from: 0, and the same in the end, where the state is gone or
+        torn."""
+        if self.spec.resume_from is None:
+            return 0
+        try:
+            state = load_state(self._state_path(self.spec.resume_from))
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            return 0
+        self.graph.set_training_state(state)
+        return self.spec.first_epoch
+
+    def _out_of_time(self, epochs_left: int) -> bool:
+        """Whether the epochs to come cannot end in time, at the pace of the last one."""
+        limit_s, (*before, last) = self.spec.time_limit_s, self.curve
+        pace_s = last.elapsed_s - before[-1].elapsed_s if before else self.train_s
+        return limit_s is not None and epochs_left > 0 and last.elapsed_s + epochs_left * pace_s > TOLERANCE * limit_s
+
+    def _train_epoch(self, first_step: int, batches: Iterable[Batch]) -> float:
+        """Mean training loss of an epoch."""
+        values, losses = self.spec.hyperparameters, []
+        longest = self.setup.longest_epochs * self.plan.steps_per_epoch
+        factor = SCHEDULES[str(values["schedule"])][1]
+        for number, (images, masks) in enumerate(batches):
+            self.graph.set_learning_rate(float(values["learning_rate"]) * factor((first_step + number) / longest))
+            self.graph.set_statistics_momentum(step_momentum(self.setup.batch_norm, number))
+            started = time.perf_counter()
+            losses.append(float(self.graph.train_step(images, masks)))
+            took = time.perf_counter() - started
+            if self.first_step_s:
+                self.train_s += took
+            else:
+                self.first_step_s = took
+        loss, epoch = float(np.mean(losses)), first_step // self.plan.steps_per_epoch + 1
+        if not math.isfinite(loss):
+            raise TrialError(f"the training loss became {loss} in epoch {epoch}")
+        if self.graph.has_diverged():
+            raise TrialError(f"the weights grew beyond all numbers in epoch {epoch}")
+        return loss
+
+    def _validate(self) -> Scored:
+        started = time.perf_counter()
+        if self.setup.batch_norm == "reestimate" and self.graph.has_batch_norm:
+            rows = statistics_rows(self.pixels.rows(self.train_ids))
+            self.graph.estimate_statistics([self.pixels.images[part] for part in in_batches(rows, self.batch_size)])
+        scored = self._score(self.val_ids)
+        self.evaluate_s += time.perf_counter() - started
+        return scored
+
+    def _score(self, ids: Sequence[str]) -> Scored:
+        in_full = self.spec.fold is not None
+        return score(self.graph, self.pixels, self.truth, ids, self.batch_size, in_full=in_full)
+
+    def _remember(self, epoch: int, train_loss: float, scored: Scored | None, elapsed_s: float) -> None:
+        """Keeps the best of the epochs that were validated. Of a promoted trial that began at 0 the epochs of its parent do not compete: they
+        would not have run."""
+        if scored is None:
+            unknown = EpochRecord(
+                epoch=epoch + 1, train_loss=train_loss, val_loss=None, val_iou=None, elapsed_s=elapsed_s
+            )
+            self.curve.append(unknown)
+            return
+        iou, first = self._iou(scored), self.spec.first_epoch
+        if self.best is None or self.best_epoch < first <= epoch or iou > self._iou(self.best):
+            self.best, self.best_epoch, self.best_weights = scored, epoch, self.graph.weights()
+        found = foreground(pool(scored.counts.values()))
+        self.curve.append(
+            EpochRecord(
+                epoch=epoch + 1,
+                train_loss=train_loss,
+                val_loss=scored.loss if math.isfinite(scored.loss) else None,
+                val_iou=iou,
+                elapsed_s=elapsed_s,
+                val_recall=found.recall,
+                val_precision=found.precision,
+                val_predicted_share=found.predicted_share,
+            )
+        )
+
+    def _iou(self, scored: Scored) -> float:
+        """The objective. Without any foreground in truth and prediction there is nothing to find, and nothing is gained: 0."""
+        return summarise(pool(scored.counts.values()), self.setup.classes)["iou"] or 0.0
+
+    def _record(self, started_at: str, started: float, reused: bool, build_s: float) -> TrialRecord:
+        spec, latency_s = self.spec, self._latency_s()
+        best = pool(self.best.counts.values()) if self.best else ()
+        return TrialRecord(
+            study_id=spec.study_id,
+            trial_id=spec.trial_id,
+            status=COMPLETED,
+            hyperparameters=spec.hyperparameters,
+            seed=spec.seed,
+            val_metrics=summarise(best, self.setup.classes) if best else {},
+            curve=tuple(self.curve),
+            epochs_planned=spec.epochs,
+            epochs_run=len(self.curve),
+            best_epoch=self.best_epoch + 1 if best else None,
+            num_params=self.graph.model.count_params(),
+            graph_reused=reused,
+            build_s=build_s,
+            reset_s=self.reset_s,
+            first_step_s=self.first_step_s,
+            train_s=self.train_s,
+            evaluate_s=self.evaluate_s,
+            input_wait_s=self.batches.wait_s,
+            wall_s=time.perf_counter() - started,
+            latency_s=latency_s,
+            started_at=started_at,
+        )
+
+    def _stopped(self, started_at: str, started: float, build_s: float, reused: bool) -> TrialRecord:
+        record = self._record(started_at, started, reused, build_s)
+        return replace(
+            record, status=STOPPED, error=f"the budget, after {len(self.curve)} of {self.spec.epochs} epochs"
+        )
+
+    def _collapsed(self, started_at: str, started: float, build_s: float, reused: bool) -> TrialRecord:
+        record, last = self._record(started_at, started, reused, build_s), self.curve[-1]
+        ran = f"for {self.setup.collapse_epochs} epochs, up to {last.epoch} of {self.spec.epochs}"
+        return replace(record, status=COLLAPSED, error=f"{collapse_of_epoch(last)} {ran}")
+
+    def _latency_s(self) -> float:
+        """A forward pass, for each of two images, the fastest of five; measured once a graph. Not of one image alone: for that oneDNN's
+        convolutions take five times as long as for two (docs/performance.md), which says nothing about the network."""
+        if self.graph.latency_s is None:
+            self.graph.latency_s = self._measure_latency_s()
+        return self.graph.latency_s
+
+    def _measure_latency_s(self) -> float:
+        row = self.pixels.rows([self.val_ids[0], self.val_ids[-1]])
+        images = self.pixels.images[row]
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            np.asarray(self.graph.predict(images))
+            times.append(time.perf_counter() - started)
+        return min(times) / len(images)
+
+    def _state_path(self, trial_id: str) -> Path:
+        return checkpoint_path(self.setup, self.spec.study_id, trial_id)
+
+
+def score(
+    graph: TrainingGraph,
+    pixels: CachedPixels,
+    truth: CachedPixels,
+    ids: Sequence[str],
+    batch_size: int,
+    *,
+    in_full: bool = False,
+) -> Scored:
+    """Scores the graph's present weights on `ids`; `truth` holds the pixels at the evaluation size. `in_full` with the evidence of
+    probabilities and contours."""
+    losses, predictions, evidence = [], [], []
+    confusions: list[np.ndarray] = []
+    rows, truth_rows = pixels.rows(ids), truth.rows(ids)
+    compute = graph.score_in_full if in_full else graph.score
+    for here, there in zip(in_batches(rows, batch_size), in_batches(truth_rows, batch_size), strict=True):
+        masks, valid = truth.masks[there], truth.valid[there]
+        loss, predicted, confusion, *more = compute(
+            pixels.images[here], pixels.masks[here], masks, valid.astype(np.uint8)
+        )
+        losses.append(float(loss) * len(here))
+        predictions.append(predicted.numpy())
+        if more:
+            names = ids[len(confusions) : len(confusions) + len(here)]
+            evidence.append(evidence_of(names, masks, predictions[-1], more[0].numpy(), valid))
+        confusions.extend(confusion.numpy())
+    counts = {name: counts_of(confusion) for name, confusion in zip(ids, confusions, strict=True)}
+    return Scored(
+        loss=sum(losses) / len(ids),
+        counts=counts,
+        predictions=np.concatenate(predictions),
+        evidence=reduce(add, evidence) if evidence else None,
+    )
+
+
+def save_state(path: Path, state: Sequence[np.ndarray]) -> None:
+    """Keeps a training state whole or not at all. It is not synced: one that a power cut tears is found out when it is read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}{UNFINISHED}")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, *state)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_state(path: Path) -> list[np.ndarray]:
+    """The arrays of `save_state`, in their order."""
+    with np.load(path) as arrays:
+        return [arrays[f"arr_{number}"] for number in range(len(arrays.files))]

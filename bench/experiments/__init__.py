@@ -1,0 +1,343 @@
+"""An experiment: which data, which search space, which tuners and budget, and the protocol that is equal for all of them.
+
+It is written as YAML (`bench/experiments/` has the presets), checked as a whole before anything runs, and stored with the run in
+resolved form, so that a stored experiment can be loaded and run again. Nothing here imports TensorFlow.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator, model_validator
+
+from bench.datasets.dataset import DataOptions
+from bench.engine.devices import PRECISIONS, XLA
+from bench.engine.training.batch_statistics import BATCH_NORM
+from bench.errors import ExperimentError, unknown
+from bench.experiments.yaml_file import YamlFile, closest, read_yaml, validate
+from bench.tuners import ORACLES
+from search_spaces import PRESETS as SPACES
+from search_spaces.space import Space
+
+PRESETS: dict[str, Path] = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
+"""Experiments that come with SegBench, by name."""
+
+SAMPLE = "sample"
+"""The data path that stands for the embedded sample set."""
+
+PARTS = ("train", "val", "test")
+
+CLUSTERS = ("local", "auto")
+"""Ray clusters that need no address."""
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+Share = Annotated[float, Field(ge=0, lt=1, strict=True)]
+Count = Annotated[StrictInt, Field(ge=1)]
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**31)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(_Section):
+    """Where the images are, and what their annotations do not say by themselves; see `DataOptions`."""
+
+    path: str = SAMPLE
+    classes: Mapping[str, StrictInt | str] = Field(default_factory=dict)
+    split_prefixes: Mapping[str, str] = Field(default_factory=dict)
+    skip_unreadable: StrictBool = False
+
+    @field_validator("split_prefixes")
+    @classmethod
+    def _parts_exist(cls, prefixes: Mapping[str, str]) -> Mapping[str, str]:
+        for part in prefixes.values():
+            if part not in PARTS:
+                raise ValueError(unknown("part", part, PARTS))
+        return prefixes
+
+    @property
+    def options(self) -> DataOptions:
+        return DataOptions(
+            classes=self.classes, split_prefixes=self.split_prefixes, skip_unreadable=self.skip_unreadable
+        )
+
+
+class Protocol(_Section):
+    """What is equal for every contestant. Shares are fractions; a pixel of at least the probability `threshold` is foreground;
+    `evaluation_size` is the side in pixels of the square on which predictions are compared with masks, None for the largest
+    size of the search space. After the search the best `finalists` distinct configurations and the reference recipes are trained on
+    `folds` folds with `final_seeds` seeds each (0 finalists: there are no finals). A trial of the search that has collapsed in
+    `collapse_epochs` epochs in a row ends there (0: none does). With several `search_folds` the search trains each configuration on the
+    first so many folds and not on the hold-out split: its score is the mean over them, who is clearly behind the best gets no more of them,
+    and no models are kept."""
+
+    epochs: Count = 12
+    max_steps_per_epoch: Count = 20
+    val_share: Share = 0.2
+    test_share: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.2
+    split_seed: Seed = 0
+    threshold: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.5
+    evaluation_size: Annotated[StrictInt, Field(ge=32, le=2048)] | None = None
+    keep_models: Annotated[StrictInt, Field(ge=0)] = 3
+    finalists: Annotated[StrictInt, Field(ge=0, le=20)] = 3
+    folds: Annotated[StrictInt, Field(ge=2, le=20)] = 3
+    final_seeds: Annotated[StrictInt, Field(ge=1, le=20)] = 3
+    search_folds: Count = 1
+    collapse_epochs: Annotated[StrictInt, Field(ge=0)] = 5
+    batch_norm: str = "reestimate"
+    precision: str = "auto"
+    xla: str = "off"
+
+    @field_validator("batch_norm")
+    @classmethod
+    def _policy_is_known(cls, policy: str) -> str:
+        if policy not in BATCH_NORM:
+            raise ValueError(unknown("batch_norm policy", policy, BATCH_NORM))
+        return policy
+
+    @field_validator("precision")
+    @classmethod
+    def _precision_is_known(cls, precision: str) -> str:
+        if precision not in PRECISIONS:
+            raise ValueError(unknown("precision", precision, PRECISIONS))
+        return precision
+
+    @field_validator("xla", mode="before")
+    @classmethod
+    def _xla_is_known(cls, xla: object) -> object:
+        said = (
+            {True: "on", False: "off"}.get(xla, xla) if isinstance(xla, bool) else xla
+        )  # YAML reads on and off as booleans
+        if not isinstance(said, str) or said not in XLA:
+            raise ValueError(unknown("xla", str(said), XLA))
+        return said
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> Self:
+        if self.val_share <= 0:
+            raise ValueError("val_share must be above 0: the search compares trials on validation images")
+        if self.val_share + self.test_share >= 1:
+            raise ValueError(f"val_share {self.val_share} and test_share {self.test_share} leave nothing to train on")
+        return self
+
+    @model_validator(mode="after")
+    def _there_are_so_many_folds(self) -> Self:
+        if self.search_folds > self.folds:
+            raise ValueError(f"search_folds {self.search_folds} is more than the {self.folds} folds that there are")
+        return self
+
+
+class Experiment(_Section):
+    """One experiment: a study for each tuner with each seed. `trials` is per study (None: until the budget ends); `budget` is the
+    wall time of the whole run, search and finals, such as "10m". `workers` processes train at once (None: one for each GPU, or one for the CPU);
+    a trial whose process died is tried again `retries` times. `cluster` is where Ray runs: "local" (started on this machine), "auto"
+    (running on it), HOST:PORT or ray://HOST:PORT; None or "none": nowhere, trials run on this machine without Ray. With `learning_curve` the
+    first of the finals is trained again on shares of the training images."""
+
+    name: Annotated[str, Field(max_length=100)]
+    space: Space
+    data: Data = Data()
+    tuners: Annotated[tuple[str, ...], Field(min_length=1)] = ("random",)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    trials: Count | None = 12
+    budget: str | None = None
+    workers: Count | None = None
+    cluster: str | None = None
+    retries: Annotated[StrictInt, Field(ge=0, le=10)] = 1
+    learning_curve: StrictBool = False
+    protocol: Protocol = Protocol()
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_folder_name(cls, name: str) -> str:
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise ValueError(f"{name!r} cannot name a run's folder; use letters, digits, '-', '_' and '.'")
+        return name
+
+    @field_validator("tuners")
+    @classmethod
+    def _tuners_are_known(cls, tuners: tuple[str, ...]) -> tuple[str, ...]:
+        for tuner in tuners:
+            if tuner not in ORACLES:
+                raise ValueError(f"{unknown('tuner', tuner, ORACLES)}{closest(tuner, list(ORACLES))}")
+        return tuners
+
+    @field_validator("tuners", "seeds")
+    @classmethod
+    def _studies_are_distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        repeated = [value for value in values if values.count(value) > 1]
+        if repeated:
+            raise ValueError(f"{repeated[0]} is named twice")
+        return values
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _budget_is_a_duration(cls, budget: object) -> object:
+        try:
+            if budget is not None:
+                parse_duration(str(budget))
+        except ExperimentError as error:
+            raise ValueError(str(error)) from error
+        return budget
+
+    @field_validator("cluster")
+    @classmethod
+    def _cluster_is_an_address(cls, cluster: str | None) -> str | None:
+        if cluster is None or cluster == "none":
+            return None
+        if cluster not in CLUSTERS and not re.fullmatch(r"(ray://)?[^\s/@]+:\d{1,5}", cluster):
+            choices = (*CLUSTERS, "HOST:PORT", "ray://HOST:PORT", "none")
+            raise ValueError(unknown("cluster", cluster, choices))
+        return cluster
+
+    @model_validator(mode="after")
+    def _search_ends(self) -> Self:
+        if self.trials is None and self.budget is None:
+            raise ValueError("the search needs an end: set trials, budget, or both")
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_end_a_trial_early(self) -> Self:
+        promoting = [tuner for tuner in self.tuners if ORACLES[tuner].promotes]
+        if promoting and self.protocol.search_folds > 1:
+            others = ", ".join(name for name, kind in ORACLES.items() if not kind.promotes)
+            raise ValueError(
+                f"tuner {promoting[0]} stops trials by rungs and cannot race on folds: set search_folds to 1, or choose from {others}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_curve_has_its_finals(self) -> Self:
+        if self.learning_curve and not self.protocol.finalists:
+            raise ValueError("learning_curve trains the first of the finals again: set finalists above 0")
+        return self
+
+    @property
+    def budget_s(self) -> float | None:
+        return None if self.budget is None else parse_duration(self.budget)
+
+
+def load_experiment(name_or_path: str) -> Experiment:
+    """The preset of that name, or the experiment in that YAML file. Raises ExperimentError, one line, for any mistake in it.
+
+    A path in the file (of data, of a search space) is relative to the file's own folder.
+    """
+    file = read_yaml(_find("experiment", name_or_path, PRESETS))
+    content: dict[str, Any] = {"name": file.path.stem, "space": "default", **file.content}
+    if isinstance(content["space"], str):
+        content["space"] = load_space(content["space"], beside=file)
+    data = content.get("data")
+    if isinstance(data, dict) and isinstance(data.get("path"), str) and data["path"] != SAMPLE:
+        content["data"] = data | {"path": _beside(file, data["path"])}
+    return validate(Experiment, content, file=file)
+
+
+def load_space(name_or_path: str, *, beside: YamlFile | None = None) -> Space:
+    """The search space of that name, or in that YAML file (relative to the experiment that names it)."""
+    where = None
+    if beside:
+        where = f"{beside.place(['space'])}: space"
+        name_or_path = _beside(beside, name_or_path) if _is_path(name_or_path) else name_or_path
+    file = read_yaml(_find("search space", name_or_path, SPACES, where))
+    return validate(Space, file.content, file=file)
+
+
+def load_stored(path: Path) -> Experiment:
+    """The experiment that a run was started with, from its experiment.json."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ExperimentError(f"cannot read {path}: {error}") from error
+    return validate(Experiment, content, place=str(path))
+
+
+def override(
+    experiment: Experiment,
+    *,
+    data: str | None = None,
+    tuners: Sequence[str] = (),
+    trials: int | None = None,
+    budget: str | None = None,
+    seed: int | None = None,
+    name: str | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    skip_unreadable: bool = False,
+    learning_curve: bool = False,
+) -> Experiment:
+    """`experiment` with what the command line says instead; None and empty leave it as it is.
+
+    A budget without a number of trials means: as many trials as fit. Other data give the run another name, unless it has one.
+    """
+    changed: dict[str, Any] = experiment.model_dump()
+    changed["space"] = experiment.space
+    if data is not None:
+        changed["data"]["path"] = data
+        if data != experiment.data.path:
+            changed["name"] = f"{experiment.name}-{_folder_name(data)}"
+    if skip_unreadable:
+        changed["data"]["skip_unreadable"] = True
+    if learning_curve:
+        changed["learning_curve"] = True
+    if budget is not None:
+        changed |= {"budget": budget, "trials": None}
+    given = {
+        "tuners": tuple(tuners) or None,
+        "trials": trials,
+        "name": name,
+        "workers": workers,
+        "cluster": cluster,
+        "seeds": None if seed is None else (seed,),
+    }
+    changed |= {key: value for key, value in given.items() if value is not None}
+    return validate(Experiment, changed, place="command line")
+
+
+def to_json(experiment: Experiment) -> dict[str, object]:
+    """The resolved experiment as plain JSON; `load_stored` reads it back equal."""
+    return experiment.model_dump(mode="json")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds, from "90s", "10m", "1.5h" or several of them ("1h30m"). Raises ExperimentError."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smh])\s*", text)
+    if not parts or not re.fullmatch(r"(\s*\d+(\.\d+)?\s*[smh])+\s*", text):
+        raise ExperimentError(f"{text!r} is not a duration; write it like 90s, 10m or 1.5h")
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise ExperimentError(f"{text!r} is no time at all; write a budget like 90s, 10m or 1.5h")
+    return seconds
+
+
+def _find(kind: str, name_or_path: str, presets: Mapping[str, Path], where: str | None = None) -> Path:
+    if name_or_path in presets:
+        return presets[name_or_path]
+    path = Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir() or _is_path(name_or_path):
+        what = "is a folder" if path.is_dir() else "does not exist"
+        said = f"{kind} file {path} {what}; the presets are {', '.join(presets)}"
+    else:
+        near = closest(name_or_path, list(presets))
+        said = f"{unknown(kind, name_or_path, presets)}{near}, or give the path of a YAML file"
+    raise ExperimentError(f"{where}: {said}" if where else said)
+
+
+def _is_path(name_or_path: str) -> bool:
+    return Path(name_or_path).suffix in {".yaml", ".yml"} or "/" in name_or_path or os.sep in name_or_path
+
+
+def _beside(file: YamlFile, path: str) -> str:
+    """`path` as the file means it: relative to the folder that the file is in."""
+    return os.path.normpath(file.path.parent / Path(path).expanduser())
+
+
+def _folder_name(path: str) -> str:
+    """A path's last part with the characters that a run's name may have."""
+    return re.sub(r"[^\w.-]+", "-", Path(path).resolve().name).strip("-.") or "data"

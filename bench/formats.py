@@ -1,0 +1,101 @@
+"""Numbers to text, for people: rounding happens here and nowhere earlier. A missing value is an en dash."""
+
+from collections.abc import Sequence
+
+MISSING = "–"
+
+_DIGITS = 12
+"""Significant digits that machines agree on: the last of the 16 differ between instruction sets."""
+
+
+def settled(value: float) -> float:
+    """`value` without its last digits, so that two machines round it to the same text: 0.1235 whether it was computed as
+    0.12350000000000001 or as 0.12349999999999999."""
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def fraction(value: float | None) -> str:
+    return MISSING if value is None else f"{settled(value):.3f}"
+
+
+def signed(value: float) -> str:
+    """A difference of fractions with its sign: '+0.049', '−0.012'."""
+    return f"{'−' if settled(value) < 0 else '+'}{settled(abs(value)):.3f}"
+
+
+def span(low: float, high: float) -> str:
+    """The interval of a ratio, cut at 0 and 1 where few images make it reach beyond."""
+    return f"{fraction(max(0.0, low))} to {fraction(min(1.0, high))}"
+
+
+def signed_span(low: float, high: float) -> str:
+    """The interval of a difference."""
+    return f"{signed(low)} to {signed(high)}"
+
+
+def percent(value: float | None) -> str:
+    return MISSING if value is None else f"{settled(100 * value):.1f} %"
+
+
+def duration(value_s: float | None) -> str:
+    if value_s is None:
+        return MISSING
+    if value_s < 10:
+        return f"{value_s:.1f} s"
+    if value_s < 100:
+        return f"{value_s:.0f} s"
+    return f"{value_s / 60:.1f} min" if value_s < 6000 else f"{value_s / 3600:.1f} h"
+
+
+def milliseconds(value_s: float | None) -> str:
+    if value_s is None:
+        return MISSING
+    value_ms = settled(1000 * value_s)
+    return f"{value_ms:.1f} ms" if value_ms < 10 else f"{value_ms:.0f} ms"
+
+
+def millions(number: int | None) -> str:
+    """A number of parameters: '14.3 M', '842 k'."""
+    if number is None:
+        return MISSING
+    if number >= 999_500:
+        return f"{number / 1e6:.1f} M"
+    return f"{number / 1e3:.0f} k" if number >= 1000 else str(number)
+
+
+def gibibytes(number: int | None) -> str:
+    return MISSING if number is None else f"{number / 2**30:.1f} GiB"
+
+
+def power(value: float) -> str:
+    """A learning rate or weight decay: '3.2e-4', '1e-3', '0'."""
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{settled(value):.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def plain(value: object) -> str:
+    """Any hyperparameter: floats with three significant digits, everything else as it is."""
+    if value is None:
+        return MISSING
+    if isinstance(value, float):
+        return power(value) if value != 0 and abs(value) < 0.01 else f"{settled(value):.3g}"
+    return str(value)
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def listing(words: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def shortened(text: str, limit: int) -> str:
+    """Cut in the middle, so that both ends of a file name stay readable."""
+    if len(text) <= limit:
+        return text
+    tail = (limit - 1) // 2
+    return f"{text[: limit - 1 - tail]}…{text[-tail:]}"

@@ -1,0 +1,220 @@
+"""What a run tells whoever watches it, and the plain form for logs: one line an event. `bench.progress.live` has the form for terminals."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, EpochRecord, StudyRecord, TrialRecord
+
+
+class Progress(Protocol):
+    """The runner calls these in order; none of them may raise."""
+
+    def stage(self, text: str) -> None:
+        """What the run is doing now, outside a trial: "reading 64 images"."""
+
+    def note(self, text: str) -> None:
+        """Something that the user should know; it stays on the screen."""
+
+    def study_started(
+        self,
+        study_id: str,
+        *,
+        trials: int | None,
+        budget_s: float | None,
+        earlier: Sequence[TrialRecord] = (),
+        places: int = 1,
+    ) -> None:
+        """A study begins, with at most that many trials in that many seconds (None: no limit).
+
+        `earlier` are the trials, counted in `trials`, that a resumed study had finished before; `places` trials train at once.
+        """
+
+    def trial_started(self, trial_id: str, *, hyperparameters: Mapping[str, object], epochs: int) -> None:
+        """A trial begins, or begins again; it may train that many epochs."""
+
+    def epoch_ended(self, trial_id: str, epoch: EpochRecord) -> None:
+        """A trial under way has been validated."""
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """A trial is on record."""
+
+    def study_ended(self, study: StudyRecord) -> None:
+        """The study is over; `study.ended` says why."""
+
+
+@dataclass(slots=True)
+class StudyView:
+    """What a watcher wants to know about the study under way, from the events so far. Times are seconds of `clock`."""
+
+    study_id: str
+    trials: int | None = None
+    budget_s: float | None = None
+    places: int = 1
+    clock: Callable[[], float] = time.monotonic
+    started: float = 0.0
+    trial_s: list[float] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+    best: TrialRecord | None = None
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        if record.wall_s is not None:
+            self.trial_s.append(record.wall_s)
+        self.statuses[record.status] += 1
+        iou = _iou(record)
+        if iou is not None and record.status == COMPLETED and (self.best is None or iou > (_iou(self.best) or 0.0)):
+            self.best = record
+
+    @property
+    def finished(self) -> int:
+        return self.statuses.total()
+
+    @property
+    def failed(self) -> int:
+        return self.statuses[FAILED]
+
+    @property
+    def collapsed(self) -> int:
+        """Trials that were stopped as collapsed."""
+        return self.statuses[COLLAPSED]
+
+    @property
+    def pruned(self) -> int:
+        """Trials that got no more folds."""
+        return self.statuses[PRUNED]
+
+    def remaining_s(self) -> float | None:
+        """Seconds until the study ends: the mean trial time for each trial left, `places` at a time, at most what is left of the budget.
+
+        None while nothing is known. Trials under way count as not begun, so it is an upper estimate.
+        """
+        by_budget = None if self.budget_s is None else max(0.0, self.budget_s - (self.clock() - self.started))
+        by_trials = None
+        if self.trials is not None and self.trial_s:
+            by_trials = sum(self.trial_s) / len(self.trial_s) * max(0, self.trials - self.finished) / self.places
+        known = [seconds for seconds in (by_budget, by_trials) if seconds is not None]
+        return min(known, default=None)
+
+
+@dataclass(slots=True)
+class PlainProgress:
+    """One line an event, for logs and pipes. Epochs get no line of their own."""
+
+    write: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    view: StudyView | None = None
+
+    def stage(self, text: str) -> None:
+        self.write(text)
+
+    def note(self, text: str) -> None:
+        self.write(f"note: {text}")
+
+    def study_started(
+        self,
+        study_id: str,
+        *,
+        trials: int | None,
+        budget_s: float | None,
+        earlier: Sequence[TrialRecord] = (),
+        places: int = 1,
+    ) -> None:
+        self.view = StudyView(study_id, trials, budget_s, places, self.clock)
+        for record in earlier:
+            self.view.trial_ended(record)
+        self.write(f"{study_id}: {limits(self.view, len(earlier))}")
+
+    def trial_started(self, trial_id: str, *, hyperparameters: Mapping[str, object], epochs: int) -> None:
+        """Nothing: the line comes when the trial has ended."""
+
+    def epoch_ended(self, trial_id: str, epoch: EpochRecord) -> None:
+        """Nothing: a log of epochs is in the records."""
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        if self.view is None:
+            self.view = StudyView(record.study_id, clock=self.clock)
+        self.view.trial_ended(record)
+        left = self.view.remaining_s()
+        of = f"/{self.view.trials}" if self.view.trials else ""
+        eta = f", {duration(left)} left" if left else ""
+        self.write(f"  trial {self.view.finished}{of}: {outcome(record)}{eta}")
+
+    def study_ended(self, study: StudyRecord) -> None:
+        if self.view is not None:
+            self.write(summary(self.view, study))
+
+
+def outcome(record: TrialRecord) -> str:
+    """A finished trial in one line."""
+    iou = _iou(record)
+    if record.status == FAILED:
+        result = f"failed: {(record.error or 'no reason recorded').splitlines()[0]}"
+    else:
+        result = "no IoU" if iou is None else f"IoU {iou:.3f}"
+        result += "" if record.status == COMPLETED else f" ({record.status.lower()})"
+        result += _rung(record.hyperparameters)
+    spent = "" if record.wall_s is None else f" in {duration(record.wall_s)}"
+    return f"{result}{spent} · {configuration(record.hyperparameters)}"
+
+
+def _rung(hyperparameters: Mapping[str, object]) -> str:
+    """How far a tuner that promotes let a trial train; nothing of others."""
+    last, first = hyperparameters.get("tuner/epochs"), hyperparameters.get("tuner/initial_epoch")
+    return "" if last is None else f" at epoch {last}" + (f", promoted from {first}," if first else "")
+
+
+def summary(view: StudyView, study: StudyRecord) -> str:
+    """A finished study in one line."""
+    best = "no trial completed"
+    if view.best is not None:
+        best = f"best IoU {_iou(view.best):.3f} · {configuration(view.best.hyperparameters)}"
+    failed = f", {view.failed} failed" if view.failed else ""
+    collapsed = f", {view.collapsed} stopped as collapsed" if view.collapsed else ""
+    pruned = f", {view.pruned} pruned" if view.pruned else ""
+    why = f" (ended by: {study.ended})" if study.ended else ""
+    if study.study_id == study.tuner:  # the finals: the luckiest of their trainings is no answer
+        return f"{study.study_id}: {view.finished} training{'' if view.finished == 1 else 's'}{failed}{why}"
+    return f"{study.study_id}: {_trials(view.finished)}{failed}{collapsed}{pruned}{why}; {best}"
+
+
+def configuration(hyperparameters: Mapping[str, object]) -> str:
+    """Hyperparameters in one line: names by their value alone, numbers with their name, a tuner's own book-keeping not at all."""
+    words = []
+    for name, value in hyperparameters.items():
+        if name.startswith("tuner/"):
+            continue
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        words.append(f"{name.replace('_', ' ')} {value:.3g}" if number else str(value))
+    return ", ".join(words)
+
+
+def limits(view: StudyView, finished: int) -> str:
+    """What ends a study, how many trials it runs at once, and how much of it is done already, in words."""
+    parts = [_trials(view.trials)] if view.trials else []
+    parts += [duration(view.budget_s)] if view.budget_s is not None else []
+    at_once = f", {view.places} at a time" if view.places > 1 else ""
+    done = f", {finished} finished before" if finished else ""
+    return (f"at most {' or '.join(parts)}" if parts else "no limit") + at_once + done
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people: 8.3 s, 4 min 05 s, 1 h 02 min."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _trials(number: int) -> str:
+    return "1 trial" if number == 1 else f"{number} trials"
+
+
+def _iou(record: TrialRecord) -> float | None:
+    return record.val_metrics.get("iou")

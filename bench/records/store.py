@@ -1,0 +1,237 @@
+"""results/<run>/: what a run leaves on disk, written so that a crash at any moment loses nothing that was finished.
+
+Whole files are replaced in one step; proposals, trials and evaluations are appended, one JSON object a line (`bench.records.durable`).
+Nothing here imports TensorFlow.
+"""
+
+import contextlib
+import glob
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import psutil
+from pydantic import TypeAdapter, ValidationError
+
+from bench.errors import StoreError
+from bench.records import (
+    SCHEMA_VERSION,
+    AuditRecord,
+    DatasetRecord,
+    Environment,
+    Evaluation,
+    FinalsRecord,
+    ProposalRecord,
+    Run,
+    RunRecord,
+    SplitRecord,
+    TrainingRecord,
+    TrialRecord,
+)
+from bench.records.durable import (
+    append_line,
+    atomic_file,
+    read_lines,
+    remove_unfinished,
+    said_plainly,
+    sync_directory,
+    write_file,
+)
+
+_FILES: Mapping[str, type] = {
+    "run.json": RunRecord,
+    "environment.json": Environment,
+    "dataset.json": DatasetRecord,
+    "audit.json": AuditRecord,
+    "split.json": SplitRecord,
+}
+_LINES: Mapping[str, type] = {
+    "proposals.jsonl": ProposalRecord,
+    "trials.jsonl": TrialRecord,
+    "evaluations.jsonl": Evaluation,
+    "trainings.jsonl": TrainingRecord,
+}
+_FINALS = "finals.json"
+_NAME_OF = {kind: name for name, kind in (*_FILES.items(), *_LINES.items(), (_FINALS, FinalsRecord))}
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+
+
+class RunStore:
+    """One run's directory, open for writing. Every method either does its whole work or leaves the directory as it was."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @classmethod
+    @contextlib.contextmanager
+    def create(cls, directory: Path) -> Iterator["RunStore"]:
+        """A new run. What is written within the block stands beside `directory`, and becomes the run at the end of it in one step; if
+        the block is left by an error, or the process dies, there is no run. Raises StoreError when `directory` exists."""
+        require_new(directory)
+        with said_plainly(directory):
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(directory)
+            beside = f".{directory.name}.{os.getpid()}."
+            unfinished = Path(tempfile.mkdtemp(dir=directory.parent, prefix=beside, suffix=".new"))
+            unfinished.chmod(0o755)
+        try:
+            store = cls(unfinished)
+            yield store
+            with said_plainly(directory):
+                require_new(directory)
+                unfinished.rename(directory)
+                sync_directory(directory.parent)
+            store.directory = directory
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def write_experiment(self, experiment: Mapping[str, object]) -> None:
+        """Replaces the stored experiment: a resumed run may have other limits."""
+        write_file(self.directory / "experiment.json", _dumps(experiment, indent=2))
+
+    def write(self, record: object) -> None:
+        """Writes one of the run's single records (RunRecord, Environment, DatasetRecord, AuditRecord, SplitRecord, FinalsRecord)."""
+        content = _dumps(_adapter(type(record)).dump_python(record, mode="json"), indent=1)
+        write_file(self.directory / _NAME_OF[type(record)], content)
+
+    def append(self, record: ProposalRecord | TrialRecord | Evaluation | TrainingRecord) -> None:
+        """Adds a record to its file; it is on disk when this returns."""
+        content = _dumps(_adapter(type(record)).dump_python(record, mode="json"))
+        append_line(self.directory / _NAME_OF[type(record)], content)
+
+    def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Stores arrays as `name`.npz (compressed); `name` may hold a folder."""
+        with self._file(f"{name}.npz") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+    def remove_arrays(self, name: str) -> None:
+        (self.directory / f"{name}.npz").unlink(missing_ok=True)
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Stores a file as it is; `name` may hold a folder."""
+        with self._file(name) as file:
+            file.write(content)
+
+    def remove_unfinished(self) -> None:
+        """Drops what a process that died in the middle of a write left. Only for who holds the run's lock."""
+        for folder in (".", "models", "predictions", "finals", "checkpoints"):
+            remove_unfinished(self.directory / folder)
+
+    @contextlib.contextmanager
+    def _file(self, name: str) -> Iterator[BinaryIO]:
+        path = self.directory / name
+        with said_plainly(path):
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                sync_directory(path.parent.parent)
+        with atomic_file(path) as file:
+            yield file
+
+
+def require_new(directory: Path) -> None:
+    """Raises StoreError where `directory` exists, be it a run or not."""
+    if not os.path.lexists(directory):
+        return
+    if not (directory / "run.json").is_file():
+        raise StoreError(f"{directory} exists and holds no run (no run.json): remove it, or choose another --name")
+    raise StoreError(
+        f"run {directory.name!r} exists in {directory.parent}; continue it with --resume or choose another --name"
+    )
+
+
+def _remove_abandoned(directory: Path) -> None:
+    """What processes left that died while they made this run."""
+    for left in directory.parent.glob(f".{glob.escape(directory.name)}.*.new"):
+        process = left.name.rsplit(".", 3)[1]
+        if not (process.isdigit() and psutil.pid_exists(int(process))):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def load(directory: Path) -> Run:
+    """Reads a run back. Raises StoreError, naming the file, for a missing, torn or foreign record."""
+    if not (directory / "run.json").is_file():
+        if directory.is_dir():
+            raise StoreError(f"{directory} holds no run (no run.json): remove it, or choose another name")
+        known = sorted(path.parent.name for path in directory.parent.glob("*/run.json"))
+        hint = f"; choose from {', '.join(known)}" if known else "; start one with: python -m bench run"
+        raise StoreError(f"no run {directory.name!r} in {directory.parent}{hint}")
+    single = {name: _load_json(directory / name, kind) for name, kind in _FILES.items()}
+    lines = {name: tuple(load_lines(directory / name, kind)) for name, kind in _LINES.items()}
+    return Run(
+        directory=str(directory),
+        experiment=_parse(directory / "experiment.json", _read(directory / "experiment.json")),
+        record=single["run.json"],
+        environment=single["environment.json"],
+        dataset=single["dataset.json"],
+        audit=single["audit.json"],
+        split=single["split.json"],
+        proposals=lines["proposals.jsonl"],
+        trials=lines["trials.jsonl"],
+        evaluations=lines["evaluations.jsonl"],
+        finals=_load_json(directory / _FINALS, FinalsRecord) if (directory / _FINALS).is_file() else None,
+        trainings=tuple(training for training in lines["trainings.jsonl"] if training.train_share == 1),
+        curve_trainings=tuple(training for training in lines["trainings.jsonl"] if training.train_share < 1),
+    )
+
+
+def load_arrays(directory: Path, name: str) -> dict[str, np.ndarray] | None:
+    """The arrays stored as `name`, or None where the run kept none. Raises StoreError, naming the file, for one that is damaged."""
+    path = directory / f"{name}.npz"
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise StoreError(f"{path} is damaged: {error}; restore the file from a copy") from error
+
+
+def load_lines(path: Path, kind: type) -> Iterator[Any]:
+    """The records of an append-only file. Raises StoreError, naming file and line, for one that is damaged or foreign."""
+    for number, content in read_lines(path):
+        yield _validate(f"{path}:{number}", kind, content)
+
+
+def _load_json(path: Path, kind: type) -> Any:
+    return _validate(str(path), kind, _parse(path, _read(path)))
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise StoreError(f"{path} is missing: the run was not recorded completely")
+    return path.read_bytes()
+
+
+def _parse(path: Path, content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise StoreError(f"{path} is not valid JSON: {error}") from error
+
+
+def _validate(place: str, kind: type, content: Any) -> Any:
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise StoreError(f"{place} has schema version {version}; this SegBench reads version {SCHEMA_VERSION}")
+    try:
+        return _adapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise StoreError(f"{place}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def _dumps(content: object, indent: int | None = None) -> bytes:
+    return json.dumps(content, indent=indent, allow_nan=False, ensure_ascii=False).encode()

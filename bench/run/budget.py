@@ -1,0 +1,102 @@
+"""Where a run's time goes: what its budget leaves to each study, and how long each has had, over all sittings of a resumed run."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from bench.experiments import Experiment
+from bench.records import Run, StudyRecord
+
+CLOSING_SHARE, CLOSING_S = 0.05, 15.0
+"""What a budget leaves for scoring the best models and writing the report: a share of it, and at least these seconds."""
+
+
+FINALS_SHARE = 0.4
+"""What a budget leaves for the finals, if there are any; they also have what the search did not use."""
+
+
+class Timekeeper:
+    """Times of a run that began at `began` (monotonic seconds), and of its `earlier` sittings."""
+
+    def __init__(self, experiment: Experiment, earlier: Run | None, began: float) -> None:
+        self._budget_s = experiment.budget_s
+        self._finals_share = FINALS_SHARE if experiment.protocol.finalists else 0.0
+        self._earlier_s = (earlier.record.wall_s or 0.0) if earlier else 0.0
+        self._began = began
+        before = {study.study_id: study for study in earlier.record.studies} if earlier else {}
+        new = [
+            StudyRecord(study_id=f"{tuner}-seed{seed}", tuner=tuner, seed=seed)
+            for seed in experiment.seeds
+            for tuner in experiment.tuners
+        ]
+        self._studies = {study.study_id: before.get(study.study_id, study) for study in new}
+        self._under_way: tuple[str, float] | None = None
+
+    @property
+    def wall_s(self) -> float:
+        """Of the whole run until now."""
+        return self._earlier_s + time.monotonic() - self._began
+
+    @property
+    def studies(self) -> tuple[StudyRecord, ...]:
+        """As they are now, the time of the one under way included."""
+        self._spend()
+        return tuple(self._studies.values())
+
+    def share_s(self, study_ids: Sequence[str]) -> float | None:
+        """Seconds for the first of the studies to come, such that all of them may have had equal time in the end; None: no budget."""
+        if self._budget_s is None:
+            return None
+        searched_s = sum(study.wall_s or 0.0 for study in self._studies.values())
+        left_s = min(self._open_s * (1 - self._finals_share) - searched_s, self._open_s - self.wall_s)
+        left_s = max(0.0, left_s)
+        spent_s = [self._studies[study_id].wall_s or 0.0 for study_id in study_ids]
+        return max(0.0, level(left_s, spent_s) - spent_s[0])
+
+    @property
+    def finals_s(self) -> float | None:
+        """Seconds that are left for the finals when the search is over; None: no budget."""
+        return None if self._budget_s is None else max(0.0, self._open_s - self.wall_s)
+
+    @property
+    def _open_s(self) -> float:
+        """The budget without what closing takes."""
+        budget_s = self._budget_s or 0.0
+        return budget_s - max(CLOSING_S, CLOSING_SHARE * budget_s)
+
+    @contextmanager
+    def timing(self, study_id: str) -> Iterator[None]:
+        """The time of a study; whatever ends the block, what it spent counts."""
+        self._studies[study_id] = replace(self._studies[study_id], ended=None)
+        self._under_way = study_id, time.monotonic()
+        try:
+            yield
+        finally:
+            self._spend()
+            self._under_way = None
+
+    def end(self, study_id: str, ended: str) -> StudyRecord:
+        """Says why a study is over (`StudyRecord.ended`)."""
+        self._studies[study_id] = replace(self._studies[study_id], ended=ended)
+        return self._studies[study_id]
+
+    def interrupt(self) -> None:
+        """What has not ended was interrupted."""
+        for study in self._studies.values():
+            if study.ended is None:
+                self.end(study.study_id, "interrupted")
+
+    def _spend(self) -> None:
+        if self._under_way is None:
+            return
+        study_id, since = self._under_way
+        now, study = time.monotonic(), self._studies[study_id]
+        self._studies[study_id] = replace(study, wall_s=(study.wall_s or 0.0) + now - since)
+        self._under_way = study_id, now
+
+
+def level(left: float, spent: Sequence[float]) -> float:
+    """How high water stands that is poured on ground of different heights: `left` is shared so that those who had least get it."""
+    ground = sorted(spent)
+    return min((left + sum(ground[:count])) / count for count in range(1, len(ground) + 1))

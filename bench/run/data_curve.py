@@ -1,0 +1,18 @@
+"""Data or model? The first of the finals, trained again on shares of the training images, for as many steps and with the same seeds."""
+
+from dataclasses import replace
+
+from bench.analysis.final_evaluation import NoFinals, finals
+from bench.records import FinalsRecord, Run
+
+LEARNING_CURVE = "learning curve"
+SHARES = (0.75, 0.5, 0.25)
+"""Of a seed in this order: the first is what the question turns on. All images are the trainings of the finals."""
+
+
+def plan_learning_curve(run: Run) -> FinalsRecord | NoFinals:
+    """What to train with each of `SHARES`, of a run whose finals were held (`docs/decisions/0013-learning-curve.md`)."""
+    held = finals(run)
+    if isinstance(held, NoFinals):
+        return held
+    return replace(held.record, contestants=(held.standings[0].contestant,), seeds=held.seeds)

@@ -1,0 +1,328 @@
+"""The finals: the best configurations and the reference recipes, each trained on every fold with several seeds at equal length.
+
+A search compares single trainings on one hold-out part, and its best score is the luckiest of many. What is trained again was chosen
+before, is scored on images that it did not train on, and shows how much luck a training brings.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from itertools import product
+from operator import add
+from statistics import median
+from typing import Any
+
+from bench.engine.executor import Executor
+from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec, family
+from bench.evaluation.evidence import PixelEvidence
+from bench.experiments import Experiment
+from bench.progress import Progress
+from bench.records import (
+    COMPLETED,
+    DEFAULT,
+    FINALIST,
+    ORIGIN,
+    STOPPED,
+    Contestant,
+    FinalsRecord,
+    StudyRecord,
+    TrainingRecord,
+    TrialRecord,
+    configuration_key,
+    configuration_of,
+)
+from bench.run.costs import MARGIN, Deadline, Family, pixels
+from search_spaces.reference import origin_recipe, reference_recipe
+from search_spaces.space import Space
+
+FINALS = "finals"
+
+AMOUNTS = ("learning_rate", "weight_decay")
+"""Hyperparameters that a tuner tunes finely: two values of them are no two models to choose between."""
+
+
+def contestants(trials: Sequence[TrialRecord], space: Space, finalists: int) -> tuple[Contestant, ...]:
+    """The best configurations by validation IoU, then the recipes that are not among them. Of those that differ in `AMOUNTS` alone one takes
+    part, while there are others: a tuner that learns ends with many of a kind."""
+    chosen: dict[str, Contestant] = {}
+    completed = [trial for trial in trials if trial.status == COMPLETED and trial.val_metrics.get("iou") is not None]
+    best_first = sorted(completed, key=lambda trial: -(trial.val_metrics["iou"] or 0.0))
+    best_of_kind: dict[str, TrialRecord] = {}
+    for trial in best_first:
+        best_of_kind.setdefault(_kind(trial), trial)
+    for trial in (*best_of_kind.values(), *best_first):
+        values = configuration_of(trial.hyperparameters)
+        if len(chosen) < finalists and configuration_key(values) not in chosen:
+            chosen[configuration_key(values)] = Contestant(
+                name=f"finalist {len(chosen) + 1}",
+                roles=(FINALIST,),
+                hyperparameters=values,
+                study_id=trial.study_id,
+                trial_id=trial.trial_id,
+                search_iou=trial.val_metrics["iou"],
+            )
+    for role, recipe in ((DEFAULT, reference_recipe(space)), (ORIGIN, origin_recipe(space))):
+        there = chosen.get(configuration_key(recipe))
+        chosen[configuration_key(recipe)] = (
+            replace(there, roles=(*there.roles, role))
+            if there
+            else Contestant(name=role, roles=(role,), hyperparameters=recipe)
+        )
+    return tuple(chosen.values())
+
+
+def _kind(trial: TrialRecord) -> str:
+    return configuration_key({name: value for name, value in trial.hyperparameters.items() if name not in AMOUNTS})
+
+
+def plan_finals(
+    experiment: Experiment,
+    folds: Sequence[Sequence[str]],
+    *,
+    trials: Sequence[TrialRecord],
+    finished: Sequence[TrainingRecord],
+    before: FinalsRecord | None,
+    left_s: float | None,
+    places: int,
+) -> FinalsRecord | None:
+    """The largest part of the protocol that can end in `left_s` (None: all of it), what is finished already not counted. None where not
+    even the smallest part can, or there is nothing to compare.
+
+    Finalists go first, down to one, then seeds, then folds, without which images stay unscored. What was planned `before` is never cut
+    further, its deadline is enough, nor given up for a smaller plan with better trials. Seeds start after those of the search,
+    whose luck the finalists had.
+    """
+    protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
+    if not any(trial.status == COMPLETED for trial in trials) or len(folds) < 2:
+        return None
+    cuts = [(finalists, protocol.final_seeds, len(folds)) for finalists in range(protocol.finalists, 0, -1)]
+    if cuts:
+        cuts += [(1, seeds, len(folds)) for seeds in range(protocol.final_seeds - 1, 0, -1)]
+        cuts += [(1, 1, fewer) for fewer in range(len(folds) - 1, 0, -1)]
+    costs = Costs(trials, finished)
+    is_right = before is not None and _is_still_right(before, experiment, trials)
+    for finalists, seeds, held in cuts:
+        record = FinalsRecord(
+            contestants=contestants(trials, experiment.space, finalists),
+            folds=held,
+            seeds=tuple(range(first_seed, first_seed + seeds)),
+            epochs=protocol.epochs,
+            rule=_rule((finalists, protocol.finalists), (seeds, protocol.final_seeds), (held, len(folds))),
+        )
+        if before is not None and (_size(record) < _size(before) or (is_right and _size(record) == _size(before))):
+            return before
+        left = [spec for spec, _ in _specs(record) if not _is_finished(spec, finished)]
+        if left_s is None or sum(map(costs.of, left)) / max(1, places) <= left_s:
+            return record
+    return None
+
+
+class Costs:
+    """What a training of the finals takes, in seconds, by network, size and batch: from trainings of the finals where there were some, else
+    from the steps of trials, which validate more often. A network that is new costs what the others do, scaled by its pixels."""
+
+    def __init__(self, trials: Sequence[TrialRecord], finished: Sequence[TrainingRecord]) -> None:
+        self._epoch_s: dict[Family, float] = {}
+        self._is_measured: set[Family] = set()
+        for trial in trials:
+            if trial.train_s and trial.epochs_run:
+                own_s = (trial.train_s + (trial.evaluate_s or 0.0) / trial.epochs_run) / trial.epochs_run
+                self._epoch_s[family(trial.hyperparameters)] = own_s
+        for training in finished:
+            self.add(training)
+
+    def add(self, training: TrainingRecord) -> None:
+        if training.wall_s and training.epochs_run:
+            own = family(training.hyperparameters)
+            own_s = training.wall_s / training.epochs_run  # the first one compiled, so that the cheapest counts
+            self._epoch_s[own] = min(own_s, self._epoch_s[own]) if own in self._is_measured else own_s
+            self._is_measured.add(own)
+
+    def of(self, spec: TrialSpec) -> float:
+        """Of the training `spec`; 0 while nothing is known."""
+        own = family(spec.hyperparameters)
+        known = self._epoch_s.get(own)
+        if known is None and self._epoch_s:
+            known = median(seconds * pixels(own) / pixels(other) for other, seconds in self._epoch_s.items())
+        return MARGIN * spec.epochs * (known or 0.0)
+
+
+def _is_still_right(record: FinalsRecord, experiment: Experiment, trials: Sequence[TrialRecord]) -> bool:
+    chosen = contestants(trials, experiment.space, _finalists(record))
+    return (chosen, experiment.protocol.epochs) == (record.contestants, record.epochs)
+
+
+def _size(record: FinalsRecord) -> tuple[int, int, int]:
+    return record.folds, len(record.seeds), _finalists(record)
+
+
+def _finalists(record: FinalsRecord) -> int:
+    return sum(FINALIST in each.roles for each in record.contestants)
+
+
+def _rule(finalists: tuple[int, int], seeds: tuple[int, int], folds: tuple[int, int]) -> str:
+    """In words, from what there is and what was asked for."""
+    wanted = {"finalists": finalists, "seeds": seeds, "folds": folds}
+    lost = [f"{there} of {asked} {what}" for what, (there, asked) in wanted.items() if there < asked]
+    order = "(finalists go first, then seeds, then folds)"
+    return f"cut to the time: {', '.join(lost)} {order}" if lost else "the whole protocol"
+
+
+def run_finals(
+    record: FinalsRecord,
+    *,
+    executor: Executor,
+    finished: Sequence[TrainingRecord],
+    retries: int,
+    deadline: Deadline,
+    costs: Costs,
+    keep: Callable[[TrainingRecord], None],
+    keep_evidence: Callable[[str, PixelEvidence], None],
+    progress: Progress,
+    study: str = FINALS,
+    shares: Sequence[float] = (1.0,),
+) -> str:
+    """Trains what is left of the plan, seed by seed, so that what the budget ends early is whole for the first seeds; says why it ended:
+    "trials" or "budget". A training is kept before the next takes its place, its evidence before its line; what the budget stopped in the
+    middle is not. `shares` are those of the training images with which each training is held (`bench.run.data_curve`)."""
+    planned = _specs(record, study, shares)
+    waiting = [(spec, contestant) for spec, contestant in planned if not _is_finished(spec, finished)]
+    if not waiting:
+        return "trials"
+    progress.study_started(study, trials=len(waiting), budget_s=deadline.left_s, places=max(1, executor.places))
+    ended = _Trainings(
+        waiting=waiting,
+        executor=executor,
+        retries=retries,
+        deadline=deadline,
+        costs=costs,
+        keep=keep,
+        keep_evidence=keep_evidence,
+        progress=progress,
+    ).run()
+    progress.study_ended(StudyRecord(study_id=study, tuner=study, seed=record.seeds[0], ended=ended))
+    return ended
+
+
+@dataclass(kw_only=True, slots=True)
+class _Trainings:
+    """Trainings that wait for a place, in their order, and those that have one; the rest is as in `run_finals`."""
+
+    waiting: list[tuple[TrialSpec, Contestant]]
+    executor: Executor
+    retries: int
+    deadline: Deadline
+    costs: Costs
+    keep: Callable[[TrainingRecord], None]
+    keep_evidence: Callable[[str, PixelEvidence], None]
+    progress: Progress
+    running: dict[str, tuple[TrialSpec, Contestant]] = field(default_factory=dict)
+    ended: str = "trials"
+
+    def run(self) -> str:
+        """Until all are over or the time is; says which."""
+        while True:
+            self._submit_what_fits()
+            if not self.running and (not self.waiting or self.ended == "budget"):
+                return self.ended
+            for event in self.executor.events():
+                if isinstance(event, EpochEnded):
+                    self.progress.epoch_ended(event.spec.trial_id, event.epoch)
+                else:
+                    self._take(event)
+
+    def _submit_what_fits(self) -> None:
+        while self.waiting and self.executor.free and self.ended == "trials":
+            spec, contestant = self.waiting[0]
+            if not self.deadline.allows(self.costs.of(spec)):
+                self.ended = "budget"
+                return
+            self.waiting.pop(0)
+            self.running[spec.trial_id] = spec, contestant
+            self.progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
+            self.executor.submit(replace(spec, time_limit_s=self.deadline.left_s))
+        if self.waiting and not self.running and not self.deadline.allows(None):  # no place to find it out
+            self.ended = "budget"
+
+    def _take(self, outcome: TrialOutcome) -> None:
+        spec, contestant = self.running.pop(outcome.record.trial_id)
+        if outcome.crashed and spec.attempt <= self.retries:
+            self.progress.note(f"training {spec.trial_id}: {outcome.record.error}; it is tried again")
+            self.waiting.insert(0, (replace(spec, attempt=spec.attempt + 1), contestant))
+            return
+        if outcome.record.status == STOPPED:  # a run with more time trains it again
+            self.ended = "budget"
+        else:
+            training, evidence = _training(outcome, spec, contestant), _evidence(outcome)
+            if training.evidence and evidence:
+                self.keep_evidence(training.evidence, evidence)
+            self.keep(training)
+            self.costs.add(training)
+        self.progress.trial_ended(outcome.record)
+
+
+def _specs(
+    record: FinalsRecord, study: str = FINALS, shares: Sequence[float] = (1.0,)
+) -> Iterator[tuple[TrialSpec, Contestant]]:
+    for seed, contestant, share, fold in product(record.seeds, record.contestants, shares, range(record.folds)):
+        part = "" if share == 1 else f", {share:.0%} of the images"
+        spec = TrialSpec(
+            study_id=study,
+            trial_id=f"{contestant.name}, seed {seed}, fold {fold + 1}{part}",
+            hyperparameters=contestant.hyperparameters,
+            seed=seed,
+            epochs=record.epochs,
+            fold=fold,
+            train_share=share,
+        )
+        yield spec, contestant
+
+
+def _is_finished(spec: TrialSpec, finished: Sequence[TrainingRecord]) -> bool:
+    return any(_unit(record) == _unit(spec) for record in finished)
+
+
+def _unit(of: TrialSpec | TrainingRecord) -> tuple[str, int, int | None, float]:
+    return configuration_key(of.hyperparameters), of.seed, of.fold, of.train_share
+
+
+def _training(outcome: TrialOutcome, spec: TrialSpec, contestant: Contestant) -> TrainingRecord:
+    trial, fold = outcome.record, spec.fold
+    assert fold is not None  # every training of the finals has one
+    return TrainingRecord(
+        contestant=contestant.name,
+        hyperparameters=contestant.hyperparameters,
+        fold=fold,
+        seed=spec.seed,
+        train_share=spec.train_share,
+        train_images=outcome.train_images,
+        status=trial.status,
+        out_of_fold=outcome.scored.counts if outcome.scored else {},
+        test=outcome.test.counts if outcome.test else {},
+        evidence=evidence_name(contestant.hyperparameters, spec.seed, fold, spec.train_share)
+        if _evidence(outcome)
+        else None,
+        epochs_run=trial.epochs_run,
+        num_params=trial.num_params,
+        latency_s=trial.latency_s,
+        peak_memory_bytes=trial.peak_memory_bytes,
+        train_s=trial.train_s,
+        wall_s=trial.wall_s,
+        started_at=trial.started_at,
+        attempts=spec.attempt,
+        error=trial.error,
+    )
+
+
+def _evidence(outcome: TrialOutcome) -> PixelEvidence | None:
+    """Of the images out of fold and the locked ones, which are others."""
+    parts = [scored.evidence for scored in (outcome.scored, outcome.test) if scored and scored.evidence]
+    return reduce(add, parts) if parts else None
+
+
+def evidence_name(hyperparameters: Mapping[str, Any], seed: int, fold: int, train_share: float = 1.0) -> str:
+    """By configuration, not by contestant: with more trials another one may become "finalist 1"."""
+    digest = hashlib.sha256(configuration_key(hyperparameters).encode()).hexdigest()
+    part = "" if train_share == 1 else f"-share{train_share:g}"
+    return f"finals/{digest[:16]}-seed{seed}-fold{fold + 1}{part}"

@@ -1,0 +1,90 @@
+"""Going on with a run that was begun: whether it may, and that only one process does."""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bench.errors import StoreError
+from bench.experiments import Experiment, to_json
+from bench.records import Environment, Run
+from bench.records.durable import write_file
+from bench.records.environment import current_versions
+from bench.records.store import load, require_new
+from bench.run.setup import Material
+
+
+def earlier_part(directory: Path, resume: bool, stack: ExitStack) -> Run | None:
+    """The run as far as it got, locked before it is read; None for a new one. Raises StoreError for a name that is taken, or
+    nothing to resume."""
+    if resume:
+        if directory.is_dir():
+            stack.enter_context(locked(directory))
+        return load(directory)
+    require_new(directory)
+    return None
+
+
+def require_same(earlier: Run, experiment: Experiment, material: Material) -> None:
+    """A run may go on only as what it was; how far, where and by how many workers is all that may change."""
+    now, then = to_json(experiment), dict(earlier.experiment)
+    for free in ("trials", "budget", "workers", "cluster", "retries", "learning_curve"):
+        now.pop(free)
+        then.pop(free, None)
+    differences = {
+        **{f"the experiment's {name}": (then.get(name), now[name]) for name in now},
+        "the data": (earlier.dataset.fingerprint, material.dataset.fingerprint),
+        "the split": (earlier.split.fingerprint, material.split.fingerprint),
+        "the folds": (earlier.split.folds, material.split.folds),
+        "the versions": (dict(earlier.environment.versions), current_versions()),
+        "Python": (earlier.environment.python, platform.python_version()),
+    }
+    for what, (before, after) in differences.items():
+        if before != after:
+            raise StoreError(
+                f"run {earlier.record.name!r} cannot be resumed: {what} changed from {before} to {after}; choose another --name"
+            )
+
+
+def went_on(earlier: Run | None, here: Environment) -> Environment:
+    """Where a run takes place that goes on here: it names all the devices on which costs were measured, and all the commits that took
+    part. Raises StoreError where trials would compute in another precision than before."""
+    if earlier is None:
+        return here
+    before = earlier.environment
+    if before.precision != here.precision:
+        raise StoreError(
+            f"run {earlier.record.name!r} cannot be resumed: trials computed in {before.precision} on {before.device}, and would "
+            f"compute in {here.precision} on {here.device}; set the protocol's precision, or choose another --name"
+        )
+    commits = [commit for commit in (before.commit, here.commit) if commit is not None]
+    return replace(
+        here, device=_then(before.device, here.device), commit=_then(*commits) if len(commits) == 2 else here.commit
+    )
+
+
+def _then(before: str, here: str) -> str:
+    return before if before.endswith(here) else f"{before}; then {here}"
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """One process at a time works on a run; the system frees the lock of one that died. Raises StoreError, naming the owner."""
+    owner, began = directory / ".owner", datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        with FileLock(directory / ".lock", timeout=0):
+            write_file(owner, f"process {os.getpid()} on {platform.node()} since {began}".encode())
+            try:
+                yield
+            finally:
+                owner.unlink(missing_ok=True)
+    except Timeout:
+        known = f" ({owner.read_text()})" if owner.is_file() else ""
+        raise StoreError(
+            f"run {directory.name!r} in {directory.parent} is being worked on by another process{known}"
+        ) from None

@@ -1,0 +1,240 @@
+"""One study: one oracle is asked, workers train and score, the oracle is told, until the trials, the time or the space end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import keras_tuner as kt
+
+from bench.engine.executor import Executor
+from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec
+from bench.evaluation.racing import Rival, leader
+from bench.progress import Progress
+from bench.records import ProposalRecord, TrialRecord
+from bench.run.costs import Deadline, TrialClock
+from bench.tuners import ORACLES
+from bench.tuners.keras_tuner import WAIT, NoProposal, ask, replay, tell
+from search_spaces.segmentation import SegmentationHyperModel
+
+LOOKAHEAD = 2
+"""For each place, so many proposals are made ahead where they do not depend on results: a warm graph may then go first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyPlan:
+    """A tuner with a seed, and how far it may go: `trials` (None: as many as fit), `epochs` for its longest trial, `retries` of a trial
+    whose process died. With several `search_folds` a trial is trained on each of them, and races against the best before it."""
+
+    tuner: str
+    seed: int
+    trials: int | None
+    epochs: int
+    retries: int = 1
+    search_folds: int = 1
+
+    @property
+    def study_id(self) -> str:
+        return f"{self.tuner}-seed{self.seed}"
+
+
+SET_ASIDE = 8
+"""So many proposals that cannot end in time end a search: nothing cheaper seems to come."""
+
+CHECKPOINTS = 24
+"""Training states that a study keeps for promotions out of each rung, the best ones. A promoted trial whose state is gone trains from the
+beginning, and ends the same."""
+
+
+class Keeper(Protocol):
+    """Makes things durable; when a method returns, a crash cannot take back what it was given."""
+
+    def proposed(self, proposal: ProposalRecord) -> None: ...
+
+    def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None: ...
+
+
+def run_study(
+    plan: StudyPlan,
+    *,
+    hypermodel: SegmentationHyperModel,
+    executor: Executor,
+    proposals: Sequence[ProposalRecord],
+    finished: Sequence[TrialRecord],
+    clock: TrialClock,
+    deadline: Deadline,
+    keeper: Keeper,
+    progress: Progress,
+) -> str:
+    """Runs what is left of a study, and says why it ended (`StudyRecord.ended`): `proposals` and `finished` are what was kept of it
+    before, in the order in which it was. A proposal without a result is run first; what the budget stopped is a result, and stays one
+    with more time. Nothing starts before it is kept, and the oracle hears of nothing that is not."""
+    study = _Study(plan, hypermodel, executor, clock, deadline, keeper, progress)
+    return study.run(proposals, finished)
+
+
+class _Study:
+    """A study under way."""
+
+    def __init__(
+        self,
+        plan: StudyPlan,
+        hypermodel: SegmentationHyperModel,
+        executor: Executor,
+        clock: TrialClock,
+        deadline: Deadline,
+        keeper: Keeper,
+        progress: Progress,
+    ) -> None:
+        self.plan, self.executor, self.clock, self.deadline = plan, executor, clock, deadline
+        self.keeper, self.progress = keeper, progress
+        self.kind = ORACLES[plan.tuner]
+        self.oracle = self.kind.make(hypermodel.declare(kt.HyperParameters()), plan.seed, plan.epochs)
+        self.proposed = self.on_record = 0
+        self.waiting: list[TrialSpec] = []
+        self.running: dict[str, TrialSpec] = {}
+        self.checkpoints: dict[str, tuple[int, float]] = {}  # epochs and score by trial
+        self.rival: Rival | None = None
+        self.ended: str | None = None
+
+    def run(self, proposals: Sequence[ProposalRecord], finished: Sequence[TrialRecord]) -> str:
+        plan = self.plan
+        self.waiting = [self._spec(proposal) for proposal in replay(self.oracle, proposals, finished)]
+        self.proposed, self.on_record = len(proposals), len(finished)
+        specs = {proposal.trial_id: self._spec(proposal) for proposal in proposals}
+        for record in finished:
+            self.rival = leader(self.rival, record)
+            self._forget_checkpoints(specs[record.trial_id], record)
+        self.progress.study_started(
+            plan.study_id,
+            trials=plan.trials,
+            budget_s=self.deadline.left_s,
+            earlier=finished,
+            places=max(1, self.executor.places),
+        )
+        self._fill()
+        while self.running or (self.waiting and self.ended != "budget") or self._has_no_place():
+            for event in self.executor.events():
+                if isinstance(event, EpochEnded):
+                    self.progress.epoch_ended(event.spec.trial_id, event.epoch)
+                else:
+                    self._take(event)
+            self._fill()
+        if self.ended == "budget" and not self.proposed:
+            self.progress.note("no time is left for a trial: a larger --budget is needed")
+        if self.waiting:
+            self.progress.note(f"{len(self.waiting)} proposed and not run: they could not have ended in time")
+        return self.ended or "space exhausted"
+
+    def _has_no_place(self) -> bool:
+        """Whether the search has yet to find its end, and a place to look for it: machines of a cluster come and go."""
+        return self.ended is None and not self.executor.places
+
+    def _fill(self) -> None:
+        """Starts trials while there is a free place and a proposal that can end in time."""
+        if not self.executor.places:
+            self._find_end_without_place()
+        while self.executor.free and self.ended != "budget":
+            self._propose()
+            fitting = [spec for spec in self.waiting if self._fits(spec)]
+            if not fitting:
+                if self.waiting and not self.running:
+                    self.ended = "budget"
+                return
+            spec = min(fitting, key=lambda each: not self.executor.is_warm(each))  # else the oldest
+            self.waiting.remove(spec)
+            self._start(spec)
+
+    def _find_end_without_place(self) -> None:
+        """The end is else found when there is a place to fill, which may never come again."""
+        if not self.waiting and self.plan.trials is not None and self.proposed >= self.plan.trials:
+            self.ended = "trials"
+        elif not self.running and not self.deadline.allows(None):
+            self.ended = "budget"
+
+    def _fits(self, spec: TrialSpec) -> bool:
+        epochs = spec.epochs_planned - spec.first_epoch
+        return self.deadline.allows(
+            self.clock.estimate_s(spec.hyperparameters, epochs, warm=self.executor.is_warm(spec))
+        )
+
+    def _propose(self) -> None:
+        """Asks until there is a proposal that can end in time, or several where proposals do not depend on results and order may save
+        compiling. Those that cannot are set aside: a resumed run with more time begins with them."""
+        places = self.executor.places
+        ahead = LOOKAHEAD * places if places > 1 and not self.kind.adapts else 1
+        while self.ended is None and self._too_few(ahead):
+            if self.plan.trials is not None and self.proposed >= self.plan.trials:
+                self.ended = "trials"
+            elif not self.deadline.allows(None):
+                self.ended = "budget"
+            elif isinstance(proposal := ask(self.oracle), NoProposal):
+                if proposal is WAIT:
+                    return
+                self.ended = "space exhausted"
+            else:
+                record = ProposalRecord(
+                    study_id=self.plan.study_id,
+                    trial_id=proposal.trial_id,
+                    hyperparameters=proposal.values,
+                    after=self.on_record,
+                )
+                self.keeper.proposed(record)
+                self.proposed += 1
+                self.waiting.append(self._spec(record))
+
+    def _too_few(self, ahead: int) -> bool:
+        fitting = sum(self._fits(spec) for spec in self.waiting)
+        return fitting < ahead and len(self.waiting) - fitting < SET_ASIDE
+
+    def _start(self, spec: TrialSpec) -> None:
+        spec = replace(spec, time_limit_s=self.deadline.left_s, rival=self.rival)
+        self.running[spec.trial_id] = spec
+        self.progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs_planned)
+        self.executor.submit(spec)
+
+    def _take(self, outcome: TrialOutcome) -> None:
+        """A trial has ended: it is tried again if its process died and there is time, else made durable, and only then is the oracle
+        told."""
+        spec = self.running.pop(outcome.record.trial_id)
+        if outcome.crashed and spec.attempt <= self.plan.retries and self._fits(spec):
+            self.progress.note(f"trial {spec.trial_id}: {outcome.record.error}; it is tried again")
+            self.waiting.insert(0, replace(spec, attempt=spec.attempt + 1))
+            return
+        outcome = replace(outcome, record=replace(outcome.record, attempts=spec.attempt))
+        self.keeper.ended(spec, outcome)
+        self.on_record += 1
+        self.clock.add(outcome.record)
+        self.rival = leader(self.rival, outcome.record)
+        tell(self.oracle, outcome.record)
+        self._forget_checkpoints(spec, outcome.record)
+        self.progress.trial_ended(outcome.record)
+
+    def _forget_checkpoints(self, spec: TrialSpec, record: TrialRecord) -> None:
+        """Of a trial that has been continued there is no more use; of the others the best of each rung are kept: one of a lower rung is
+        behind in epochs and would always be the first to go."""
+        gone = [trial_id for trial_id in self.checkpoints if trial_id == spec.resume_from]
+        if spec.checkpoint:
+            self.checkpoints[spec.trial_id] = spec.epochs, record.val_metrics.get("iou") or 0.0
+            rung = [name for name, (epochs, _) in self.checkpoints.items() if epochs == spec.epochs]
+            if len(rung) > CHECKPOINTS:
+                gone.append(min(rung, key=lambda name: self.checkpoints[name]))
+        for trial_id in gone:
+            del self.checkpoints[trial_id]
+            self.executor.forget(spec.study_id, trial_id)
+
+    def _spec(self, proposal: ProposalRecord) -> TrialSpec:
+        """A trial in the worker's terms. Every trial of a study has the study's seed: equal luck for all configurations."""
+        plan, values = self.plan, proposal.hyperparameters
+        epochs = int(values.get("tuner/epochs", plan.epochs))
+        parent = values.get("tuner/trial_id")
+        return TrialSpec(
+            study_id=plan.study_id,
+            trial_id=proposal.trial_id,
+            hyperparameters=values,
+            seed=plan.seed,
+            epochs=epochs,
+            first_epoch=int(values.get("tuner/initial_epoch", 0)),
+            resume_from=None if parent is None else str(parent),
+            checkpoint=self.kind.promotes and epochs < plan.epochs,
+            search_folds=plan.search_folds,
+        )

@@ -1,0 +1,137 @@
+"""The data of a run: read, audited, split, and its pixels laid out for the worker."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bench.datasets import open_dataset
+from bench.datasets.audit import audit
+from bench.datasets.cache import CachedPixels, open_cache, write_cache
+from bench.datasets.sample import write_sample_set
+from bench.datasets.splits import make_split, stratified_line
+from bench.engine.spec import TrialSetup
+from bench.errors import DataError
+from bench.experiments import SAMPLE, Data, Protocol
+from bench.progress import Progress
+from bench.records import AuditRecord, DatasetRecord, SplitRecord
+from search_spaces.augmentations import augment
+
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Of the report's picture of what augmentation does."""
+
+DRAWS = 24
+"""Of which that picture shows the one with the most to see: many change hardly anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What a run works on. `cache_directory` holds the pixels at every size that a trial may ask for and at `evaluation_size`,
+    the side in pixels of the square on which all trials are compared."""
+
+    dataset: DatasetRecord
+    audit: AuditRecord
+    split: SplitRecord
+    cache_directory: Path
+    evaluation_size: int
+
+    def pixels(self) -> CachedPixels:
+        """The pixels at the evaluation size."""
+        return open_cache(self.cache_directory, self.evaluation_size)
+
+    def trial_setup(self, protocol: Protocol, checkpoint_directory: Path) -> TrialSetup:
+        """What the workers must know of it, and how they are to train."""
+        folds, facts_of = self.split.folds, {facts.id: facts for facts in self.audit.images}
+        images = [name for ids in folds for name in ids]
+        return TrialSetup(
+            cache_directory=self.cache_directory,
+            checkpoint_directory=checkpoint_directory,
+            train_ids=self.split.train,
+            val_ids=self.split.val,
+            test_ids=self.split.test,
+            folds=folds,
+            line=tuple(stratified_line(images, facts_of, self.audit.twin_groups)),
+            classes=self.dataset.classes,
+            evaluation_size=self.evaluation_size,
+            threshold=protocol.threshold,
+            longest_epochs=protocol.epochs,
+            max_steps_per_epoch=protocol.max_steps_per_epoch,
+            batch_norm=protocol.batch_norm,
+            precision=protocol.precision,
+            xla=protocol.xla,
+            collapse_epochs=protocol.collapse_epochs,
+        )
+
+
+def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path, progress: Progress) -> Material:
+    """Reads everything once. Raises DataError, naming the file, for data that cannot be used."""
+    root = Path(data.path)
+    if data.path == SAMPLE:
+        progress.stage("drawing the sample set")
+        root = scratch / SAMPLE
+        write_sample_set(root)
+    progress.stage(f"reading {data.path}")
+    dataset = open_dataset(root, data.options)
+    progress.note(f"{data.path}: {len(dataset.samples)} images, {dataset.format}, {', '.join(dataset.classes)}")
+    audited, record = audit(dataset, data.options)
+    if record.skipped:
+        progress.note(f"{len(record.skipped)} unreadable images left out: {', '.join(record.skipped)}")
+    if data.path == SAMPLE:  # where it happened to be drawn means nothing
+        record = replace(record, path=SAMPLE)
+    split = make_split(
+        audited,
+        dataset,
+        seed=protocol.split_seed,
+        val_share=protocol.val_share,
+        test_share=protocol.test_share,
+        folds=protocol.folds,
+    )
+    if len(split.folds) < protocol.search_folds:
+        raise DataError(
+            f"{data.path} has images for {len(split.folds)} folds, and search_folds is {protocol.search_folds}"
+        )
+    progress.note(f"{len(split.train)} images train, {len(split.val)} validate, {len(split.test)} test: {split.rule}")
+    if split.excluded:
+        progress.note(f"{len(split.excluded)} twins left out: {', '.join(split.excluded)}")
+    evaluation_size = protocol.evaluation_size or max(sizes)
+    progress.stage("decoding")
+    cache = scratch / "pixels"
+    ids = (*split.train, *split.val, *split.test)
+    write_cache(dataset, ids, {*sizes, evaluation_size}, cache, fingerprint=record.fingerprint)
+    return Material(dataset=record, audit=audited, split=split, cache_directory=cache, evaluation_size=evaluation_size)
+
+
+def validation_pictures(material: Material) -> dict[str, np.ndarray]:
+    """What the report's overlays need: ids, images uint8 [N, e, e, 3], truth uint8 [N, e, e], valid bool [N, e, e]."""
+    pixels = material.pixels()
+    rows = pixels.rows(material.split.val)
+    return {
+        "ids": np.array(material.split.val, np.str_),
+        "images": pixels.images[rows],
+        "truth": pixels.masks[rows],
+        "valid": pixels.valid[rows],
+    }
+
+
+def augmentation_pictures(material: Material, seed: int) -> dict[str, np.ndarray]:
+    """One training image at every strength: the one whose foreground share is nearest to the mean, as it is drawn in that of the first
+    `DRAWS` passes which changes it most at full strength."""
+    pixels = material.pixels()
+    rows = pixels.rows(material.split.train)
+    shares = (pixels.masks[rows] > 0).mean(axis=(1, 2))
+    index = int(np.abs(shares - shares.mean()).argmin())
+    image_id, row = material.split.train[index], rows[index]
+
+    def drawn(number: int, strength: float) -> tuple[np.ndarray, np.ndarray]:
+        return augment(
+            pixels.images[row], pixels.masks[row], strength=strength, seed=seed, epoch=number, image_id=image_id
+        )
+
+    def change(number: int) -> float:
+        return float(np.abs(drawn(number, 1.0)[0].astype(float) - pixels.images[row]).mean())
+
+    most = max(range(DRAWS), key=change)
+    variants = [drawn(most, strength) for strength in STRENGTHS]
+    images, masks = zip(*variants, strict=True)
+    return {"strengths": np.array(STRENGTHS), "images": np.stack(images), "masks": np.stack(masks)}

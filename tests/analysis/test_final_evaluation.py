@@ -1,0 +1,176 @@
+"""Standings from trainings: complete seeds, ranks, words that follow from numbers."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from bench.analysis.final_evaluation import NoFinals, finals
+from bench.analysis.leaderboard import leaderboard
+from bench.records import FAILED
+from bench.report.finals_section import headline, qualifications, section
+from tests.report.made_finals import LEVELS, SEEDS, with_finals
+from tests.report.runs import full_run
+
+
+def test_standings_are_best_first_with_the_leader_alone_in_rank_one(held):
+    assert [each.contestant.name for each in held.standings] == [
+        "finalist 1",
+        "default recipe",
+        "finalist 2",
+        "origin's recipe",
+    ]
+    assert held.winner is held.standings[0]
+    assert [each.group for each in held.standings] == [1, 2, 3, 4]
+    for each in held.standings:
+        assert each.interval.low < each.score < each.interval.high
+        assert each.score == pytest.approx(LEVELS[each.contestant.name], abs=0.04)
+        assert each.test == pytest.approx(LEVELS[each.contestant.name], abs=0.08)
+    assert sum(each.first_probability for each in held.standings) == pytest.approx(1)
+
+
+def test_the_gain_over_the_default_recipe_is_paired(held):
+    gains = {each.contestant.name: each.to_default for each in held.standings}
+    assert gains["default recipe"] is None
+    assert gains["finalist 1"].value == pytest.approx(0.2, abs=0.03)
+    assert gains["finalist 1"].interval.low > 0 > gains["finalist 2"].interval.high
+    wide = held.standings[0].interval
+    own = gains["finalist 1"].interval
+    assert own.high - own.low < wide.high - wide.low  # difficulty is shared
+
+
+def test_the_headline_names_the_winner_its_gain_and_the_locked_test(held):
+    line = headline(held)
+    assert line.startswith("unet / resnet18 · dice · 96 px wins: cross-validated IoU 0.")
+    assert "+0." in line
+    assert line.endswith("on the locked test set.")
+    said = " ".join(qualifications(held))
+    assert "The first beats the mean training mask (0.250)" in said
+    assert "The origin's recipe (0." in said
+    assert re.search(r"is beaten: \+0\.(38|39|40|41)", said)
+    assert "Optimism: in the search the first had 0.650" in said
+
+
+def test_equals_tie(run):
+    level = dict.fromkeys(LEVELS, 0.4)
+    tied = finals(with_finals(full_run(), level, luck=0.03))
+    assert tied.winner is None
+    assert {each.group for each in tied.standings} == {1}
+    assert headline(tied).startswith("Tie between ")
+    assert "is NOT beaten beyond doubt" in " ".join(qualifications(tied))
+
+
+def test_only_seeds_that_are_whole_count(run):
+    cut = replace(run, trainings=run.trainings[:-1])
+    held = finals(cut)
+    assert held.seeds == (0, 1)
+    assert (held.trained, held.planned) == (35, 36)
+
+
+def test_a_contestant_whose_training_failed_is_out_and_named(run):
+    failed = [
+        replace(each, status=FAILED, error="out of memory", out_of_fold={}, test={})
+        if (each.contestant, each.seed, each.fold) == ("finalist 2", 1, 0)
+        else each
+        for each in run.trainings
+    ]
+    held = finals(replace(run, trainings=tuple(failed)))
+    assert held.out == {"finalist 2": "out of memory"}
+    assert len(held.standings) == 3
+
+
+def test_with_one_seed_nobody_wins(run):
+    one = replace(run, finals=replace(run.finals, seeds=(0,)))
+    held = finals(one)
+    assert held.winner is None
+    assert "one training each cannot tell merit from luck" in headline(held)
+
+
+def test_no_finals_say_why(run):
+    asked = replace(run, finals=None, experiment={"protocol": {"finalists": 2}})
+    assert "has not come to them" in finals(asked).reason
+    none = replace(run, finals=None, experiment={"protocol": {"finalists": 0}})
+    assert finals(none) == NoFinals("none were asked for")
+    assert "make no two contestants complete" in finals(replace(run, trainings=run.trainings[:2])).reason
+
+
+def test_a_locked_set_of_one_image_or_without_foreground_leaves_the_rest_standing(run):
+    one = replace(run.split, test=run.split.test[:1])
+    trainings = [replace(each, test={one.test[0]: each.test[one.test[0]]}) for each in run.trainings]
+    held = finals(replace(run, split=one, trainings=tuple(trainings)))
+    assert held.winner.contestant.name == "finalist 1"
+    assert held.standings[0].test_interval is None
+    assert held.standings[0].test > 0.4
+    assert held.variance is None
+
+
+def test_contestants_that_differ_in_little_are_told_apart_and_their_differences_are_their_own(run):
+    first = run.finals.contestants[0]
+    twin = replace(run.finals.contestants[1], hyperparameters=dict(first.hyperparameters) | {"augmentation": 1.0})
+    entered = (first, twin, *run.finals.contestants[2:])
+    trainings = [
+        replace(each, hyperparameters=twin.hyperparameters) if each.contestant == "finalist 2" else each
+        for each in run.trainings
+    ]
+    held = finals(replace(run, finals=replace(run.finals, contestants=entered), trainings=tuple(trainings)))
+    labels = [each.label for each in held.standings]
+    assert len(set(labels)) == 4
+    assert {"unet / resnet18 · dice · 96 px · 0011", "unet / resnet18 · dice · 96 px · 0007"} <= set(labels)
+    leader, origin = held.standings[0], held.of_role("origin's recipe")
+    said = next(line for line in qualifications(held) if line.startswith("The origin"))
+    assert f"+{leader.score - origin.score:.3f}" in said
+
+
+def test_who_failed_is_named_even_where_nobody_is_left(run):
+    failed = [
+        each if each.contestant == "finalist 1" else replace(each, status=FAILED, error="out of memory", out_of_fold={})
+        for each in run.trainings
+    ]
+    none = finals(replace(run, trainings=tuple(failed)))
+    assert isinstance(none, NoFinals)
+    assert set(none.out) == {"finalist 2", "default recipe", "origin's recipe"}
+
+
+def test_with_one_seed_the_page_speaks_of_these_trainings_only(run, tmp_path):
+    one = finals(replace(run, finals=replace(run.finals, seeds=(0,))))
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "figures").mkdir()
+    text = " ".join(section(one, run, leaderboard(run), tmp_path))
+    assert "training again on these" not in text
+    assert "with one seed nothing tells what training again would change" in text
+    assert "which images were trained on, and the seed" in text
+    assert "is beaten" not in " ".join(qualifications(one))
+
+
+def test_finals_cut_to_one_fold_score_its_images_with_the_references_on_the_same(run, tmp_path):
+    few = tuple(each for each in run.trainings if each.fold == 0 and each.seed == SEEDS[0])
+    cut = replace(run, finals=replace(run.finals, folds=1, seeds=SEEDS[:1]), trainings=few)
+    found = finals(cut)
+    assert found.scored == len(run.split.folds[0]) < sum(map(len, run.split.folds))
+    assert found.winner is None
+    assert [reference.label for reference in found.references] == [
+        "predict nothing",
+        "mean training mask",
+        "Otsu threshold",
+    ]
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "figures").mkdir()
+    page = "\n".join(section(found, cut, leaderboard(cut), tmp_path))
+    assert "each scored on 1 fold by trainings on the others, with 1 seed" in page
+    assert "What moves the test score" not in page  # one training tells nothing of luck
+    assert headline(found).startswith(f"{found.standings[0].label} leads, but one training each")
+    assert f"IoU on 1 of 3 folds: {found.standings[0].score:.3f}" in headline(found)
+    said = "\n".join(qualifications(found))
+    assert "would have shown" not in said
+    assert "The first is ahead of the mean training mask" in said
+    assert "on 1 of 3 folds it has" in said
+
+
+def test_the_best_of_a_search_that_went_on_after_the_finals_is_named(run, held):
+    assert held.newer is None
+    better = replace(run.trials[0], trial_id="0099", val_metrics={**run.trials[0].val_metrics, "iou": 0.97})
+    found = finals(replace(run, trials=(*run.trials, better)))
+    assert found.newer == better
+    assert qualifications(found)[0].startswith(
+        "The best trial of the search, hyperband-s1/0099 with 0.970 on validation, was not"
+    )

@@ -1,0 +1,306 @@
+"""A Ray cluster of several nodes on this machine: the same results as without it, and machines that come and go."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.engine.devices import Placement
+from bench.engine.executor import Executor, LocalExecutor
+from bench.engine.spec import EpochEnded, TrialOutcome, TrialSetup, TrialSpec
+from bench.errors import StoreError, UserError
+from bench.progress import PlainProgress
+from bench.records import COMPLETED, ProposalRecord, TrialRecord
+from bench.records.environment import current_versions
+from bench.run.costs import Deadline, TrialClock
+from bench.run.search import StudyPlan, run_study
+from search_spaces.segmentation import SegmentationHyperModel
+from search_spaces.space import Space
+from tests.engine.tiny import IDS, SIZE, make_setup, spec
+
+pytest.importorskip("ray")
+
+import ray
+from ray.cluster_utils import Cluster
+
+from bench.engine.ray.actor import Greeting
+from bench.engine.ray.executor import RayExecutor
+
+pytestmark = pytest.mark.slow
+
+PLASMA = 100 * 2**20
+QUICK_TO_NOTICE = {
+    "health_check_initial_delay_ms": 0,
+    "health_check_period_ms": 1000,
+    "health_check_failure_threshold": 3,
+}
+PATIENCE_S = 60
+SPACE = Space(architecture=("plain_unet",), loss=("bce", "dice"), image_size=(SIZE,), learning_rate=(1e-3, 2e-3, 4e-3))
+FINAL = replace(spec("final", fold=1), train_share=0.5)
+FOLDED = replace(spec("on folds"), search_folds=2)
+PARENT, CHILD = spec("parent", epochs=2), spec("child", epochs=4, first_epoch=2, resume_from="parent")
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory) -> TrialSetup:
+    return make_setup(tmp_path_factory.mktemp("squares"))
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory) -> Iterator[Callable[[], object]]:
+    """A cluster with one node; call it for another one, which has a folder for temporary files to itself."""
+
+    def node() -> dict:
+        own = {"TMPDIR": str(tmp_path_factory.mktemp("node"))}
+        return {"num_cpus": 1, "object_store_memory": PLASMA, "env_vars": own}
+
+    head = node() | {"include_dashboard": False, "_system_config": QUICK_TO_NOTICE}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+
+    def add() -> object:
+        return cluster.add_node(**node())
+
+    add.cluster = cluster
+    yield add
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def executor(setup, nodes) -> Iterator[RayExecutor]:
+    nodes()
+    with RayExecutor(setup, nodes.cluster.address) as executor:
+        assert executor.device().startswith("2 Ray workers on CPU")
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def local(setup, tmp_path_factory) -> dict[str, TrialOutcome]:
+    """What the same trials are on this machine without Ray."""
+    with LocalExecutor(setup, tmp_path_factory.mktemp("logs"), [Placement(gpu="", threads=1)]) as executor:
+        return {trial.trial_id: outcome_of(executor, trial) for trial in (PARENT, CHILD, FINAL, FOLDED)}
+
+
+def outcome_of(executor: Executor, trial: TrialSpec) -> TrialOutcome:
+    executor.submit(trial)
+    return outcomes(executor)[trial.trial_id]
+
+
+def outcomes(executor: Executor) -> dict[str, TrialOutcome]:
+    """Whatever is under way, to its end."""
+    ended: dict[str, TrialOutcome] = {}
+    while executor.free < executor.places:
+        ended |= {event.record.trial_id: event for event in executor.events() if not isinstance(event, EpochEnded)}
+    return ended
+
+
+def await_places(executor: RayExecutor, count: int) -> None:
+    began = time.monotonic()
+    while executor.places != count:
+        assert time.monotonic() - began < PATIENCE_S
+        assert not [event for event in executor.events() if not isinstance(event, EpochEnded)]
+
+
+def require_equal(one: TrialOutcome, other: TrialOutcome) -> None:
+    assert one.record.status == other.record.status == COMPLETED
+    assert one.record.val_metrics == other.record.val_metrics
+    curves = [[replace(epoch, elapsed_s=0.0) for epoch in outcome.record.curve] for outcome in (one, other)]
+    assert curves[0] == curves[1]
+    assert one.scored.counts == other.scored.counts
+    np.testing.assert_array_equal(one.scored.predictions, other.scored.predictions)
+
+
+class Kept:
+    """A study's keeper."""
+
+    def __init__(self) -> None:
+        self.proposals: list[ProposalRecord] = []
+        self.records: list[TrialRecord] = []
+
+    def proposed(self, proposal: ProposalRecord) -> None:
+        self.proposals.append(proposal)
+
+    def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None:
+        self.records.append(outcome.record)
+
+
+class Disturbed(PlainProgress):
+    """Does something once, when the first epoch of a trial has ended."""
+
+    def __init__(self, disturb: Callable[[], None]) -> None:
+        self.lines: list[str] = []
+        super().__init__(write=self.lines.append)
+        self._disturb: Callable[[], None] | None = disturb
+
+    def epoch_ended(self, trial_id, epoch) -> None:
+        super().epoch_ended(trial_id, epoch)
+        if self._disturb is not None:
+            disturb, self._disturb = self._disturb, None
+            disturb()
+
+
+def study(executor: Executor, disturb: Callable[[], None], trials: int = 4) -> tuple[str, Kept, list[str]]:
+    kept, progress = Kept(), Disturbed(disturb)
+    ended = run_study(
+        StudyPlan(tuner="random", seed=0, trials=trials, epochs=30),
+        hypermodel=SegmentationHyperModel(SPACE, 2),
+        executor=executor,
+        proposals=(),
+        finished=(),
+        clock=TrialClock(),
+        deadline=Deadline.after(None),
+        keeper=kept,
+        progress=progress,
+    )
+    return ended, kept, progress.lines
+
+
+def require_whole(ended: str, kept: Kept, trials: int = 4) -> None:
+    """0 lost, 0 repeated."""
+    names = [record.trial_id for record in kept.records]
+    assert ended == "trials"
+    assert len(names) == len(set(names)) == trials
+    assert set(names) == {proposal.trial_id for proposal in kept.proposals}
+    assert {record.status for record in kept.records} == {COMPLETED}
+
+
+def test_a_trial_equals_one_without_ray_and_so_does_its_continuation_on_another_worker(executor, local):
+    epochs = []
+    executor.submit(PARENT)
+    for _ in range(PATIENCE_S):
+        events = list(executor.events())
+        epochs += [event.epoch for event in events if isinstance(event, EpochEnded)]
+        if executor.free == executor.places:
+            break
+    parent = events[-1]
+    assert tuple(epochs) == parent.record.curve
+    require_equal(parent, local["parent"])
+    model = executor.model(PARENT)
+    trained = next(worker for worker in executor._workers if worker.last == PARENT.key)
+    executor.submit(spec("filler", epochs=1))
+    assert not trained.is_free  # its graph is compiled there
+    executor.submit(CHILD)
+    child = outcomes(executor)["child"]
+    assert len(child.record.curve) == 2
+    require_equal(child, local["child"])
+    assert executor.score(PARENT, model, executor._setup.val_ids).counts == parent.scored.counts
+    with pytest.raises(StoreError, match="cannot score the model of trial study/parent: "):
+        executor.score(PARENT, b"no weights", executor._setup.val_ids)
+
+
+def test_trainings_on_folds_and_on_shares_of_the_images_equal_those_without_ray(executor, local):
+    final, folded = outcome_of(executor, FINAL), outcome_of(executor, FOLDED)
+    require_equal(final, local["final"])
+    assert (folded.record.folds_run, folded.record.out_of_fold) == (2, local["on folds"].record.out_of_fold)
+    assert (final.train_images, final.test.counts) == (2, local["final"].test.counts)
+    expected = local["final"].scored.evidence.arrays()
+    for name, array in final.scored.evidence.arrays().items():
+        np.testing.assert_array_equal(array, expected[name])
+    assert set(folded.record.out_of_fold) == set(IDS[:8])
+
+
+def test_where_the_state_was_forgotten_training_begins_at_0_and_ends_the_same(executor, local):
+    executor.forget(*PARENT.key)
+    assert PARENT.key not in executor._states
+    child = outcome_of(executor, CHILD)
+    assert len(child.record.curve) == 4
+    np.testing.assert_array_equal(child.scored.predictions, local["child"].scored.predictions)
+
+
+def test_a_killed_worker_costs_a_study_nothing(executor):
+    await_places(executor, 2)
+    busy = {}
+
+    def kill() -> None:
+        worker = next(worker for worker in executor._workers if worker.spec is not None)
+        busy["trial"] = worker.spec.trial_id
+        os.kill(worker.about.process_id, signal.SIGKILL)
+
+    ended, kept, lines = study(executor, kill)
+    require_whole(ended, kept)
+    attempts = {record.trial_id: record.attempts for record in kept.records}
+    assert attempts.pop(busy["trial"]) == 2
+    assert set(attempts.values()) == {1}
+    assert any("died: its worker process has died" in line and "tried again" in line for line in lines)
+
+
+def test_a_machine_that_would_compute_otherwise_is_of_no_use():
+    greeting = Greeting(process_id=1, device="GPU", precision="float32", versions=current_versions(), memory_bytes=1)
+    executor = object.__new__(RayExecutor)
+    executor._precision = None
+    assert executor._problem(greeting) is None
+    assert executor._problem(replace(greeting, problem="no weights")) == "no weights"
+    said = executor._problem(replace(greeting, precision="mixed_float16"))
+    assert said == "computes in mixed_float16 there, in float32 elsewhere: set the protocol's precision"
+    older = {name: "0.1" if name == "keras" else version for name, version in current_versions().items()}
+    assert "keras 0.1 there" in executor._problem(replace(greeting, versions=older))
+
+
+def test_an_idle_workers_death_is_noticed(executor):
+    await_places(executor, 2)
+    os.kill(executor.process_ids[0], signal.SIGKILL)
+    await_places(executor, 1)
+    assert outcome_of(executor, spec("after", epochs=1)).record.status == COMPLETED
+
+
+def test_a_worker_that_hangs_is_replaced(executor, monkeypatch):
+    await_places(executor, 2)
+    executor.submit(spec("hung", epochs=5000))
+    worker = next(worker for worker in executor._workers if worker.spec is not None)
+    os.kill(worker.about.process_id, signal.SIGSTOP)
+    monkeypatch.setattr(executor, "_silence_s", 2.0)
+    hung = outcomes(executor)["hung"]
+    assert hung.crashed
+    assert "gave no sign of life for 2 s" in hung.record.error
+    await_places(executor, 2)
+
+
+def test_a_worker_that_has_done_enough_is_renewed(executor, monkeypatch):
+    before = set(executor.process_ids)
+    monkeypatch.setattr("bench.engine.ray.worker.TRIALS_A_PROCESS", 0)
+    assert outcome_of(executor, spec("x", epochs=1)).record.status == COMPLETED
+    assert len(before & set(executor.process_ids)) == 1
+
+
+def test_a_killed_node_costs_a_study_nothing_and_a_late_one_is_used(executor, nodes, local):
+    await_places(executor, 2)
+    head = nodes.cluster.head_node.node_id
+    doomed = next(node for node in nodes.cluster.list_all_nodes() if node.node_id != head)
+    next(worker for worker in executor._workers if worker.node.node_id == doomed.node_id).submit(PARENT, [])
+    require_equal(outcomes(executor)["parent"], local["parent"])
+    late = []
+
+    def lose_one_and_gain_one() -> None:
+        nodes.cluster.remove_node(doomed, allow_graceful=False)
+        late.append(nodes().node_id)
+
+    ended, kept, lines = study(executor, lose_one_and_gain_one, trials=5)
+    require_whole(ended, kept, trials=5)
+    told = [line for line in lines if "died: " in line and "tried again" in line]
+    assert told, lines  # in which words depends on what Ray notices first
+    await_places(executor, 2)
+    assert {worker.node.node_id for worker in executor._workers} == {head, *late}
+    executor.submit(spec("b", epochs=1))
+    executor.submit(spec("c", epochs=1))
+    assert {outcome.record.status for outcome in outcomes(executor).values()} == {COMPLETED}
+    child = outcome_of(executor, CHILD)
+    assert len(child.record.curve) == 4  # the parent's state was lost with its node
+    np.testing.assert_array_equal(child.scored.predictions, local["child"].scored.predictions)
+
+
+def test_a_model_of_a_worker_that_is_gone_is_the_users_error(executor):
+    with pytest.raises(UserError, match="its worker is gone"):
+        executor.model(spec("never run"))
+
+
+def test_pixels_are_written_by_every_node_for_itself(executor, setup, tmp_path_factory):
+    written = sorted(Path(tmp_path_factory.getbasetemp()).glob(f"node[0-9]*/segbench-pixels-*/*/{SIZE}/images.npy"))
+    assert len(written) == 3  # the head, the node that was killed, and the late one
+    for path in written:
+        assert path.read_bytes() == (setup.cache_directory / str(SIZE) / "images.npy").read_bytes()
+        assert path.parents[2].stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,81 @@
+"""Which images are seen when, and what the trainer gets."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.datasets.cache import CachedPixels
+from bench.engine.training.batches import TrainingBatches, TrainingPlan
+
+
+def plan(num_images: int = 10, batch_size: int = 4, max_steps: int = 100, seed: int = 0) -> TrainingPlan:
+    return TrainingPlan(num_images=num_images, batch_size=batch_size, max_steps_per_epoch=max_steps, seed=seed)
+
+
+def pixels(count: int = 10) -> CachedPixels:
+    images = np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    masks = (images[..., 0] > 128).astype(np.uint8)
+    ids = tuple(f"image{number}" for number in range(count))
+    return CachedPixels(ids=ids, images=images, masks=masks, valid=np.ones_like(masks, bool))
+
+
+@pytest.mark.parametrize(
+    ("num_images", "batch_size", "max_steps", "steps"), [(49, 8, 20, 6), (3, 8, 20, 1), (800, 8, 20, 20)]
+)
+def test_an_epoch_is_a_pass_or_the_largest_allowed_part_of_one(num_images, batch_size, max_steps, steps):
+    assert plan(num_images, batch_size, max_steps).steps_per_epoch == steps
+
+
+def test_a_share_of_the_images_trains_for_as_many_steps_as_all_of_them():
+    whole = plan(49, 8)
+    share = replace(plan(12, 8), epoch_images=49)
+    assert share.steps_per_epoch == whole.steps_per_epoch == 6
+    seen = Counter(image for step in range(6) for _, image in share.batch(step))
+    assert set(seen.values()) == {4}  # four passes over twelve images
+
+
+def test_every_pass_shows_every_image_once():
+    seen = [place for step in range(15) for place in plan().batch(step)]  # 15 batches of 4 are 6 passes over 10
+    assert Counter(seen) == Counter((number, image) for number in range(6) for image in range(10))
+
+
+def test_passes_are_in_different_orders_and_seeds_too():
+    def order(number: int, seed: int = 0) -> list[int]:
+        places = [place for step in range(10) for place in plan(seed=seed).batch(step)]
+        return [image for shown, image in places if shown == number]
+
+    assert order(0) != order(1)
+    assert order(0) != order(0, seed=1)
+
+
+def test_batches_are_the_same_whether_training_starts_at_the_beginning_or_goes_on():
+    whole = TrainingBatches(pixels(), pixels().ids, plan(), strength=0.7)
+    rest = TrainingBatches(pixels(), pixels().ids, plan(), strength=0.7)
+    straight = list(whole.steps(0, 20))
+    later = list(rest.steps(12, 20))
+    assert len(straight) == 20
+    for (image, mask), (image_again, mask_again) in zip(straight[12:], later, strict=True):
+        np.testing.assert_array_equal(image, image_again)
+        np.testing.assert_array_equal(mask, mask_again)
+
+
+def test_without_augmentation_the_pixels_pass_unchanged():
+    data = pixels()
+    ((images, masks),) = TrainingBatches(data, data.ids, plan(), strength=0.0).steps(0, 1)
+    rows = [image for _, image in plan().batch(0)]
+    np.testing.assert_array_equal(images, data.images[rows])
+    np.testing.assert_array_equal(masks, data.masks[rows])
+
+
+def test_a_consumer_that_stops_early_leaves_no_thread_behind():
+    import threading
+
+    batches = TrainingBatches(pixels(), pixels().ids, plan(), strength=1.0).steps(0, 1000)
+    next(batches)
+    batches.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("augment"):
+            thread.join(timeout=5)
+            assert not thread.is_alive()

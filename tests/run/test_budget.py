@@ -1,0 +1,78 @@
+"""How a run shares its time among its studies, whatever each of them had before."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from bench.experiments import load_experiment, override
+from bench.records import StudyRecord
+from bench.run.budget import CLOSING_S, FINALS_SHARE, Timekeeper, level
+from tests.report.runs import run
+
+
+@pytest.mark.parametrize(
+    ("left", "spent", "expected"),
+    [
+        (30.0, [0.0, 0.0, 0.0], 10.0),  # a new run: equal shares
+        (30.0, [20.0, 10.0, 0.0], 20.0),  # all arrive at 20
+        (10.0, [50.0, 0.0, 0.0], 5.0),  # who had more than the others can get gives nothing back
+        (0.0, [7.0, 3.0], 3.0),
+    ],
+)
+def test_time_goes_to_the_studies_that_had_least(left, spent, expected):
+    assert level(left, spent) == pytest.approx(expected)
+
+
+def experiment(finalists: int = 0):
+    chosen = override(load_experiment("default"), tuners=["random", "tpe"], budget="10m", name="x")
+    protocol = chosen.protocol.model_copy(update={"finalists": finalists})
+    return chosen.model_copy(update={"protocol": protocol})
+
+
+def test_studies_of_a_new_run_get_equal_shares_and_those_to_come_what_is_left():
+    times = Timekeeper(experiment(), None, time.monotonic())
+    both = ["random-seed0", "tpe-seed0"]
+    whole = 600 - 0.05 * 600
+    assert times.share_s(both) == pytest.approx(whole / 2, abs=1)
+    assert times.share_s(both[1:]) == pytest.approx(whole, abs=1)
+
+
+def test_a_resumed_run_evens_out_what_its_studies_had():
+    earlier = run()
+    had = (
+        StudyRecord(study_id="random-seed0", tuner="random", seed=0, ended="budget", wall_s=200.0),
+        StudyRecord(study_id="tpe-seed0", tuner="tpe", seed=0, ended="interrupted", wall_s=100.0),
+    )
+    earlier = replace(earlier, record=replace(earlier.record, wall_s=300.0, studies=had))
+    times = Timekeeper(experiment(), earlier, time.monotonic())
+    assert times.wall_s == pytest.approx(300, abs=1)
+    assert times.share_s(["random-seed0", "tpe-seed0"]) == pytest.approx((270 + 300) / 2 - 200, abs=1)
+    with times.timing("tpe-seed0"):
+        assert times.studies[1].ended is None
+        time.sleep(0.05)
+        assert 100.05 <= times.studies[1].wall_s < 105  # written down while it runs
+    times.end("tpe-seed0", "trials")
+    times.interrupt()
+    assert [study.ended for study in times.studies] == ["budget", "trials"]
+
+
+def test_a_budget_keeps_time_to_close():
+    times = Timekeeper(override(experiment(), budget="100s"), None, time.monotonic())
+    assert times.share_s(["tpe-seed0"]) == pytest.approx(100 - CLOSING_S, abs=1)
+
+
+def test_finals_have_their_share_and_what_the_search_leaves():
+    times = Timekeeper(experiment(finalists=2), None, time.monotonic())
+    whole = 600 - 0.05 * 600
+    assert times.share_s(["tpe-seed0"]) == pytest.approx((1 - FINALS_SHARE) * whole, abs=1)
+    assert times.finals_s == pytest.approx(whole, abs=1)
+
+
+def test_the_finals_of_an_earlier_sitting_are_not_charged_to_the_search():
+    earlier = run()
+    had = (StudyRecord(study_id="random-seed0", tuner="random", seed=0, ended="budget", wall_s=300.0),)
+    earlier = replace(earlier, record=replace(earlier.record, wall_s=560.0, studies=had))
+    chosen = override(load_experiment("default"), budget="20m", name="x")
+    times = Timekeeper(chosen, earlier, time.monotonic())
+    assert times.share_s(["random-seed0"]) == pytest.approx(0.6 * 1140 - 300, abs=1)

@@ -1,0 +1,76 @@
+"""Estimates: no trial starts that cannot end in time."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from bench.records import COMPLETED, FAILED, EpochRecord, TrialRecord
+from bench.run.costs import MARGIN, Deadline, TrialClock
+
+VALUES = {"architecture": "unet", "backbone": "resnet18", "image_size": 96, "batch_size": 8}
+
+
+def trial(*elapsed_s: float, reused: bool = False, wall_s: float, **changed: object) -> TrialRecord:
+    curve = tuple(
+        EpochRecord(epoch=number, train_loss=0.5, val_loss=0.5, val_iou=0.1, elapsed_s=seconds)
+        for number, seconds in enumerate(elapsed_s, start=1)
+    )
+    return TrialRecord(
+        study_id="s", trial_id="0", status=COMPLETED if curve else FAILED, hyperparameters=VALUES | changed, seed=0,
+        curve=curve, epochs_run=len(curve), graph_reused=reused, wall_s=wall_s, started_at="2026-01-01T00:00:00+00:00",
+    )  # fmt: skip
+
+
+def test_nothing_is_known_before_the_first_trial():
+    assert TrialClock().estimate_s(VALUES, 10, warm=False) is None
+
+
+def test_a_failed_trial_teaches_nothing():
+    clock = TrialClock()
+    clock.add(trial(wall_s=3.0))
+    assert clock.estimate_s(VALUES, 10, warm=False) is None
+
+
+def test_a_known_network_costs_its_epochs():
+    clock = TrialClock()
+    clock.add(trial(14.0, 16.0, 18.0, wall_s=19.0))  # 12 s to begin, 2 s an epoch, 1 s to end
+    assert clock.estimate_s(VALUES, 10, warm=True) == pytest.approx(MARGIN * 20)
+
+
+def test_a_new_network_costs_its_first_time_too_and_more_the_larger_its_images():
+    clock = TrialClock()
+    clock.add(trial(14.0, 16.0, 18.0, wall_s=19.0))
+    new = VALUES | {"backbone": "mobilenet", "image_size": 192}
+    assert clock.estimate_s(new, 10, warm=False) == pytest.approx(MARGIN * (13 + 4 * 20))
+
+
+def test_a_new_worker_compiles_again():
+    clock = TrialClock()
+    clock.add(trial(14.0, 16.0, 18.0, wall_s=19.0))
+    clock.add(trial(2.0, 4.0, 6.0, wall_s=6.0, reused=True))
+    assert clock.estimate_s(VALUES, 10, warm=True) == pytest.approx(MARGIN * 20)
+    assert clock.estimate_s(VALUES, 10, warm=False) == pytest.approx(MARGIN * (13 + 20))
+
+
+def test_another_optimiser_is_another_graph():
+    clock = TrialClock()
+    clock.add(trial(14.0, 16.0, 18.0, wall_s=19.0))
+    assert clock.estimate_s(VALUES | {"optimizer": "sgd"}, 10, warm=False) == pytest.approx(MARGIN * (13 + 20))
+
+
+def test_a_deadline_allows_what_ends_before_it():
+    deadline = Deadline.after(100)
+    assert deadline.allows(None)
+    assert deadline.allows(99)
+    assert not deadline.allows(101)
+    assert not Deadline(time.monotonic() - 1).allows(None)
+    assert Deadline.after(None).allows(1e9)
+
+
+def test_compiling_within_an_only_epoch_is_not_taken_for_the_cost_of_epochs():
+    clock = TrialClock()
+    clock.add(replace(trial(12.0, wall_s=13.0), train_s=1.5, evaluate_s=6.0))
+    assert clock.estimate_s(VALUES, 10, warm=True) == pytest.approx(MARGIN * 30)
+    clock.add(replace(trial(3.0, reused=True, wall_s=3.0), train_s=1.5, evaluate_s=0.5))
+    assert clock.estimate_s(VALUES, 10, warm=True) == pytest.approx(MARGIN * 20)
