@@ -210,6 +210,42 @@ class TrainingRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One trained network of the delivered model: the training of a contestant on all folds but `fold`, with `seed`. `weights` is its file
+    of weights, relative to the run's folder."""
+
+    contestant: str
+    hyperparameters: Mapping[str, HyperparameterValue]
+    fold: int
+    seed: int
+    weights: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord:
+    """The model that a run delivers, in `model/`: the mean over `members`, which may name a network more than once, and over mirrored
+    images where `flips`. `image_size` is the side of its square input in pixels. A pixel whose probability is at least `threshold` is
+    foreground (several classes: the most probable wins); regions below `smallest_object`, a share of the image's area, are dropped (0: none).
+
+    `out_of_fold` and `test` hold counts as in `Evaluation`: of every development image by members that did not see it, with members,
+    threshold and smallest object chosen on the other folds; of the locked test images by the model as delivered, once. `rule` says in
+    words what was chosen and why. `latency_s` is seconds an image, `num_bytes` the size of the model's file.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    members: tuple[Member, ...]
+    image_size: int
+    flips: bool
+    threshold: float
+    smallest_object: float
+    rule: str
+    out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
+    test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
+    latency_s: float | None = None
+    num_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that the audit found. `kind` is a key of `bench.datasets.audit.KINDS`; `files` are image ids or file names."""
 
@@ -329,7 +365,7 @@ class Run:
     """Everything that `bench.records.store.load` reads back, small arrays excepted (`bench.records.store.load_arrays`).
 
     `experiment` is the resolved experiment as plain JSON; `directory` is where it was read from. `trainings` are those of the finals, on all
-    images; `curve_trainings` those of the learning curve, on a share of them.
+    images; `curve_trainings` those of the learning curve, on a share of them. `delivery` is the model that the run leaves, None without one.
     """
 
     directory: str
@@ -345,3 +381,4 @@ class Run:
     finals: FinalsRecord | None = None
     trainings: tuple[TrainingRecord, ...] = ()
     curve_trainings: tuple[TrainingRecord, ...] = ()
+    delivery: DeliveryRecord | None = None

@@ -25,6 +25,7 @@ from bench.records import (
     SCHEMA_VERSION,
     AuditRecord,
     DatasetRecord,
+    DeliveryRecord,
     Environment,
     Evaluation,
     FinalsRecord,
@@ -58,8 +59,10 @@ _LINES: Mapping[str, type] = {
     "evaluations.jsonl": Evaluation,
     "trainings.jsonl": TrainingRecord,
 }
-_FINALS = "finals.json"
-_NAME_OF = {kind: name for name, kind in (*_FILES.items(), *_LINES.items(), (_FINALS, FinalsRecord))}
+_LATER: Mapping[str, type] = {"finals.json": FinalsRecord, "delivery.json": DeliveryRecord}
+"""Single records that a run has only once it has come so far."""
+
+_NAME_OF = {kind: name for name, kind in (*_FILES.items(), *_LINES.items(), *_LATER.items())}
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 
@@ -97,7 +100,8 @@ class RunStore:
         write_file(self.directory / "experiment.json", _dumps(experiment, indent=2))
 
     def write(self, record: object) -> None:
-        """Writes one of the run's single records (RunRecord, Environment, DatasetRecord, AuditRecord, SplitRecord, FinalsRecord)."""
+        """Writes one of the run's single records (RunRecord, Environment, DatasetRecord, AuditRecord, SplitRecord, FinalsRecord,
+        DeliveryRecord)."""
         content = _dumps(_adapter(type(record)).dump_python(record, mode="json"), indent=1)
         write_file(self.directory / _NAME_OF[type(record)], content)
 
@@ -164,6 +168,10 @@ def load(directory: Path) -> Run:
         raise StoreError(f"no run {directory.name!r} in {directory.parent}{hint}")
     single = {name: _load_json(directory / name, kind) for name, kind in _FILES.items()}
     lines = {name: tuple(load_lines(directory / name, kind)) for name, kind in _LINES.items()}
+    later = {
+        name: _load_json(directory / name, kind) if (directory / name).is_file() else None
+        for name, kind in _LATER.items()
+    }
     return Run(
         directory=str(directory),
         experiment=_parse(directory / "experiment.json", _read(directory / "experiment.json")),
@@ -175,9 +183,10 @@ def load(directory: Path) -> Run:
         proposals=lines["proposals.jsonl"],
         trials=lines["trials.jsonl"],
         evaluations=lines["evaluations.jsonl"],
-        finals=_load_json(directory / _FINALS, FinalsRecord) if (directory / _FINALS).is_file() else None,
+        finals=later["finals.json"],
         trainings=tuple(training for training in lines["trainings.jsonl"] if training.train_share == 1),
         curve_trainings=tuple(training for training in lines["trainings.jsonl"] if training.train_share < 1),
+        delivery=later["delivery.json"],
     )
 
 
