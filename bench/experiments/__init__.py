@@ -40,6 +40,10 @@ Count = Annotated[StrictInt, Field(ge=1)]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**31)]
 
 
+DEFAULT_STEPS = 200
+"""Of a training where neither the protocol nor a budget says otherwise (docs/decisions/0014-lengths.md)."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -70,14 +74,16 @@ class Data(_Section):
 class Protocol(_Section):
     """What is equal for every contestant. Shares are fractions; a pixel of at least the probability `threshold` is foreground;
     `evaluation_size` is the side in pixels of the square on which predictions are compared with masks, None for the largest
-    size of the search space. After the search the best `finalists` distinct configurations and the reference recipes are trained on
+    size of the search space. A training is `steps` optimiser steps long (None: 200, or what a budget has room for), whatever the number of
+    images; after every `steps_per_epoch` of them, which is called an epoch here, the search scores the validation images.
+    After the search the best `finalists` distinct configurations and the reference recipes are trained on
     `folds` folds with `final_seeds` seeds each (0 finalists: there are no finals). A trial of the search that has collapsed in
     `collapse_epochs` epochs in a row ends there (0: none does). With several `search_folds` the search trains each configuration on the
     first so many folds and not on the hold-out split: its score is the mean over them, who is clearly behind the best gets no more of them,
     and no models are kept."""
 
-    epochs: Count = 12
-    max_steps_per_epoch: Count = 20
+    steps: Count | None = None
+    steps_per_epoch: Count = 25
     val_share: Share = 0.2
     test_share: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.2
     split_seed: Seed = 0
@@ -92,6 +98,11 @@ class Protocol(_Section):
     batch_norm: str = "reestimate"
     precision: str = "auto"
     xla: str = "off"
+
+    @property
+    def epochs(self) -> int:
+        """Of a training, at least one: `steps`, or `DEFAULT_STEPS`, in epochs."""
+        return max(1, round((self.steps or DEFAULT_STEPS) / self.steps_per_epoch))
 
     @field_validator("batch_norm")
     @classmethod

@@ -148,7 +148,7 @@ class Evaluation:
 OUT_OF_FOLD = "out_of_fold"
 """The part that an evaluation is of in which every image was scored by what the other folds made."""
 
-FINALIST, DEFAULT, ORIGIN = "finalist", "default recipe", "origin's recipe"
+FINALIST, DEFAULT, ORIGIN, PORTFOLIO = "finalist", "default recipe", "origin's recipe", "portfolio"
 """Roles of contestants, as they are recorded."""
 
 
@@ -167,7 +167,9 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalsRecord:
-    """Who is trained again, on which folds and with which seeds. `rule` says in words how the plan was cut to its time, if it was."""
+    """Which candidates are trained, on which folds and with which seeds. `rule` says in words how the plan follows from its time. A training
+    has `epochs` of `steps_per_epoch` optimiser steps (None in older records, where an epoch was a pass over the images). All candidates
+    are trained on the first fold; on the others all of them `everywhere`, else the leaders as far as there was time."""
 
     schema_version: int = SCHEMA_VERSION
     contestants: tuple[Contestant, ...]
@@ -175,6 +177,8 @@ class FinalsRecord:
     seeds: tuple[int, ...]
     epochs: int
     rule: str
+    steps_per_epoch: int | None = None
+    everywhere: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from bench.records import ProposalRecord, TrialRecord
 from bench.run.costs import Deadline, TrialClock
 from bench.tuners import ORACLES
 from bench.tuners.keras_tuner import WAIT, NoProposal, ask, replay, tell
+from search_spaces.portfolio import portfolio
 from search_spaces.segmentation import SegmentationHyperModel
 
 LOOKAHEAD = 2
@@ -89,6 +90,7 @@ class _Study:
         self.keeper, self.progress = keeper, progress
         self.kind = ORACLES[plan.tuner]
         self.oracle = self.kind.make(hypermodel.declare(kt.HyperParameters()), plan.seed, plan.epochs)
+        self.oracle.first = portfolio(hypermodel.space)
         self.proposed = self.on_record = 0
         self.waiting: list[TrialSpec] = []
         self.running: dict[str, TrialSpec] = {}
@@ -223,18 +225,15 @@ class _Study:
             self.executor.forget(spec.study_id, trial_id)
 
     def _spec(self, proposal: ProposalRecord) -> TrialSpec:
-        """A trial in the worker's terms. Every trial of a study has the study's seed: equal luck for all configurations."""
+        """A trial in the worker's terms. Every trial of a study has the study's seed, and a schedule of its own length: a promoted one
+        trains again from the start, since a schedule that was cut short says little of one that was not."""
         plan, values = self.plan, proposal.hyperparameters
         epochs = int(values.get("tuner/epochs", plan.epochs))
-        parent = values.get("tuner/trial_id")
         return TrialSpec(
             study_id=plan.study_id,
             trial_id=proposal.trial_id,
             hyperparameters=values,
             seed=plan.seed,
             epochs=epochs,
-            first_epoch=int(values.get("tuner/initial_epoch", 0)),
-            resume_from=None if parent is None else str(parent),
-            checkpoint=self.kind.promotes and epochs < plan.epochs,
             search_folds=plan.search_folds,
         )

@@ -1,0 +1,65 @@
+"""The portfolio: good recipes of different kind, in the order in which they are tried.
+
+Each is the default recipe with something else in place of one or two of its parts. A search proposes them before its tuner chooses,
+and a short budget compares the first few of them and nothing else. The order is that of `docs/decisions/0015-portfolio.md`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from search_spaces.architectures import ARCHITECTURES
+from search_spaces.reference import reference_recipe
+from search_spaces.space import Range, Space
+
+Value = str | int | float
+
+VARIATIONS: tuple[Mapping[str, Value], ...] = (
+    {},
+    {"architecture": "unet_slim", "backbone": "efficientnet_lite0"},
+    {"architecture": "linknet", "backbone": "mobilenetv2"},
+    {"architecture": "fpn", "backbone": "efficientnet_lite0"},
+    {"backbone": "mobilenetv2", "loss": "dice"},
+    {"architecture": "unet_slim", "backbone": "efficientnet_lite1", "augmentation": 0.75},
+    {"backbone": "efficientnet_lite0", "learning_rate": 5e-4},
+    {"architecture": "pspnet", "backbone": "efficientnet_lite0"},
+    {"architecture": "unet_slim", "backbone": "efficientnet_lite0", "image_size": 288},
+    {"architecture": "linknet", "backbone": "mobilenet", "loss": "focal"},
+    {"architecture": "fpn", "backbone": "mobilenet", "augmentation": 0.25},
+    {"architecture": "unet_slim", "backbone": "mobilenetv2", "loss": "tversky"},
+)
+"""What each changes of the default recipe."""
+
+
+def portfolio(space: Space) -> tuple[dict[str, Value], ...]:
+    """The active values of each variation that `space` has room for, distinct, the default recipe first.
+
+    A variation that names a value which the space lacks is left out: half of it would be another recipe.
+    """
+    found: dict[str, dict[str, Value]] = {}
+    for variation in VARIATIONS:
+        if all(_has(getattr(space, name), value) for name, value in variation.items()):
+            values = _active({**_whole(space), **variation})
+            found.setdefault(json.dumps(values, sort_keys=True), values)
+    return tuple(found.values())
+
+
+def _whole(space: Space) -> dict[str, Value]:
+    """The default recipe with a backbone, even where its own architecture has none."""
+    recipe = reference_recipe(space)
+    if space.backbone:
+        recipe = {"backbone": space.backbone[0], "encoder_weights": space.encoder_weights[0], **recipe}
+    return recipe
+
+
+def _active(values: Mapping[str, Value]) -> dict[str, Value]:
+    """In the order in which a space declares them, without a backbone where the architecture has none."""
+    takes_backbone = ARCHITECTURES[str(values["architecture"])].has_backbone
+    return {
+        name: values[name]
+        for name in Space.model_fields
+        if name in values and (takes_backbone or name not in ("backbone", "encoder_weights"))
+    }
+
+
+def _has(values: Sequence[Value] | Range, value: Value) -> bool:
+    return values.min <= float(value) <= values.max if isinstance(values, Range) else value in values
