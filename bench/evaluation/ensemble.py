@@ -152,7 +152,12 @@ def _segmented(probabilities: np.ndarray, images: Images, threshold: float, smal
 def _at_truth(values: np.ndarray, images: Images) -> np.ndarray:
     """[N, S, S, channels] at the size of the truth, bilinear: as trials are scored."""
     size = images.truth.shape[-1]
-    if values.shape[1] == size:
+    return values if values.shape[1] == size else np.stack([at_size(each, size) for each in values])
+
+
+def at_size(values: np.ndarray, size: int) -> np.ndarray:
+    """[S, S, channels] as [size, size, channels], bilinear."""
+    if values.shape[0] == size:
         return values
-    resized = [cv2.resize(each, (size, size), interpolation=cv2.INTER_LINEAR) for each in values]
-    return np.stack([each if each.ndim == 3 else each[..., None] for each in resized])
+    resized = cv2.resize(values, (size, size), interpolation=cv2.INTER_LINEAR)
+    return resized if resized.ndim == 3 else resized[..., None]

@@ -76,6 +76,7 @@ class Protocol(_Section):
     `evaluation_size` is the side in pixels of the square on which predictions are compared with masks, None for the largest
     size of the search space. A training is `steps` optimiser steps long (None: 200, or what a budget has room for), whatever the number of
     images; after every `steps_per_epoch` of them, which is called an epoch here, the search scores the validation images.
+    Tuners that promote compare trainings of `shortest_steps` at least, each with a whole schedule of its own.
     After the search the best `finalists` distinct configurations and the reference recipes are trained on
     `folds` folds with `final_seeds` seeds each (0 finalists: there are no finals). A trial of the search that has collapsed in
     `collapse_epochs` epochs in a row ends there (0: none does). With several `search_folds` the search trains each configuration on the
@@ -84,6 +85,7 @@ class Protocol(_Section):
 
     steps: Count | None = None
     steps_per_epoch: Count = 25
+    shortest_steps: Count = 100
     val_share: Share = 0.2
     test_share: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.2
     split_seed: Seed = 0
@@ -103,6 +105,11 @@ class Protocol(_Section):
     def epochs(self) -> int:
         """Of a training, at least one: `steps`, or `DEFAULT_STEPS`, in epochs."""
         return max(1, round((self.steps or DEFAULT_STEPS) / self.steps_per_epoch))
+
+    @property
+    def shortest_epochs(self) -> int:
+        """Of the shortest training that is compared, at least one and at most all."""
+        return min(self.epochs, max(1, round(self.shortest_steps / self.steps_per_epoch)))
 
     @field_validator("batch_norm")
     @classmethod

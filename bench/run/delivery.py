@@ -1,17 +1,18 @@
 """What a run delivers: which of its trained networks, and how well they do together on images that they did not see."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bench.datasets.cache import CachedPixels
-from bench.evaluation.ensemble import Choice, Images, choose, masks_with, out_of_fold_counts
+from bench.evaluation.ensemble import Choice, Images, at_size, choose, masks_with, out_of_fold_counts
+from bench.evaluation.postprocess import class_ids
 from bench.formats import fraction, plural
 from bench.records import COMPLETED, DeliveryRecord, Member, TrainingRecord, configuration_key
 from bench.records.store import load_arrays
-from bench.run.final_evaluation import unit_name
+from bench.run.final_evaluation import configuration_name, unit_name
 
 MAPS, MEMBERS = "maps", "members"
 """Folders of a run: probabilities out of fold, and weights, one file for each training of the final evaluation."""
@@ -83,6 +84,28 @@ def libraries(
             size = int(next(iter(unit.values())).hyperparameters["image_size"])
             by_size.setdefault(size, []).append({fold: unit[fold] for fold in folds})
     return [_library(directory, each, truth, num_classes) for each in by_size.values()]
+
+
+def masks_by_configuration(
+    directory: Path, trainings: Sequence[TrainingRecord], truth: CachedPixels, ids: Sequence[str]
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Of each configuration the name of its arrays and what it found out of fold, at 0.5 and without mirroring, in those of `ids` that it was
+    scored on: `ids` and `masks`, uint8 [n, e, e]. The first training that scored an image counts."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    wanted = set(ids)
+    for training in trainings:
+        if training.status != COMPLETED or not _is_kept(directory, training):
+            continue
+        arrays = _maps(directory, training)
+        own = found.setdefault(configuration_name(training.hyperparameters), {})
+        for name, values in zip(arrays["ids"], arrays["values"], strict=True):
+            if name in wanted and name not in own:
+                own[str(name)] = values[0]
+    for name, maps in found.items():
+        shown = [image for image in ids if image in maps]
+        enlarged = [at_size(maps[image].astype(np.float32) / 255, truth.masks.shape[-1]) for image in shown]
+        masks = np.stack([class_ids(each, 0.5) for each in enlarged])
+        yield f"predictions/{name}", {"ids": np.array(shown, np.str_), "masks": masks}
 
 
 def _library(

@@ -469,6 +469,11 @@ def _evidence(outcome: TrialOutcome) -> PixelEvidence | None:
     return reduce(add, parts) if parts else None
 
 
+def configuration_name(hyperparameters: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits."""
+    return hashlib.sha256(configuration_key(hyperparameters).encode()).hexdigest()[:16]
+
+
 def unit_name(training: TrainingRecord) -> str:
     """Names a training's files, by configuration: with more trials another contestant may become "finalist 1"."""
     return evidence_name(training.hyperparameters, training.seed, training.fold).partition("/")[2]
@@ -476,6 +481,5 @@ def unit_name(training: TrainingRecord) -> str:
 
 def evidence_name(hyperparameters: Mapping[str, Any], seed: int, fold: int, train_share: float = 1.0) -> str:
     """By configuration, not by contestant: with more trials another one may become "finalist 1"."""
-    digest = hashlib.sha256(configuration_key(hyperparameters).encode()).hexdigest()
     part = "" if train_share == 1 else f"-share{train_share:g}"
-    return f"finals/{digest[:16]}-seed{seed}-fold{fold + 1}{part}"
+    return f"finals/{configuration_name(hyperparameters)}-seed{seed}-fold{fold + 1}{part}"

@@ -37,9 +37,9 @@ from bench.run.best_models import BestModels
 from bench.run.budget import Timekeeper
 from bench.run.costs import Deadline, TrialClock
 from bench.run.data_curve import LEARNING_CURVE, SHARES, plan_learning_curve
-from bench.run.delivery import MAPS, MEMBERS, Selection, select
+from bench.run.delivery import MAPS, MEMBERS, Selection, masks_by_configuration, select
 from bench.run.final_evaluation import FINALS, Costs, budgeted_finals, plan_finals, run_finals
-from bench.run.plan import SHORTEST, Plan, plan
+from bench.run.plan import Plan, plan
 from bench.run.setup import Material, augmentation_pictures, validation_pictures
 from search_spaces.portfolio import portfolio
 
@@ -150,6 +150,7 @@ class OpenRun:
             available=len(portfolio(self.experiment.space)),
             places=max(1, self.executor.places),
             epoch=self.experiment.protocol.steps_per_epoch,
+            shortest=self.experiment.protocol.shortest_steps,
         )
         if self.experiment.trials is not None and not chosen.search_share:  # a search was asked for by name
             chosen = replace(chosen, search_share=SEARCH_SHARE)
@@ -185,7 +186,7 @@ class OpenRun:
         step_s = record.train_s / (PROBE_STEPS - 1)
         first_s = (record.build_s or 0.0) + (record.first_step_s or 0.0)
         self.progress.note(f"a step of the default recipe takes {step_s:.2f} s here, its first one {first_s:.0f} s")
-        return SHORTEST * step_s + first_s / 2, time.monotonic() - started
+        return self.experiment.protocol.shortest_steps * step_s + first_s / 2, time.monotonic() - started
 
     def search(self) -> None:
         """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a search."""
@@ -203,6 +204,7 @@ class OpenRun:
                 seed=seed,
                 trials=experiment.trials,
                 epochs=self._search_epochs,
+                rung_epochs=experiment.protocol.shortest_epochs,
                 retries=experiment.retries,
                 search_folds=experiment.protocol.search_folds,
             )
@@ -233,7 +235,7 @@ class OpenRun:
         protocol = self.experiment.protocol
         if self.chosen is None or protocol.steps is not None:
             return protocol.epochs
-        return max(1, SHORTEST // protocol.steps_per_epoch)
+        return protocol.shortest_epochs
 
     def evaluate_finally(self) -> None:
         """Trains the candidates on folds and with several seeds: as much of that as there is time for, and more of it if time is left."""
@@ -299,7 +301,7 @@ class OpenRun:
             return
         self._keep_predictions(selection)
         self.progress.stage(f"writing the model, {plural(len(selection.record.members), 'network')}")
-        record = write_model(directory, selection.record, self.material)
+        record = selection.record
         self.store.write(record)
         self.progress.note(f"model: {directory / MODEL} ({record.rule})")
 
@@ -320,6 +322,8 @@ class OpenRun:
         )
         delivered = {"ids": np.array(ids, np.str_), "masks": selection.masks[places]}
         self.store.write_arrays("predictions/delivered", delivered)
+        for name, arrays in masks_by_configuration(self.store.directory, self.trainings, pixels, ids):
+            self.store.write_arrays(name, arrays)
 
     def _train(
         self,

@@ -1,15 +1,12 @@
 """What a budget has room for: how many candidates, on how many folds, how long each training is, and whether a search pays.
 
-The unit is a short training of the default recipe, `SHORTEST` steps to the end of its own schedule, whose cost a probe has measured.
+The unit is a short training of the default recipe, the protocol's `shortest_steps` to the end of its own schedule, whose cost a probe has measured.
 Where fewer than one fits, the one model there is trains for as long as there is time. The rules and what they rest on:
 docs/decisions/0014-lengths.md.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-SHORTEST = 100
-"""Steps of the shortest training that is compared with others."""
 
 LONGEST = 300
 """Steps beyond which small sets gained nothing: what is left of a budget buys folds, seeds and candidates instead."""
@@ -52,9 +49,11 @@ RULES: Sequence[Rule] = (
 """The first whose `units` fit holds."""
 
 
-def plan(left_s: float, *, unit_s: float, folds: int, available: int, places: int = 1, epoch: int = 25) -> Plan:
+def plan(
+    left_s: float, *, unit_s: float, folds: int, available: int, places: int = 1, epoch: int = 25, shortest: int = 100
+) -> Plan:
     """The plan for `left_s` seconds on so many `places` at once, where a short training takes `unit_s`, compiling apart. `available` are the
-    recipes that there are; lengths are multiples of an `epoch`, in steps."""
+    recipes that there are; lengths are multiples of an `epoch` and, where one fits, at least `shortest`, in steps."""
     units = left_s * places / unit_s
     rule = next(rule for rule in RULES if units >= rule.units)
     candidates = min(rule.candidates, available)
@@ -62,8 +61,8 @@ def plan(left_s: float, *, unit_s: float, folds: int, available: int, places: in
     stretch = units * (1 - rule.search_share) / trainings
     if rule.candidates == 1:  # folds come before length, and one training before folds
         stretch = units / min(folds, max(1, int(units)))
-    shortest = SHORTEST if units >= 1 else epoch
-    steps = min(LONGEST, max(shortest, int(SHORTEST * stretch / epoch) * epoch))
+    least = shortest if units >= 1 else epoch
+    steps = min(max(LONGEST, shortest), max(least, int(shortest * stretch / epoch) * epoch))
     return Plan(
         candidates=candidates,
         steps=steps,

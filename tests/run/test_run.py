@@ -155,7 +155,7 @@ def test_only_the_best_models_are_kept_and_no_checkpoint_stays(finished):
     directory = root / "results" / "tiny"
     names = {path.name.removesuffix(".weights.h5") for path in (directory / "models").iterdir()}
     assert len(names) == 2
-    assert {path.stem for path in (directory / "predictions").iterdir()} == names | {"images"}
+    assert {path.stem for path in (directory / "predictions").iterdir()} == names | {"images", "development", "delivered"}
     assert not (directory / "checkpoints").exists()
     pictures = load_arrays(directory, "predictions/images")
     assert tuple(pictures["ids"]) == record.split.val
