@@ -42,12 +42,13 @@ def run_experiment(
         # Set-up: the data are read once, the workers start, and what an interrupted run left must belong to the same experiment.
         earlier = earlier_part(directory, resume, stack)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segbench-")))
+        workers = None if experiment.cluster else stack.enter_context(_started_workers(experiment, scratch))
         material = prepare(experiment.data, experiment.protocol, experiment.space.image_size, scratch, progress)
         if earlier is not None:
             require_same(earlier, experiment, material)
-        progress.stage("starting worker processes")
         setup = material.trial_setup(experiment.protocol, directory / "checkpoints")
-        executor = stack.enter_context(_executor(experiment, setup, scratch, progress))
+        executor = _begun(workers, setup) or stack.enter_context(_on_cluster(experiment, setup, progress))
+        progress.stage("starting TensorFlow")
         environment = went_on(earlier, current_environment(executor.device(), executor.precision()))
         executor.check_weights(experiment.space.pretrained_backbones)
         with RunStore.create(directory) if earlier is None else nullcontext(RunStore(directory)) as store:
@@ -71,9 +72,19 @@ def run_experiment(
     return leaderboard
 
 
-def _executor(experiment: Experiment, setup: TrialSetup, scratch: Path, progress: Progress) -> Executor:
-    if experiment.cluster is not None:
-        from bench.engine.ray.executor import RayExecutor
+def _started_workers(experiment: Experiment, scratch: Path) -> LocalExecutor:
+    """Worker processes of this machine, which import TensorFlow while the data are read."""
+    return LocalExecutor(None, scratch, placements(experiment.workers))
 
-        return RayExecutor(setup, experiment.cluster, workers=experiment.workers, note=progress.note)
-    return LocalExecutor(setup, scratch, placements(experiment.workers))
+
+def _begun(workers: LocalExecutor | None, setup: TrialSetup) -> Executor | None:
+    if workers is not None:
+        workers.begin(setup)
+    return workers
+
+
+def _on_cluster(experiment: Experiment, setup: TrialSetup, progress: Progress) -> Executor:
+    from bench.engine.ray.executor import RayExecutor
+
+    assert experiment.cluster is not None
+    return RayExecutor(setup, experiment.cluster, workers=experiment.workers, note=progress.note)

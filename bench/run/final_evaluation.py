@@ -217,13 +217,28 @@ TIE = 0.01
 """IoU that one fold cannot tell apart."""
 
 
-class Costs:
-    """What a training of the finals takes, in seconds, by network, size and batch: from trainings of the finals where there were some, else
-    from the steps of trials, which validate more often. A network that is new costs what the others do, scaled by its pixels."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What a few steps of one configuration took, in seconds: an `epoch_s`, and `first_s` to build and compile its network."""
 
-    def __init__(self, trials: Sequence[TrialRecord], finished: Sequence[TrainingRecord]) -> None:
+    hyperparameters: Mapping[str, Any]
+    epoch_s: float
+    first_s: float
+
+
+class Costs:
+    """What a training of the final evaluation takes, in seconds, by network, size and batch: from such trainings where there were some, else
+    from the steps of trials, which validate more often, or of a probe. A network that is new costs what the others do, scaled by its
+    pixels, and compiles first."""
+
+    def __init__(
+        self, trials: Sequence[TrialRecord], finished: Sequence[TrainingRecord], probe: Probe | None = None
+    ) -> None:
         self._epoch_s: dict[Family, float] = {}
         self._is_measured: set[Family] = set()
+        self._first_s = probe.first_s if probe else 0.0
+        if probe:
+            self._epoch_s[family(probe.hyperparameters)] = probe.epoch_s
         for trial in trials:
             if trial.train_s and trial.epochs_run:
                 own_s = (trial.train_s + (trial.evaluate_s or 0.0) / trial.epochs_run) / trial.epochs_run
@@ -242,9 +257,12 @@ class Costs:
         """Of the training `spec`; 0 while nothing is known."""
         own = family(spec.hyperparameters)
         known = self._epoch_s.get(own)
-        if known is None and self._epoch_s:
-            known = median(seconds * pixels(own) / pixels(other) for other, seconds in self._epoch_s.items())
-        return MARGIN * spec.epochs * (known or 0.0)
+        if known is not None:
+            return MARGIN * spec.epochs * known
+        if not self._epoch_s:
+            return 0.0
+        known = median(seconds * pixels(own) / pixels(other) for other, seconds in self._epoch_s.items())
+        return MARGIN * (spec.epochs * known + self._first_s)
 
 
 def _is_still_right(record: FinalsRecord, experiment: Experiment, trials: Sequence[TrialRecord]) -> bool:

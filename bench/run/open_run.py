@@ -38,7 +38,7 @@ from bench.run.budget import Timekeeper
 from bench.run.costs import Deadline, TrialClock
 from bench.run.data_curve import LEARNING_CURVE, SHARES, plan_learning_curve
 from bench.run.delivery import MAPS, MEMBERS, Selection, masks_by_configuration, select
-from bench.run.final_evaluation import FINALS, Costs, budgeted_finals, plan_finals, run_finals
+from bench.run.final_evaluation import FINALS, Costs, Probe, budgeted_finals, plan_finals, run_finals
 from bench.run.plan import Plan, plan
 from bench.run.setup import Material, augmentation_pictures, validation_pictures
 from search_spaces.portfolio import portfolio
@@ -78,6 +78,7 @@ class OpenRun:
         self.trainings: list[TrainingRecord] = list(earlier.trainings) if earlier else []
         self.finals = earlier.finals if earlier else None
         self.chosen: Plan | None = None
+        self.probe: Probe | None = None
         self.times = Timekeeper(experiment, earlier, began)
         self.record = RunRecord(
             name=experiment.name,
@@ -185,6 +186,8 @@ class OpenRun:
             return left_s / 6, time.monotonic() - started
         step_s = record.train_s / (PROBE_STEPS - 1)
         first_s = (record.build_s or 0.0) + (record.first_step_s or 0.0)
+        epoch_s = step_s * self.experiment.protocol.steps_per_epoch
+        self.probe = Probe(hyperparameters=probe.hyperparameters, epoch_s=epoch_s, first_s=first_s)
         self.progress.note(f"a step of the default recipe takes {step_s:.2f} s here, its first one {first_s:.0f} s")
         return self.experiment.protocol.shortest_steps * step_s + first_s / 2, time.monotonic() - started
 
@@ -341,7 +344,7 @@ class OpenRun:
             finished=finished,
             retries=self.experiment.retries,
             deadline=Deadline.after(self.times.finals_s),
-            costs=Costs(self.trials, self.trainings),
+            costs=Costs(self.trials, self.trainings, self.probe),
             keep=keep,
             keep_evidence=self._keep_evidence,
             progress=self.progress,
