@@ -140,7 +140,13 @@ def finals(run: Run) -> Finals | NoFinals:
             failed := [known[unit].error or "failed" for unit in _units(contestant, record) if _failed(known.get(unit))]
         )
     }
-    standing = [contestant for contestant in record.contestants if contestant.name not in out]
+    begun = [
+        contestant
+        for contestant in record.contestants
+        if (configuration_key(contestant.hyperparameters), record.seeds[0], 0) in known
+    ]
+    standing = [contestant for contestant in begun if contestant.name not in out]
+    record = _as_far_as_all(record, standing, known)
     seeds = tuple(
         seed
         for seed in record.seeds
@@ -157,6 +163,30 @@ def finals(run: Run) -> Finals | NoFinals:
         return _ranked(run, record, standing, seeds, known, out)
     except ValueError as error:
         return NoFinals(str(error), out)
+
+
+def _as_far_as_all(
+    record: FinalsRecord, standing: Sequence[Contestant], known: Mapping[Any, TrainingRecord]
+) -> FinalsRecord:
+    """The plan cut to the folds on which all have been trained with the first seed: in a budget the leaders are trained on more of them than
+    the others, and scores compare on equal images alone. Candidates that had no time for one take no part."""
+    done = [
+        next(
+            (
+                fold
+                for fold in range(record.folds)
+                if (configuration_key(each.hyperparameters), record.seeds[0], fold) not in known
+            ),
+            record.folds,
+        )
+        for each in standing
+    ]
+    names = {each.name for each in standing}
+    return replace(
+        record,
+        folds=min(done, default=record.folds) or record.folds,
+        contestants=tuple(each for each in record.contestants if each.name in names) or record.contestants,
+    )
 
 
 def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
