@@ -75,8 +75,8 @@ def weights_file(backbone: str) -> Path:
     with paths[0].open("rb") as content:
         if hashlib.file_digest(content, "sha256").hexdigest() != package.sha256:
             raise PackageError(
-                f"no ImageNet weights for backbone {backbone}: {paths[0]} is not the file of version {package.version}; "
-                f"{_install(backbone)}"
+                f"no ImageNet weights for backbone {backbone}: {paths[0]} is not the file of version "
+                f"{package.version}; {_install(backbone)}"
             )
     return paths[0]
 
