@@ -53,10 +53,11 @@ def imagenet_weights(backbone: str) -> dict[str, list[np.ndarray]]:
 
     Raises PackageError if the package is missing, or its file is another one or lacks a tensor of the right shape.
     """
-    path = weights_file(backbone)
     try:
-        return to_keras(backbone, read_tensors(path))
-    except ValueError as error:
+        return to_keras(backbone, read_tensors(weights_file(backbone)))
+    except PackageError:
+        raise
+    except (OSError, ValueError) as error:
         raise PackageError(f"no ImageNet weights for backbone {backbone}: {error}; {_install(backbone)}") from error
 
 
