@@ -2,8 +2,9 @@
 
     python benchmarks/encoders.py [--size 192] [--batch-size 8] [--rounds 8] [--steps 2] [unet_slim/mobilenetv2 ...]
 
-One process trains all of them in turn, a few steps at a time, set up as in the engine's worker; each round gives one ratio of
-neighbours in time, and the table has the median and the extremes. The first block of each compiles and is not counted.
+One process trains all of them in turn, a few steps at a time, set up as in the engine's worker; each round gives one
+ratio of neighbours in time, and the table has the median and the extremes. The first block of each compiles and is not
+counted.
 """
 
 import argparse

@@ -26,7 +26,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         description="U-Net decoder with skip connections at every scale (Ronneberger 2015)", build=encoder_decoders.unet
     ),
     "unet_slim": Architecture(
-        description="the same U-Net with half the filters in its decoder, where nine tenths of its arithmetic are",
+        description="U-Net with half the filters in its decoder, where a light encoder leaves most of the work",
         build=encoder_decoders.unet_slim,
     ),
     "fpn": Architecture(

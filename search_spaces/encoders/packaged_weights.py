@@ -53,10 +53,11 @@ def imagenet_weights(backbone: str) -> dict[str, list[np.ndarray]]:
 
     Raises PackageError if the package is missing, or its file is another one or lacks a tensor of the right shape.
     """
-    path = weights_file(backbone)
     try:
-        return to_keras(backbone, read_tensors(path))
-    except ValueError as error:
+        return to_keras(backbone, read_tensors(weights_file(backbone)))
+    except PackageError:
+        raise
+    except (OSError, ValueError) as error:
         raise PackageError(f"no ImageNet weights for backbone {backbone}: {error}; {_install(backbone)}") from error
 
 
@@ -75,8 +76,8 @@ def weights_file(backbone: str) -> Path:
     with paths[0].open("rb") as content:
         if hashlib.file_digest(content, "sha256").hexdigest() != package.sha256:
             raise PackageError(
-                f"no ImageNet weights for backbone {backbone}: {paths[0]} is not the file of version {package.version}; "
-                f"{_install(backbone)}"
+                f"no ImageNet weights for backbone {backbone}: {paths[0]} is not the file of version "
+                f"{package.version}; {_install(backbone)}"
             )
     return paths[0]
 

@@ -171,7 +171,7 @@ def certainty(probabilities: np.ndarray) -> float:
 
 
 def features(tensors: dict[str, np.ndarray], image: np.ndarray) -> list[np.ndarray]:
-    """EfficientNet-Lite0 on an image [3, height, width]: what decoders take, at 1/16 to 1/2 of the image, and the last block."""
+    """EfficientNet-Lite0 on an image [3, height, width]: what decoders take (1/16 to 1/2 of it), and the last block."""
     kernels, strides, repeats = (3, 3, 5, 3, 5, 5, 3), (1, 2, 2, 2, 1, 2, 1), (1, 2, 2, 3, 3, 4, 1)
     x = relu6(normalise(tensors, "_bn0", convolve(image, tensors["_conv_stem.weight"], 2)))
     skips = []
