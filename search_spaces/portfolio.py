@@ -15,17 +15,19 @@ Value = str | int | float
 
 VARIATIONS: tuple[Mapping[str, Value], ...] = (
     {},
-    {"architecture": "unet_slim", "backbone": "efficientnet_lite0"},
+    {"architecture": "unet"},
+    {"architecture": "fpn"},
+    {"architecture": "linknet", "backbone": "efficientnet_lite1"},
+    {"image_size": 288},
+    {"backbone": "efficientnet_lite2", "augmentation": 0.75},
+    {"loss": "dice"},
+    {"architecture": "pspnet"},
+    {"backbone": "efficientnet_lite1", "learning_rate": 2e-3},
+    {"architecture": "unet", "loss": "focal"},
+    {"architecture": "unet", "backbone": "efficientnet_lite2", "learning_rate": 5e-4},
+    {"backbone": "efficientnet_lite1", "loss": "tversky"},
+    {"architecture": "unet", "backbone": "mobilenet"},
     {"architecture": "linknet", "backbone": "mobilenetv2"},
-    {"architecture": "fpn", "backbone": "efficientnet_lite0"},
-    {"backbone": "mobilenetv2", "loss": "dice"},
-    {"architecture": "unet_slim", "backbone": "efficientnet_lite1", "augmentation": 0.75},
-    {"backbone": "efficientnet_lite0", "learning_rate": 5e-4},
-    {"architecture": "pspnet", "backbone": "efficientnet_lite0"},
-    {"architecture": "unet_slim", "backbone": "efficientnet_lite0", "image_size": 288},
-    {"architecture": "linknet", "backbone": "mobilenet", "loss": "focal"},
-    {"architecture": "fpn", "backbone": "mobilenet", "augmentation": 0.25},
-    {"architecture": "unet_slim", "backbone": "mobilenetv2", "loss": "tversky"},
 )
 """What each changes of the default recipe."""
 

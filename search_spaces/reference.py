@@ -7,10 +7,10 @@ from search_spaces.architectures import ARCHITECTURES
 from search_spaces.space import Range, Space
 
 RECIPE: dict[str, str | int | float] = {
-    "architecture": "unet",
+    "architecture": "unet_slim",
     "encoder_weights": "imagenet",
     "loss": "bce_dice",
-    "backbone": "mobilenet",
+    "backbone": "efficientnet_lite0",
     "augmentation": 0.5,
     "image_size": 192,
     "optimizer": "adam",

@@ -13,6 +13,8 @@ import numpy as np
 
 from bench.analysis.final_evaluation import NoFinals
 from bench.baselines import evaluate_on_folds, evaluate_references
+from bench.delivery import FOLDER
+from bench.delivery.deliver import deliver
 from bench.engine.executor import Executor
 from bench.engine.spec import Scored, TrialOutcome, TrialSpec
 from bench.engine.training.batches import PROBE_STEPS
@@ -51,9 +53,6 @@ SEARCH_SHARE = 0.5
 
 SHOWN = 48
 """Images whose predictions the report can show."""
-
-MODEL = "model"
-"""The folder of a run with what it delivers."""
 
 
 class OpenRun:
@@ -304,9 +303,16 @@ class OpenRun:
             return
         self._keep_predictions(selection)
         self.progress.stage(f"writing the model, {plural(len(selection.record.members), 'network')}")
-        record = selection.record
+        record = deliver(
+            directory,
+            selection.record,
+            cache_directory=self.material.cache_directory,
+            test_ids=self.material.split.test,
+            evaluation_size=self.material.evaluation_size,
+            tell=self.progress.stage,
+        )
         self.store.write(record)
-        self.progress.note(f"model: {directory / MODEL} ({record.rule})")
+        self.progress.note(f"model: {directory / FOLDER} ({record.rule})")
 
     def _keep_predictions(self, selection: Selection) -> None:
         """What the report shows: some images, and what the delivered model found in them without having seen them."""
