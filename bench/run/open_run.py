@@ -37,10 +37,10 @@ from bench.records import (
 from bench.records.store import RunStore, load
 from bench.run.best_models import BestModels
 from bench.run.budget import Timekeeper
-from bench.run.costs import Deadline, TrialClock
+from bench.run.costs import MARGIN, Deadline, TrialClock
 from bench.run.data_curve import LEARNING_CURVE, SHARES, plan_learning_curve
 from bench.run.delivery import MAPS, MEMBERS, Selection, masks_by_configuration, select
-from bench.run.final_evaluation import FINALS, Costs, Probe, budgeted_finals, plan_finals, run_finals
+from bench.run.final_evaluation import FINALS, Costs, Probe, budgeted_finals, run_finals, whole_finals
 from bench.run.plan import Plan, plan
 from bench.run.setup import Material, augmentation_pictures, validation_pictures
 from search_spaces.portfolio import portfolio
@@ -142,9 +142,9 @@ class OpenRun:
         left_s = self.times.finals_s
         if left_s is None or not self.experiment.protocol.finalists or len(self.material.split.folds) < 2:
             return
-        unit_s, first_s = self._measured_unit_s(left_s)
+        unit_s, spent_s = self._measured_unit_s(left_s)
         chosen = plan(
-            max(0.0, left_s - first_s),
+            max(0.0, left_s - spent_s),
             unit_s=unit_s,
             folds=len(self.material.split.folds),
             available=len(portfolio(self.experiment.space)),
@@ -188,7 +188,7 @@ class OpenRun:
         epoch_s = step_s * self.experiment.protocol.steps_per_epoch
         self.probe = Probe(hyperparameters=probe.hyperparameters, epoch_s=epoch_s, first_s=first_s)
         self.progress.note(f"a step of the default recipe takes {step_s:.2f} s here, its first one {first_s:.0f} s")
-        return self.experiment.protocol.shortest_steps * step_s + first_s / 2, time.monotonic() - started
+        return MARGIN * self.experiment.protocol.shortest_steps * step_s + first_s / 2, time.monotonic() - started
 
     def search(self) -> None:
         """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a search."""
@@ -246,15 +246,13 @@ class OpenRun:
         if self.chosen is not None:
             self._evaluate_in_budget(self.chosen)
             return
-        held, planned = None, self._plan_finals(self.finals)
+        planned = whole_finals(self.experiment, self.material.split.folds, self.trials)
         if planned is None:
             self.progress.note("no final evaluation: nothing completed, or too few images for folds")
             return
         self._score_references_on_folds()
-        while planned is not None and planned != held:
-            self.store.write(planned)
-            ended = self._train(planned, finished=self.trainings, keep=self._keep_training)
-            held, planned = planned, self._plan_finals(planned) if ended == "trials" else None
+        self.store.write(planned)
+        self._train(planned, finished=self.trainings, keep=self._keep_training)
 
     def _evaluate_in_budget(self, chosen: Plan) -> None:
         self._score_references_on_folds()
@@ -262,17 +260,6 @@ class OpenRun:
         self.finals = planned
         self.store.write(planned)
         self._train(planned, finished=self.trainings, keep=self._keep_training, leaders_first=True)
-
-    def _plan_finals(self, before: FinalsRecord | None) -> FinalsRecord | None:
-        return plan_finals(
-            self.experiment,
-            self.material.split.folds,
-            trials=self.trials,
-            finished=self.trainings,
-            before=before,
-            left_s=self.times.finals_s,
-            places=self.executor.places,
-        )
 
     def train_learning_curve(self) -> None:
         """Trains the first of the final evaluation again, on shares of the training images, if that was asked for."""
