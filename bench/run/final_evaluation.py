@@ -121,12 +121,12 @@ def budgeted_finals(
     of two lengths do not compare."""
     protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
     epochs = max(1, round((protocol.steps or chosen.steps) / protocol.steps_per_epoch))
-    finalists = min(protocol.finalists, max(0, chosen.candidates - 1)) if chosen.search_share else 0
+    finalists = min(protocol.finalists, max(1, chosen.candidates - 1)) if chosen.search_share else 0
     candidates = contestants(
         trials,
         experiment.space,
         finalists,
-        from_portfolio=chosen.candidates,
+        from_portfolio=max(chosen.candidates, finalists + 1),
         with_origin=chosen.everywhere and chosen.candidates > 1,
     )
     if before:

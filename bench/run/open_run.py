@@ -49,7 +49,7 @@ LEAST_FOR_PROBE_S = 60.0
 """A budget that leaves less is not measured: compiling alone takes a third of it."""
 
 SEARCH_SHARE = 0.5
-"""Of a budget, where a number of trials was asked for."""
+"""Of a budget, where a search was asked for."""
 
 SHOWN = 48
 """Images whose predictions the report can show."""
@@ -143,8 +143,10 @@ class OpenRun:
         if left_s is None or not self.experiment.protocol.finalists or len(self.material.split.folds) < 2:
             return
         unit_s, spent_s = self._measured_unit_s(left_s)
+        search, spent_s = self.experiment.search, min(spent_s, left_s)
+        share = SEARCH_SHARE if search == "always" else 0.0
         chosen = plan(
-            max(0.0, left_s - spent_s),
+            (left_s - spent_s) * (1 - share),
             unit_s=unit_s,
             folds=len(self.material.split.folds),
             available=len(portfolio(self.experiment.space)),
@@ -152,8 +154,8 @@ class OpenRun:
             epoch=self.experiment.protocol.steps_per_epoch,
             shortest=self.experiment.protocol.shortest_steps,
         )
-        if self.experiment.trials is not None and not chosen.search_share:  # a search was asked for by name
-            chosen = replace(chosen, search_share=SEARCH_SHARE)
+        if search != "auto":
+            chosen = replace(chosen, search_share=share)
         self.chosen = chosen
         self.times.search_share = chosen.search_share
         self.progress.note(f"plan: {chosen.reason}")
@@ -192,7 +194,7 @@ class OpenRun:
 
     def search(self) -> None:
         """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a search."""
-        if self.chosen is not None and not self.chosen.search_share:
+        if self.experiment.search == "never" or (self.chosen is not None and not self.chosen.search_share):
             return
         with _native_remarks_hidden():
             from bench.run.search import StudyPlan, run_study
