@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.delivery import DESCRIPTION, NETWORK
 from bench.delivery.description import dumps
 from bench.delivery.model import SegmentationModel
@@ -53,6 +55,8 @@ def export(
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
             made = Path(scratch) / target.name
+            side = model.description.image_size
+            model.network(np.zeros((1, side, side, 3), np.float32))  # Keras exports only what has been called
             kind.save(model, made)
             if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
@@ -95,16 +99,9 @@ def _rename(graph: Any, old: str, new: str) -> None:
 
 
 def _save_litert(model: SegmentationModel, path: Path) -> None:
-    import tensorflow as tf
-
-    size = model.description.image_size
-    one = tf.TensorSpec([1, size, size, 3], tf.float32, name="image")  # phones compute one image at a time
-    served = tf.Module()
-    served.network = model.network
-    served.compute = tf.function(lambda image: {"probabilities": model.network(image, training=False)}, [one])
-    with tempfile.TemporaryDirectory() as scratch:
-        tf.saved_model.save(served, scratch, signatures=served.compute.get_concrete_function())
-        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(scratch).convert())
+    named = path.with_name(f"{path.name}.tflite")
+    model.network.export(named, format="litert", verbose=False)
+    named.replace(path)
 
 
 FORMATS: Mapping[str, Format] = {

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.delivery.artefact import write
 from bench.delivery.deliver import deliver
 from bench.delivery.model import SegmentationModel, load_model
 from bench.records import DeliveryRecord
@@ -37,3 +38,27 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> Delivered:
 @pytest.fixture(scope="session")
 def model(delivered: Delivered) -> SegmentationModel:
     return load_model(delivered[0])
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run with a model of one small network, for tests that load it often."""
+    directory = made.made_run(tmp_path_factory.mktemp("small"))
+    members = made.save_members(directory, [made.PLAIN_UNET], SIZE, num_classes=1)
+    write(
+        directory / "model",
+        name="made-up",
+        members=members,
+        weights_folder=directory,
+        classes=("damage",),
+        image_size=SIZE,
+        flips=False,
+        threshold=0.5,
+        smallest_object=0.002,
+    )
+    return directory
+
+
+@pytest.fixture(scope="session")
+def small_model(small: Path) -> SegmentationModel:
+    return load_model(small)

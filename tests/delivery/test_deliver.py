@@ -20,6 +20,8 @@ from bench.evaluation.counting import confusion_of, counts_of
 from tests.delivery import made
 from tests.delivery.made import EVALUATION_SIZE, SIZE
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_folder_holds_network_description_card_script_and_worst_pictures(delivered) -> None:
     directory, record, said = delivered
