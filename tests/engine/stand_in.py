@@ -21,8 +21,8 @@ def configuration(values: Mapping[str, Any]) -> dict[str, Any]:
 class StandInExecutor:
     """Trials end at once, in the order in which they began or, with `shuffle`, in one that a seed decides.
 
-    `fails` says which trials fail, `collapses` which are stopped as collapsed, `crashes` which lose their process at this attempt. `specs` are all that were submitted, `forgotten`
-    the trials whose training state was dropped.
+    `fails` says which trials fail, `collapses` which are stopped as collapsed, `crashes` which lose their process at this attempt. `specs` are all
+    that were submitted.
     """
 
     def __init__(
@@ -40,7 +40,6 @@ class StandInExecutor:
     ) -> None:
         self.places = places
         self.specs: list[TrialSpec] = []
-        self.forgotten: list[str] = []
         self._fails, self._crashes, self._val_ids, self._size = fails, crashes, val_ids, size
         self._collapses = collapses
         self._folds, self._test_ids = folds, test_ids
@@ -88,9 +87,6 @@ class StandInExecutor:
     def model(self, spec: TrialSpec) -> bytes:
         return repr(spec.key).encode()
 
-    def forget(self, study_id: str, trial_id: str) -> None:
-        self.forgotten.append(trial_id)
-
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
         assert model == self.model(spec)
         return self._scored(0.5, ids)
@@ -107,7 +103,7 @@ class StandInExecutor:
         iou = sum(map(ord, str(sorted(configuration(spec.hyperparameters).items())))) % 97 / 97
         curve = tuple(
             EpochRecord(epoch=epoch + 1, train_loss=0.5, val_loss=0.5, val_iou=iou, elapsed_s=0.0)
-            for epoch in range(spec.first_epoch, spec.epochs)
+            for epoch in range(spec.epochs)
         )
         record = TrialRecord(
             study_id=spec.study_id,

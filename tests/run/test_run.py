@@ -155,7 +155,11 @@ def test_only_the_best_models_are_kept_and_no_checkpoint_stays(finished):
     directory = root / "results" / "tiny"
     names = {path.name.removesuffix(".weights.h5") for path in (directory / "models").iterdir()}
     assert len(names) == 2
-    assert {path.stem for path in (directory / "predictions").iterdir()} == names | {"images", "development", "delivered"}
+    assert {path.stem for path in (directory / "predictions").iterdir()} == names | {
+        "images",
+        "development",
+        "delivered",
+    }
     assert not (directory / "checkpoints").exists()
     pictures = load_arrays(directory, "predictions/images")
     assert tuple(pictures["ids"]) == record.split.val
@@ -279,7 +283,9 @@ def test_weights_that_cannot_be_had_stop_the_run_before_anything_is_written(data
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
 def test_ctrl_c_and_a_schedulers_end_keep_what_is_finished_and_the_report_can_be_made(data, tmp_path, sent):
     file = tmp_path / "tiny.yaml"
-    chosen = experiment(data, trials=50, tuners=["random"], protocol={"steps": 90, "steps_per_epoch": 3, "finalists": 0})
+    chosen = experiment(
+        data, trials=50, tuners=["random"], protocol={"steps": 90, "steps_per_epoch": 3, "finalists": 0}
+    )
     file.write_text(json.dumps(chosen.model_dump(mode="json")))
     places = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
     process = subprocess.Popen(

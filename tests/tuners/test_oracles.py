@@ -155,7 +155,7 @@ def test_only_active_hyperparameters_are_proposed(tuner):
 
 
 @promoting
-def test_a_promoted_trial_continues_one_that_has_completed(tuner):
+def test_a_promoted_trial_is_one_that_has_completed_again_from_the_start_and_longer(tuner):
     played = played_with_failures(tuner)
     by_id = {proposal.trial_id: proposal for proposal in played.proposals}
     pairs = [
@@ -167,7 +167,8 @@ def test_a_promoted_trial_continues_one_that_has_completed(tuner):
     for parent, child, completed in pairs:
         assert parent.trial_id in completed
         assert configuration(parent) == configuration(child)
-        assert child.values["tuner/initial_epoch"] == parent.values["tuner/epochs"] < child.values["tuner/epochs"]
+        assert child.values["tuner/initial_epoch"] == 0
+        assert parent.values["tuner/epochs"] < child.values["tuner/epochs"]
         assert child.values["tuner/round"] == parent.values["tuner/round"] + 1
         assert child.values["tuner/bracket"] == parent.values["tuner/bracket"]
     parents = [parent.trial_id for parent, _, _ in pairs]
@@ -311,7 +312,7 @@ def test_asha_promotes_from_the_highest_rung_first():
     for proposal in ask_for(oracle, 3):
         end(oracle, proposal, 0.5 + int(proposal.values["tuner/trial_id"]) / 100)
     highest, new = ask_for(oracle, 2)
-    assert (highest.values["tuner/initial_epoch"], highest.values["tuner/epochs"]) == (3, 9)
+    assert (highest.values["tuner/initial_epoch"], highest.values["tuner/epochs"]) == (0, 9)
     assert configuration(highest) == configuration(
         Proposal(trial_id="", values=oracle.trials["0008"].hyperparameters.values)
     )
