@@ -7,7 +7,7 @@ import pytest
 
 from search_spaces.space import Range, Space
 
-SPACE = Space(architecture=("plain_unet", "unet"), backbone=("mobilenet",), augmentation=(0.0, 0.5))
+SPACE = Space(architecture=("unet", "plain_unet"), backbone=("mobilenet",), augmentation=(0.0, 0.5))
 """Four configurations."""
 
 
