@@ -30,6 +30,13 @@ SAMPLE = "sample"
 
 PARTS = ("train", "val", "test")
 
+SEARCH: dict[str, str] = {
+    "auto": "where a budget has room for one beside the portfolio",
+    "always": "half of a budget, whatever it is",
+    "never": "recipes of the portfolio alone",
+}
+"""When tuners search before the final evaluation; without a budget they always do, unless never."""
+
 CLUSTERS = ("local", "auto")
 """Ray clusters that need no address."""
 
@@ -151,8 +158,8 @@ class Protocol(_Section):
 
 
 class Experiment(_Section):
-    """One experiment: a study for each tuner with each seed. `trials` is per study (None: until the budget ends); `budget` is the
-    wall time of the whole run, search and finals, such as "10m". `workers` processes train at once (None: one for each GPU, or one for the CPU);
+    """One experiment: a study for each tuner with each seed, where `search` (a name of `SEARCH`) wants one. `trials` is per study (None: until the budget ends); `budget` is the
+    wall time of the whole run, delivery included, such as "10m". `workers` processes train at once (None: one for each GPU, or one for the CPU);
     a trial whose process died is tried again `retries` times. `cluster` is where Ray runs: "local" (started on this machine), "auto"
     (running on it), HOST:PORT or ray://HOST:PORT; None or "none": nowhere, trials run on this machine without Ray. With `learning_curve` the
     first of the finals is trained again on shares of the training images."""
@@ -162,6 +169,7 @@ class Experiment(_Section):
     data: Data = Data()
     tuners: Annotated[tuple[str, ...], Field(min_length=1)] = ("random",)
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    search: str = "always"
     trials: Count | None = 12
     budget: str | None = None
     workers: Count | None = None
@@ -192,6 +200,13 @@ class Experiment(_Section):
         if repeated:
             raise ValueError(f"{repeated[0]} is named twice")
         return values
+
+    @field_validator("search")
+    @classmethod
+    def _search_is_known(cls, search: str) -> str:
+        if search not in SEARCH:
+            raise ValueError(unknown("search", search, SEARCH))
+        return search
 
     @field_validator("budget", mode="before")
     @classmethod
@@ -306,6 +321,7 @@ def override(
         changed |= {"budget": budget, "trials": None}
     given = {
         "tuners": tuple(tuners) or None,
+        "search": "always" if tuners or trials is not None else None,
         "trials": trials,
         "name": name,
         "workers": workers,

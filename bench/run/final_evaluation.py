@@ -96,71 +96,51 @@ def _kind(trial: TrialRecord) -> str:
     return configuration_key({name: value for name, value in trial.hyperparameters.items() if name not in AMOUNTS})
 
 
-def plan_finals(
-    experiment: Experiment,
-    folds: Sequence[Sequence[str]],
-    *,
-    trials: Sequence[TrialRecord],
-    finished: Sequence[TrainingRecord],
-    before: FinalsRecord | None,
-    left_s: float | None,
-    places: int,
+def whole_finals(
+    experiment: Experiment, folds: Sequence[Sequence[str]], trials: Sequence[TrialRecord]
 ) -> FinalsRecord | None:
-    """The largest part of the protocol that can end in `left_s` (None: all of it), what is finished already not counted. None where not
-    even the smallest part can, or there is nothing to compare.
-
-    Finalists go first, down to one, then seeds, then folds, without which images stay unscored. What was planned `before` is never cut
-    further, its deadline is enough, nor given up for a smaller plan with better trials. Seeds start after those of the search,
-    whose luck the finalists had.
-    """
+    """The protocol's final evaluation, where no budget cuts it; None where there is nothing to compare. Seeds start after those of the search,
+    whose luck the finalists had."""
     protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
     if not any(trial.status == COMPLETED for trial in trials) or len(folds) < 2:
         return None
-    cuts = [(finalists, protocol.final_seeds, len(folds)) for finalists in range(protocol.finalists, 0, -1)]
-    if cuts:
-        cuts += [(1, seeds, len(folds)) for seeds in range(protocol.final_seeds - 1, 0, -1)]
-        cuts += [(1, 1, fewer) for fewer in range(len(folds) - 1, 0, -1)]
-    costs = Costs(trials, finished)
-    is_right = before is not None and _is_still_right(before, experiment, trials)
-    for finalists, seeds, held in cuts:
-        record = FinalsRecord(
-            contestants=contestants(trials, experiment.space, finalists),
-            folds=held,
-            seeds=tuple(range(first_seed, first_seed + seeds)),
-            epochs=protocol.epochs,
-            rule=_rule((finalists, protocol.finalists), (seeds, protocol.final_seeds), (held, len(folds))),
-            steps_per_epoch=protocol.steps_per_epoch,
-        )
-        if before is not None and (_size(record) < _size(before) or (is_right and _size(record) == _size(before))):
-            return before
-        left = [spec for spec, _ in _specs(record) if not _is_finished(spec, finished)]
-        if left_s is None or sum(map(costs.of, left)) / max(1, places) <= left_s:
-            return record
-    return None
+    return FinalsRecord(
+        contestants=contestants(trials, experiment.space, protocol.finalists),
+        folds=len(folds),
+        seeds=tuple(range(first_seed, first_seed + protocol.final_seeds)),
+        epochs=protocol.epochs,
+        rule="the whole protocol",
+        steps_per_epoch=protocol.steps_per_epoch,
+    )
 
 
 def budgeted_finals(
     experiment: Experiment, chosen: Plan, folds: int, trials: Sequence[TrialRecord], before: FinalsRecord | None
 ) -> FinalsRecord:
-    """The final evaluation that a plan has room for. What was planned `before` keeps its length and its order: trainings of two lengths do
-    not compare."""
+    """The final evaluation that a plan has room for. What was planned `before` keeps its length and its candidates: trainings
+    of two lengths do not compare."""
     protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
-    epochs = before.epochs if before else max(1, round((protocol.steps or chosen.steps) / protocol.steps_per_epoch))
-    finalists = min(protocol.finalists, max(0, chosen.candidates - 1)) if chosen.search_share else 0
+    epochs = max(1, round((protocol.steps or chosen.steps) / protocol.steps_per_epoch))
+    finalists = min(protocol.finalists, max(1, chosen.candidates - 1)) if chosen.search_share else 0
+    candidates = contestants(
+        trials,
+        experiment.space,
+        finalists,
+        from_portfolio=max(chosen.candidates, finalists + 1),
+        with_origin=chosen.everywhere and chosen.candidates > 1,
+    )
+    if before:
+        known = {configuration_key(each.hyperparameters) for each in before.contestants}
+        new = (each for each in candidates if configuration_key(each.hyperparameters) not in known)
+        candidates = (*before.contestants, *new)
     return FinalsRecord(
-        contestants=contestants(
-            trials,
-            experiment.space,
-            finalists,
-            from_portfolio=chosen.candidates,
-            with_origin=chosen.everywhere and chosen.candidates > 1,
-        ),
+        contestants=candidates,
         folds=folds,
         seeds=tuple(range(first_seed, first_seed + MOST_SEEDS)),
-        epochs=epochs,
+        epochs=before.epochs if before else epochs,
         rule=chosen.reason,
         steps_per_epoch=protocol.steps_per_epoch,
-        everywhere=chosen.everywhere,
+        everywhere=chosen.everywhere or (before is not None and before.everywhere),
     )
 
 
@@ -263,27 +243,6 @@ class Costs:
             return 0.0
         known = median(seconds * pixels(own) / pixels(other) for other, seconds in self._epoch_s.items())
         return MARGIN * (spec.epochs * known + self._first_s)
-
-
-def _is_still_right(record: FinalsRecord, experiment: Experiment, trials: Sequence[TrialRecord]) -> bool:
-    chosen = contestants(trials, experiment.space, _finalists(record))
-    return (chosen, experiment.protocol.epochs) == (record.contestants, record.epochs)
-
-
-def _size(record: FinalsRecord) -> tuple[int, int, int]:
-    return record.folds, len(record.seeds), _finalists(record)
-
-
-def _finalists(record: FinalsRecord) -> int:
-    return sum(FINALIST in each.roles for each in record.contestants)
-
-
-def _rule(finalists: tuple[int, int], seeds: tuple[int, int], folds: tuple[int, int]) -> str:
-    """In words, from what there is and what was asked for."""
-    wanted = {"finalists": finalists, "seeds": seeds, "folds": folds}
-    lost = [f"{there} of {asked} {what}" for what, (there, asked) in wanted.items() if there < asked]
-    order = "(finalists go first, then seeds, then folds)"
-    return f"cut to the time: {', '.join(lost)} {order}" if lost else "the whole protocol"
 
 
 def run_finals(

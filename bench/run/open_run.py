@@ -36,10 +36,10 @@ from bench.records import (
 from bench.records.store import RunStore, load
 from bench.run.best_models import BestModels
 from bench.run.budget import Timekeeper
-from bench.run.costs import Deadline, TrialClock
+from bench.run.costs import MARGIN, Deadline, TrialClock
 from bench.run.data_curve import LEARNING_CURVE, SHARES, plan_learning_curve
 from bench.run.delivery import MAPS, MEMBERS, Selection, masks_by_configuration, select
-from bench.run.final_evaluation import FINALS, Costs, Probe, budgeted_finals, plan_finals, run_finals
+from bench.run.final_evaluation import FINALS, Costs, Probe, budgeted_finals, run_finals, whole_finals
 from bench.run.plan import Plan, plan
 from bench.run.setup import Material, augmentation_pictures, validation_pictures
 from search_spaces.portfolio import portfolio
@@ -48,7 +48,7 @@ LEAST_FOR_PROBE_S = 60.0
 """A budget that leaves less is not measured: compiling alone takes a third of it."""
 
 SEARCH_SHARE = 0.5
-"""Of a budget, where a number of trials was asked for."""
+"""Of a budget, where a search was asked for."""
 
 SHOWN = 48
 """Images whose predictions the report can show."""
@@ -140,9 +140,11 @@ class OpenRun:
         left_s = self.times.finals_s
         if left_s is None or not self.experiment.protocol.finalists or len(self.material.split.folds) < 2:
             return
-        unit_s, first_s = self._measured_unit_s(left_s)
+        unit_s, spent_s = self._measured_unit_s(left_s)
+        search, spent_s = self.experiment.search, min(spent_s, left_s)
+        share = SEARCH_SHARE if search == "always" else 0.0
         chosen = plan(
-            max(0.0, left_s - first_s),
+            (left_s - spent_s) * (1 - share),
             unit_s=unit_s,
             folds=len(self.material.split.folds),
             available=len(portfolio(self.experiment.space)),
@@ -150,8 +152,8 @@ class OpenRun:
             epoch=self.experiment.protocol.steps_per_epoch,
             shortest=self.experiment.protocol.shortest_steps,
         )
-        if self.experiment.trials is not None and not chosen.search_share:  # a search was asked for by name
-            chosen = replace(chosen, search_share=SEARCH_SHARE)
+        if search != "auto":
+            chosen = replace(chosen, search_share=share)
         self.chosen = chosen
         self.times.search_share = chosen.search_share
         self.progress.note(f"plan: {chosen.reason}")
@@ -186,11 +188,11 @@ class OpenRun:
         epoch_s = step_s * self.experiment.protocol.steps_per_epoch
         self.probe = Probe(hyperparameters=probe.hyperparameters, epoch_s=epoch_s, first_s=first_s)
         self.progress.note(f"a step of the default recipe takes {step_s:.2f} s here, its first one {first_s:.0f} s")
-        return self.experiment.protocol.shortest_steps * step_s + first_s / 2, time.monotonic() - started
+        return MARGIN * self.experiment.protocol.shortest_steps * step_s + first_s / 2, time.monotonic() - started
 
     def search(self) -> None:
         """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a search."""
-        if self.chosen is not None and not self.chosen.search_share:
+        if self.experiment.search == "never" or (self.chosen is not None and not self.chosen.search_share):
             return
         with _native_remarks_hidden():
             from bench.run.search import StudyPlan, run_study
@@ -244,15 +246,13 @@ class OpenRun:
         if self.chosen is not None:
             self._evaluate_in_budget(self.chosen)
             return
-        held, planned = None, self._plan_finals(self.finals)
+        planned = whole_finals(self.experiment, self.material.split.folds, self.trials)
         if planned is None:
             self.progress.note("no final evaluation: nothing completed, or too few images for folds")
             return
         self._score_references_on_folds()
-        while planned is not None and planned != held:
-            self.store.write(planned)
-            ended = self._train(planned, finished=self.trainings, keep=self._keep_training)
-            held, planned = planned, self._plan_finals(planned) if ended == "trials" else None
+        self.store.write(planned)
+        self._train(planned, finished=self.trainings, keep=self._keep_training)
 
     def _evaluate_in_budget(self, chosen: Plan) -> None:
         self._score_references_on_folds()
@@ -260,17 +260,6 @@ class OpenRun:
         self.finals = planned
         self.store.write(planned)
         self._train(planned, finished=self.trainings, keep=self._keep_training, leaders_first=True)
-
-    def _plan_finals(self, before: FinalsRecord | None) -> FinalsRecord | None:
-        return plan_finals(
-            self.experiment,
-            self.material.split.folds,
-            trials=self.trials,
-            finished=self.trainings,
-            before=before,
-            left_s=self.times.finals_s,
-            places=self.executor.places,
-        )
 
     def train_learning_curve(self) -> None:
         """Trains the first of the final evaluation again, on shares of the training images, if that was asked for."""
