@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSpec, family
+from bench.engine.spec import EpochEnded, Event, ProbabilityMaps, Scored, TrialOutcome, TrialSetup, TrialSpec, family
 from bench.engine.training.folds import on_folds
 from bench.evaluation.evidence import PixelEvidence, evidence_of
 from bench.records import COLLAPSED, COMPLETED, FAILED, ClassCounts, EpochRecord, TrialRecord
@@ -52,6 +52,10 @@ class StandInExecutor:
 
     def __exit__(self, *_: object) -> None:
         self._running.clear()
+
+    def begin(self, setup: TrialSetup) -> None:
+        """As of a `LocalExecutor` that starts before the data are read."""
+        self._val_ids, self._folds, self._test_ids = setup.val_ids, setup.folds, setup.test_ids
 
     @property
     def free(self) -> int:
@@ -125,8 +129,13 @@ class StandInExecutor:
             scored, test = (
                 replace(self._scored(iou, ids), evidence=self._evidence(ids) if ids else None) for ids in parts
             )
+            if spec.train_share == 1 and not spec.probe:
+                scored.maps = self._maps(spec, iou, self._folds[spec.fold])
             return TrialOutcome(
-                record=record, scored=None if failed else scored, test=None if failed else test, crashed=crashed
+                record=record,
+                scored=None if failed else scored,
+                test=None if failed or spec.probe else test,
+                crashed=crashed,
             )
         scored = None if failed or collapsed else self._scored(iou, val_ids)
         return TrialOutcome(record=record, scored=scored, crashed=crashed)
@@ -141,6 +150,13 @@ class StandInExecutor:
             counts=dict.fromkeys(ids, (background, damage)),
             predictions=np.zeros((len(ids), self._size, self._size), np.uint8),
         )
+
+    def _maps(self, spec: TrialSpec, iou: float, ids: Sequence[str]) -> ProbabilityMaps:
+        """Probabilities that rise from the left to the right, up to the trial's IoU."""
+        size = int(spec.hyperparameters["image_size"])
+        row = np.linspace(0, 255 * iou, size).astype(np.uint8)
+        values = np.broadcast_to(row[:, None], (len(ids), 2, size, size, 1))
+        return ProbabilityMaps(ids=tuple(ids), values=values.copy())
 
     def _evidence(self, ids: Sequence[str]) -> PixelEvidence:
         truth = np.zeros((len(ids), self._size, self._size), np.uint8)
