@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench import formats
-from bench.analysis.final_evaluation import Finals, Standing, configuration_label
+from bench.analysis.final_evaluation import Finals, Standing, configuration_label, role_title
 from bench.analysis.leaderboard import Row, leaderboard, ranked
 from bench.analysis.pooled_runs import DataSet, data_sets
 from bench.evaluation.ranks import Ranks, compare_ranks
@@ -126,7 +126,7 @@ def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
     for shown in (formats.plain, str):
         short = _told_apart(short, by_key, shown)
     return {
-        key: f"{text} ({listing(list(dict.fromkeys(roles[key])))})" if roles[key] else text
+        key: f"{text} ({listing(list(dict.fromkeys(map(role_title, roles[key]))))})" if roles[key] else text
         for key, text in short.items()
     }
 

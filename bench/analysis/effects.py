@@ -18,11 +18,9 @@ import numpy as np
 from scipy.special import stdtrit
 
 from bench.analysis.design import Design, design
-from bench.analysis.factors import FACTORS
 from bench.analysis.leaderboard import Row
 from bench.analysis.series import Missing
 from bench.evaluation.statistics import LEVEL
-from bench.records import Run
 
 _ZERO = 1e-8
 
@@ -94,25 +92,6 @@ def effects_of(made: Design) -> Effects:
         left_out=made.left_out,
         explained=1 - float((residuals**2).sum()) / spare / variance,
     )
-
-
-SCALES = ("augmentation", "image_size", "batch_size", "learning_rate", "weight_decay")
-"""Factors whose levels are amounts: they are shown as a curve as well."""
-
-
-def effect_panels(run: Run, rows: Sequence[Row]) -> Mapping[str, tuple[Effect, ...]] | Missing:
-    """Effects by the title of their factor."""
-    found = effects(rows)
-    return found if isinstance(found, Missing) else {FACTORS[name].title: own for name, own in found.factors.items()}
-
-
-def scale_panels(run: Run, rows: Sequence[Row]) -> Mapping[str, tuple[Effect, ...]] | Missing:
-    """The same, of amounts alone."""
-    found = effects(rows)
-    if isinstance(found, Missing):
-        return found
-    panels = {FACTORS[name].title: found.factors[name] for name in SCALES if len(found.factors.get(name, ())) > 1}
-    return panels or Missing("no amount (augmentation, image size, rates) was tried at two levels")
 
 
 def model_matrix(made: Design) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -21,10 +21,11 @@ from bench.evaluation.metrics import background_share, dice, image_mean, iou, me
 from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
 from bench.evaluation.variance import VarianceComponents, variance_components
-from bench.formats import listing
+from bench.formats import titled
 from bench.records import (
     COMPLETED,
     DEFAULT,
+    FINALIST,
     ORIGIN,
     OUT_OF_FOLD,
     Contestant,
@@ -141,15 +142,13 @@ def finals(run: Run) -> Finals | NoFinals:
         )
     }
     standing = [contestant for contestant in record.contestants if contestant.name not in out]
-    seeds = tuple(
-        seed
-        for seed in record.seeds
-        if all(
-            (configuration_key(each.hyperparameters), seed, fold) in known
-            for each in standing
-            for fold in range(record.folds)
-        )
-    )
+    seeds = _whole_seeds(standing, record, known)
+    if not seeds:  # no seed has them all: those that have none are left out, rather than all
+        begun = {each.name for each in standing if not _whole_seeds([each], record, known)}
+        standing = [each for each in standing if each.name not in begun]
+        seeds = _whole_seeds(standing, record, known)
+        if len(standing) > 1 and seeds:
+            out |= dict.fromkeys(begun, "not all of its trainings came to their end")
     if len(standing) < 2 or not seeds:
         reason = f"{len(run.trainings)} trainings are on record, which make no two contestants complete for one seed"
         return NoFinals(reason, out)
@@ -157,6 +156,22 @@ def finals(run: Run) -> Finals | NoFinals:
         return _ranked(run, record, standing, seeds, known, out)
     except ValueError as error:
         return NoFinals(str(error), out)
+
+
+def _whole_seeds(
+    contestants: Sequence[Contestant], record: FinalsRecord, known: Mapping[Any, TrainingRecord]
+) -> tuple[int, ...]:
+    """The seeds with which each of these was trained on every fold."""
+    keys = [configuration_key(each.hyperparameters) for each in contestants]
+    return tuple(
+        seed for seed in record.seeds if all((key, seed, fold) in known for key in keys for fold in range(record.folds))
+    )
+
+
+def training_length(record: FinalsRecord) -> str:
+    """How long each was trained, in the unit that the record has: '600 steps', '16 epochs'."""
+    steps = getattr(record, "steps", None)
+    return f"{steps} steps" if steps else f"{getattr(record, 'epochs', 0)} epochs"
 
 
 def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
@@ -171,11 +186,20 @@ def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
 
 
 def configuration_label(contestant: Contestant) -> str:
-    """'unet / resnet18 · dice · 96 px', with its role where it is a recipe."""
+    """'U-Net / ResNet-18 · Dice · 96 px'."""
     values = contestant.hyperparameters
-    model = " / ".join(str(values[name]) for name in ("architecture", "backbone") if name in values)
-    roles = [role for role in contestant.roles if role in (DEFAULT, ORIGIN)]
-    return f"{model} · {values.get('loss')} · {values.get('image_size')} px{f' ({listing(roles)})' if roles else ''}"
+    model = " / ".join(titled(values[name]) for name in ("architecture", "backbone") if name in values)
+    loss = [titled(values["loss"])] if "loss" in values else []
+    size = [f"{values['image_size']} px"] if "image_size" in values else []
+    return " · ".join([*([model] if model else []), *loss, *size]) or contestant.name
+
+
+ROLE_TITLES = {DEFAULT: "default configuration", ORIGIN: "original baseline", FINALIST: "found by search"}
+"""Recorded roles in the words of a reader."""
+
+
+def role_title(role: str) -> str:
+    return ROLE_TITLES.get(role, role)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,18 +51,6 @@ def fold_interval(own: Counts, folds: Sequence[Sequence[str]], other: Counts | N
     return found.interval if found else None
 
 
-def explained(run: Run) -> str:
-    """What validation means in this run; '' where it is the hold-out part."""
-    folds = searched_folds(run)
-    if not folds:
-        return ""
-    return (
-        f"Validation here is the mean over {len(folds)} of the {len(run.split.folds)} folds, of curves too: every image is scored by a training "
-        "that did not see it. Epochs and costs are those of all folds together. Whoever is clearly behind the best gets no more folds and "
-        "has no rank; weights are not kept."
-    )
-
-
 def facts(trial: TrialRecord) -> dict[str, object]:
     """How many folds, and the last look at the rival; {} for a trial on the hold-out part."""
     if trial.folds_run is None:

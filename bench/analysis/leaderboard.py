@@ -58,9 +58,9 @@ class Row:
 
     @property
     def model(self) -> str:
-        """'unet / resnet18', or the architecture alone where it has no backbone."""
+        """'U-Net / ResNet-18', or the architecture alone where it has no backbone."""
         parts = [self.trial.hyperparameters.get(name) for name in ("architecture", "backbone")]
-        return " / ".join(str(part) for part in parts if part is not None) or formats.MISSING
+        return " / ".join(formats.titled(part) for part in parts if part is not None) or formats.MISSING
 
     @property
     def is_scored(self) -> bool:

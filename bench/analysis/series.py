@@ -1,4 +1,4 @@
-"""Rows to the numbers of each chart. A series is frozen and knows nothing of drawing; `figures.py` draws it.
+"""Rows to the numbers of each chart. A series is frozen and knows nothing of drawing; `bench.report.figures` draws it.
 
 Where the numbers do not carry a chart, a function returns `Missing` with the reason, which the page prints in its place.
 """
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from statistics import median
 
-from bench.analysis.factors import FACTORS, Level, compare
+from bench.analysis.final_evaluation import Finals, Standing
 from bench.analysis.leaderboard import Row, ranked, references
 from bench.records import Run
 
@@ -21,25 +21,6 @@ class Missing:
     """Why there is no such chart or table: a clause that goes on after "left out: "."""
 
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactorScores:
-    """Validation IoU of every trial that counts in a `Level`, by level of each factor; `baseline` is the mean training mask's."""
-
-    panels: tuple[tuple[str, tuple[Level, ...]], ...]
-    baseline: float | None
-
-
-def factor_scores(run: Run, rows: Sequence[Row]) -> FactorScores | Missing:
-    panels = []
-    for name, levels in compare(rows).items():
-        scored = tuple(level for level in levels if level.ious)
-        if len(scored) > 1:
-            panels.append((FACTORS[name].title, scored))
-    if not panels:
-        return Missing("no factor has scores at two levels")
-    return FactorScores(panels=tuple(panels), baseline=_mean_mask_iou(run))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +152,24 @@ def quality_against_cost(run: Run, rows: Sequence[Row]) -> tuple[CostPanel, ...]
         if len(points) > 1:
             panels.append(CostPanel(title=title, points=points, front=pareto_front(points)))
     return tuple(panels) or Missing("fewer than two ranked trials have a recorded cost")
+
+
+def candidates_against_cost(found: Finals) -> tuple[CostPanel, ...] | Missing:
+    """The same of the candidates of a final evaluation: cross-validated IoU against the cost of using them."""
+    costs: dict[str, Callable[[Standing], float | None]] = {
+        "Latency (ms per image)": lambda each: None if each.latency_s is None else 1000 * each.latency_s,
+        "Parameters (million)": lambda each: None if each.num_params is None else each.num_params / 1e6,
+    }
+    panels = []
+    for title, cost in costs.items():
+        points = tuple(
+            CostPoint(rank=place, label=each.label, cost=value, iou=each.score)
+            for place, each in enumerate(found.standings, start=1)
+            if (value := cost(each)) is not None and value > 0
+        )
+        if len(points) > 1:
+            panels.append(CostPanel(title=title, points=points, front=pareto_front(points)))
+    return tuple(panels) or Missing("fewer than two candidates have a recorded cost")
 
 
 def pareto_front(points: Sequence[CostPoint]) -> tuple[CostPoint, ...]:

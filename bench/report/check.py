@@ -4,6 +4,7 @@ Text and printed numbers must be equal, character by character. A number in a CS
 last of them differ between processors: it may differ by `TOLERANCE`.
 """
 
+import base64
 import math
 import re
 import tempfile
@@ -22,7 +23,7 @@ from bench.records import Run, TrainingRecord
 from bench.report import BROWSER_PAGE, PAGE, write_across, write_report
 
 TEXTS = (PAGE, BROWSER_PAGE, "summary.json", "tables/*.csv")
-"""What holds numbers. Figures are drawn from the same series, and their pixels depend on the fonts of a machine."""
+"""What holds numbers. Charts and photographs are made from the same series, and depend on a machine's fonts and libraries."""
 
 TOLERANCE = 1e-9
 """Relative, of numbers with all their digits. Sums in another order differ by some 1e-16 for each term."""
@@ -32,7 +33,8 @@ _EXACT = {".md", ".html"}
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.])")
 
-_PICTURE = re.compile(r'src="data:[^"]*"')
+_PICTURE = re.compile(r'"data:image/[^"]*"|<svg[^>]* class="plot".*?</svg>')
+_FILE = re.compile(r'href="data:text/csv;charset=utf-8;base64,([^"]*)"')
 
 
 def differences(runs: Sequence[Run], directory: Path) -> Iterator[str]:
@@ -92,10 +94,30 @@ def _compared(there: Path, expected: Path) -> Iterator[str]:
     if not there.is_file() or not expected.is_file():
         yield f"{there}: {'is missing' if expected.is_file() else 'does not belong to the report'}"
         return
-    lines = (_PICTURE.sub("", path.read_text(encoding="utf-8")).splitlines() for path in (there, expected))
-    for number, (said, meant) in enumerate(zip_longest(*lines), start=1):
-        if said != meant and (there.suffix in _EXACT or not _agree(said, meant)):
-            yield f"{there}:{number} says {_cut(said)}, the records say {_cut(meant)}"
+    said, meant = (path.read_text(encoding="utf-8") for path in (there, expected))
+    if there.suffix == ".html":
+        for number, (own, other) in enumerate(zip_longest(*map(_files_inside, (said, meant)), fillvalue=""), start=1):
+            yield from _lines_compared(f"{there} (download {number})", own, other, exact=False)
+        said, meant = (_FILE.sub("", _PICTURE.sub("", text)) for text in (said, meant))
+    yield from _lines_compared(str(there), said, meant, exact=there.suffix in _EXACT)
+
+
+def _files_inside(page: str) -> list[str]:
+    """The CSV files that a page for browsers holds, as text; one that cannot be read as such is empty."""
+    return [_decoded(found[1]) for found in _FILE.finditer(page)]
+
+
+def _decoded(content: str) -> str:
+    try:
+        return base64.b64decode(content, validate=True).decode("utf-8")
+    except ValueError:
+        return ""
+
+
+def _lines_compared(name: str, said: str, meant: str, *, exact: bool) -> Iterator[str]:
+    for number, (own, other) in enumerate(zip_longest(said.splitlines(), meant.splitlines()), start=1):
+        if own != other and (exact or not _agree(own, other)):
+            yield f"{name}:{number} says {_cut(own)}, the records say {_cut(other)}"
 
 
 def _agree(said: str | None, meant: str | None) -> bool:
