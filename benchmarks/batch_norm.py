@@ -27,7 +27,7 @@ NETWORKS = (("unet", "mobilenetv2"), ("linknet", "mobilenet"))
 
 def main() -> None:
     arguments = _arguments()
-    protocol = Protocol(epochs=arguments.epochs)
+    protocol = Protocol(steps=6 * arguments.epochs, steps_per_epoch=6)
     with tempfile.TemporaryDirectory() as scratch:
         material = prepare(Data(path=arguments.data), protocol, [arguments.size], Path(scratch), PlainProgress(print))
         setup = TrialSetup(
@@ -38,8 +38,7 @@ def main() -> None:
             classes=material.dataset.classes,
             evaluation_size=material.evaluation_size,
             threshold=protocol.threshold,
-            longest_epochs=protocol.epochs,
-            max_steps_per_epoch=protocol.max_steps_per_epoch,
+            steps_per_epoch=protocol.steps_per_epoch,
             batch_norm="keras",
         )
         results = {policy: [] for policy in BATCH_NORM}

@@ -100,7 +100,7 @@ def _search(connection: Connection, setup: TrialSetup, space: Space, directory: 
             plan = TrainingPlan(
                 num_images=len(setup.train_ids),
                 batch_size=hp.values["batch_size"],
-                max_steps_per_epoch=setup.max_steps_per_epoch,
+                steps_per_epoch=setup.steps_per_epoch,
                 seed=0,
             )
             steps = plan.steps_per_epoch

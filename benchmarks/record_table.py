@@ -29,7 +29,7 @@ from search_spaces.space import Space
 def main() -> None:
     arguments = _arguments()
     space = Space.model_validate(yaml.safe_load(arguments.space.read_text(encoding="utf-8")))
-    protocol = Protocol(epochs=arguments.epochs, collapse_epochs=0)  # a table has whole curves
+    protocol = Protocol(steps=6 * arguments.epochs, steps_per_epoch=6, collapse_epochs=0)  # a table has whole curves
     with tempfile.TemporaryDirectory() as scratch:
         material = prepare(Data(path=arguments.data), protocol, space.image_size, Path(scratch), PlainProgress(print))
         about = {

@@ -67,7 +67,7 @@ def experiment(arguments: argparse.Namespace) -> Experiment:
         "trials": None,
         "budget": f"{arguments.minutes}m",
         "workers": arguments.workers,
-        "protocol": {"epochs": 10, "keep_models": 1, "finalists": 0},
+        "protocol": {"steps": 60, "steps_per_epoch": 6, "keep_models": 1, "finalists": 0},
     }
     return Experiment.model_validate(content)
 

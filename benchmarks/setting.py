@@ -20,7 +20,7 @@ def worker_setup(
     *,
     epochs: int,
     train_images: int | None = None,
-    max_steps_per_epoch: int = 20,
+    steps_per_epoch: int = 6,
     batch_norm: str = "reestimate",
 ) -> TrialSetup:
     """Reads `data` ("sample": the drawn set), lays its pixels out below `scratch` and cuts the training part to `train_images`."""
@@ -28,7 +28,7 @@ def worker_setup(
     if data == SAMPLE:
         path = str(scratch / SAMPLE)
         write_sample_set(Path(path), num_images=SAMPLE_IMAGES)
-    protocol = Protocol(epochs=epochs, max_steps_per_epoch=max_steps_per_epoch, batch_norm=batch_norm)
+    protocol = Protocol(steps=epochs * steps_per_epoch, steps_per_epoch=steps_per_epoch, batch_norm=batch_norm)
     material = prepare(Data(path=path), protocol, [size], scratch, PlainProgress(print))
     return TrialSetup(
         cache_directory=material.cache_directory,
@@ -38,8 +38,7 @@ def worker_setup(
         classes=material.dataset.classes,
         evaluation_size=size,
         threshold=protocol.threshold,
-        longest_epochs=epochs,
-        max_steps_per_epoch=max_steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
         batch_norm=protocol.batch_norm,
     )
 

@@ -1,4 +1,4 @@
-"""Backbones by name: those of segmentation-models 1.0.1 that build on Keras 3 and whose layers have stable names.
+"""Backbones by name: our own, and those of segmentation-models 1.0.1 that build on Keras 3 with stable layer names.
 
 Stable names are what lets one ImageNet file serve every architecture and image size (`search_spaces.initial_weights`). Left out
 for want of them: inception*, seresnet*, resnext*, seresnext*, senet154; for failing to build: densenet*.
@@ -28,6 +28,7 @@ IDENTITY = Preprocessing()  # the network normalises its input itself
 CAFFE = Preprocessing(mean=(103.939, 116.779, 123.68), bgr=True)
 MINUS_ONE_TO_ONE = Preprocessing(scale=1 / 127.5, mean=(1.0, 1.0, 1.0))
 TORCH = Preprocessing(scale=1 / 255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+CENTRED = Preprocessing(mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0))
 UNIT = Preprocessing(scale=1 / 255)
 
 
@@ -45,6 +46,13 @@ BACKBONES: dict[str, Backbone] = {
         description="depthwise separable convolutions, very light", params_m=3.2, preprocessing=MINUS_ONE_TO_ONE
     ),
     "mobilenetv2": Backbone(description="inverted residuals, very light", params_m=2.3, preprocessing=MINUS_ONE_TO_ONE),
+    "efficientnet_lite0": Backbone(
+        description="EfficientNet for small devices; ImageNet weights without a download",
+        params_m=3.0,
+        preprocessing=CENTRED,
+    ),
+    "efficientnet_lite1": Backbone(description="one step up from lite0", params_m=3.8, preprocessing=CENTRED),
+    "efficientnet_lite2": Backbone(description="two steps up from lite0", params_m=4.4, preprocessing=CENTRED),
     "efficientnetb0": Backbone(description="compound scaling, light but deep", params_m=4.0, preprocessing=TORCH),
     "efficientnetb1": Backbone(description="one step up from b0", params_m=6.6, preprocessing=TORCH),
     "efficientnetb2": Backbone(description="two steps up from b0", params_m=7.8, preprocessing=TORCH),

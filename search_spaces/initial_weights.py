@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from search_spaces.architectures.encoder_decoders import library
+from search_spaces.encoders import packaged_weights
 
 Weights = Mapping[str, list[np.ndarray]]
 """Layer name -> its arrays, in the order of `layer.weights`."""
@@ -48,16 +49,23 @@ def initialise(model: Any, seed: int, pretrained: Weights | None = None) -> None
 
 
 def load_encoder(backbone: str, encoder_weights: str) -> Weights:
-    """Pretrained weights of a backbone, "imagenet" (through Keras's cache, `KERAS_HOME`) or from a file.
+    """Pretrained weights of a backbone: "imagenet", or from a file.
 
-    Built for images of any size, so that one file serves all. Raises WeightsError, naming the file and the ways out, when they
-    cannot be had: random weights never go by the name of pretrained ones.
+    ImageNet's come from the backbone's package (`search_spaces.encoders.packaged_weights`) if there is one, otherwise
+    through Keras's cache (`KERAS_HOME`). Built for images of any size, so that one file serves all. Raises
+    WeightsError, naming the file and the ways out, when they cannot be had: random weights never go by the name of
+    pretrained ones.
     """
     from_file = encoder_weights != "imagenet"
     if from_file and not Path(encoder_weights).is_file():
         raise WeightsError(
             f"encoder_weights {encoder_weights!r} is no file; choose imagenet, none or the path of a weights file"
         )
+    if not from_file and backbone in packaged_weights.PACKAGES:
+        try:
+            return packaged_weights.imagenet_weights(backbone)
+        except packaged_weights.PackageError as error:
+            raise WeightsError(str(error)) from error
     try:
         encoder = build_encoder(backbone, None if from_file else "imagenet")
         if from_file:

@@ -71,13 +71,23 @@ def constant(progress: float) -> float:
     return 1.0
 
 
+WARM_UP = 0.1
+"""The share of a training in which the learning rate rises: a new decoder's first gradients would spoil a pretrained encoder."""
+
+
 def cosine(progress: float) -> float:
-    """From 1 down to 0 along half a cosine (Loshchilov and Hutter, "SGDR", 2017, without restarts)."""
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    """Up to 1 in a straight line, then down to 0 along half a cosine (Loshchilov and Hutter, "SGDR", 2017, without restarts; warm-up as
+    in Goyal et al., "Accurate, Large Minibatch SGD", 2017)."""
+    if progress < WARM_UP:
+        return (progress + WARM_UP / 10) / (1.1 * WARM_UP)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - WARM_UP) / (1 - WARM_UP))))
 
 
 SCHEDULES: dict[str, tuple[str, Callable[[float], float]]] = {
     "constant": ("the same learning rate from the first step to the last", constant),
-    "cosine": ("down to 0 along half a cosine: settles what a constant rate keeps stirring", cosine),
+    "cosine": (
+        "a short warm-up, then down to 0 along half a cosine: settles what a constant rate keeps stirring",
+        cosine,
+    ),
 }
-"""Name -> (one line for people, factor on the learning rate at a share 0-1 of the longest training)."""
+"""Name -> (one line for people, factor on the learning rate at a share 0-1 of the training)."""

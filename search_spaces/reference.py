@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from search_spaces.architectures import ARCHITECTURES
 from search_spaces.space import Range, Space
 
-RECIPE: dict[str, str | float] = {
-    "architecture": "unet",
+RECIPE: dict[str, str | int | float] = {
+    "architecture": "unet_slim",
     "encoder_weights": "imagenet",
     "loss": "bce_dice",
+    "backbone": "efficientnet_lite0",
     "augmentation": 0.5,
+    "image_size": 192,
     "optimizer": "adam",
     "learning_rate": 1e-3,
     "schedule": "cosine",
     "weight_decay": 0.0,
 }
-"""A good start on most data sets. What it does not name (backbone, image size, batch size) is the first that a space lists."""
+"""A good start on most data sets. What it does not name (batch size) is the first that a space lists."""
 
 _BACKBONE_ONLY = ("backbone", "encoder_weights")
 
@@ -55,8 +57,8 @@ def _nearest(name: str, values: Sequence[str | int | float] | Range) -> str | in
         return min(max(float(wanted or 0.0), values.min), values.max)
     if wanted in values:
         return values[values.index(wanted)]
-    if isinstance(wanted, float):
-        return min(values, key=lambda value: _distance(name, float(value), wanted))
+    if isinstance(wanted, int | float):
+        return min(values, key=lambda value: _distance(name, float(value), float(wanted)))
     return values[0]
 
 

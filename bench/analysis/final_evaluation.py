@@ -21,7 +21,7 @@ from bench.evaluation.metrics import background_share, dice, image_mean, iou, me
 from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
 from bench.evaluation.variance import VarianceComponents, variance_components
-from bench.formats import titled
+from bench.formats import plural, titled
 from bench.records import (
     COMPLETED,
     DEFAULT,
@@ -141,16 +141,24 @@ def finals(run: Run) -> Finals | NoFinals:
             failed := [known[unit].error or "failed" for unit in _units(contestant, record) if _failed(known.get(unit))]
         )
     }
-    standing = [contestant for contestant in record.contestants if contestant.name not in out]
-    seeds = _whole_seeds(standing, record, known)
-    if not seeds:  # no seed has them all: those that have none are left out, rather than all
-        begun = {each.name for each in standing if not _whole_seeds([each], record, known)}
-        standing = [each for each in standing if each.name not in begun]
-        seeds = _whole_seeds(standing, record, known)
-        if len(standing) > 1 and seeds:
-            out |= dict.fromkeys(begun, "not all of its trainings came to their end")
+    begun = [
+        contestant
+        for contestant in record.contestants
+        if (configuration_key(contestant.hyperparameters), record.seeds[0], 0) in known
+    ]
+    standing = [contestant for contestant in begun if contestant.name not in out]
+    record = _as_far_as_all(record, standing, known)
+    seeds = tuple(
+        seed
+        for seed in record.seeds
+        if all(
+            (configuration_key(each.hyperparameters), seed, fold) in known
+            for each in standing
+            for fold in range(record.folds)
+        )
+    )
     if len(standing) < 2 or not seeds:
-        reason = f"{len(run.trainings)} trainings are on record, which make no two contestants complete for one seed"
+        reason = f"{len(run.trainings)} trainings are on record, which make no two candidates complete for one seed"
         return NoFinals(reason, out)
     try:
         return _ranked(run, record, standing, seeds, known, out)
@@ -158,20 +166,34 @@ def finals(run: Run) -> Finals | NoFinals:
         return NoFinals(str(error), out)
 
 
-def _whole_seeds(
-    contestants: Sequence[Contestant], record: FinalsRecord, known: Mapping[Any, TrainingRecord]
-) -> tuple[int, ...]:
-    """The seeds with which each of these was trained on every fold."""
-    keys = [configuration_key(each.hyperparameters) for each in contestants]
-    return tuple(
-        seed for seed in record.seeds if all((key, seed, fold) in known for key in keys for fold in range(record.folds))
-    )
-
-
 def training_length(record: FinalsRecord) -> str:
     """How long each was trained, in the unit that the record has: '600 steps', '16 epochs'."""
-    steps = getattr(record, "steps", None)
-    return f"{steps} steps" if steps else f"{getattr(record, 'epochs', 0)} epochs"
+    per_epoch = record.steps_per_epoch
+    return f"{record.epochs * per_epoch} steps" if per_epoch else plural(record.epochs, "epoch")
+
+
+def _as_far_as_all(
+    record: FinalsRecord, standing: Sequence[Contestant], known: Mapping[Any, TrainingRecord]
+) -> FinalsRecord:
+    """The plan cut to the folds on which all have been trained with the first seed: in a budget the leaders are trained on more of them than
+    the others, and scores compare on equal images alone. Candidates that had no time for one take no part."""
+    done = [
+        next(
+            (
+                fold
+                for fold in range(record.folds)
+                if (configuration_key(each.hyperparameters), record.seeds[0], fold) not in known
+            ),
+            record.folds,
+        )
+        for each in standing
+    ]
+    names = {each.name for each in standing}
+    return replace(
+        record,
+        folds=min(done, default=record.folds) or record.folds,
+        contestants=tuple(each for each in record.contestants if each.name in names) or record.contestants,
+    )
 
 
 def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:

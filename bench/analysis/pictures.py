@@ -48,9 +48,11 @@ def overlays(shown: Gallery) -> Overlays | Missing:
     cases: dict[str, Case] = {}
     for title, position in positions.items():
         iou, name, row = scored[position]
+        mask = model.masks[row]
+        assert mask is not None  # or there were no IoU
         case = Case(
             title=title if len(scored) > 1 else "The only image", id=name, iou=iou, image=shown.images[row], truth=shown.truth[row],
-            outcome=outcomes(shown.truth[row], model.masks[row], shown.valid[row]),
+            outcome=outcomes(shown.truth[row], mask, shown.valid[row]),
         )  # fmt: skip
         cases.setdefault(name, case)
     return Overlays(label=model.label, classes=shown.classes, num_images=len(scored), cases=tuple(cases.values()))

@@ -4,7 +4,6 @@ A run keeps the masks of its final evaluation, made out of fold for an even spre
 it delivers. Older runs kept the masks of their best trials on validation images.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from bench.analysis.final_evaluation import Finals, NoFinals, configuration_labe
 from bench.analysis.leaderboard import Row, ranked
 from bench.analysis.series import Missing
 from bench.evaluation.metrics import mean
-from bench.records import Contestant, Run, configuration_key
+from bench.records import Contestant, Run, configuration_name
 from bench.records.store import load_arrays
 
 Arrays = Mapping[str, np.ndarray]
@@ -29,12 +28,12 @@ MOST_MODELS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Predicted:
-    """One model. `masks` are class ids, uint8 [N, E, E]; `ious` the IoU of each image and class, [N][classes], None where the class is
-    neither there nor predicted."""
+    """One model. `masks` are class ids, uint8 [E, E], one an image, None where it was not trained for that image's fold; `ious` the IoU of
+    each image and class, [N][classes], None where the class is neither there nor predicted, and () without a mask."""
 
     label: str
     badges: tuple[str, ...]
-    masks: np.ndarray
+    masks: tuple[np.ndarray | None, ...]
     ious: tuple[tuple[float | None, ...], ...]
 
     def iou(self, image: int) -> float | None:
@@ -73,11 +72,6 @@ def gallery(run: Run, rows: Sequence[Row], held: Finals | NoFinals) -> Gallery |
     return _gallery(run, validation, found, out_of_fold=False) if found else Missing("the run kept no predictions")
 
 
-def evidence_name(contestant: Contestant) -> str:
-    """What the arrays of a candidate are called."""
-    return hashlib.sha256(configuration_key(contestant.hyperparameters).encode()).hexdigest()[:16]
-
-
 Found = tuple[str, tuple[str, ...], Arrays, str]
 
 
@@ -90,7 +84,7 @@ def _of_final_evaluation(run: Run, held: Finals | NoFinals, directory: Path) -> 
     else:
         named = [(each, configuration_label(each)) for each in (run.finals.contestants if run.finals else ())]
     for contestant, label in named[:MOST_MODELS]:
-        kept = load_arrays(directory, f"predictions/{evidence_name(contestant)}")
+        kept = load_arrays(directory, f"predictions/{configuration_name(contestant.hyperparameters)}")
         if kept is not None:
             yield label, tuple(map(role_title, contestant.roles)), kept, "masks"
 
@@ -104,19 +98,21 @@ def _of_search(rows: Sequence[Row], directory: Path) -> Iterator[Found]:
 
 
 def _gallery(run: Run, shown: Arrays, found: Sequence[Found], *, out_of_fold: bool) -> Gallery | Missing:
-    """Of the images that every model has a mask of."""
-    place = {str(name): row for row, name in enumerate(shown["ids"])}
+    """Of the images that some model has a mask of."""
     rows_of = [{str(name): row for row, name in enumerate(arrays["ids"])} for _, _, arrays, _ in found]
-    names = [name for name in place if all(name in rows for rows in rows_of)]
-    if not names:
-        return Missing("no image is shared by all predictions that were kept")
-    at = [place[name] for name in names]
+    place = {str(name): row for row, name in enumerate(shown["ids"]) if any(str(name) in rows for rows in rows_of)}
+    if not place:
+        return Missing("the predictions that were kept are of none of the images that were kept")
+    names, at = list(place), list(place.values())
     truth, valid = shown["truth"][at], shown["valid"][at].astype(bool)
     classes = run.dataset.classes
     models = []
     for (label, badges, arrays, key), rows in zip(found, rows_of, strict=True):
-        masks = arrays[key][[rows[name] for name in names]]
-        ious = tuple(class_ious(truth[row], masks[row], valid[row], len(classes)) for row in range(len(names)))
+        masks = tuple(arrays[key][rows[name]] if name in rows else None for name in names)
+        ious = tuple(
+            () if mask is None else class_ious(truth[row], mask, valid[row], len(classes))
+            for row, mask in enumerate(masks)
+        )
         models.append(Predicted(label=label, badges=badges, masks=masks, ious=ious))
     counted = np.maximum(1, valid.sum(axis=(1, 2)))
     return Gallery(

@@ -1,4 +1,5 @@
-"""The commands. The only place that prints errors and sets exit codes: 0 done, 2 a mistake that the user can mend, 130 Ctrl-C.
+"""The commands. The only place that prints errors and sets exit codes: 0 done, 2 a mistake that the user can mend, 3 a run that ended
+without a model, 130 Ctrl-C.
 
 `--help` answers at once because whatever is slow to import is imported inside the commands.
 """
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from bench.progress import Progress
     from bench.records import Run
 
-MENDABLE, INTERRUPTED = 2, 130
+MENDABLE, NO_MODEL, INTERRUPTED = 2, 3, 130
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 """Click's error for a command line that makes no sense; Typer brings its own Click, under a private name."""
 
@@ -152,6 +153,24 @@ def run(
     _require_tensorflow()
     command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
     typer.echo(f"leaderboard: {_search(chosen, results, reports, command, resume)}")
+    _say_what_was_delivered(chosen, results)
+
+
+def _say_what_was_delivered(experiment: "Experiment", results: Path) -> None:
+    """The model and how to use it. A run that was to deliver one and did not ends with exit code 3."""
+    directory = results / experiment.name
+    if not experiment.protocol.finalists:
+        return
+    if not (directory / "delivery.json").is_file():
+        larger = f"; a larger --budget than {experiment.budget} goes on with --resume" if experiment.budget else ""
+        typer.echo(f"no model was delivered: no training of the final evaluation came to its end{larger}", err=True)
+        raise typer.Exit(NO_MODEL)
+    run = shlex.quote(experiment.name if results == Path("results") else str(directory))
+    typer.echo(
+        f"model:       {directory / 'model'}\n"
+        f"use it:      python -m bench predict {run} PHOTOS -o masks\n"
+        f"export it:   python -m bench export {run} --format onnx"
+    )
 
 
 def _search(experiment: "Experiment", results: Path, reports: Path, command: str, resume: bool) -> Path:

@@ -66,10 +66,10 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """A worker process for each placement, on this machine."""
+    """A worker process for each placement, on this machine. Without a `setup` they start, and wait for `begin`."""
 
     def __init__(
-        self, setup: TrialSetup, logs: Path, placements: Sequence[Placement], *, silence_s: float = SILENCE_S
+        self, setup: TrialSetup | None, logs: Path, placements: Sequence[Placement], *, silence_s: float = SILENCE_S
     ) -> None:
         memory_bytes = int(MEMORY_SHARE * memory_limit() / len(placements))
         self._setup = setup
@@ -98,6 +98,12 @@ class LocalExecutor:
     @property
     def free(self) -> int:
         return sum(worker.spec is None for worker in self._workers)
+
+    def begin(self, setup: TrialSetup) -> None:
+        """Says what the trials have in common, where the workers were started before that was known."""
+        self._setup = setup
+        for worker in self._workers:
+            worker.begin(setup)
 
     @property
     def process_ids(self) -> list[int | None]:
@@ -143,7 +149,8 @@ class LocalExecutor:
         return next(worker for worker in self._workers if worker.last == spec.key).model()
 
     def forget(self, study_id: str, trial_id: str) -> None:
-        checkpoint_path(self._setup, study_id, trial_id).unlink(missing_ok=True)
+        if self._setup is not None:
+            checkpoint_path(self._setup, study_id, trial_id).unlink(missing_ok=True)
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
         wanted = family(spec.hyperparameters)

@@ -24,7 +24,8 @@ class TrialSpec:
     before that (`bench.engine.training.folds`).
 
     With a `fold` it is a training of the finals: on all folds but this one, to its last epoch, scored once on this fold and on the
-    locked test images. With a `train_share` below 1 only so many of those images train, for as many steps."""
+    locked test images. With a `train_share` below 1 only so many of those images train, for as many steps. A `probe` is such a training
+    that is held for its cost alone: it scores no locked image."""
 
     study_id: str
     trial_id: str
@@ -40,6 +41,7 @@ class TrialSpec:
     search_folds: int = 1
     rival: Rival | None = None
     train_share: float = 1.0
+    probe: bool = False
 
     @property
     def epochs_planned(self) -> int:
@@ -55,7 +57,7 @@ class TrialSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSetup:
     """What is equal for every trial of a run: data, parts and the training side of the protocol. Sizes are in pixels;
-    `longest_epochs` is what a learning-rate schedule spans, also in a trial that its tuner ends earlier; `precision` and `xla` are of
+    `steps_per_epoch` are the optimiser steps between two validations; `precision` and `xla` are of
     `bench.engine.devices.PRECISIONS` and `XLA`; a trial ends that has collapsed in `collapse_epochs` epochs in a row (0: none does).
     `line` are the images of all folds, twins together, in the order of `bench.datasets.splits.stratified_line`: shares of them are drawn
     along it."""
@@ -67,8 +69,7 @@ class TrialSetup:
     classes: tuple[str, ...]
     evaluation_size: int
     threshold: float
-    longest_epochs: int
-    max_steps_per_epoch: int
+    steps_per_epoch: int
     batch_norm: str
     precision: str = "float32"
     xla: str = "off"
@@ -96,15 +97,25 @@ class TrialSetup:
         return len(self.classes) + 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbabilityMaps:
+    """Probabilities of some images at the network's own size S, in steps of 1/255: uint8 [N, 2, S, S, channels], of the image as it is and
+    the mean with its mirrored copy, mirrored back. `ids` are the images, a spread over all that were scored."""
+
+    ids: tuple[str, ...]
+    values: np.ndarray
+
+
 @dataclass(slots=True, kw_only=True)
 class Scored:
     """A model's work on some images: mean loss, counts by image, predicted class ids uint8 [N, e, e] in the order of the ids; in the
-    finals also what its probabilities and contours say."""
+    final evaluation also what its probabilities and contours say, and the probabilities themselves."""
 
     loss: float
     counts: Counts
     predictions: np.ndarray
     evidence: PixelEvidence | None = None
+    maps: ProbabilityMaps | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """A process that trains. It is told what to do over a pipe, does one thing at a time, and may die without harm to the search."""
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import signal
@@ -41,12 +42,14 @@ TRIALS_A_PROCESS = 200
 class TrialWorker:
     """A worker process, started at once and replaced when it dies. Use as a context manager.
 
+    Without a `setup` it imports what it needs, which takes seconds, and waits for `begin`.
+
     Either `run` a trial, or `submit` it and `receive` until its outcome comes; `connection` is readable when there is something.
     """
 
     def __init__(
         self,
-        setup: TrialSetup,
+        setup: TrialSetup | None,
         log: Path,
         placement: Placement = Placement(),  # noqa: B008  frozen
         *,
@@ -72,6 +75,12 @@ class TrialWorker:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def begin(self, setup: TrialSetup) -> None:
+        """Says what the trials of this worker have in common, where that was not known when it started."""
+        self._setup = setup
+        with contextlib.suppress(ConnectionError):  # a dead process says so when it is listened to
+            self._connection.send(setup)
 
     @property
     def process_id(self) -> int | None:
@@ -163,12 +172,14 @@ class TrialWorker:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, self._setup, self.placement, self._memory_bytes, self._log)
+        arguments = (theirs, self.placement, self._memory_bytes, self._log)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it: Ctrl-C is the parent's business
         self._process.start()
         signal.signal(signal.SIGINT, heeded)
         theirs.close()
+        if self._setup is not None:
+            self.begin(self._setup)
         self.starts += 1
         self.last = None  # a new process holds no model
         self.compiled.clear()
@@ -246,7 +257,7 @@ def _cause_of_death(exitcode: int | None) -> str:
     return f"was killed by {signal.Signals(-code).name}{hint}"
 
 
-def _serve(connection: Connection, setup: TrialSetup, placement: Placement, memory_bytes: int, log: Path) -> None:
+def _serve(connection: Connection, placement: Placement, memory_bytes: int, log: Path) -> None:
     """The child's loop; what libraries print goes to the worker's log."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with log.open("ab", buffering=0) as file:
@@ -256,8 +267,9 @@ def _serve(connection: Connection, setup: TrialSetup, placement: Placement, memo
     from bench.engine.training.trainer import Trainer
 
     prepare(placement)
-    trainer = Trainer(setup, tell=connection.send, memory_bytes=memory_bytes)
+    importlib.import_module("bench.engine.training.trial")  # TensorFlow and Keras, while the parent reads the data
     with contextlib.suppress(EOFError, ConnectionError):
+        trainer = Trainer(connection.recv(), tell=connection.send, memory_bytes=memory_bytes)
         while True:
             method, arguments = connection.recv()
             try:

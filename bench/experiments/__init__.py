@@ -30,6 +30,13 @@ SAMPLE = "sample"
 
 PARTS = ("train", "val", "test")
 
+SEARCH: dict[str, str] = {
+    "auto": "where a budget has room for one beside the portfolio",
+    "always": "half of a budget, whatever it is",
+    "never": "recipes of the portfolio alone",
+}
+"""When tuners search before the final evaluation; without a budget they always do, unless never."""
+
 CLUSTERS = ("local", "auto")
 """Ray clusters that need no address."""
 
@@ -38,6 +45,10 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 Share = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Count = Annotated[StrictInt, Field(ge=1)]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**31)]
+
+
+DEFAULT_STEPS = 200
+"""Of a training where neither the protocol nor a budget says otherwise (docs/decisions/0014-lengths.md)."""
 
 
 class _Section(BaseModel):
@@ -70,14 +81,18 @@ class Data(_Section):
 class Protocol(_Section):
     """What is equal for every contestant. Shares are fractions; a pixel of at least the probability `threshold` is foreground;
     `evaluation_size` is the side in pixels of the square on which predictions are compared with masks, None for the largest
-    size of the search space. After the search the best `finalists` distinct configurations and the reference recipes are trained on
+    size of the search space. A training is `steps` optimiser steps long (None: 200, or what a budget has room for), whatever the number of
+    images; after every `steps_per_epoch` of them, which is called an epoch here, the search scores the validation images.
+    Tuners that promote compare trainings of `shortest_steps` at least, each with a whole schedule of its own.
+    After the search the best `finalists` distinct configurations and the reference recipes are trained on
     `folds` folds with `final_seeds` seeds each (0 finalists: there are no finals). A trial of the search that has collapsed in
     `collapse_epochs` epochs in a row ends there (0: none does). With several `search_folds` the search trains each configuration on the
     first so many folds and not on the hold-out split: its score is the mean over them, who is clearly behind the best gets no more of them,
     and no models are kept."""
 
-    epochs: Count = 12
-    max_steps_per_epoch: Count = 20
+    steps: Count | None = None
+    steps_per_epoch: Count = 25
+    shortest_steps: Count = 100
     val_share: Share = 0.2
     test_share: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.2
     split_seed: Seed = 0
@@ -92,6 +107,16 @@ class Protocol(_Section):
     batch_norm: str = "reestimate"
     precision: str = "auto"
     xla: str = "off"
+
+    @property
+    def epochs(self) -> int:
+        """Of a training, at least one: `steps`, or `DEFAULT_STEPS`, in epochs."""
+        return max(1, round((self.steps or DEFAULT_STEPS) / self.steps_per_epoch))
+
+    @property
+    def shortest_epochs(self) -> int:
+        """Of the shortest training that is compared, at least one and at most all."""
+        return min(self.epochs, max(1, round(self.shortest_steps / self.steps_per_epoch)))
 
     @field_validator("batch_norm")
     @classmethod
@@ -133,8 +158,8 @@ class Protocol(_Section):
 
 
 class Experiment(_Section):
-    """One experiment: a study for each tuner with each seed. `trials` is per study (None: until the budget ends); `budget` is the
-    wall time of the whole run, search and finals, such as "10m". `workers` processes train at once (None: one for each GPU, or one for the CPU);
+    """One experiment: a study for each tuner with each seed, where `search` (a name of `SEARCH`) wants one. `trials` is per study (None: until the budget ends); `budget` is the
+    wall time of the whole run, delivery included, such as "10m". `workers` processes train at once (None: one for each GPU, or one for the CPU);
     a trial whose process died is tried again `retries` times. `cluster` is where Ray runs: "local" (started on this machine), "auto"
     (running on it), HOST:PORT or ray://HOST:PORT; None or "none": nowhere, trials run on this machine without Ray. With `learning_curve` the
     first of the finals is trained again on shares of the training images."""
@@ -144,6 +169,7 @@ class Experiment(_Section):
     data: Data = Data()
     tuners: Annotated[tuple[str, ...], Field(min_length=1)] = ("random",)
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    search: str = "always"
     trials: Count | None = 12
     budget: str | None = None
     workers: Count | None = None
@@ -174,6 +200,13 @@ class Experiment(_Section):
         if repeated:
             raise ValueError(f"{repeated[0]} is named twice")
         return values
+
+    @field_validator("search")
+    @classmethod
+    def _search_is_known(cls, search: str) -> str:
+        if search not in SEARCH:
+            raise ValueError(unknown("search", search, SEARCH))
+        return search
 
     @field_validator("budget", mode="before")
     @classmethod
@@ -288,6 +321,7 @@ def override(
         changed |= {"budget": budget, "trials": None}
     given = {
         "tuners": tuple(tuners) or None,
+        "search": "always" if tuners or trials is not None else None,
         "trials": trials,
         "name": name,
         "workers": workers,

@@ -4,6 +4,7 @@ Missing values are None, never 0 or NaN. Counts are stored, ratios are computed 
 Nothing here imports TensorFlow: a report is made from these records alone.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,11 @@ def configuration_of(hyperparameters: Mapping[str, HyperparameterValue]) -> dict
 def configuration_key(hyperparameters: Mapping[str, HyperparameterValue]) -> str:
     """Equal for equal configurations: a configuration is known by it, not by its name."""
     return json.dumps(configuration_of(hyperparameters), sort_keys=True)
+
+
+def configuration_name(hyperparameters: Mapping[str, HyperparameterValue]) -> str:
+    """What the files of a configuration are called: sixteen hexadecimal digits."""
+    return hashlib.sha256(configuration_key(hyperparameters).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +154,7 @@ class Evaluation:
 OUT_OF_FOLD = "out_of_fold"
 """The part that an evaluation is of in which every image was scored by what the other folds made."""
 
-FINALIST, DEFAULT, ORIGIN = "finalist", "default recipe", "origin's recipe"
+FINALIST, DEFAULT, ORIGIN, PORTFOLIO = "finalist", "default recipe", "origin's recipe", "portfolio"
 """Roles of contestants, as they are recorded."""
 
 
@@ -167,7 +173,9 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalsRecord:
-    """Who is trained again, on which folds and with which seeds. `rule` says in words how the plan was cut to its time, if it was."""
+    """Which candidates are trained, on which folds and with which seeds. `rule` says in words how the plan follows from its time. A training
+    has `epochs` of `steps_per_epoch` optimiser steps (None in older records, where an epoch was a pass over the images). All candidates
+    are trained on the first fold; on the others all of them `everywhere`, else the leaders as far as there was time."""
 
     schema_version: int = SCHEMA_VERSION
     contestants: tuple[Contestant, ...]
@@ -175,6 +183,8 @@ class FinalsRecord:
     seeds: tuple[int, ...]
     epochs: int
     rule: str
+    steps_per_epoch: int | None = None
+    everywhere: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

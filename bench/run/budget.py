@@ -8,12 +8,12 @@ from dataclasses import replace
 from bench.experiments import Experiment
 from bench.records import Run, StudyRecord
 
-CLOSING_SHARE, CLOSING_S = 0.05, 15.0
-"""What a budget leaves for scoring the best models and writing the report: a share of it, and at least these seconds."""
+CLOSING_SHARE, CLOSING_S = 0.05, 30.0
+"""What a budget leaves for choosing and writing the model and the report: a share of it, and at least these seconds."""
 
 
-FINALS_SHARE = 0.4
-"""What a budget leaves for the finals, if there are any; they also have what the search did not use."""
+SEARCH_SHARE = 0.6
+"""What the search has of a budget until a plan says otherwise; the final evaluation has the rest, and what the search did not use."""
 
 
 class Timekeeper:
@@ -21,7 +21,7 @@ class Timekeeper:
 
     def __init__(self, experiment: Experiment, earlier: Run | None, began: float) -> None:
         self._budget_s = experiment.budget_s
-        self._finals_share = FINALS_SHARE if experiment.protocol.finalists else 0.0
+        self.search_share = SEARCH_SHARE if experiment.protocol.finalists else 1.0
         self._earlier_s = (earlier.record.wall_s or 0.0) if earlier else 0.0
         self._began = began
         before = {study.study_id: study for study in earlier.record.studies} if earlier else {}
@@ -49,7 +49,7 @@ class Timekeeper:
         if self._budget_s is None:
             return None
         searched_s = sum(study.wall_s or 0.0 for study in self._studies.values())
-        left_s = min(self._open_s * (1 - self._finals_share) - searched_s, self._open_s - self.wall_s)
+        left_s = min(self._open_s * self.search_share - searched_s, self._open_s - self.wall_s)
         left_s = max(0.0, left_s)
         spent_s = [self._studies[study_id].wall_s or 0.0 for study_id in study_ids]
         return max(0.0, level(left_s, spent_s) - spent_s[0])

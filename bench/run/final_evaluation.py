@@ -4,8 +4,7 @@ A search compares single trainings on one hold-out part, and its best score is t
 before, is scored on images that it did not train on, and shows how much luck a training brings.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import product
@@ -16,6 +15,7 @@ from typing import Any
 from bench.engine.executor import Executor
 from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec, family
 from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.metrics import iou, mean, pool
 from bench.experiments import Experiment
 from bench.progress import Progress
 from bench.records import (
@@ -23,6 +23,7 @@ from bench.records import (
     DEFAULT,
     FINALIST,
     ORIGIN,
+    PORTFOLIO,
     STOPPED,
     Contestant,
     FinalsRecord,
@@ -30,10 +31,13 @@ from bench.records import (
     TrainingRecord,
     TrialRecord,
     configuration_key,
+    configuration_name,
     configuration_of,
 )
 from bench.run.costs import MARGIN, Deadline, Family, pixels
-from search_spaces.reference import origin_recipe, reference_recipe
+from bench.run.plan import Plan
+from search_spaces.portfolio import portfolio
+from search_spaces.reference import origin_recipe
 from search_spaces.space import Space
 
 FINALS = "finals"
@@ -42,8 +46,11 @@ AMOUNTS = ("learning_rate", "weight_decay")
 """Hyperparameters that a tuner tunes finely: two values of them are no two models to choose between."""
 
 
-def contestants(trials: Sequence[TrialRecord], space: Space, finalists: int) -> tuple[Contestant, ...]:
-    """The best configurations by validation IoU, then the recipes that are not among them. Of those that differ in `AMOUNTS` alone one takes
+def contestants(
+    trials: Sequence[TrialRecord], space: Space, finalists: int, *, from_portfolio: int = 0, with_origin: bool = True
+) -> tuple[Contestant, ...]:
+    """The best `finalists` configurations of the search by validation IoU, then the default recipe, the next recipes of the portfolio until
+    there are `from_portfolio` candidates in all, and last the original baseline. Of configurations that differ in `AMOUNTS` alone one takes
     part, while there are others: a tuner that learns ends with many of a kind."""
     chosen: dict[str, Contestant] = {}
     completed = [trial for trial in trials if trial.status == COMPLETED and trial.val_metrics.get("iou") is not None]
@@ -62,69 +69,156 @@ def contestants(trials: Sequence[TrialRecord], space: Space, finalists: int) -> 
                 trial_id=trial.trial_id,
                 search_iou=trial.val_metrics["iou"],
             )
-    for role, recipe in ((DEFAULT, reference_recipe(space)), (ORIGIN, origin_recipe(space))):
-        there = chosen.get(configuration_key(recipe))
-        chosen[configuration_key(recipe)] = (
-            replace(there, roles=(*there.roles, role))
-            if there
-            else Contestant(name=role, roles=(role,), hyperparameters=recipe)
-        )
+    default, *others = portfolio(space)
+    _take_part(chosen, DEFAULT, default, name=DEFAULT)
+    for number, recipe in enumerate(others, start=2):
+        if len(chosen) < from_portfolio:
+            _take_part(chosen, PORTFOLIO, recipe, name=f"recipe {number}")
+    if with_origin:
+        _take_part(chosen, ORIGIN, origin_recipe(space), name=ORIGIN)
+    if from_portfolio:  # the default first: a deliverable model exists early, and is replaced only by a better one
+        return tuple(sorted(chosen.values(), key=lambda each: DEFAULT not in each.roles))
     return tuple(chosen.values())
+
+
+def _take_part(chosen: dict[str, Contestant], role: str, recipe: Mapping[str, Any], *, name: str) -> None:
+    """A recipe that the search found too has both roles."""
+    key = configuration_key(recipe)
+    there = chosen.get(key)
+    chosen[key] = (
+        replace(there, roles=(*there.roles, role))
+        if there
+        else Contestant(name=name, roles=(role,), hyperparameters=dict(recipe))
+    )
 
 
 def _kind(trial: TrialRecord) -> str:
     return configuration_key({name: value for name, value in trial.hyperparameters.items() if name not in AMOUNTS})
 
 
-def plan_finals(
-    experiment: Experiment,
-    folds: Sequence[Sequence[str]],
-    *,
-    trials: Sequence[TrialRecord],
-    finished: Sequence[TrainingRecord],
-    before: FinalsRecord | None,
-    left_s: float | None,
-    places: int,
+def whole_finals(
+    experiment: Experiment, folds: Sequence[Sequence[str]], trials: Sequence[TrialRecord]
 ) -> FinalsRecord | None:
-    """The largest part of the protocol that can end in `left_s` (None: all of it), what is finished already not counted. None where not
-    even the smallest part can, or there is nothing to compare.
-
-    Finalists go first, down to one, then seeds, then folds, without which images stay unscored. What was planned `before` is never cut
-    further, its deadline is enough, nor given up for a smaller plan with better trials. Seeds start after those of the search,
-    whose luck the finalists had.
-    """
+    """The protocol's final evaluation, where no budget cuts it; None where there is nothing to compare. Seeds start after those of the search,
+    whose luck the finalists had."""
     protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
     if not any(trial.status == COMPLETED for trial in trials) or len(folds) < 2:
         return None
-    cuts = [(finalists, protocol.final_seeds, len(folds)) for finalists in range(protocol.finalists, 0, -1)]
-    if cuts:
-        cuts += [(1, seeds, len(folds)) for seeds in range(protocol.final_seeds - 1, 0, -1)]
-        cuts += [(1, 1, fewer) for fewer in range(len(folds) - 1, 0, -1)]
-    costs = Costs(trials, finished)
-    is_right = before is not None and _is_still_right(before, experiment, trials)
-    for finalists, seeds, held in cuts:
-        record = FinalsRecord(
-            contestants=contestants(trials, experiment.space, finalists),
-            folds=held,
-            seeds=tuple(range(first_seed, first_seed + seeds)),
-            epochs=protocol.epochs,
-            rule=_rule((finalists, protocol.finalists), (seeds, protocol.final_seeds), (held, len(folds))),
-        )
-        if before is not None and (_size(record) < _size(before) or (is_right and _size(record) == _size(before))):
-            return before
-        left = [spec for spec, _ in _specs(record) if not _is_finished(spec, finished)]
-        if left_s is None or sum(map(costs.of, left)) / max(1, places) <= left_s:
-            return record
-    return None
+    return FinalsRecord(
+        contestants=contestants(trials, experiment.space, protocol.finalists),
+        folds=len(folds),
+        seeds=tuple(range(first_seed, first_seed + protocol.final_seeds)),
+        epochs=protocol.epochs,
+        rule="the whole protocol",
+        steps_per_epoch=protocol.steps_per_epoch,
+    )
+
+
+def budgeted_finals(
+    experiment: Experiment, chosen: Plan, folds: int, trials: Sequence[TrialRecord], before: FinalsRecord | None
+) -> FinalsRecord:
+    """The final evaluation that a plan has room for. What was planned `before` keeps its length and its candidates: trainings
+    of two lengths do not compare."""
+    protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
+    epochs = max(1, round((protocol.steps or chosen.steps) / protocol.steps_per_epoch))
+    finalists = min(protocol.finalists, max(1, chosen.candidates - 1)) if chosen.search_share else 0
+    candidates = contestants(
+        trials,
+        experiment.space,
+        finalists,
+        from_portfolio=max(chosen.candidates, finalists + 1),
+        with_origin=chosen.everywhere and chosen.candidates > 1,
+    )
+    if before:
+        known = {configuration_key(each.hyperparameters) for each in before.contestants}
+        new = (each for each in candidates if configuration_key(each.hyperparameters) not in known)
+        candidates = (*before.contestants, *new)
+    return FinalsRecord(
+        contestants=candidates,
+        folds=folds,
+        seeds=tuple(range(first_seed, first_seed + MOST_SEEDS)),
+        epochs=before.epochs if before else epochs,
+        rule=chosen.reason,
+        steps_per_epoch=protocol.steps_per_epoch,
+        everywhere=chosen.everywhere or (before is not None and before.everywhere),
+    )
+
+
+MOST_SEEDS = 8
+"""Of the leaders in a final evaluation that has time left."""
+
+LEADERS = 3
+"""So many candidates are trained with further seeds."""
+
+
+def in_order(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> Iterator[tuple[Contestant, int, int]]:
+    """(candidate, seed, fold) of the trainings of a budgeted final evaluation, the most wanted first, given what is `trained`: every
+    candidate on the first fold, the leaders on the others (fold by fold where all are to be trained everywhere), then the leaders with
+    further seeds. The default recipe is a leader, since the others are compared with it."""
+    first, *others = record.seeds
+    yield from ((contestant, first, 0) for contestant in record.contestants)
+    ranking = leaders(record, trained)
+    if record.everywhere:
+        yield from ((each, first, fold) for fold in range(1, record.folds) for each in record.contestants)
+    else:
+        yield from ((each, first, fold) for each in ranking for fold in range(1, record.folds))
+    for seed in others:
+        yield from ((each, seed, fold) for each in ranking[:LEADERS] for fold in range(record.folds))
+
+
+def leaders(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> list[Contestant]:
+    """Candidates by their IoU out of fold, pooled over the folds that all of them were trained on, best first; those without a training
+    last, in their order. A lead of less than `TIE` is none: then the cheaper one goes first."""
+    scores: dict[str, float] = {}
+    done = {
+        (configuration_key(each.hyperparameters), each.fold): each for each in trained if each.seed == record.seeds[0]
+    }
+    keys = {each.name: configuration_key(each.hyperparameters) for each in record.contestants}
+    completed = {
+        name: {fold for known, fold in done if known == key and done[known, fold].out_of_fold}
+        for name, key in keys.items()
+    }
+    begun = [folds for folds in completed.values() if folds]
+    common = set.intersection(*begun) if begun else set()
+    for name, key in keys.items():
+        counts = [counts for fold in common if (key, fold) in done for counts in done[key, fold].out_of_fold.values()]
+        if counts:
+            scores[name] = mean(iou(each) for each in pool(counts)[1:]) or 0.0
+
+    def place(contestant: Contestant) -> tuple[bool, float, float]:
+        score = scores.get(contestant.name)
+        costs = [done[unit].train_s or 0.0 for unit in done if unit[0] == keys[contestant.name]]
+        return score is None, -round((score or 0.0) / TIE), min(costs, default=0.0)
+
+    return sorted(record.contestants, key=place)
+
+
+TIE = 0.01
+"""IoU that one fold cannot tell apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What a few steps of one configuration took, in seconds: an `epoch_s`, and `first_s` to build and compile its network."""
+
+    hyperparameters: Mapping[str, Any]
+    epoch_s: float
+    first_s: float
 
 
 class Costs:
-    """What a training of the finals takes, in seconds, by network, size and batch: from trainings of the finals where there were some, else
-    from the steps of trials, which validate more often. A network that is new costs what the others do, scaled by its pixels."""
+    """What a training of the final evaluation takes, in seconds, by network, size and batch: from such trainings where there were some, else
+    from the steps of trials, which validate more often, or of a probe. A network that is new costs what the others do, scaled by its
+    pixels, and compiles first."""
 
-    def __init__(self, trials: Sequence[TrialRecord], finished: Sequence[TrainingRecord]) -> None:
+    def __init__(
+        self, trials: Sequence[TrialRecord], finished: Sequence[TrainingRecord], probe: Probe | None = None
+    ) -> None:
         self._epoch_s: dict[Family, float] = {}
         self._is_measured: set[Family] = set()
+        self._first_s = probe.first_s if probe else 0.0
+        if probe:
+            self._epoch_s[family(probe.hyperparameters)] = probe.epoch_s
         for trial in trials:
             if trial.train_s and trial.epochs_run:
                 own_s = (trial.train_s + (trial.evaluate_s or 0.0) / trial.epochs_run) / trial.epochs_run
@@ -143,30 +237,12 @@ class Costs:
         """Of the training `spec`; 0 while nothing is known."""
         own = family(spec.hyperparameters)
         known = self._epoch_s.get(own)
-        if known is None and self._epoch_s:
-            known = median(seconds * pixels(own) / pixels(other) for other, seconds in self._epoch_s.items())
-        return MARGIN * spec.epochs * (known or 0.0)
-
-
-def _is_still_right(record: FinalsRecord, experiment: Experiment, trials: Sequence[TrialRecord]) -> bool:
-    chosen = contestants(trials, experiment.space, _finalists(record))
-    return (chosen, experiment.protocol.epochs) == (record.contestants, record.epochs)
-
-
-def _size(record: FinalsRecord) -> tuple[int, int, int]:
-    return record.folds, len(record.seeds), _finalists(record)
-
-
-def _finalists(record: FinalsRecord) -> int:
-    return sum(FINALIST in each.roles for each in record.contestants)
-
-
-def _rule(finalists: tuple[int, int], seeds: tuple[int, int], folds: tuple[int, int]) -> str:
-    """In words, from what there is and what was asked for."""
-    wanted = {"finalists": finalists, "seeds": seeds, "folds": folds}
-    lost = [f"{there} of {asked} {what}" for what, (there, asked) in wanted.items() if there < asked]
-    order = "(finalists go first, then seeds, then folds)"
-    return f"cut to the time: {', '.join(lost)} {order}" if lost else "the whole protocol"
+        if known is not None:
+            return MARGIN * spec.epochs * known
+        if not self._epoch_s:
+            return 0.0
+        known = median(seconds * pixels(own) / pixels(other) for other, seconds in self._epoch_s.items())
+        return MARGIN * (spec.epochs * known + self._first_s)
 
 
 def run_finals(
@@ -182,49 +258,85 @@ def run_finals(
     progress: Progress,
     study: str = FINALS,
     shares: Sequence[float] = (1.0,),
+    keep_model: Callable[[str, TrialSpec, TrialOutcome], None] | None = None,
+    leaders_first: bool = False,
 ) -> str:
-    """Trains what is left of the plan, seed by seed, so that what the budget ends early is whole for the first seeds; says why it ended:
-    "trials" or "budget". A training is kept before the next takes its place, its evidence before its line; what the budget stopped in the
-    middle is not. `shares` are those of the training images with which each training is held (`bench.run.data_curve`)."""
-    planned = _specs(record, study, shares)
-    waiting = [(spec, contestant) for spec, contestant in planned if not _is_finished(spec, finished)]
-    if not waiting:
-        return "trials"
-    progress.study_started(study, trials=len(waiting), budget_s=deadline.left_s, places=max(1, executor.places))
-    ended = _Trainings(
-        waiting=waiting,
+    """Trains what is left of the plan, seed by seed, so that what the budget ends early is whole for the first seeds, or with
+    `leaders_first` in the order of `in_order`; says why it ended: "trials" or "budget". A training is kept before the next takes its
+    place, its evidence and its model, by name, before its line; what the budget stopped in the middle is not. `shares` are those of the
+    training images with which each training is held (`bench.run.data_curve`)."""
+    trainings = _Trainings(
+        wanted=_wanted(record, study, shares, leaders_first),
         executor=executor,
+        finished=list(finished),
         retries=retries,
         deadline=deadline,
         costs=costs,
         keep=keep,
         keep_evidence=keep_evidence,
+        keep_model=keep_model,
         progress=progress,
-    ).run()
+    )
+    waiting = sum(1 for _ in trainings.waiting())
+    if not waiting:
+        return "trials"
+    progress.study_started(
+        study,
+        trials=None if leaders_first and deadline.left_s is not None else waiting,
+        budget_s=deadline.left_s,
+        places=max(1, executor.places),
+    )
+    ended = trainings.run()
     progress.study_ended(StudyRecord(study_id=study, tuner=study, seed=record.seeds[0], ended=ended))
     return ended
 
 
+Wanted = Callable[[Sequence[TrainingRecord]], Iterable[tuple[TrialSpec, Contestant]]]
+"""The trainings of a plan in the order in which they are wanted, given what is trained."""
+
+
+def _wanted(record: FinalsRecord, study: str, shares: Sequence[float], leaders_first: bool) -> Wanted:
+    if not leaders_first:
+        return lambda trained: _specs(record, study, shares)
+    return lambda trained: (
+        (_spec(record, study, contestant, seed, fold), contestant)
+        for contestant, seed, fold in in_order(record, trained)
+    )
+
+
 @dataclass(kw_only=True, slots=True)
 class _Trainings:
-    """Trainings that wait for a place, in their order, and those that have one; the rest is as in `run_finals`."""
+    """Trainings under way; the rest is as in `run_finals`."""
 
-    waiting: list[tuple[TrialSpec, Contestant]]
+    wanted: Wanted
     executor: Executor
+    finished: list[TrainingRecord]
     retries: int
     deadline: Deadline
     costs: Costs
     keep: Callable[[TrainingRecord], None]
     keep_evidence: Callable[[str, PixelEvidence], None]
+    keep_model: Callable[[str, TrialSpec, TrialOutcome], None] | None
     progress: Progress
+    again: list[tuple[TrialSpec, Contestant]] = field(default_factory=list)
+    """Whose process died, and that are tried once more."""
     running: dict[str, tuple[TrialSpec, Contestant]] = field(default_factory=dict)
     ended: str = "trials"
+
+    def waiting(self) -> Iterator[tuple[TrialSpec, Contestant]]:
+        """What is neither finished nor under way, the most wanted first."""
+        done = {_unit(record) for record in self.finished} | {_unit(spec) for spec, _ in self.running.values()}
+        again = {spec.trial_id for spec, _ in self.again}
+        yield from self.again
+        for spec, contestant in self.wanted(self.finished):
+            if _unit(spec) not in done and spec.trial_id not in again:
+                yield spec, contestant
 
     def run(self) -> str:
         """Until all are over or the time is; says which."""
         while True:
             self._submit_what_fits()
-            if not self.running and (not self.waiting or self.ended == "budget"):
+            if not self.running and (self.ended == "budget" or next(self.waiting(), None) is None):
                 return self.ended
             for event in self.executor.events():
                 if isinstance(event, EpochEnded):
@@ -233,23 +345,28 @@ class _Trainings:
                     self._take(event)
 
     def _submit_what_fits(self) -> None:
-        while self.waiting and self.executor.free and self.ended == "trials":
-            spec, contestant = self.waiting[0]
-            if not self.deadline.allows(self.costs.of(spec)):
+        while self.executor.free and self.ended == "trials":
+            waiting = list(self.waiting())
+            if not waiting:
+                return
+            # What is wanted most may be too long by now: a cheaper training still makes use of the time.
+            fits = next((each for each in waiting if self.deadline.allows(self.costs.of(each[0]))), None)
+            if fits is None:
                 self.ended = "budget"
                 return
-            self.waiting.pop(0)
-            self.running[spec.trial_id] = spec, contestant
+            spec = fits[0]
+            self.again = [each for each in self.again if each[0].trial_id != spec.trial_id]
+            self.running[spec.trial_id] = fits
             self.progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
             self.executor.submit(replace(spec, time_limit_s=self.deadline.left_s))
-        if self.waiting and not self.running and not self.deadline.allows(None):  # no place to find it out
+        if not self.running and not self.deadline.allows(None):  # no place to find it out
             self.ended = "budget"
 
     def _take(self, outcome: TrialOutcome) -> None:
         spec, contestant = self.running.pop(outcome.record.trial_id)
         if outcome.crashed and spec.attempt <= self.retries:
             self.progress.note(f"training {spec.trial_id}: {outcome.record.error}; it is tried again")
-            self.waiting.insert(0, (replace(spec, attempt=spec.attempt + 1), contestant))
+            self.again.append((replace(spec, attempt=spec.attempt + 1), contestant))
             return
         if outcome.record.status == STOPPED:  # a run with more time trains it again
             self.ended = "budget"
@@ -257,7 +374,10 @@ class _Trainings:
             training, evidence = _training(outcome, spec, contestant), _evidence(outcome)
             if training.evidence and evidence:
                 self.keep_evidence(training.evidence, evidence)
+            if self.keep_model and training.status == COMPLETED:
+                self.keep_model(unit_name(training), spec, outcome)
             self.keep(training)
+            self.finished.append(training)
             self.costs.add(training)
         self.progress.trial_ended(outcome.record)
 
@@ -266,17 +386,22 @@ def _specs(
     record: FinalsRecord, study: str = FINALS, shares: Sequence[float] = (1.0,)
 ) -> Iterator[tuple[TrialSpec, Contestant]]:
     for seed, contestant, share, fold in product(record.seeds, record.contestants, shares, range(record.folds)):
-        part = "" if share == 1 else f", {share:.0%} of the images"
-        spec = TrialSpec(
-            study_id=study,
-            trial_id=f"{contestant.name}, seed {seed}, fold {fold + 1}{part}",
-            hyperparameters=contestant.hyperparameters,
-            seed=seed,
-            epochs=record.epochs,
-            fold=fold,
-            train_share=share,
-        )
-        yield spec, contestant
+        yield _spec(record, study, contestant, seed, fold, share), contestant
+
+
+def _spec(
+    record: FinalsRecord, study: str, contestant: Contestant, seed: int, fold: int, share: float = 1.0
+) -> TrialSpec:
+    part = "" if share == 1 else f", {share:.0%} of the images"
+    return TrialSpec(
+        study_id=study,
+        trial_id=f"{contestant.name}, seed {seed}, fold {fold + 1}{part}",
+        hyperparameters=contestant.hyperparameters,
+        seed=seed,
+        epochs=record.epochs,
+        fold=fold,
+        train_share=share,
+    )
 
 
 def _is_finished(spec: TrialSpec, finished: Sequence[TrainingRecord]) -> bool:
@@ -321,8 +446,12 @@ def _evidence(outcome: TrialOutcome) -> PixelEvidence | None:
     return reduce(add, parts) if parts else None
 
 
+def unit_name(training: TrainingRecord) -> str:
+    """Names a training's files, by configuration: with more trials another contestant may become "finalist 1"."""
+    return evidence_name(training.hyperparameters, training.seed, training.fold).partition("/")[2]
+
+
 def evidence_name(hyperparameters: Mapping[str, Any], seed: int, fold: int, train_share: float = 1.0) -> str:
     """By configuration, not by contestant: with more trials another one may become "finalist 1"."""
-    digest = hashlib.sha256(configuration_key(hyperparameters).encode()).hexdigest()
     part = "" if train_share == 1 else f"-share{train_share:g}"
-    return f"finals/{digest[:16]}-seed{seed}-fold{fold + 1}{part}"
+    return f"finals/{configuration_name(hyperparameters)}-seed{seed}-fold{fold + 1}{part}"

@@ -14,6 +14,7 @@ from bench.records import ProposalRecord, TrialRecord
 from bench.run.costs import Deadline, TrialClock
 from bench.tuners import ORACLES
 from bench.tuners.keras_tuner import WAIT, NoProposal, ask, replay, tell
+from search_spaces.portfolio import portfolio
 from search_spaces.segmentation import SegmentationHyperModel
 
 LOOKAHEAD = 2
@@ -23,7 +24,8 @@ LOOKAHEAD = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyPlan:
     """A tuner with a seed, and how far it may go: `trials` (None: as many as fit), `epochs` for its longest trial, `retries` of a trial
-    whose process died. With several `search_folds` a trial is trained on each of them, and races against the best before it."""
+    whose process died. With several `search_folds` a trial is trained on each of them, and races against the best before it. A tuner that promotes
+    counts in `rung_epochs`, its shortest training."""
 
     tuner: str
     seed: int
@@ -31,6 +33,7 @@ class StudyPlan:
     epochs: int
     retries: int = 1
     search_folds: int = 1
+    rung_epochs: int = 1
 
     @property
     def study_id(self) -> str:
@@ -88,7 +91,10 @@ class _Study:
         self.plan, self.executor, self.clock, self.deadline = plan, executor, clock, deadline
         self.keeper, self.progress = keeper, progress
         self.kind = ORACLES[plan.tuner]
-        self.oracle = self.kind.make(hypermodel.declare(kt.HyperParameters()), plan.seed, plan.epochs)
+        self.oracle = self.kind.make(
+            hypermodel.declare(kt.HyperParameters()), plan.seed, max(1, plan.epochs // plan.rung_epochs)
+        )
+        self.oracle.first = portfolio(hypermodel.space)
         self.proposed = self.on_record = 0
         self.waiting: list[TrialSpec] = []
         self.running: dict[str, TrialSpec] = {}
@@ -223,18 +229,16 @@ class _Study:
             self.executor.forget(spec.study_id, trial_id)
 
     def _spec(self, proposal: ProposalRecord) -> TrialSpec:
-        """A trial in the worker's terms. Every trial of a study has the study's seed: equal luck for all configurations."""
+        """A trial in the worker's terms. Every trial of a study has the study's seed, and a schedule of its own length: a promoted one
+        trains again from the start, since a schedule that was cut short says little of one that was not."""
         plan, values = self.plan, proposal.hyperparameters
-        epochs = int(values.get("tuner/epochs", plan.epochs))
-        parent = values.get("tuner/trial_id")
+        rungs = values.get("tuner/epochs")
+        epochs = plan.epochs if rungs is None else int(rungs) * plan.rung_epochs
         return TrialSpec(
             study_id=plan.study_id,
             trial_id=proposal.trial_id,
             hyperparameters=values,
             seed=plan.seed,
             epochs=epochs,
-            first_epoch=int(values.get("tuner/initial_epoch", 0)),
-            resume_from=None if parent is None else str(parent),
-            checkpoint=self.kind.promotes and epochs < plan.epochs,
             search_folds=plan.search_folds,
         )

@@ -2,8 +2,8 @@
 
 Its own persistence loses finished trials on a crash, so it is off: the run's records are the state, and `replay` leads a new
 oracle through them. Seed 0 is a seed and no two seeds share their draws, three failures in a row do not end a search, the direction
-of the objective is given, nothing is printed, any number of trials may be under way, the first trial is the reference recipe, and no
-configuration is proposed twice until all have been: then the search ends, and not before.
+of the objective is given, nothing is printed, any number of trials may be under way, the first trials are the portfolio, which begins with
+the reference recipe, and no configuration is proposed twice until all have been: then the search ends, and not before.
 """
 
 import enum
@@ -39,6 +39,9 @@ RANDOM_POINTS = 5
 class Mended(kt.Oracle):
     """Goes before each of Keras Tuner's oracles; see the module's docstring."""
 
+    first: Sequence[Configuration] = ()
+    """What is proposed before the oracle chooses, in this order: the portfolio of the space."""
+
     replayed: Mapping[str, HyperparameterValue] | None = None
     """While a finished trial is replayed: what was proposed then."""
 
@@ -65,7 +68,19 @@ class Mended(kt.Oracle):
 
     def _draw(self) -> Configuration | None:
         """A configuration that no trial has had; None when there is none left. Being asked in vain changes nothing."""
+        return self._next_of_first() or self._choose()
+
+    def _choose(self) -> Configuration | None:
+        """The oracle's own choice."""
         return self._random_values()
+
+    def _next_of_first(self) -> Configuration | None:
+        """The next of `first` that no trial has had."""
+        return next((dict(values) for values in self.first if not self._is_tried(values)), None)
+
+    def _is_tried(self, values: Configuration) -> bool:
+        own = self._compute_values_hash(values)
+        return any(self._compute_values_hash(trial.hyperparameters.values) == own for trial in self.trials.values())
 
     def _random_values(self) -> Configuration | None:
         if not self.trials:
@@ -103,9 +118,15 @@ class GridSearch(Mended, kt.oracles.GridSearchOracle):
     """
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
+        if values := self._next_of_first():
+            return proposed(values)
         if not self.start_order:
             return proposed(reference(self.hyperparameters))
-        return proposed(self._get_next_combination(self.trials[self.start_order[-1]].hyperparameters.values))
+        begun = self.start_order[max(1, len(self.first)) - 1 :]  # the combinations begin with the reference recipe
+        last = self.trials[begun[-1]].hyperparameters.values if begun[1:] else reference(self.hyperparameters)
+        while (values := self._get_next_combination(last)) is not None and self._is_tried(values):
+            last = values
+        return proposed(values)
 
 
 CANDIDATES = 10_000
@@ -130,7 +151,7 @@ class BayesianOptimization(Mended, kt.oracles.BayesianOptimizationOracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         ended = sum(trial.status == "COMPLETED" for trial in self.trials.values())
-        if ended < self.num_initial_points:
+        if ended < self.num_initial_points or self._next_of_first():
             return proposed(self._draw())
         if self.replayed is not None:  # known, and the model takes its time
             return proposed(dict(self.replayed))

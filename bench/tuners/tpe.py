@@ -25,16 +25,16 @@ _STATES = {"COMPLETED": TrialState.COMPLETE, "FAILED": TrialState.FAIL, "RUNNING
 class _DrawnByTpe(Mended):
     """Before another oracle: its new configurations come from TPE, once `RANDOM_POINTS` have a score."""
 
-    def _draw(self) -> Configuration | None:
+    def _choose(self) -> Configuration | None:
         known = self._known()
         if sum(trial.status == "COMPLETED" for trial in known) < RANDOM_POINTS:
-            return super()._draw()
+            return super()._choose()
         study = self._study(known)
         for _ in range(_ATTEMPTS):
             values = _suggest(study.ask(), self.hyperparameters.space)
             if not self._duplicate(values):
                 return values  # what was drawn in vain stays in the study as running: the next draw keeps away from it
-        return super()._draw()
+        return super()._choose()
 
     def _known(self) -> list[Any]:
         """One trial of each configuration: the one that was trained longest, of those that completed if any did."""

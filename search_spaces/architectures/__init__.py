@@ -25,6 +25,10 @@ ARCHITECTURES: dict[str, Architecture] = {
     "unet": Architecture(
         description="U-Net decoder with skip connections at every scale (Ronneberger 2015)", build=encoder_decoders.unet
     ),
+    "unet_slim": Architecture(
+        description="U-Net with half the filters in its decoder, where a light encoder leaves most of the work",
+        build=encoder_decoders.unet_slim,
+    ),
     "fpn": Architecture(
         description="feature pyramid network, four scales summed (Lin 2017, Kirillov 2019)",
         build=encoder_decoders.fpn,

@@ -1,4 +1,4 @@
-"""The run with a final evaluation, as the tests of the report have it."""
+"""The same run as for the report."""
 
 from tests.report.conftest import few_resamples, held, run
 

@@ -81,7 +81,7 @@ def test_no_finals_say_why(run):
     assert "has not come to them" in finals(asked).reason
     none = replace(run, finals=None, experiment={"protocol": {"finalists": 0}})
     assert finals(none) == NoFinals("none were asked for")
-    assert "make no two contestants complete" in finals(replace(run, trainings=run.trainings[:2])).reason
+    assert "make no two candidates complete" in finals(replace(run, trainings=run.trainings[:2])).reason
 
 
 def test_a_locked_set_of_one_image_or_without_foreground_leaves_the_rest_standing(run):
@@ -130,14 +130,6 @@ def test_with_one_seed_the_page_speaks_of_these_trainings_only(run):
     assert "with one seed each" in text.lower()
     assert "fold and seed" in text
     assert "no clear winner" in text
-
-
-def test_a_candidate_without_a_whole_seed_is_left_out_rather_than_all(run):
-    few = tuple(each for each in run.trainings if each.contestant != "finalist 2" or each.fold == 0)
-    held = finals(replace(run, trainings=few))
-    assert [each.contestant.name for each in held.standings] == ["finalist 1", "default recipe", "origin's recipe"]
-    assert held.seeds == SEEDS
-    assert held.out == {"finalist 2": "not all of its trainings came to their end"}
 
 
 def test_finals_cut_to_one_fold_score_its_images_with_the_baselines_on_the_same(run):

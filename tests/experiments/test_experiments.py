@@ -119,7 +119,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
             "tuner: [random]",
             "my.yaml:2: unknown key 'tuner' (did you mean tuners?); choose from budget, cluster, data, learning_curve,",
         ),
-        ("protocol:\n  epochs: 3\n  epoch: 4", "my.yaml:4: unknown key 'epoch' in protocol (did you mean epochs?);"),
+        ("protocol:\n  steps: 3\n  step: 4", "my.yaml:4: unknown key 'step' in protocol (did you mean steps?);"),
         ("tuners: [randm]", "my.yaml:2: tuners: unknown tuner 'randm'; choose from random, grid, bayesian, hyperband"),
         ("tuners: random", "my.yaml:2: tuners: must be a list, such as [a, b], not 'random'"),
         ("tuners: [grid, grid]", "my.yaml:2: tuners: grid is named twice"),

@@ -169,7 +169,7 @@ def run(
         experiment={
             "dataset": "data/car-damage",
             "tuners": list(tuners),
-            "protocol": {"epochs": 12, "max_steps_per_epoch": 20, "batch_norm": "re-estimated", "threshold": 0.5,
+            "protocol": {"steps": 240, "steps_per_epoch": 20, "batch_norm": "re-estimated", "threshold": 0.5,
                          "evaluation_size": 192},
         },
         environment=Environment(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.analysis.predictions import evidence_name
+from bench.records import configuration_name
 from bench.records.store import RunStore, load_arrays
 from bench.report import write_report
 from tests.report.made_finals import with_finals
@@ -59,6 +59,9 @@ window.addEventListener("load", async () => {
   const choose = (id, value) => { document.getElementById(id).value = value; document.getElementById(id).dispatchEvent(new Event("input", { bubbles: true })); };
   choose("right", "2");
   result.switched = captions();
+  choose("right", "4");
+  result.partly = captions().length;
+  choose("right", "2");
   choose("order", "worst");
   result.worst = captions();
   choose("most", "0.2");
@@ -107,7 +110,9 @@ def page(tmp_path_factory) -> Path:
         masks = np.stack(
             [np.roll(mask, (number * 4 + image, number * 3), axis=(0, 1)) for image, mask in enumerate(shown["truth"])]
         )
-        store.write_arrays(f"predictions/{evidence_name(each)}", {"ids": shown["ids"], "masks": masks})
+        kept = slice(3, None) if number == 3 else slice(None)  # in a budget some were not trained on every fold
+        arrays = {"ids": shown["ids"][kept], "masks": masks[kept]}
+        store.write_arrays(f"predictions/{configuration_name(each.hyperparameters)}", arrays)
     store.write_arrays("predictions/delivered", {"ids": shown["ids"], "masks": shown["truth"]})
     return write_report(run, root / "report").with_name("leaderboard.html")
 
@@ -171,6 +176,7 @@ def test_the_viewer_shows_other_models_other_orders_and_single_classes(page):
         "the delivered model is perfect here, and first"
     )
     assert seen["switched"] != seen["captions"]
+    assert seen["partly"] == 6, "images that one of both was not trained for are left out"
     right = [float(caption.rsplit("| ", 1)[1]) for caption in seen["worst"]]
     assert right == sorted(right)
     assert 0 < len(seen["low"]) < 9

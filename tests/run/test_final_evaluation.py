@@ -12,18 +12,37 @@ from bench.records import (
     FAILED,
     FINALIST,
     ORIGIN,
+    PORTFOLIO,
     STOPPED,
+    ClassCounts,
     EpochRecord,
     TrainingRecord,
     TrialRecord,
 )
 from bench.run.costs import MARGIN, Deadline
-from bench.run.final_evaluation import Costs, _specs, contestants, evidence_name, plan_finals, run_finals
+from bench.run.final_evaluation import (
+    Costs,
+    Probe,
+    _specs,
+    budgeted_finals,
+    contestants,
+    evidence_name,
+    in_order,
+    leaders,
+    run_finals,
+    unit_name,
+    whole_finals,
+)
+from bench.run.plan import Plan
+from search_spaces.portfolio import portfolio
 from search_spaces.reference import origin_recipe, reference_recipe
 from tests import examples
 from tests.engine.stand_in import StandInExecutor
 
 EXPERIMENT = load_experiment("default")
+EXPERIMENT = EXPERIMENT.model_copy(
+    update={"protocol": EXPERIMENT.protocol.model_copy(update={"finalists": 2, "final_seeds": 3, "steps": None})}
+)
 SPACE = EXPERIMENT.space
 FOLDS = (("a", "c"), ("b", "d"))
 
@@ -42,8 +61,13 @@ def trial(number: int, iou: float, **changed: object) -> TrialRecord:
 TRIALS = [trial(0, 0.1), trial(1, 0.3), trial(2, 0.2), trial(1, 0.25, **{"tuner/epochs": 4})]
 
 
-def planned(left_s: float | None = None, finished=(), trials=TRIALS, places: int = 1, before=None):
-    return plan_finals(EXPERIMENT, FOLDS, trials=trials, finished=finished, before=before, left_s=left_s, places=places)
+def planned(trials=TRIALS):
+    return whole_finals(EXPERIMENT, FOLDS, trials)
+
+
+def in_budget(before=None, trials=(), **changed):
+    chosen = {"candidates": 3, "steps": 100, "everywhere": False, "search_share": 0.0, "reason": "a plan"} | changed
+    return budgeted_finals(EXPERIMENT, Plan(**chosen), len(FOLDS), trials, before)
 
 
 def hold(record, executor, finished=(), deadline=Deadline(None), costs=None, **changed):  # noqa: B008  frozen
@@ -88,48 +112,17 @@ def test_a_recipe_that_is_a_finalist_competes_once():
 def test_without_a_budget_the_whole_protocol_is_held():
     record = planned()
     assert (len(record.contestants), record.folds, record.seeds) == (4, 2, (1, 2, 3))
-    assert (record.rule, record.epochs) == ("the whole protocol", 16)
+    assert (record.rule, record.epochs) == ("the whole protocol", 8)
 
 
 def test_seeds_start_after_those_of_the_search():
     several = EXPERIMENT.model_copy(update={"seeds": (4, 0, 2)})
-    record = plan_finals(several, FOLDS, trials=TRIALS, finished=(), before=None, left_s=None, places=1)
+    record = whole_finals(several, FOLDS, TRIALS)
     assert record.seeds == (5, 6, 7)
 
 
-@pytest.mark.parametrize(
-    ("share", "finalists", "seeds", "said"),
-    [
-        (1.0, 2, 3, "the whole protocol"),
-        (0.9, 1, 3, "cut to the time: 1 of 2 finalists (finalists go first, then seeds, then folds)"),
-        (0.6, 1, 2, "cut to the time: 1 of 2 finalists, 2 of 3 seeds (finalists go first, then seeds, then folds)"),
-    ],
-)
-def test_a_plan_is_cut_to_its_time(share, finalists, seeds, said):
-    whole_s = 4 * 2 * 3 * 16 * 10.0 * 1.15 * 1.001
-    record = planned(share * whole_s)
-    assert sum(FINALIST in each.roles for each in record.contestants) == finalists
-    assert (len(record.seeds), record.rule) == (seeds, said)
-
-
-def test_at_the_end_a_fold_goes_and_a_longer_run_takes_it_up_again():
-    small = planned(3 * 16 * 10.0 * 1.15 * 1.001)
-    assert (len(small.contestants), small.seeds, small.folds) == (3, (1,), 1)
-    assert "1 of 3 seeds, 1 of 2 folds" in small.rule
-    _, kept = hold(small, StandInExecutor(folds=FOLDS))
-    assert {each.fold for each in kept} == {0}
-    assert planned(1e9, before=small, finished=kept) == planned()
-
-
-def test_no_finals_where_nothing_fits_or_nothing_completed():
-    assert planned(10.0) is None
+def test_no_finals_where_nothing_completed():
     assert planned(trials=[replace(TRIALS[0], status=FAILED)]) is None
-
-
-def test_what_is_finished_costs_nothing_any_more():
-    record = planned()
-    _, kept = hold(record, StandInExecutor(folds=FOLDS))
-    assert planned(1.0, finished=kept) == record
 
 
 def test_every_contestant_is_trained_on_every_fold_with_every_seed():
@@ -213,30 +206,108 @@ def test_a_training_that_was_stopped_is_not_on_record():
     assert hold(planned(), Stopping(folds=FOLDS)) == ("budget", [])
 
 
-def test_what_was_planned_is_not_cut_by_a_resume_and_may_grow():
-    whole = planned()
-    assert planned(0.0, before=whole) == whole
-    small = planned(500.0 * 1.15 * 4)
-    assert len(small.seeds) < 3
-    assert planned(1e9, before=small) == whole
-
-
-def test_better_trials_change_the_finals_where_there_is_time_for_no_smaller_ones():
-    whole, other = planned(), [trial(7, 0.8), *TRIALS]
-    assert planned(1e9, trials=other, before=whole) == planned(trials=other) != whole
-    assert planned(1.0, trials=other, before=whole) == whole
-    assert planned(500.0 * 1.15 * 4, trials=other, before=whole) == whole
-    assert planned(1.0, trials=other) is None
-
-
 def test_a_training_costs_what_its_like_did_and_a_new_network_what_the_others_do():
     record = planned()
     first, *_, origin = [spec for spec, _ in _specs(record)][: 2 * len(record.contestants)]
     costs = Costs(TRIALS, [])
-    assert costs.of(first) == costs.of(origin) == pytest.approx(16 * 10.0 * MARGIN)
+    assert costs.of(first) == costs.of(origin) == pytest.approx(8 * 10.0 * MARGIN)
     _, kept = hold(record, StandInExecutor(folds=FOLDS))
     measured = [replace(each, wall_s=32.0 if each.fold else 64.0, epochs_run=16) for each in kept]
-    assert Costs(TRIALS, measured).of(first) == pytest.approx(16 * 2.0 * MARGIN)
+    assert Costs(TRIALS, measured).of(first) == pytest.approx(8 * 2.0 * MARGIN)
+
+
+def test_a_probe_says_what_its_network_costs_and_what_a_new_one_costs_more():
+    default, *_, origin = [spec for spec, _ in _specs(in_budget(everywhere=True))][:8]
+    costs = Costs([], [], Probe(hyperparameters=default.hyperparameters, epoch_s=20.0, first_s=15.0))
+    assert costs.of(default) == pytest.approx(4 * 20.0 * MARGIN)
+    assert costs.of(origin) == pytest.approx((4 * 20.0 + 15.0) * MARGIN)
+
+
+def test_a_budget_trains_recipes_of_the_portfolio_and_the_default_first():
+    record = in_budget()
+    assert [each.roles for each in record.contestants] == [(DEFAULT,), (PORTFOLIO,), (PORTFOLIO,)]
+    assert (record.epochs, record.steps_per_epoch, record.folds) == (4, 25, 2)
+    assert [each.hyperparameters for each in record.contestants] == list(portfolio(SPACE)[:3])
+
+
+def test_what_a_search_found_takes_the_place_of_recipes():
+    record = in_budget(trials=TRIALS, candidates=4, search_share=0.25)
+    assert [each.roles for each in record.contestants] == [(DEFAULT,), (FINALIST,), (FINALIST,), (PORTFOLIO,)]
+
+
+def test_a_resumed_plan_keeps_its_candidates_and_its_length():
+    before = in_budget(candidates=4, steps=200)
+    after = in_budget(before=before, candidates=1, steps=100)
+    assert (after.contestants, after.epochs) == (before.contestants, 8)
+
+
+def units(record, trained):
+    return [(contestant.name, seed, fold) for contestant, seed, fold in in_order(record, trained)]
+
+
+def trained(record, scores):
+    """Trainings of the first fold, of pooled IoU `scores` in hundredths."""
+    first = record.seeds[0]
+    return [
+        TrainingRecord(
+            contestant=each.name, hyperparameters=each.hyperparameters, fold=0, seed=first, status=COMPLETED,
+            out_of_fold={"a": (ClassCounts(tp=0, fp=0, fn=0, tn=0), ClassCounts(tp=score, fp=0, fn=100 - score, tn=0))},
+            started_at="2026-01-01", train_s=cost,
+        )
+        for each, (score, cost) in zip(record.contestants, scores, strict=True)
+    ]  # fmt: skip
+
+
+def test_all_candidates_meet_on_the_first_fold_and_then_the_leaders_go_on():
+    record = in_budget()
+    order = units(record, trained(record, [(40, 1.0), (60, 1.0), (50, 1.0)]))
+    assert order[:3] == [("default recipe", 1, 0), ("recipe 2", 1, 0), ("recipe 3", 1, 0)]
+    assert order[3:6] == [("recipe 2", 1, 1), ("recipe 3", 1, 1), ("default recipe", 1, 1)]
+    assert order[6:8] == [("recipe 2", 2, 0), ("recipe 2", 2, 1)]
+
+
+def test_a_lead_that_one_fold_cannot_tell_goes_to_the_cheaper_one():
+    record = in_budget()
+    assert [each.name for each in leaders(record, trained(record, [(60, 2.0), (60, 1.0), (50, 1.0)]))][:2] == [
+        "recipe 2", "default recipe",
+    ]  # fmt: skip
+
+
+def test_everywhere_means_fold_by_fold():
+    record = in_budget(everywhere=True)
+    order = units(record, [])
+    assert [fold for _, seed, fold in order if seed == 1] == [0] * 4 + [1] * 4
+
+
+def test_what_is_too_long_by_now_leaves_its_time_to_something_cheaper():
+    class ByArchitecture(Costs):
+        def of(self, spec):
+            return 3600.0 if spec.hyperparameters["architecture"] == "linknet" else 1.0
+
+    record = replace(in_budget(), contestants=planned().contestants)
+    executor = StandInExecutor(folds=FOLDS)
+    ended, kept = hold(record, executor, deadline=Deadline.after(60), costs=ByArchitecture([], []), leaders_first=True)
+    assert ended == "budget"
+    assert kept
+    assert {each.hyperparameters["architecture"] for each in kept}.isdisjoint({"linknet"})
+
+
+def test_the_model_of_a_training_is_kept_before_its_line():
+    order = []
+    run_finals(
+        replace(planned(), seeds=(1,)),
+        executor=StandInExecutor(folds=FOLDS),
+        finished=(),
+        retries=1,
+        deadline=Deadline(None),
+        costs=Costs([], []),
+        keep=lambda training: order.append(unit_name(training)),
+        keep_evidence=lambda name, evidence: None,
+        keep_model=lambda name, spec, outcome: order.append(name),
+        progress=PlainProgress(write=lambda line: None),
+    )
+    assert order[::2] == order[1::2]
+    assert len(order) == 2 * 4 * 2
 
 
 def test_a_share_of_the_images_is_another_training():

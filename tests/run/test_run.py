@@ -59,7 +59,7 @@ def experiment(data: Path, **changed: object) -> Experiment:
         },
         "tuners": ["random", "hyperband"],
         "trials": 3,
-        "protocol": {"epochs": 3, "keep_models": 2, "finalists": 1, "folds": 2, "final_seeds": 2},
+        "protocol": {"steps": 9, "steps_per_epoch": 3, "keep_models": 2, "finalists": 1, "folds": 2, "final_seeds": 2},
     }
     return Experiment.model_validate(content | changed)
 
@@ -155,7 +155,11 @@ def test_only_the_best_models_are_kept_and_no_checkpoint_stays(finished):
     directory = root / "results" / "tiny"
     names = {path.name.removesuffix(".weights.h5") for path in (directory / "models").iterdir()}
     assert len(names) == 2
-    assert {path.stem for path in (directory / "predictions").iterdir()} == names | {"images"}
+    assert {path.stem for path in (directory / "predictions").iterdir()} == names | {
+        "images",
+        "development",
+        "delivered",
+    }
     assert not (directory / "checkpoints").exists()
     pictures = load_arrays(directory, "predictions/images")
     assert tuple(pictures["ids"]) == record.split.val
@@ -178,7 +182,7 @@ def test_a_name_that_is_taken_is_refused(finished, data):
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
-        ({"protocol": {"epochs": 4, "keep_models": 2}}, "the experiment's protocol changed"),
+        ({"protocol": {"steps": 12, "keep_models": 2}}, "the experiment's protocol changed"),
         ({"seeds": [1]}, r"the experiment's seeds changed from \[0\] to \[1\]"),
     ],
 )
@@ -279,7 +283,9 @@ def test_weights_that_cannot_be_had_stop_the_run_before_anything_is_written(data
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
 def test_ctrl_c_and_a_schedulers_end_keep_what_is_finished_and_the_report_can_be_made(data, tmp_path, sent):
     file = tmp_path / "tiny.yaml"
-    chosen = experiment(data, trials=50, tuners=["random"], protocol={"epochs": 30, "finalists": 0})
+    chosen = experiment(
+        data, trials=50, tuners=["random"], protocol={"steps": 90, "steps_per_epoch": 3, "finalists": 0}
+    )
     file.write_text(json.dumps(chosen.model_dump(mode="json")))
     places = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
     process = subprocess.Popen(

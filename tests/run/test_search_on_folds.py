@@ -54,7 +54,7 @@ def run(data: Path, root: Path, *, trials: int = TRIALS, resume: bool = False, f
         "data": {"path": str(data)},
         "space": {"architecture": ["plain_unet"], "loss": ["bce", "dice", "focal"], "augmentation": [0.0, 1.0], "image_size": [32]},
         "trials": trials,
-        "protocol": {"epochs": 2, "folds": folds, "search_folds": folds, "finalists": 1, "final_seeds": 1, "test_share": 0.1},
+        "protocol": {"steps": 6, "steps_per_epoch": 3, "folds": folds, "search_folds": folds, "finalists": 1, "final_seeds": 1, "test_share": 0.1},
     }  # fmt: skip
     runner.run_experiment(
         Experiment.model_validate(content),

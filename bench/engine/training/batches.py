@@ -21,37 +21,31 @@ THREADS = max(1, (os.cpu_count() or 1) // 2)
 
 _BATCHES_AHEAD = 8
 
+PROBE_STEPS = 6
+"""Of a training that is held for its cost: the first compiles, the others are measured."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
     """Which images are seen when: an endless row of shuffled passes over the training images, cut into batches and epochs.
 
-    A function of the seed alone, so an interrupted or promoted trial goes on exactly where it stopped. `epoch_images` are those that an
-    epoch's length counts where only a share of them trains; None: `num_images`.
+    A function of the seed alone, so an interrupted trial goes on exactly where it stopped. An epoch is `steps_per_epoch` optimiser steps,
+    whatever the number of images: 30 images and 3,000 are trained for as long.
     """
 
     num_images: int
     batch_size: int
-    max_steps_per_epoch: int
+    steps_per_epoch: int
     seed: int
-    epoch_images: int | None = None
 
     @classmethod
-    def of(
-        cls, spec: TrialSpec, setup: TrialSetup, train_ids: Sequence[str], epoch_images: int | None = None
-    ) -> "TrainingPlan":
+    def of(cls, spec: TrialSpec, setup: TrialSetup, train_ids: Sequence[str]) -> "TrainingPlan":
         return cls(
             num_images=len(train_ids),
             batch_size=int(spec.hyperparameters["batch_size"]),
-            max_steps_per_epoch=setup.max_steps_per_epoch,
+            steps_per_epoch=PROBE_STEPS if spec.probe else setup.steps_per_epoch,
             seed=spec.seed,
-            epoch_images=epoch_images,
         )
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """One pass over all images, or `max_steps_per_epoch` where that is fewer: an epoch of a large data set is a part of it."""
-        return max(1, min(round((self.epoch_images or self.num_images) / self.batch_size), self.max_steps_per_epoch))
 
     def batch(self, step: int) -> list[tuple[int, int]]:
         """(pass, image) for each place of batch number `step`, counted from the start of training."""

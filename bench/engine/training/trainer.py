@@ -125,11 +125,10 @@ class Trainer:
 
     def _key(self, spec: TrialSpec) -> Any:
         from bench.engine.devices import uses_xla
-        from bench.engine.training.batches import TrainingPlan
         from bench.engine.training.graph import GraphKey
 
         setup = self._setup
-        steps = setup.longest_epochs * TrainingPlan.of(spec, setup, setup.train_ids).steps_per_epoch
+        steps = spec.epochs * setup.steps_per_epoch
         return GraphKey.of(
             spec.hyperparameters,
             num_classes=self._setup.num_classes,

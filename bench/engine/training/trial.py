@@ -1,4 +1,4 @@
-"""One trial: train a configuration, score it after every epoch, keep its best state."""
+"""One trial: train a configuration to the end of its own schedule, and score it after every epoch."""
 
 import contextlib
 import itertools
@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from bench.datasets.cache import CachedPixels
 from bench.engine.devices import accelerator, copied_to
-from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path
+from bench.engine.spec import ProbabilityMaps, Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path
 from bench.engine.training.batch_statistics import statistics_rows, step_momentum
 from bench.engine.training.batches import Batch, TrainingBatches, TrainingPlan, in_batches
 from bench.engine.training.graph import TrainingGraph
@@ -40,7 +40,7 @@ TOLERANCE = 1.1
 
 
 class TrialRun:
-    """A trial under way. After `train` its graph holds the weights of the best epoch."""
+    """A trial under way. After `train` its graph holds the weights of the last epoch."""
 
     def __init__(
         self,
@@ -55,12 +55,11 @@ class TrialRun:
         """With a `search_fold` it trains and validates on the parts of that fold, one of `spec.search_folds`."""
         self.spec, self.setup, self.graph, self.pixels, self.truth = spec, setup, graph, pixels, truth
         fold = spec.fold if search_fold is None else search_fold
-        whole, self.val_ids = setup.parts(fold)
-        self.train_ids, _ = setup.parts(fold, spec.train_share, spec.seed)
+        self.train_ids, self.val_ids = setup.parts(fold, spec.train_share, spec.seed)
         self.later_epochs = 0 if search_fold is None else (spec.search_folds - search_fold - 1) * spec.epochs
         values = spec.hyperparameters
         self.batch_size = int(values["batch_size"])
-        self.plan = TrainingPlan.of(spec, setup, self.train_ids, epoch_images=len(whole))
+        self.plan = TrainingPlan.of(spec, setup, self.train_ids)
         place, strength = copied_to(accelerator()), float(values["augmentation"])
         self.batches = TrainingBatches(pixels, self.train_ids, self.plan, strength, place)
         self.curve: list[EpochRecord] = []
@@ -97,9 +96,11 @@ class TrialRun:
             with contextlib.suppress(OSError):  # without it, on a full disk, a promotion trains from the beginning
                 save_state(self._state_path(spec.trial_id), self.graph.training_state())
         self.graph.set_weights(self.best_weights)
-        test = None if spec.fold is None else self._score(self.setup.test_ids)
+        test = None if spec.fold is None or spec.probe else self._score(self.setup.test_ids)
+        maps = self._maps()
         record = self._record(started_at, started, reused, build_s)
-        return TrialOutcome(record=record, scored=self.best, test=test, train_images=len(self.train_ids))
+        scored = replace(self.best, maps=maps) if self.best else None
+        return TrialOutcome(record=record, scored=scored, test=test, train_images=len(self.train_ids))
 
     def _resume(self) -> int:
         """Takes up the promoted trial's state and returns the epoch to go on from: 0, and the same in the end, where the state is gone or
@@ -122,10 +123,10 @@ class TrialRun:
     def _train_epoch(self, first_step: int, batches: Iterable[Batch]) -> float:
         """Mean training loss of an epoch."""
         values, losses = self.spec.hyperparameters, []
-        longest = self.setup.longest_epochs * self.plan.steps_per_epoch
+        whole = self.spec.epochs * self.plan.steps_per_epoch
         factor = SCHEDULES[str(values["schedule"])][1]
         for number, (images, masks) in enumerate(batches):
-            self.graph.set_learning_rate(float(values["learning_rate"]) * factor((first_step + number) / longest))
+            self.graph.set_learning_rate(float(values["learning_rate"]) * factor((first_step + number) / whole))
             self.graph.set_statistics_momentum(step_momentum(self.setup.batch_norm, number))
             started = time.perf_counter()
             losses.append(float(self.graph.train_step(images, masks)))
@@ -154,25 +155,29 @@ class TrialRun:
         in_full = self.spec.fold is not None
         return score(self.graph, self.pixels, self.truth, ids, self.batch_size, in_full=in_full)
 
+    def _maps(self) -> ProbabilityMaps | None:
+        """What an ensemble is chosen by: probabilities of the images that this training did not see."""
+        if self.spec.fold is None or self.spec.probe or self.spec.train_share < 1:
+            return None
+        return probability_maps(self.graph, self.pixels, self.val_ids, self.batch_size)
+
     def _remember(self, epoch: int, train_loss: float, scored: Scored | None, elapsed_s: float) -> None:
-        """Keeps the best of the epochs that were validated. Of a promoted trial that began at 0 the epochs of its parent do not compete: they
-        would not have run."""
+        """Takes down an epoch. Each replaces the one before: the learning rate has come down to 0 in the last one, and an epoch that is
+        chosen on validation images flatters them (docs/decisions/0014-lengths.md)."""
         if scored is None:
             unknown = EpochRecord(
                 epoch=epoch + 1, train_loss=train_loss, val_loss=None, val_iou=None, elapsed_s=elapsed_s
             )
             self.curve.append(unknown)
             return
-        iou, first = self._iou(scored), self.spec.first_epoch
-        if self.best is None or self.best_epoch < first <= epoch or iou > self._iou(self.best):
-            self.best, self.best_epoch, self.best_weights = scored, epoch, self.graph.weights()
+        self.best, self.best_epoch, self.best_weights = scored, epoch, self.graph.weights()
         found = foreground(pool(scored.counts.values()))
         self.curve.append(
             EpochRecord(
                 epoch=epoch + 1,
                 train_loss=train_loss,
                 val_loss=scored.loss if math.isfinite(scored.loss) else None,
-                val_iou=iou,
+                val_iou=self._iou(scored),
                 elapsed_s=elapsed_s,
                 val_recall=found.recall,
                 val_precision=found.precision,
@@ -276,6 +281,26 @@ def score(
         predictions=np.concatenate(predictions),
         evidence=reduce(add, evidence) if evidence else None,
     )
+
+
+MAP_IMAGES = 256
+"""Images of a fold whose probabilities are kept: enough to choose an ensemble by, and some 20 MB at 192 px."""
+
+
+def probability_maps(
+    graph: TrainingGraph, pixels: CachedPixels, ids: Sequence[str], batch_size: int
+) -> ProbabilityMaps:
+    """The graph's present probabilities of at most `MAP_IMAGES` of `ids`, an even spread over them."""
+    places = np.unique(np.linspace(0, len(ids) - 1, min(len(ids), MAP_IMAGES)).round().astype(int))
+    chosen = [ids[place] for place in places]
+    parts = []
+    for rows in in_batches(pixels.rows(chosen), batch_size):
+        images = pixels.images[rows]
+        plain = np.asarray(graph.predict(images))
+        mirrored = np.asarray(graph.predict(np.ascontiguousarray(images[:, :, ::-1])))[:, :, ::-1]
+        parts.append(np.stack([plain, (plain + mirrored) / 2], axis=1))
+    values = np.concatenate(parts) * 255
+    return ProbabilityMaps(ids=tuple(chosen), values=values.round().astype(np.uint8))
 
 
 def save_state(path: Path, state: Sequence[np.ndarray]) -> None:

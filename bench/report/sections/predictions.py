@@ -60,11 +60,17 @@ def _data(shown: Gallery) -> tuple[dict[str, object], int]:
     pictures = [webp(image) for image in shown.images]
     truths = [mask_png(_counting(shown, shown.truth[row], row), num_classes) for row in range(len(shown.ids))]
     masks = [
-        [mask_png(_counting(shown, model.masks[row], row), num_classes) for row in range(len(shown.ids))]
+        [
+            None if mask is None else mask_png(_counting(shown, mask, row), num_classes)
+            for row, mask in enumerate(model.masks)
+        ]
         for model in shown.models
     ]
     rows = _rows(
-        [len(pictures[row]) + len(truths[row]) + sum(len(own[row]) for own in masks) for row in range(len(shown.ids))]
+        [
+            len(pictures[row]) + len(truths[row]) + sum(len(own[row] or "") for own in masks)
+            for row in range(len(shown.ids))
+        ]
     )
     images = [
         {"name": shown.ids[row], "image": pictures[row], "truth": truths[row], "share": formats.percent(shown.shares[row]),

@@ -151,7 +151,8 @@ if (byId("viewer")) {
       name: (image) => image.at,
     };
     const key = keys[byId("order").value];
-    const found = data.images.filter((image) => most === 1 || lowest(image) <= most).sort((x, y) => key(x) - key(y) || x.at - y.at);
+    const both = data.images.filter((image) => a.masks[image.at] && b.masks[image.at]);
+    const found = both.filter((image) => most === 1 || lowest(image) <= most).sort((x, y) => key(x) - key(y) || x.at - y.at);
     const visible = all ? found : found.slice(0, Number(byId("viewer").dataset.shown));
     byId("more").hidden = visible.length === found.length;
     byId("more").textContent = `Show all ${found.length} images`;
@@ -160,7 +161,7 @@ if (byId("viewer")) {
       const name = made("span", { textContent: `${image.name} · ${image.share} foreground` });
       return made("div", { className: "sight" }, made("div", { className: "two" }, view(image, a, of), view(image, b, of)), made("div", { className: "caption" }, name, scores));
     }));
-    if (!found.length) byId("gallery").append(made("p", { textContent: "No image has so low an IoU." }));
+    if (!found.length) byId("gallery").append(made("p", { textContent: both.length ? "No image has so low an IoU." : "No image was scored by both models." }));
   };
   for (const id of ["left", "right", "order", "class", "most"]) byId(id).addEventListener("input", draw);
   byId("more").addEventListener("click", () => { all = true; draw(); });

@@ -1,0 +1,120 @@
+"""The folder of a delivered model: everything in it, in one step or not at all."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from bench import __version__
+from bench.delivery import DESCRIPTION, NETWORK, SCRIPT, standalone
+from bench.delivery.description import ModelDescription, dumps, sealed
+from bench.errors import StoreError
+from bench.records import Member
+from bench.records.durable import said_plainly, sync_directory
+
+_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "numpy")
+_NEW, _OLD = ".new", ".old"
+
+
+def write(
+    directory: Path,
+    *,
+    name: str,
+    members: Sequence[Member],
+    weights_folder: Path,
+    classes: Sequence[str],
+    image_size: int,
+    flips: bool,
+    threshold: float,
+    smallest_object: float,
+    tell: Callable[[str], None] = lambda text: None,
+    finish: Callable[[Path], None] = lambda folder: None,
+) -> ModelDescription:
+    """Writes the model of `members` (their weights relative to `weights_folder`) as the folder `directory`, in place of what was there.
+
+    `finish` gets the folder while it still stands beside its place, and may add to it; if it raises, what was there stays. Imports
+    TensorFlow. Raises DataError for weights that cannot be loaded, StoreError where the folder cannot be written.
+    """
+    from bench.delivery.network import ensemble
+
+    if not members:
+        raise StoreError(f"cannot write {directory}: a model needs at least one member")
+    description = ModelDescription(
+        name=name,
+        classes=tuple(classes),
+        image_size=image_size,
+        threshold=threshold,
+        smallest_object=smallest_object,
+        flips=flips,
+        members=tuple(members),
+        versions={"segbench": __version__} | {package: v for package in _PACKAGES if (v := _version(package))},
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    network = ensemble(
+        members,
+        weights_folder,
+        num_classes=len(description.classes) + 1,
+        image_size=image_size,
+        flips=flips,
+        tell=tell,
+    )
+    with new_folder(directory) as folder:
+        tell("writing the model")
+        with said_plainly(directory):
+            network.save(folder / NETWORK)
+            described = sealed(description, folder / NETWORK)
+            (folder / DESCRIPTION).write_bytes(dumps(described))
+            shutil.copyfile(standalone.__file__, folder / SCRIPT)
+        finish(folder)
+    return described
+
+
+@contextlib.contextmanager
+def new_folder(directory: Path) -> Iterator[Path]:
+    """A folder beside `directory` that takes its place, whole and on disk, at the end of the block; left by an error or a dead process, what was
+    there stays. Raises StoreError."""
+    with said_plainly(directory):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        restore(directory)
+        folder = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.", suffix=_NEW))
+        folder.chmod(0o755)
+    try:
+        yield folder
+        with said_plainly(directory):
+            _sync(folder)
+            old = directory.with_name(f".{directory.name}{_OLD}")
+            if directory.exists():
+                directory.rename(old)
+            folder.rename(directory)
+            sync_directory(directory.parent)
+            shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def restore(directory: Path) -> None:
+    """Puts back what a process had just moved aside when it died, and drops what it had not finished. Only for who holds the run's lock."""
+    old = directory.with_name(f".{directory.name}{_OLD}")
+    if old.is_dir() and not directory.exists():
+        old.rename(directory)
+    for left in (old, *directory.parent.glob(f".{directory.name}.*{_NEW}")):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    sync_directory(folder)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,257 @@
+"""card.md: what a delivered model is made of, how good it is and where it ends, from the run's records alone."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.analysis.annotators import annotators
+from bench.analysis.leaderboard import JUDGE, references, score_interval
+from bench.datasets.cache import CachedPixels
+from bench.delivery import CARD, DESCRIPTION, NETWORK, SCRIPT
+from bench.delivery.masks import overlay
+from bench.delivery.scoring import ScoredImages
+from bench.evaluation.metrics import image_mean, iou, pool, summarise
+from bench.formats import MISSING, fraction, milliseconds, percent, plural, span
+from bench.records import OUT_OF_FOLD, ClassCounts, DeliveryRecord, Evaluation, Member, Run
+
+WORST = 3
+"""Pictures of locked images on the card, those with the lowest IoU."""
+
+LICENCES = {
+    "mobilenet": "Apache-2.0 (Keras Applications; MobileNet by Google)",
+    "mobilenetv2": "Apache-2.0 (Keras Applications; MobileNetV2 by Google)",
+    "efficientnetlite": "Apache-2.0 (EfficientNet-Lite by Google)",
+    "efficientnetb": "Apache-2.0 (EfficientNet by Google, packaged by P. Yakubovskiy)",
+    "resnet": "MIT (image-classifiers by P. Yakubovskiy)",
+    "vgg": "CC BY 4.0 (Visual Geometry Group, University of Oxford)",
+}
+"""Of ImageNet weights, by how a backbone's name begins; the longest beginning counts."""
+
+Counts = Mapping[str, Sequence[ClassCounts]]
+
+
+def write_card(
+    folder: Path, run: Run, record: DeliveryRecord, truth: CachedPixels, scored: ScoredImages | None
+) -> None:
+    """Writes the card into the model's `folder`, with pictures of the worst of the `scored` images; `truth` has them at their size."""
+    pictures = _write_worst(folder, record.test, truth, scored) if scored else []
+    (folder / CARD).write_text(card(run, record, pictures), encoding="utf-8")
+
+
+def card(run: Run, record: DeliveryRecord, pictures: Sequence[tuple[str, str, float]] = ()) -> str:
+    """The card in markdown. `pictures` are file, image id and IoU of the worst locked images."""
+    sections = (
+        _head(run, record),
+        _quality(run, record),
+        _worst(pictures),
+        _use(record),
+        _data(run),
+        _making(run, record),
+        _limits(run, record),
+        _licences(record.members),
+    )
+    return "\n".join(line for section in sections for line in section)
+
+
+def _head(run: Run, record: DeliveryRecord) -> Iterator[str]:
+    classes = ", ".join(f"{number} {name}" for number, name in enumerate(run.dataset.classes, start=1))
+    yield f"# Model of the run {run.record.name}\n"
+    yield (
+        f"It marks {classes} (0 is background) in photographs. {_made_of(record)} Its input is a square of {record.image_size} px, into which "
+        "a photograph of any size is fitted.\n"
+    )
+
+
+def _made_of(record: DeliveryRecord) -> str:
+    different = len({member.weights for member in record.members})
+    flips = " and over mirrored images" if record.flips else ""
+    if different == 1:
+        return f"One network{', averaged' + flips.removeprefix(' and') if flips else ''}."
+    return f"The mean over {different} networks{flips}."
+
+
+def _quality(run: Run, record: DeliveryRecord) -> Iterator[str]:
+    yield "## How good it is\n"
+    yield "| images | IoU (95 % interval) | Dice | precision | recall | IoU, mean over images |"
+    yield "|---|---|---|---|---|---|"
+    parts = {
+        f"{len(record.out_of_fold)} development images, each by members that did not see it": record.out_of_fold,
+        f"{len(record.test)} locked images, by this model, once": record.test,
+    }
+    for label, counts in parts.items():
+        if counts:
+            yield _row(run, label, counts)
+    yield ""
+    if not record.test and not record.out_of_fold:
+        yield "No image was scored.\n"
+    if len(run.dataset.classes) > 1:
+        yield from _by_class(run, record)
+    yield from _beside(run)
+
+
+def _row(run: Run, label: str, counts: Counts) -> str:
+    metrics = summarise(pool(counts.values()), run.dataset.classes)
+    interval = score_interval(_evaluation(counts))
+    around = f" ({span(interval.low, interval.high)})" if interval else ""
+    cells = [
+        f"**{fraction(metrics['iou'])}**{around}",
+        *(fraction(metrics[n]) for n in ("dice", "precision", "recall")),
+    ]
+    return f"| {label} | {' | '.join(cells)} | {fraction(image_mean(counts.values(), iou))} |"
+
+
+def _by_class(run: Run, record: DeliveryRecord) -> Iterator[str]:
+    yield "| class | IoU, development images | IoU, locked images |"
+    yield "|---|---|---|"
+    found = [summarise(pool(c.values()), run.dataset.classes) if c else {} for c in (record.out_of_fold, record.test)]
+    for name in run.dataset.classes:
+        yield f"| {name} | {' | '.join(fraction(metrics.get(f'iou_{name}')) for metrics in found)} |"
+    yield ""
+
+
+def _beside(run: Run) -> Iterator[str]:
+    judge = next((each for each in references(run) if each.name == JUDGE), None)
+    if judge and "test" in judge.metrics:
+        yield f"Without looking at an image (the mean training mask), the IoU of locked images is {fraction(judge.metrics['test']['iou'])}."
+    people = annotators(run)
+    if people:
+        yield f"Where pictures were annotated twice, people agree with each other at IoU {fraction(people.iou)} ({plural(people.pictures, 'pair')})."
+    yield ""
+
+
+def _worst(pictures: Sequence[tuple[str, str, float]]) -> Iterator[str]:
+    if pictures:
+        yield "## Where it is worst\n"
+        yield "Locked images with the lowest IoU: the outline of the truth in white, of the model in orange.\n"
+        for file, name, score in pictures:
+            yield f"![{name}]({file}) {name}, IoU {fraction(score)}\n"
+
+
+def _use(record: DeliveryRecord) -> Iterator[str]:
+    yield "## How to use it\n"
+    yield "```bash"
+    yield "python -m bench predict RUN photographs -o masks --overlays   # RUN: the run's name, or the path of this folder"
+    yield "python -m bench export RUN --format onnx                      # or savedmodel, litert"
+    yield "```\n"
+    yield "```python"
+    yield "from bench import load_model"
+    yield 'mask = load_model("PATH OF THIS FOLDER").predict("photograph.jpg")   # uint8 [H, W], class ids'
+    yield "```\n"
+    yield (
+        f"Without this project: `python {SCRIPT} photograph.jpg` (Keras, TensorFlow, NumPy, OpenCV, Pillow), or "
+        f'`keras.models.load_model("{NETWORK}")`, which maps RGB 0-255, [batch, {record.image_size}, {record.image_size}, 3], to '
+        f"probabilities. {_rule(record)} `{DESCRIPTION}` says the same for programs.\n"
+    )
+
+
+def _rule(record: DeliveryRecord) -> str:
+    counts = next(iter((record.test or record.out_of_fold).values()), ())
+    rule = (
+        "The most probable class wins."
+        if len(counts) > 2
+        else f"A pixel is foreground from probability {record.threshold:.4g} on."
+    )
+    if record.smallest_object:
+        rule += f" Regions below {percent(record.smallest_object)} of the image's area are dropped."
+    return rule
+
+
+def _data(run: Run) -> Iterator[str]:
+    data, split = run.dataset, run.split
+    yield "## Data\n"
+    shares = [sum(facts.foreground_share) for facts in run.audit.images]
+    median = percent(float(np.median(shares))) if shares else MISSING
+    yield (
+        f"`{data.name}` ({data.format}), {plural(data.num_images, 'image')}, half of them with less than {median} foreground; SHA-256 of the "
+        f"pixels `{data.fingerprint[:16]}…`. Split: {split.rule}; {len(split.test)} locked, {len(split.train) + len(split.val)} for "
+        f"development, {len(split.excluded)} left out.\n"
+    )
+
+
+def _making(run: Run, record: DeliveryRecord) -> Iterator[str]:
+    yield "## How it was made\n"
+    if record.rule:
+        yield f"{record.rule.rstrip('.')}.\n"
+    yield "| member | weight | trained without fold | seed | architecture | encoder | loss | learning rate |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for weights in dict.fromkeys(member.weights for member in record.members):
+        same = [member for member in record.members if member.weights == weights]
+        values, member = same[0].hyperparameters, same[0]
+        encoder = " / ".join(str(values[key]) for key in ("backbone", "encoder_weights") if key in values) or MISSING
+        cells = [member.contestant, f"{len(same)}/{len(record.members)}", member.fold, member.seed]
+        cells += [values.get("architecture", MISSING), encoder, values.get("loss", MISSING)]
+        yield f"| {' | '.join(map(str, cells))} | {_short(values.get('learning_rate'))} |"
+    versions = ", ".join(f"{name} {version}" for name, version in run.environment.versions.items())
+    yield f"\nOn {run.environment.device}; {versions}. Command: `{run.record.command}`\n"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(MISSING if value is None else value)
+
+
+def _limits(run: Run, record: DeliveryRecord) -> Iterator[str]:
+    yield "## Limits\n"
+    size = f"{record.image_size} px" if run.audit.images else MISSING
+    longest = max((max(facts.width, facts.height) for facts in run.audit.images), default=0)
+    yield f"- Photographs are shrunk to {size} on their longest side; what is then thinner than a pixel is not seen."
+    if longest:
+        yield f"- It has seen photographs of up to {longest} px of this one data set; elsewhere its quality is unknown."
+    yield "- Probabilities are not calibrated; the threshold was chosen for IoU."
+    scored = len(record.test)
+    yield f"- {plural(scored, 'locked image')} {'is' if scored == 1 else 'are'} few: heed the interval, not the third digit."
+    if record.latency_s is not None and record.num_bytes is not None:
+        yield (
+            f"- {milliseconds(record.latency_s)} an image on {run.environment.device}; the file has "
+            f"{record.num_bytes / 1e6:.1f} MB."
+        )
+    yield ""
+
+
+def _licences(members: Sequence[Member]) -> Iterator[str]:
+    yield "## Licences\n"
+    used = dict.fromkeys(
+        (str(member.hyperparameters.get("backbone", "")), str(member.hyperparameters.get("encoder_weights", "none")))
+        for member in members
+    )
+    for backbone, weights in used:
+        if weights == "none" or not backbone:
+            yield f"- {backbone or 'A network without encoder'}: trained from random weights; no licence of others."
+        else:
+            yield f"- {backbone}, pretrained weights `{Path(weights).name}`: {licence(backbone)}"
+    yield "- ImageNet's pictures, with which encoders are pretrained, are for research; ask a lawyer what that means for weights."
+    yield "- The photographs of the data set keep their own licence."
+    yield ""
+
+
+def licence(backbone: str) -> str:
+    """Of a backbone's public ImageNet weights; says so where it is not known here."""
+    known = [name for name in LICENCES if backbone.startswith(name)]
+    return LICENCES[max(known, key=len)] if known else "licence not known here; ask where the file came from"
+
+
+def _write_worst(
+    folder: Path, counts: Counts, truth: CachedPixels, scored: ScoredImages
+) -> list[tuple[str, str, float]]:
+    """Pictures of the worst images that hold something to find or to be mistaken, worst first: file, image id, IoU."""
+    scores = {name: image_mean([per_class], iou) for name, per_class in counts.items()}
+    known = sorted((score, name) for name, score in scores.items() if score is not None)
+    places = {name: number for number, name in enumerate(scored.counts)}
+    pictures = []
+    for number, (score, name) in enumerate(known[:WORST], start=1):
+        row = truth.rows([name])[0]
+        valid = np.asarray(truth.valid[row]).astype(bool)
+        picture = overlay(
+            np.asarray(truth.images[row]), scored.predictions[places[name]], np.where(valid, truth.masks[row], 0)
+        )
+        rows, columns = (np.flatnonzero(valid.any(axis=axis)) for axis in (1, 0))
+        file = f"worst-{number}.png"
+        Image.fromarray(picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]).save(folder / file)
+        pictures.append((file, name, score))
+    return pictures
+
+
+def _evaluation(counts: Counts) -> Evaluation:
+    kept = {name: tuple(per_class) for name, per_class in counts.items()}
+    return Evaluation(reference="delivered", split=OUT_OF_FOLD, seed=0, counts=kept)

@@ -1,0 +1,99 @@
+"""model.json: what a delivered network needs to be told to become a mask. Without TensorFlow."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from bench.delivery import DESCRIPTION, NETWORK
+from bench.errors import DataError
+from bench.records import Member
+
+SCHEMA_VERSION = 1
+
+MOST_CLASSES = 255
+"""Foreground classes: ids are uint8."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDescription:
+    """What belongs to a network. `classes` are the foreground classes by id from 1; `image_size` is the side S of the square input in pixels.
+
+    A pixel whose probability is at least `threshold` is foreground (several classes: the most probable wins); regions below
+    `smallest_object`, a share 0-1 of the image's area, are dropped. `flips` and `members` say what is inside the network; nothing is left to do for
+    them. `sha256` and `num_bytes` are of the network's file, `versions` by distribution name, `created_at` an ISO time.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    classes: tuple[str, ...]
+    image_size: int
+    threshold: float
+    smallest_object: float
+    flips: bool
+    members: tuple[Member, ...]
+    versions: Mapping[str, str]
+    created_at: str
+    sha256: str = ""
+    num_bytes: int = 0
+
+    @property
+    def num_channels(self) -> int:
+        """Of the network's probabilities: 1 with one foreground class, else background and every class."""
+        return 1 if len(self.classes) == 1 else len(self.classes) + 1
+
+    def __post_init__(self) -> None:
+        wrong = {
+            "classes": not 1 <= len(self.classes) <= MOST_CLASSES,
+            "image_size": not 1 <= self.image_size <= 2**14,
+            "threshold": not 0 <= self.threshold <= 1,
+            "smallest_object": not 0 <= self.smallest_object <= 1,
+        }
+        for name, is_wrong in wrong.items():
+            if is_wrong:
+                raise ValueError(f"{name} is {getattr(self, name)!r}")
+
+
+_ADAPTER = TypeAdapter(ModelDescription)
+
+
+def dumps(description: ModelDescription) -> bytes:
+    """The content of model.json."""
+    return json.dumps(_ADAPTER.dump_python(description, mode="json"), indent=1, ensure_ascii=False).encode()
+
+
+def sealed(description: ModelDescription, network: Path) -> ModelDescription:
+    """`description` with checksum and size of its network's file."""
+    return replace(description, sha256=sha256_of(network), num_bytes=network.stat().st_size)
+
+
+def read_description(folder: Path) -> ModelDescription:
+    """What the model in `folder` is. Raises DataError, naming the file, for one that is missing, torn or foreign, and for a network whose file is
+    not the one that was described."""
+    path, network = folder / DESCRIPTION, folder / NETWORK
+    for needed in (path, network):
+        if not needed.is_file():
+            raise DataError(f"{folder} holds no model (no {needed.name})")
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not valid JSON: {error}") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise DataError(f"{path} has schema version {version!r}; this SegBench reads version {SCHEMA_VERSION}")
+    try:
+        description = _ADAPTER.validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    if (network.stat().st_size, sha256_of(network)) != (description.num_bytes, description.sha256):
+        raise DataError(f"{network} is not the file that {DESCRIPTION} describes: it is torn or was replaced")
+    return description
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

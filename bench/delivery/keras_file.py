@@ -1,0 +1,86 @@
+"""A `.keras` file from anywhere, looked at before Keras opens it: an archive of three known parts, Keras's own layers, plain arrays."""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from bench.errors import DataError
+
+_PARTS = {"metadata.json", "config.json", "model.weights.h5"}
+
+MOST_CONFIG_BYTES = 64 * 2**20
+"""Of a part that is JSON: an ensemble of ten networks has 3 MB."""
+
+_MODULES = ("keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints")
+_CLASSES = {("keras", "DTypePolicy"), ("keras.src.models.functional", "Functional")}
+_OPERATIONS = "keras.src.ops."
+_RUNS_CODE = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
+"""Layers of Keras's own that run what the file says."""
+
+
+def check_keras_file(path: Path) -> None:
+    """Raises DataError, in one line with the file's name, for what no delivered model has: another part, one that unpacks to more than it
+    weighs, a layer that is not Keras's or runs code, a link out of the file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_parts(path, archive)
+            config = json.loads(archive.read("config.json"))
+            _check_config(path, config)
+            with archive.open("model.weights.h5") as weights, h5py.File(weights, "r") as arrays:
+                _check_arrays(path, arrays)
+    except DataError:
+        raise
+    except Exception as error:  # whatever zipfile, json and h5py find wrong
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path} is no Keras model, or a torn one: {reason}") from error
+
+
+def _check_parts(path: Path, archive: zipfile.ZipFile) -> None:
+    names = [part.filename for part in archive.infolist()]
+    if sorted(names) != sorted(_PARTS):
+        raise DataError(f"{path} is no Keras model: it holds {', '.join(sorted(names)[:5]) or 'nothing'}")
+    for part in archive.infolist():
+        too_large = part.filename.endswith(".json") and part.file_size > MOST_CONFIG_BYTES
+        if too_large or part.file_size > 20 * part.compress_size + 2**20:
+            raise DataError(f"{path}: {part.filename} unpacks to {part.file_size} bytes, which no model does")
+
+
+def _check_config(path: Path, config: Any) -> None:
+    for module, name in _named_classes(config):
+        if name in _RUNS_CODE:
+            raise DataError(f"{path} has a layer {name!r}, which runs code from the file; it is not loaded")
+        known = module in _MODULES or (module, name) in _CLASSES or module.startswith(_OPERATIONS)
+        if not known:
+            raise DataError(f"{path} needs {module}.{name}, which is none of Keras's own layers; it is not loaded")
+
+
+def _named_classes(config: Any) -> Iterator[tuple[str, str]]:
+    """Module and name of every object that Keras would make."""
+    waiting = [config]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            name = node.get("class_name")
+            if isinstance(name, str) and not (name.startswith("__") and node.get("module") is None):
+                yield str(node.get("module")), name
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
+
+
+def _check_arrays(path: Path, arrays: h5py.File) -> None:
+    waiting = [arrays]
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise DataError(f"{path}: the weights {group.name}/{name} are a link out of the file")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                waiting.append(item)
+            elif item.external or item.is_virtual or item.nbytes > item.id.get_storage_size():
+                raise DataError(f"{path}: the weights {item.name} are not plain arrays in the file")

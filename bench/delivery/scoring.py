@@ -1,0 +1,75 @@
+"""A delivered model on images whose truth is known."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.datasets.cache import CachedPixels
+from bench.datasets.dataset import Sample
+from bench.datasets.images import decode
+from bench.datasets.letterbox import letterbox, letterbox_mask, valid_area
+from bench.delivery.model import SegmentationModel
+from bench.evaluation.counting import confusion_of, counts_of
+from bench.records import ClassCounts
+
+_TIMINGS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScoredImages:
+    """Counts as in `bench.records.Evaluation`, and class ids uint8 [N, e, e] in the order of `counts`."""
+
+    counts: dict[str, tuple[ClassCounts, ...]]
+    predictions: np.ndarray
+
+
+def score_cached(
+    model: SegmentationModel, pixels: CachedPixels, truth: CachedPixels, ids: Sequence[str]
+) -> ScoredImages:
+    """The images `ids` of a run's cache: `pixels` at the model's size, `truth` at the evaluation size."""
+    rows, places = pixels.rows(ids), truth.rows(ids)
+    counts, predictions = {}, []
+    for start in range(0, len(ids), model.batch_size):
+        here = slice(start, start + model.batch_size)
+        probabilities = model.squares_at(pixels.images[rows[here]], truth.masks.shape[-1])
+        for name, probability, place in zip(ids[here], probabilities, places[here], strict=True):
+            valid = truth.valid[place]
+            predictions.append(model.mask_of(probability, valid))
+            counts[name] = _counts(model, truth.masks[place], predictions[-1], valid)
+    return ScoredImages(counts=counts, predictions=np.stack(predictions))
+
+
+def score_samples(
+    model: SegmentationModel, samples: Sequence[Sample], evaluation_size: int
+) -> dict[str, tuple[ClassCounts, ...]]:
+    """The same counts from the files themselves, as somebody has them who only has the model."""
+    counts = {}
+    for start in range(0, len(samples), model.batch_size):
+        part = samples[start : start + model.batch_size]
+        decoded = [decode(sample) for sample in part]
+        squares = np.stack([letterbox(image, model.description.image_size) for image, _ in decoded])
+        found = zip(part, decoded, model.squares_at(squares, evaluation_size), strict=True)
+        for sample, (image, mask), probability in found:
+            valid = valid_area(image.shape[0], image.shape[1], evaluation_size)
+            truth = letterbox_mask(mask, evaluation_size)
+            counts[sample.id] = _counts(model, truth, model.mask_of(probability, valid), valid)
+    return counts
+
+
+def latency_s(model: SegmentationModel, images: np.ndarray) -> float:
+    """Seconds an image, of a batch of the model's own size from `images`, uint8 [N, S, S, 3]; the fastest of five, after one that compiles."""
+    batch = images[np.arange(model.batch_size) % len(images)]
+    times = []
+    for _ in range(_TIMINGS + 1):
+        started = time.perf_counter()
+        model.squares(batch)
+        times.append(time.perf_counter() - started)
+    return min(times[1:]) / len(batch)
+
+
+def _counts(
+    model: SegmentationModel, truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray
+) -> tuple[ClassCounts, ...]:
+    return counts_of(confusion_of(truth, predicted, valid.astype(bool), len(model.classes) + 1))

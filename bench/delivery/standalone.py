@@ -1,0 +1,75 @@
+"""Masks from a delivered model without SegBench: python predict.py PHOTOGRAPHS... (pip install keras tensorflow opencv-python-headless pillow).
+
+Reads model.keras and model.json beside it, and writes <photograph>.mask.png beside each photograph: class ids (0 is background), at its own
+size, upright. It shares no code with the project; a test holds its masks to those of `bench.load_model`.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+HERE = Path(__file__).resolve().parent
+
+
+def load(folder: Path = HERE) -> tuple[Any, dict[str, Any]]:
+    """The network, and what model.json says about it."""
+    import keras
+
+    network = keras.models.load_model(folder / "model.keras", compile=False)
+    return network, json.loads((folder / "model.json").read_text(encoding="utf-8"))
+
+
+def segment(network: Any, about: dict[str, Any], image: np.ndarray) -> np.ndarray:
+    """Class ids uint8 [H, W] of a photograph, RGB uint8 [H, W, 3]."""
+    square, (top, left, height, width) = letterbox(image, about["image_size"])
+    batch = np.stack([square, square]).astype(np.float32)  # two images take less time than one
+    inner = np.asarray(network(batch, training=False))[0][top : top + height, left : left + width]
+    size = (image.shape[1], image.shape[0])
+    channels = [cv2.resize(np.ascontiguousarray(inner[..., c]), size) for c in range(inner.shape[-1])]
+    found = channels[0] >= about["threshold"] if len(channels) == 1 else np.argmax(channels, axis=0)
+    return without_small_objects(found.astype(np.uint8), about["smallest_object"])
+
+
+def letterbox(image: np.ndarray, size: int) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+    """The image as a square with its reflection around it, and top, left, height and width of the image in it."""
+    scale = size / max(image.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    shrinks = size < max(image.shape[:2])
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    top, left = (size - height) // 2, (size - width) // 2
+    rows, columns = (
+        np.minimum(place, 2 * length - 1 - place)
+        for length, place in (
+            (height, (np.arange(size) - top) % (2 * height)),
+            (width, (np.arange(size) - left) % (2 * width)),
+        )
+    )
+    return resized[rows][:, columns], (top, left, height, width)
+
+
+def without_small_objects(ids: np.ndarray, smallest_object: float) -> np.ndarray:
+    """Background in place of regions below that share of the image."""
+    for class_id in np.unique(ids[ids > 0]):
+        _, labels, facts, _ = cv2.connectedComponentsWithStats((ids == class_id).astype(np.uint8), connectivity=8)
+        small = facts[:, cv2.CC_STAT_AREA] < smallest_object * ids.size
+        small[0] = False
+        ids[small[labels]] = 0
+    return ids
+
+
+def main(paths: list[str]) -> None:
+    network, about = load()
+    for path in map(Path, paths):
+        image = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
+        target = path.with_name(f"{path.name}.mask.png")
+        Image.fromarray(segment(network, about, image)).save(target)
+        sys.stdout.write(f"{target}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

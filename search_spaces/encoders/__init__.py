@@ -1,0 +1,1 @@
+"""Encoders that segmentation-models lacks; `search_spaces.architectures.encoder_decoders` hands them to decoders."""

@@ -1,0 +1,114 @@
+"""The tensors of a file that `torch.save` wrote in its legacy format (PyTorch before 1.6), read without PyTorch.
+
+Such a file is five pickles (a magic number, a version, facts about the writer's machine, the state dictionary, the keys
+of the storages) and then, for every key, a count (int64) and that many numbers. A pickle can name any function to call;
+here it may name an ordered dictionary, a tensor and three kinds of storage, and anything else ends the reading.
+"""
+
+import math
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+MOST_BYTES = 1 << 28
+_MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
+_STORAGES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "LongStorage": "<i8"}
+
+
+class TorchFileError(ValueError):
+    """A file is not what `read_tensors` reads; the message is one line that names it."""
+
+
+class _Storage(NamedTuple):
+    key: str
+    dtype: str
+    length: int
+
+
+class _Tensor(NamedTuple):
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]  # in numbers, not bytes
+
+
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """Name -> array (float32, float64 or int64, read-only, PyTorch's axes), in the order of the state dictionary.
+
+    Raises TorchFileError if the file is larger than `MOST_BYTES`, names anything but tensors, is cut short or goes on
+    after its last storage, or has a tensor that does not lie in its storage.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES} bytes")
+        with path.open("rb") as file:
+            return _read(file, path.stat().st_size)
+    except Exception as error:  # whatever a broken pickle makes Python raise
+        reason = " ".join(str(error).split())
+        raise TorchFileError(f"{path} is no file of tensors in PyTorch's legacy format: {reason[:200]}") from error
+
+
+def _read(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
+    if (_load(file), _load(file)) != (_MAGIC, _VERSION):
+        raise ValueError("it does not begin as one")
+    _load(file)
+    state, keys = _load(file), _load(file)
+    if not isinstance(state, dict) or not all(isinstance(tensor, _Tensor) for tensor in state.values()):
+        raise ValueError("it holds other things than tensors by name")
+    storages = {tensor.storage.key: tensor.storage for tensor in state.values()}
+    if not isinstance(keys, list) or sorted(keys) != sorted(storages):
+        raise ValueError("its storages are not those of its tensors")
+    numbers = {key: _numbers(file, storages[key], size) for key in keys}
+    if file.tell() != size:
+        raise ValueError(f"{size - file.tell()} bytes follow its last storage")
+    return {name: _array(tensor, numbers[tensor.storage.key]) for name, tensor in state.items()}
+
+
+def _load(file: BinaryIO) -> Any:
+    return _Unpickler(file).load()
+
+
+def _numbers(file: BinaryIO, storage: _Storage, size: int) -> np.ndarray:
+    count = int.from_bytes(file.read(8), "little", signed=True)
+    count_bytes = count * np.dtype(storage.dtype).itemsize
+    if count != storage.length or not 0 <= count_bytes <= size - file.tell():
+        raise ValueError(f"storage {storage.key} should have {storage.length} numbers and has {count}")
+    return np.frombuffer(file.read(count_bytes), storage.dtype)
+
+
+def _array(tensor: _Tensor, numbers: np.ndarray) -> np.ndarray:
+    steps = [(length - 1) * stride for length, stride in zip(tensor.shape, tensor.strides, strict=True)]
+    if 0 in tensor.shape or math.prod(tensor.shape) > len(numbers) or tensor.offset + sum(steps) >= len(numbers):
+        raise ValueError(f"a tensor of shape {tensor.shape} does not lie in its storage of {len(numbers)} numbers")
+    strides = [stride * numbers.itemsize for stride in tensor.strides]
+    return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], tensor.shape, strides, writeable=False)
+
+
+class _Unpickler(pickle.Unpickler):
+    """A name stands for a built-in type, a function that makes a tuple, or a string: nothing that could do harm."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _tensor
+        if module == "torch" and name in _STORAGES:
+            return _STORAGES[name]
+        raise ValueError(f"it wants {module}.{name}, which no tensor needs")
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        match pid:
+            case ("storage", str(dtype), str(key), str(), int(length), None) if dtype in _STORAGES.values():
+                return _Storage(key, dtype, length)
+        raise ValueError("it has a storage of an unknown kind")
+
+
+def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, requires_grad: Any, hooks: Any) -> _Tensor:
+    """Stands in for PyTorch's function of six arguments; the last two matter to training only."""
+    whole = isinstance(storage, _Storage) and isinstance(shape, tuple) and isinstance(stride, tuple)
+    if not whole or not all(isinstance(number, int) and number >= 0 for number in (offset, *shape, *stride)):
+        raise ValueError("it has a tensor of an unknown kind")
+    return _Tensor(storage, offset, shape, stride)

@@ -1,0 +1,67 @@
+"""The portfolio: good recipes of different kind, in the order in which they are tried.
+
+Each is the default recipe with something else in place of one or two of its parts. A search proposes them before its tuner chooses,
+and a short budget compares the first few of them and nothing else. The order is that of `docs/decisions/0015-portfolio.md`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from search_spaces.architectures import ARCHITECTURES
+from search_spaces.reference import reference_recipe
+from search_spaces.space import Range, Space
+
+Value = str | int | float
+
+VARIATIONS: tuple[Mapping[str, Value], ...] = (
+    {},
+    {"architecture": "unet"},
+    {"architecture": "fpn"},
+    {"architecture": "linknet", "backbone": "efficientnet_lite1"},
+    {"image_size": 288},
+    {"backbone": "efficientnet_lite2", "augmentation": 0.75},
+    {"loss": "dice"},
+    {"architecture": "pspnet"},
+    {"backbone": "efficientnet_lite1", "learning_rate": 2e-3},
+    {"architecture": "unet", "loss": "focal"},
+    {"architecture": "unet", "backbone": "efficientnet_lite2", "learning_rate": 5e-4},
+    {"backbone": "efficientnet_lite1", "loss": "tversky"},
+    {"architecture": "unet", "backbone": "mobilenet"},
+    {"architecture": "linknet", "backbone": "mobilenetv2"},
+)
+"""What each changes of the default recipe."""
+
+
+def portfolio(space: Space) -> tuple[dict[str, Value], ...]:
+    """The active values of each variation that `space` has room for, distinct, the default recipe first.
+
+    A variation that names a value which the space lacks is left out: half of it would be another recipe.
+    """
+    found: dict[str, dict[str, Value]] = {}
+    for variation in VARIATIONS:
+        if all(_has(getattr(space, name), value) for name, value in variation.items()):
+            values = _active({**_whole(space), **variation})
+            found.setdefault(json.dumps(values, sort_keys=True), values)
+    return tuple(found.values())
+
+
+def _whole(space: Space) -> dict[str, Value]:
+    """The default recipe with a backbone, even where its own architecture has none."""
+    recipe = reference_recipe(space)
+    if space.backbone:
+        recipe = {"backbone": space.backbone[0], "encoder_weights": space.encoder_weights[0], **recipe}
+    return recipe
+
+
+def _active(values: Mapping[str, Value]) -> dict[str, Value]:
+    """In the order in which a space declares them, without a backbone where the architecture has none."""
+    takes_backbone = ARCHITECTURES[str(values["architecture"])].has_backbone
+    return {
+        name: values[name]
+        for name in Space.model_fields
+        if name in values and (takes_backbone or name not in ("backbone", "encoder_weights"))
+    }
+
+
+def _has(values: Sequence[Value] | Range, value: Value) -> bool:
+    return values.min <= float(value) <= values.max if isinstance(values, Range) else value in values

@@ -1,0 +1,54 @@
+"""What a budget has room for, by the rules."""
+
+import pytest
+
+from bench.run.plan import LONGEST, RULES, plan
+
+
+def plan_of(units: float, **changed):
+    return plan(units * 100.0, **{"unit_s": 100.0, "folds": 3, "available": 12, **changed})
+
+
+def test_the_rules_ask_for_less_and_less():
+    assert [rule.units for rule in RULES] == sorted((rule.units for rule in RULES), reverse=True)
+    assert RULES[-1].units == 0
+
+
+def test_a_budget_below_one_training_trains_the_default_recipe_for_as_long_as_there_is():
+    found = plan_of(0.6)
+    assert (found.candidates, found.steps, found.search_share) == (1, 50, 0.0)
+
+
+def test_a_small_budget_buys_folds_of_the_default_recipe_before_length():
+    assert (plan_of(3.2).candidates, plan_of(3.2).steps) == (1, 100)
+    assert plan_of(4.6).steps == 150
+
+
+def test_a_quarter_of_an_hour_on_two_cores_compares_four_recipes_and_trains_the_best_on_every_fold():
+    found = plan_of(7.0)
+    assert (found.candidates, found.everywhere, found.steps, found.search_share) == (4, False, 100, 0.0)
+
+
+def test_an_hour_compares_ten_recipes_on_every_fold():
+    found = plan_of(29)
+    assert (found.candidates, found.everywhere, found.steps) == (10, True, 100)
+
+
+def test_a_large_budget_searches_and_no_training_is_longer_than_what_pays():
+    found = plan_of(500)
+    assert (found.candidates, found.search_share, found.steps) == (10, 0.25, LONGEST)
+
+
+@pytest.mark.parametrize("units", [0.2, 1, 3, 5, 7, 12, 22, 30, 60, 200])
+def test_lengths_are_whole_epochs_and_at_least_the_shortest_that_compares(units):
+    found = plan_of(units)
+    assert found.steps % 25 == 0
+    assert found.steps >= (100 if units >= 1 else 25)
+
+
+def test_a_small_portfolio_bounds_the_candidates():
+    assert plan_of(29, available=2).candidates == 2
+
+
+def test_more_workers_have_room_for_more():
+    assert plan_of(4, places=8).candidates == 10

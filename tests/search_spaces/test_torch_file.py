@@ -1,0 +1,91 @@
+"""Reading tensors without PyTorch: what a file may hold, and that nothing else comes of it."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search_spaces.encoders import torch_file
+from search_spaces.encoders.torch_file import TorchFileError, read_tensors
+
+NUMBERS = np.arange(6, dtype="<f4")
+
+
+def tensor(shape: str, strides: str, offset: int = 0, length: int = 6, storage: str = "torch\nFloatStorage") -> bytes:
+    """The opcodes (protocol 0) that make a tensor; shape and strides as "2 3"."""
+    sizes, steps = ("".join(f"I{number}\n" for number in numbers.split()) for numbers in (shape, strides))
+    stored = f"(Vstorage\nc{storage}\nVkey\nVcpu\nI{length}\nNtQ"
+    return f"ctorch._utils\n_rebuild_tensor_v2\n({stored}I{offset}\n({sizes}t({steps}tI00\nNtR".encode()
+
+
+def contents(
+    of_state: bytes, magic: int = 0x1950A86A20F9469CFC6C, count: int = 6, numbers: bytes = NUMBERS.tobytes()
+) -> bytes:
+    head = b"".join(pickle.dumps(part, 2) for part in (magic, 1001, {"little_endian": True}))
+    state = b"(Vweight\n" + of_state + b"d."
+    return head + state + pickle.dumps(["key"], 2) + count.to_bytes(8, "little", signed=True) + numbers
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.pth"
+
+
+@pytest.mark.parametrize(
+    ("of_state", "expected"),
+    [
+        (tensor("2 3", "3 1"), [[0, 1, 2], [3, 4, 5]]),
+        (tensor("3 2", "1 3"), [[0, 3], [1, 4], [2, 5]]),  # transposed, as converted files have it
+        (tensor("2", "1", offset=4), [4, 5]),
+        (tensor("", "", offset=3), 3),
+    ],
+)
+def test_a_tensor_is_read_where_its_shape_strides_and_offset_say(path, of_state, expected):
+    path.write_bytes(contents(of_state))
+    found = read_tensors(path)
+    assert list(found) == ["weight"]
+    np.testing.assert_array_equal(found["weight"], np.array(expected, np.float32))
+    assert found["weight"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (contents(tensor("2 4", "4 1")), "does not lie in its storage"),
+        (contents(tensor("2 3", "4 1")), "does not lie in its storage"),
+        (contents(tensor("2 3", "3 1", offset=1)), "does not lie in its storage"),
+        (contents(tensor("1000 1000", "0 0")), "does not lie in its storage"),
+        (contents(tensor("2 3", "-3 1", offset=3)), "unknown kind"),
+        (contents(tensor("2 3", "3 1", length=-1)), "should have -1 numbers"),
+        (contents(tensor("2 3", "3 1", length=1 << 40), count=1 << 40), "should have"),
+        (contents(tensor("2 3", "3 1"), count=5), "should have 6 numbers and has 5"),
+        (contents(tensor("2 3", "3 1"), numbers=b"short"), "should have 6 numbers"),
+        (contents(tensor("2 3", "3 1"), numbers=NUMBERS.tobytes() + b"more"), "4 bytes follow"),
+        (contents(tensor("2 3", "3 1"), magic=1), "does not begin as one"),
+        (contents(tensor("2 3", "3 1", storage="torch\nQInt8Storage")), "wants torch.QInt8Storage"),
+        (contents(b"I5\n"), "other things than tensors"),
+        (b"", "Ran out of input"),
+        (b"PK\x03\x04 a zip file, as newer versions write", "legacy format"),
+    ],
+)
+def test_a_file_that_is_not_whole_or_holds_something_else_is_refused_in_one_line(path, data, reason):
+    path.write_bytes(data)
+    with pytest.raises(TorchFileError, match=reason) as error:
+        read_tensors(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("function", ["os\nsystem", "builtins\nexec", "torch._utils\n_rebuild_tensor", "torch\nload"])
+def test_a_pickle_that_calls_anything_else_is_refused_before_it_is_called(path, function):
+    path.write_bytes(contents(f"c{function}\n(Vraise SystemExit\ntR".encode()))
+    with pytest.raises(TorchFileError, match=f"wants {function.replace(chr(10), '.')}, which no tensor needs"):
+        read_tensors(path)
+
+
+def test_a_file_that_is_too_large_is_not_read(path, monkeypatch):
+    path.write_bytes(contents(tensor("2 3", "3 1")))
+    monkeypatch.setattr(torch_file, "MOST_BYTES", 100)
+    with pytest.raises(TorchFileError, match="more than 100 bytes"):
+        read_tensors(path)
