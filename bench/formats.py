@@ -9,8 +9,8 @@ _DIGITS = 12
 
 
 def settled(value: float) -> float:
-    """`value` without its last digits, so that two machines round it to the same text: 0.1235 whether it was computed as
-    0.12350000000000001 or as 0.12349999999999999."""
+    """`value` without its last digits, so that two machines round it to the same text: 0.1235 whether it was computed
+    as 0.12350000000000001 or as 0.12349999999999999."""
     return float(f"{value:.{_DIGITS}g}")
 
 
@@ -37,7 +37,8 @@ def signed_span(low: float, high: float) -> str:
 
 
 def decimals(low: float, high: float) -> int:
-    """How many decimals a number between these limits deserves: two where they are 0.02 or more apart (or nothing is), else three."""
+    """How many decimals a number between these limits deserves: two where they are 0.02 or more apart (or nothing
+    is), else three."""
     width = settled(high - low)
     return 3 if 0 < width < 0.02 else 2
 
@@ -148,7 +149,8 @@ _TITLES = {
 
 
 def titled(name: object) -> str:
-    """The name of a hyperparameter's value as people write it: 'U-Net' for 'unet'; a name that is not known here stays as it is."""
+    """The name of a hyperparameter's value as people write it: 'U-Net' for 'unet'; a name that is not known here
+    stays as it is."""
     return _TITLES.get(str(name), str(name))
 
 

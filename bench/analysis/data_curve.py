@@ -1,8 +1,9 @@
 """Data or model? What the first of the finals scores when it is trained on fewer images, and whether more would help.
 
-Learning curves extrapolate: Figueroa and others, "Predicting sample size required for classification performance", BMC Medical
-Informatics and Decision Making, 2012; Hestness and others, "Deep learning scaling is predictable, empirically", 2017. Three shares are too
-few for a fitted law, so that only the last step is judged, by its paired interval.
+Learning curves extrapolate: Figueroa and others, "Predicting sample size required for classification performance",
+BMC Medical Informatics and Decision Making, 2012; Hestness and others, "Deep learning scaling is predictable,
+empirically", 2017. Three shares are too few for a fitted law, so that only the last step is judged, by its paired
+interval.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +22,9 @@ from bench.records import COMPLETED, Run, TrainingRecord, configuration_key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurvePoint:
-    """Trained on `train_share` of the images, `train_images` of them in the mean over folds and seeds: IoU out of fold, pooled over all
-    images, the mean over seeds, each of which is in `by_seed`. `gain` is this point minus the one before, paired on images and seeds."""
+    """Trained on `train_share` of the images, `train_images` of them in the mean over folds and seeds: IoU out of
+    fold, pooled over all images, the mean over seeds, each of which is in `by_seed`. `gain` is this point minus the
+    one before, paired on images and seeds."""
 
     train_share: float
     train_images: float
@@ -34,8 +36,8 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataCurve:
-    """`points` by rising share, two at least; the last are the finals' own trainings. `seeds` are those of which every training completed,
-    of the `planned` ones of the finals."""
+    """`points` by rising share, two at least; the last are the finals' own trainings. `seeds` are those of which
+    every training completed, of the `planned` ones of the finals."""
 
     label: str
     points: tuple[CurvePoint, ...]
@@ -44,7 +46,7 @@ class DataCurve:
 
 
 def data_curve(run: Run, held: Finals) -> DataCurve | Missing | None:
-    """Of the first of the standings; None where no training on a share of the images is on record."""
+    """Of the leader of the ranking; None where no training on a share of the images is on record."""
     first = held.standings[0]
     own = [
         each

@@ -29,14 +29,15 @@ CLEAR, TIED, UNCONFIRMED, UNUSABLE, NOTHING = (
     "not usable",
     "no result",
 )
-"""Kinds of answers. UNCONFIRMED: the search has a best trial, and no final evaluation compares it. UNUSABLE: the best model is not
-clearly ahead of the best baseline, which looks at no image."""
+"""Kinds of answers. UNCONFIRMED: the search has a best trial, and no final evaluation compares it. UNUSABLE: the best
+model is not clearly ahead of the best baseline, which looks at no image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The model to take. `iou` is its score on images that it was not trained on: out of fold, or on validation where the search alone
-    scored it. Costs are None where they were not measured; `delivery` is set where it is the delivered model."""
+    """The model to take. `iou` is its score on images that it was not trained on: out of fold, or on validation where
+    the search alone scored it. Costs are None where they were not measured; `delivery` is set where it is the
+    delivered model."""
 
     label: str
     hyperparameters: Mapping[str, object]
@@ -53,10 +54,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """`kind` is one of the constants above. `tied` are candidates that do not differ significantly from the leader, itself left out.
-    `closest` is the best other candidate, with the leader's lead over it. `baseline` is the best predictor without a model, with its
-    IoU where the choice was scored and the choice's lead. `detectable` spans the minimum detectable differences from the leader (80 %
-    power). `reason` says why there is no choice."""
+    """`kind` is one of the constants above. `tied` are candidates that do not differ significantly from the leader,
+    itself left out. `closest` is the best other candidate, with the leader's lead over it. `baseline` is the best
+    predictor without a model, with its IoU where the choice was scored and the choice's lead. `detectable` spans the
+    minimum detectable differences from the leader (80 % power). `reason` says why there is no choice."""
 
     kind: str
     choice: Choice | None
@@ -75,7 +76,8 @@ def decide(run: Run, held: Finals | NoFinals, searched: SearchResult) -> Decisio
 
 
 def delivered(run: Run) -> Choice | None:
-    """The delivered model with the scores that it has on images which it did not see; None where the run delivers none."""
+    """The delivered model with the scores that it has on images which it did not see; None where the run delivers
+    none."""
     record = run.delivery
     if record is None:
         return None
@@ -103,7 +105,8 @@ def delivery_label(record: DeliveryRecord) -> str:
 
 
 def lead_of_delivery(run: Run, choice: Choice, other: Standing | None, held: Finals) -> Difference | None:
-    """How far the delivered model is ahead of a candidate, paired by image, on the images that both were scored on; None without any."""
+    """How far the delivered model is ahead of a candidate, paired by image, on the images that both were scored on;
+    None without any."""
     if other is None or choice.delivery is None:
         return None
     own = out_of_fold(trainings_of(run, other.contestant), held.seeds)

@@ -11,8 +11,8 @@ from bench.records import Run
 from bench.records.store import load_arrays
 
 BACKGROUND, RIGHT, FALSE_ALARM, MISSED, WRONG_CLASS, PADDING = range(6)
-"""What a pixel of a prediction is: right foreground, foreground where there is none, foreground not found, foreground of another
-class, or padding that counts nowhere."""
+"""What a pixel of a prediction is: right foreground, foreground where there is none, foreground not found, foreground
+of another class, or padding that counts nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,8 +94,8 @@ def augmentation_grid(run: Run) -> AugmentationGrid | Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Samples:
-    """Validation images from the least foreground to the most, of `num_images`: `shares` of the pixels that count, 0-1; RGB uint8
-    [N, E, E, 3], class ids uint8 [N, E, E] and bool [N, E, E], what is no padding."""
+    """Validation images from the least foreground to the most, of `num_images`: `shares` of the pixels that count,
+    0-1; RGB uint8 [N, E, E, 3], class ids uint8 [N, E, E] and bool [N, E, E], what is no padding."""
 
     num_images: int
     shares: tuple[float, ...]

@@ -1,7 +1,8 @@
-"""Predictions beside each other: the same images as every model saw them, with the score of each, for the page's viewer.
+"""Predictions beside each other: the same images as every model saw them, with the score of each, for the page's
+viewer.
 
-A run keeps the masks of its final evaluation, made out of fold for an even spread of development images, and those of the model that
-it delivers. Older runs kept the masks of their best trials on validation images.
+A run keeps the masks of its final evaluation, made out of fold for an even spread of development images, and those of
+the model that it delivers. Older runs kept the masks of their best trials on validation images.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,8 +29,9 @@ MOST_MODELS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Predicted:
-    """One model. `masks` are class ids, uint8 [E, E], one an image, None where it was not trained for that image's fold; `ious` the IoU of
-    each image and class, [N][classes], None where the class is neither there nor predicted, and () without a mask."""
+    """One model. `masks` are class ids, uint8 [E, E], one an image, None where it was not trained for that image's
+    fold; `ious` the IoU of each image and class, [N][classes], None where the class is neither there nor predicted,
+    and () without a mask."""
 
     label: str
     badges: tuple[str, ...]
@@ -43,9 +45,10 @@ class Predicted:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Gallery:
-    """`images` are RGB uint8 [N, E, E, 3], `truth` class ids uint8 [N, E, E], `valid` bool [N, E, E], false for padding. `shares` are those
-    of foreground in the pixels that count, 0-1; `smallest` the share of the smallest connected object, None without any. With
-    `out_of_fold` no model saw an image that it is shown on; else they are validation images, by which the search chose."""
+    """`images` are RGB uint8 [N, E, E, 3], `truth` class ids uint8 [N, E, E], `valid` bool [N, E, E], false for
+    padding. `shares` are those of foreground in the pixels that count, 0-1; `smallest` the share of the smallest
+    connected object, None without any. With `out_of_fold` no model saw an image that it is shown on; else they are
+    validation images, by which the search chose."""
 
     ids: tuple[str, ...]
     images: np.ndarray
@@ -131,7 +134,8 @@ def _gallery(run: Run, shown: Arrays, found: Sequence[Found], *, out_of_fold: bo
 def class_ious(
     truth: np.ndarray, prediction: np.ndarray, valid: np.ndarray, num_classes: int
 ) -> tuple[float | None, ...]:
-    """IoU of one image for each foreground class, over its valid pixels; None where a class is neither there nor predicted."""
+    """IoU of one image for each foreground class, over its valid pixels; None where a class is neither there nor
+    predicted."""
     own, said = truth[valid.astype(bool)], prediction[valid.astype(bool)]
     found: list[float | None] = []
     for class_id in range(1, num_classes + 1):

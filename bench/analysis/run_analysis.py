@@ -12,7 +12,7 @@ from bench.analysis.final_evaluation import Finals, NoFinals, trainings_of
 from bench.analysis.importance import Importances, importances
 from bench.analysis.pictures import AugmentationGrid, Samples, augmentation_grid, samples
 from bench.analysis.predictions import Gallery, gallery
-from bench.analysis.probabilities import Beyond, beyond
+from bench.analysis.probabilities import ProbabilityMetrics, probability_metrics
 from bench.analysis.rungs import Rung, rungs
 from bench.analysis.series import Missing
 from bench.analysis.tuners import Tuners, compare_tuners
@@ -21,7 +21,8 @@ from bench.records import Run
 
 @dataclass(frozen=True)
 class Analysis:
-    """A run and what follows from it. A section takes what it needs, and nothing is computed that no section asks for."""
+    """A run and what follows from it. A section takes what it needs, and nothing is computed that no section asks
+    for."""
 
     run: Run
 
@@ -60,13 +61,13 @@ class Analysis:
         return delivered(self.run)
 
     @cached_property
-    def probabilities(self) -> Mapping[str, Beyond | None]:
+    def probabilities(self) -> Mapping[str, ProbabilityMetrics | None]:
         """By a candidate's name; {} without a final evaluation."""
         held = self.final
         if isinstance(held, NoFinals):
             return {}
         return {
-            each.contestant.name: beyond(
+            each.contestant.name: probability_metrics(
                 self.run,
                 [one for one in trainings_of(self.run, each.contestant) if one.fold < held.record.folds],
                 held.seeds,

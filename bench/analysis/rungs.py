@@ -10,9 +10,9 @@ from bench.records import COLLAPSED, FAILED, STOPPED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
-    """The trials of one study that were trained up to `epochs` in one bracket. `promoted` of them were trained on; `pruned` completed and
-    were not (or not yet, where the run is not over), though there was a higher rung; `collapsed` were stopped as collapsed, `stopped` did not
-    end within the budget."""
+    """The trials of one study that were trained up to `epochs` in one bracket. `promoted` of them were trained on;
+    `pruned` completed and were not (or not yet, where the run is not over), though there was a higher rung;
+    `collapsed` were stopped as collapsed, `stopped` did not end within the budget."""
 
     study_id: str
     bracket: int

@@ -1,6 +1,7 @@
 """Rows to the numbers of each chart. A series is frozen and knows nothing of drawing; `bench.report.figures` draws it.
 
-Where the numbers do not carry a chart, a function returns `Missing` with the reason, which the page prints in its place.
+Where the numbers do not carry a chart, a function returns `Missing` with the reason, which the page prints in its
+place.
 """
 
 import math
@@ -25,7 +26,8 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreGrid:
-    """Median validation IoU and number of trials by loss (columns) and backbone (rows); None where nothing was tried."""
+    """Median validation IoU and number of trials by loss (columns) and backbone (rows); None where nothing was
+    tried."""
 
     backbones: tuple[str, ...]
     losses: tuple[str, ...]
@@ -56,8 +58,9 @@ def score_grid(run: Run, rows: Sequence[Row]) -> ScoreGrid | Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressLine:
-    """One study, one entry per trial in the order they ended: its own IoU (None if it has none), the best so far, and when it ended, in wall
-    seconds since the study's first trial began: trials under way at the same time count once. `epochs` adds up those trained."""
+    """One study, one entry per trial in the order they ended: its own IoU (None if it has none), the best so far, and
+    when it ended, in wall seconds since the study's first trial began: trials under way at the same time count once.
+    `epochs` adds up those trained."""
 
     tuner: str
     seed: int
@@ -104,7 +107,8 @@ MAX_CURVES = 5
 
 
 def learning_curves(run: Run, rows: Sequence[Row]) -> LearningCurves | Missing:
-    """Of the best trial of each network: a tuner that learns ends with many trials of one, whose curves would cover each other."""
+    """Of the best trial of each network: a tuner that learns ends with many trials of one, whose curves would cover
+    each other."""
     curves: dict[str, Curve] = {}
     for row in ranked(rows):
         points = [(point.epoch, point.val_iou) for point in row.training.curve if point.val_iou is not None]
@@ -211,7 +215,8 @@ def _progress_line(run: Run, study: Sequence[Row]) -> ProgressLine:
 
 
 class Busy:
-    """The time in which at least one of several things was under way: what begins at a time ISO 8601, and takes so many seconds."""
+    """The time in which at least one of several things was under way: what begins at a time ISO 8601, and takes so
+    many seconds."""
 
     def __init__(self, spans: Iterable[tuple[str, float | None]]) -> None:
         began = [(datetime.fromisoformat(at).timestamp(), seconds or 0.0) for at, seconds in spans]
@@ -224,7 +229,8 @@ class Busy:
         self._before = [0.0, *accumulate(end - start for start, end in self._spans)]
 
     def until_s(self, moment: float = float("inf")) -> float:
-        """Seconds of it up to a moment, in seconds since 1970; pauses, as between the sittings of a resumed run, do not count."""
+        """Seconds of it up to a moment, in seconds since 1970; pauses, as between the sittings of a resumed run, do
+        not count."""
         place = bisect_right(self._spans, (moment, float("inf")))
         if not place:
             return 0.0

@@ -1,7 +1,7 @@
 """Tuners against each other: best validation IoU so far on a common clock, over the seeds that each was run with.
 
-"2 x random" is random search given twice the time, its best at 2t drawn at t: the yardstick of Li and others, "Hyperband: a novel
-bandit-based approach to hyperparameter optimization", JMLR, 2018.
+"2 x random" is random search given twice the time, its best at 2t drawn at t: the yardstick of Li and others,
+"Hyperband: a novel bandit-based approach to hyperparameter optimization", JMLR, 2018.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,8 @@ _POINTS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunerCurve:
-    """`points` are (wall seconds, lowest, median, highest best-so-far IoU over the seeds), from when every seed has a score."""
+    """`points` are (wall seconds, lowest, median, highest best-so-far IoU over the seeds), from when every seed has a
+    score."""
 
     tuner: str
     points: tuple[tuple[float, float, float, float], ...]
@@ -26,8 +27,9 @@ class TunerCurve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunerScore:
-    """At `Tuners.common_s`. `regret` is the mean distance to the best IoU that any study of the run ever found; `wins` counts the seeds with
-    which this tuner was first (those level share), of the `shared_seeds` that every tuner ran."""
+    """At `Tuners.common_s`. `regret` is the mean distance to the best IoU that any study of the run ever found;
+    `wins` counts the seeds with which this tuner was first (those level share), of the `shared_seeds` that every
+    tuner ran."""
 
     tuner: str
     seeds: int

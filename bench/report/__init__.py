@@ -1,7 +1,7 @@
 """From a run's records to a page: records -> `bench.analysis` -> sections of blocks -> HTML, markdown and CSV.
 
-Nothing here trains, and nothing imports TensorFlow or Keras: a report takes seconds, on any machine. What draws is imported when
-a report is written, so that importing this package costs nothing.
+Nothing here trains, and nothing imports TensorFlow or Keras: a report takes seconds, on any machine. What draws is
+imported when a report is written, so that importing this package costs nothing.
 """
 
 import json
@@ -23,10 +23,11 @@ BROWSER_PAGE = "leaderboard.html"
 
 
 def write_report(run: Run, directory: Path) -> Path:
-    """Writes `directory`/leaderboard.html, a short leaderboard.md with its figures/, and tables/, and returns the markdown page's path.
+    """Writes `directory`/leaderboard.html, a short leaderboard.md with its figures/, and tables/, and returns the
+    markdown page's path.
 
-    Everything is written into a folder beside it, which takes the place of an earlier report only when it is whole. Raises
-    StoreError when `directory` holds something that is no report, or cannot be written.
+    Everything is written into a folder beside it, which takes the place of an earlier report only when it is whole.
+    Raises StoreError when `directory` holds something that is no report, or cannot be written.
     """
     from bench.analysis.run_analysis import Analysis
     from bench.report.page import compose
@@ -35,7 +36,8 @@ def write_report(run: Run, directory: Path) -> Path:
 
 
 def write_across(runs: Sequence[Run], directory: Path) -> Path:
-    """The same for several runs on one page, named as its folder is. Raises StoreError also where runs do not compare."""
+    """The same for several runs on one page, named as its folder is. Raises StoreError also where runs do not
+    compare."""
     from bench.report.across_page import compose_across
 
     return _replace(directory, runs, lambda: compose_across(runs, directory.name))
@@ -106,7 +108,8 @@ def _text(path: Path, content: str) -> None:
 
 
 def _take_place(finished: Path, directory: Path) -> None:
-    """Swaps folders: the earlier report is moved aside first and removed last, so that at no moment a half one is seen."""
+    """Swaps folders: the earlier report is moved aside first and removed last, so that at no moment a half one is
+    seen."""
     earlier = directory.with_name(f".{directory.name}.{os.getpid()}.old")
     if directory.exists():
         directory.rename(earlier)

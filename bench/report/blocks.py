@@ -1,7 +1,7 @@
 """What a page is made of. A section yields blocks; `bench.report.render` turns them into HTML, markdown and CSV.
 
-Every string in a block is plain text. Nothing is escaped here: each renderer escapes in one place, so that no name, message or
-error of a record becomes markup.
+Every string in a block is plain text. Nothing is escaped here: each renderer escapes in one place, so that no name,
+message or error of a record becomes markup.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -79,8 +79,8 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A cell that is drawn: a point with its 95 % interval, on the scale of its column. `also` is a second point below it; `text` stands
-    under it on narrow screens, where there is no room for a column of its own."""
+    """A cell that is drawn: a point with its 95 % interval, on the scale of its column. `also` is a second point
+    below it; `text` stands under it on narrow screens, where there is no room for a column of its own."""
 
     value: float | None
     low: float | None = None
@@ -119,8 +119,9 @@ Cell = Interval | Dots | Badged | Shade | str | float | int | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`key` names the value in each record; `show` makes its text, and numbers sort by their value. A column with a `group` can be hidden;
-    `wide` columns are left out on narrow screens. `mark` is a value that the scale of drawn cells points out."""
+    """`key` names the value in each record; `show` makes its text, and numbers sort by their value. A column with a
+    `group` can be hidden; `wide` columns are left out on narrow screens. `mark` is a value that the scale of drawn
+    cells points out."""
 
     title: str
     key: str
@@ -153,8 +154,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`records` by key; a record may have keys without a column. `name` says to a screen reader what the table holds. A record whose
-    "group" is that of a toggle can be hidden."""
+    """`records` by key; a record may have keys without a column. `name` says to a screen reader what the table holds.
+    A record whose "group" is that of a toggle can be hidden."""
 
     name: str
     columns: tuple[Column, ...]
@@ -174,8 +175,8 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A chart, drawn when it is rendered; `photo` for pictures of pixels. `caption` says what to see in it. `titles` are shown for the
-    artists with that id when a pointer is over them."""
+    """A chart, drawn when it is rendered; `photo` for pictures of pixels. `caption` says what to see in it. `titles`
+    are shown for the artists with that id when a pointer is over them."""
 
     name: str
     title: str
@@ -300,8 +301,8 @@ Block = (
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A report: `blocks` make the page for browsers, `brief` the short one in markdown. `answer` is the verdict in one line, `facts` what
-    the first line under the title says of the run."""
+    """A report: `blocks` make the page for browsers, `brief` the short one in markdown. `answer` is the verdict in
+    one line, `facts` what the first line under the title says of the run."""
 
     title: str
     facts: str

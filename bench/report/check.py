@@ -1,7 +1,7 @@
 """Whether a report says what its records say: everything is computed again and compared.
 
-Text and printed numbers must be equal, character by character. A number in a CSV file or in summary.json has all its digits, and the
-last of them differ between processors: it may differ by `TOLERANCE`.
+Text and printed numbers must be equal, character by character. A number in a CSV file or in summary.json has all its
+digits, and the last of them differ between processors: it may differ by `TOLERANCE`.
 """
 
 import base64
@@ -23,7 +23,8 @@ from bench.records import Run, TrainingRecord
 from bench.report import BROWSER_PAGE, PAGE, write_across, write_report
 
 TEXTS = (PAGE, BROWSER_PAGE, "summary.json", "tables/*.csv")
-"""What holds numbers. Charts and photographs are made from the same series, and depend on a machine's fonts and libraries."""
+"""What holds numbers. Charts and photographs are made from the same series, and depend on a machine's fonts and
+libraries."""
 
 TOLERANCE = 1e-9
 """Relative, of numbers with all their digits. Sums in another order differ by some 1e-16 for each term."""
@@ -38,8 +39,8 @@ _FILE = re.compile(r'href="data:text/csv;charset=utf-8;base64,([^"]*)"')
 
 
 def differences(runs: Sequence[Run], directory: Path) -> Iterator[str]:
-    """Each difference in one line: file, line, what stands there and what the records say. Of several runs `directory` is their common
-    leaderboard. Raises StoreError where there is no report."""
+    """Each difference in one line: file, line, what stands there and what the records say. Of several runs
+    `directory` is their common leaderboard. Raises StoreError where there is no report."""
     if not (directory / PAGE).is_file():
         asked = " ".join(run.record.name for run in runs)
         raise StoreError(f"no report in {directory}; write one with: python -m bench report {asked}")
@@ -57,7 +58,8 @@ def differences(runs: Sequence[Run], directory: Path) -> Iterator[str]:
 
 
 def _contradictions(run: Run) -> Iterator[str]:
-    """Trials whose recorded metrics are not those of the pixels that were counted for them, trainings whose evidence is of other pixels."""
+    """Trials whose recorded metrics are not those of the pixels that were counted for them, trainings whose evidence
+    is of other pixels."""
     counted = {(each.study_id, each.trial_id): each.counts for each in run.evaluations if each.split == "val"}
     for trial in run.trials:
         counts = counted.get((trial.study_id, trial.trial_id))
@@ -70,7 +72,8 @@ def _contradictions(run: Run) -> Iterator[str]:
 
 
 def _evidence_problem(run: Run, training: TrainingRecord) -> str:
-    """Truth and padding must be those that were counted, of each image and class, and with one class so must what is foreground at 0.5."""
+    """Truth and padding must be those that were counted, of each image and class, and with one class so must what is
+    foreground at 0.5."""
     evidence = evidence_of_training(run, training)
     if evidence is None:
         return "is missing"

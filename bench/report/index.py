@@ -10,7 +10,8 @@ SUMMARY = "summary.json"
 
 _HEAD = """# Reports
 
-One folder a run, or several runs on one page: open `leaderboard.html` in a browser; `leaderboard.md` is its summary, and each table is a CSV file. All of it follows from the run's records. This list is generated."""
+One folder a run, or several runs on one page: open `leaderboard.html` in a browser; `leaderboard.md` is its summary,
+and each table is a CSV file. All of it follows from the run's records. This list is generated."""
 
 
 def verdict_of(folder: Path) -> str:

@@ -51,6 +51,11 @@ def _brief(found: Analysis) -> Iterator[Block]:
     yield from predictions.brief(found)
     yield Heading("Everything else")
     yield Paragraph(
-        ("Predictions of any two models side by side, comparison by factor, statistics, search, data and setup: ", Link(BROWSER_PAGE, BROWSER_PAGE),
-         ". Every table is in ", Link("tables/", "tables/"), ".")
-    )  # fmt: skip
+        (
+            "Predictions of any two models side by side, comparison by factor, statistics, search, data and setup: ",
+            Link(BROWSER_PAGE, BROWSER_PAGE),
+            ". Every table is in ",
+            Link("tables/", "tables/"),
+            ".",
+        )
+    )

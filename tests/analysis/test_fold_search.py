@@ -20,7 +20,8 @@ FOLDS = tuple(tuple(f"{fold}-{number}" for number in range(8)) for fold in "abc"
 
 
 def on_folds(number: int, ious: list[float], **changed: object) -> TrialRecord:
-    """A trial of the first `len(ious)` folds with this IoU on every image of each, or nearly so: no two images are alike."""
+    """A trial of the first `len(ious)` folds with this IoU on every image of each, or nearly so: no two images are
+    alike."""
     found = {
         name: counts(iou - place / 1000)
         for iou, fold in zip(ious, FOLDS, strict=False)
@@ -90,7 +91,8 @@ def test_metrics_and_races_that_are_not_those_of_the_counts_are_found(searched):
 
 
 def test_effects_and_grids_know_the_pruned_trials():
-    """Every trial with one of the losses was pruned: it has a score, or the other would have nothing to be compared with."""
+    """Every trial with one of the losses was pruned: it has a score, or the other would have nothing to be compared
+    with."""
     rows = leaderboard(run(trials=[
         trial(number, 0.5 - number / 100, status=(COMPLETED, PRUNED)[number % 2],
               hyperparameters={"loss": ("bce", "dice")[number % 2], "backbone": ("resnet18", "mobilenet")[number // 2 % 2], "dropout": number / 100})

@@ -17,7 +17,8 @@ def test_equal_images_leave_no_room_for_chance():
 
 
 def test_pooling_weighs_images_by_their_foreground():
-    """99 % of all foreground is in images that are found, so the interval lies high though half of the images are missed."""
+    """99 % of all foreground is in images that are found, so the interval lies high though half of the images are
+    missed."""
     images = {f"big{i}": counts(1.0, foreground=990) for i in range(10)}
     images |= {f"small{i}": counts(0.0, foreground=10) for i in range(10)}
     interval = score_interval(of(images))

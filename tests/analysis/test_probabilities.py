@@ -1,4 +1,5 @@
-"""The finals beyond one threshold: honest thresholds, numbers by hand, and that a report is held to what trainings kept."""
+"""Probability-based metrics: honest thresholds, numbers by hand, and that a report is held to what trainings
+kept."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.final_evaluation import finals
-from bench.analysis.probabilities import beyond, counts_at
+from bench.analysis.probabilities import counts_at, probability_metrics
 from bench.analysis.run_analysis import Analysis
 from bench.errors import StoreError
 from bench.evaluation.evidence import PixelEvidence
@@ -32,7 +33,8 @@ SHARE = {"tp": 50, "fp": 40, "fn": 20, "tn": 4}
 
 
 def evidence(counts: Mapping[str, tuple[ClassCounts, ...]], bins: Mapping[str, int] = SHARE) -> PixelEvidence:
-    """Of images with these counts; their contours are 100 pixels, as much of them near as of the foreground was found."""
+    """Of images with these counts; their contours are 100 pixels, as much of them near as of the foreground was
+    found."""
     foreground = [per_class[1:] for per_class in counts.values()]
     histogram = np.zeros((len(counts), len(foreground[0]), 2, BINS), np.uint32)
     contours = np.full((*histogram.shape[:2], 4), 100, np.uint32)
@@ -82,7 +84,7 @@ def test_an_image_is_cut_at_the_threshold_that_is_best_on_the_other_folds(tmp_pa
     # Best on the first fold alone: from bin 20 on, 20 found of 30; on the second, where its false alarms are unsure: from bin 50 on.
     first = training(tmp_path, 0, {"a": counts}, {"tp": 50, "fp": 40, "fn": 20, "tn": 4})
     second = training(tmp_path, 1, {"b": counts}, {"tp": 50, "fp": 10, "fn": 48, "tn": 4})
-    found = beyond(full_run(tmp_path), [first, second], [0])
+    found = probability_metrics(full_run(tmp_path), [first, second], [0])
     # The second's choice (the nearest to 0.5 of those from bin 11 to 48: 32) is right for 10 of the first's 20, with its 10 false ones;
     # the first's choice (the nearest to 0.5 of those from 5 to 20: 20) finds all of the second's without a false one.
     assert found.thresholds == (20 / 64, 26 / 64, 32 / 64)
@@ -98,13 +100,13 @@ def test_locked_images_are_cut_at_the_threshold_that_is_best_on_all_images_out_o
     second = training(tmp_path, 1, {"b": counts}, {"tp": 50, "fp": 10, "fn": 48, "tn": 4}, locked={"t": counts})
     # Of both: all 40 and 10 false ones from bin 20 on, 30 and none from 48 on. On the locked image the first has 20 and 10 false ones, the
     # second 20 and none.
-    assert beyond(full_run(tmp_path), [first, second], [0]).tuned_test == pytest.approx((20 / 30 + 1) / 2)
+    assert probability_metrics(full_run(tmp_path), [first, second], [0]).tuned_test == pytest.approx((20 / 30 + 1) / 2)
 
 
 def test_average_precision_contours_and_calibration_by_hand(tmp_path):
     counts = pixels(tp=10, fp=10, fn=10, tn=70)
     own = [training(tmp_path, fold, {name: counts}, SHARE) for fold, name in enumerate("ab")]
-    found = beyond(full_run(tmp_path), own, [0])
+    found = probability_metrics(full_run(tmp_path), own, [0])
     # In order of probability: 10 right (precision 1), 10 wrong, 10 right (precision 20 / 30)
     assert found.average_precision.value == pytest.approx((10 * 1 + 10 * 2 / 3) / 20)
     assert found.boundary_f1.value == pytest.approx(0.5)  # half of either contour is near
@@ -122,7 +124,7 @@ def test_several_classes_have_a_threshold_each_and_count_alike(tmp_path):
     hard, easy = pixels(tp=10, fp=10, fn=10, tn=70)[1], pixels(tp=20, tn=80)[1]
     counts = (hard, hard, easy)  # nothing looks at the background's own
     own = [training(tmp_path, fold, {name: counts}, SHARE) for fold, name in enumerate("ab")]
-    found = beyond(full_run(tmp_path, classes=("dent", "scratch")), own, [0])
+    found = probability_metrics(full_run(tmp_path, classes=("dent", "scratch")), own, [0])
     assert found.thresholds == (20 / 64, 26 / 64, 32 / 64)
     assert found.tuned.value == pytest.approx((20 / 30 + 1) / 2)
     assert found.average_precision.value == pytest.approx((5 / 6 + 1) / 2)
@@ -151,7 +153,7 @@ def blocks_of(run: Run) -> list[Block]:
 
 def test_the_page_has_the_table_and_words_from_its_numbers(run):
     blocks, held = blocks_of(run), finals(run)
-    own = beyond(run, [each for each in run.trainings if each.contestant == "finalist 1"], held.seeds)
+    own = probability_metrics(run, [each for each in run.trainings if each.contestant == "finalist 1"], held.seeds)
     shown = cells(table(blocks, "Probability-based metrics"), held.standings[0].label)
     assert shown[1] == f"{held.standings[0].score:.2f}"
     assert float(shown[2].split(" (")[0]) == pytest.approx(own.tuned.value, abs=0.005)

@@ -1,4 +1,5 @@
-"""The page for a browser, in a browser: it shows its verdict, sorts, filters, switches models, follows the theme, prints, and says nothing on the console."""
+"""The page for a browser, in a browser: it shows its verdict, sorts, filters, switches models, follows the theme,
+prints, and says nothing on the console."""
 
 import json
 import re
@@ -32,9 +33,9 @@ window.addEventListener("load", async () => {
   const table = document.querySelector('[aria-label="Ranking of the candidates and baselines"] table');
   const heads = [...table.tHead.rows[0].cells];
   const column = heads.findIndex((each) => each.textContent.startsWith("Cross-validated"));
-  const shown = () => [...table.tBodies[0].rows].map((row) => row.querySelector("svg.drawn").parentElement.dataset.size);
-  const drawn = heads.findIndex((each) => each.textContent.startsWith("IoU"));
-  result.before = shown();
+  const shown = () => [...table.tBodies[0].rows].map((row) =>
+  row.querySelector("svg.drawn").parentElement.dataset.size); const drawn = heads.findIndex((each) =>
+  each.textContent.startsWith("IoU")); result.before = shown();
   heads[drawn].querySelector("button").click();
   result.rising = shown();
   heads[drawn].querySelector("button").click();
@@ -43,8 +44,8 @@ window.addEventListener("load", async () => {
   const visible = (element) => element.getClientRects().length > 0;
   const verdict = document.querySelector(".verdict .answer").getBoundingClientRect();
   const tiles = document.querySelector(".tiles").getBoundingClientRect();
-  Object.assign(result, { verdictEnds: verdict.bottom, tilesEnd: tiles.bottom, height: innerHeight, width: innerWidth });
-  const rows = () => [...table.tBodies[0].rows].filter(visible).length;
+  Object.assign(result, { verdictEnds: verdict.bottom, tilesEnd: tiles.bottom, height: innerHeight, width: innerWidth
+  }); const rows = () => [...table.tBodies[0].rows].filter(visible).length;
   result.rows = rows();
   document.querySelector('[data-toggles="baseline"]').click();
   result.rowsWithout = rows();
@@ -53,11 +54,11 @@ window.addEventListener("load", async () => {
   document.querySelector('[data-toggles="test"]').click();
   result.secondWithout = second();
   const captions = () => [...document.querySelectorAll(".sight .caption")].map((each) => each.textContent);
-  const painted = () => [...document.querySelectorAll(".sight canvas")].map((canvas) => canvas.width > 1 && canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0));
-  result.captions = captions();
-  result.painted = painted();
-  const choose = (id, value) => { document.getElementById(id).value = value; document.getElementById(id).dispatchEvent(new Event("input", { bubbles: true })); };
-  choose("right", "2");
+  const painted = () => [...document.querySelectorAll(".sight canvas")].map((canvas) => canvas.width > 1 &&
+  canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0));
+  result.captions = captions(); result.painted = painted();
+  const choose = (id, value) => { document.getElementById(id).value = value;
+  document.getElementById(id).dispatchEvent(new Event("input", { bubbles: true })); }; choose("right", "2");
   result.switched = captions();
   choose("right", "4");
   result.partly = captions().length;

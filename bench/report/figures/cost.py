@@ -16,8 +16,8 @@ MOST_NAMED = 60
 
 
 def draw_quality_against_cost(series: tuple[CostPanel, ...], score: str) -> "Figure":
-    """A panel a cost; the Pareto front is joined and carries its ranks. `score` names the vertical axis. Each point has an id for its title
-    (`point_titles`)."""
+    """A panel a cost; the Pareto front is joined and carries its ranks. `score` names the vertical axis. Each point
+    has an id for its title (`point_titles`)."""
     figure = new_figure(3.4)
     grid = figure.subplots(1, len(series), squeeze=False, sharey=True)[0]
     for number, (axes, panel) in enumerate(zip(grid, series, strict=True)):

@@ -20,13 +20,25 @@ def draw_data_curve(found: DataCurve) -> "Figure":
         axes.vlines(point.train_images, low, high, color=ACCENT, linewidth=2, zorder=3)
         if len(found.seeds) > 1:
             axes.scatter(
-                [point.train_images - aside] * len(point.by_seed), point.by_seed, s=22, facecolors=PAPER, edgecolors=MUTED,
-                linewidths=1.2, zorder=4, label="a seed" if point is found.points[0] else None,
-            )  # fmt: skip
+                [point.train_images - aside] * len(point.by_seed),
+                point.by_seed,
+                s=22,
+                facecolors=PAPER,
+                edgecolors=MUTED,
+                linewidths=1.2,
+                zorder=4,
+                label="a seed" if point is found.points[0] else None,
+            )
     axes.plot(
-        images, [point.iou for point in found.points], color=ACCENT, linewidth=1.5, marker="o", markersize=7, zorder=5,
+        images,
+        [point.iou for point in found.points],
+        color=ACCENT,
+        linewidth=1.5,
+        marker="o",
+        markersize=7,
+        zorder=5,
         label="mean, with 95 % interval",
-    )  # fmt: skip
+    )
     axes.set_xticks(images, [f"{point.train_images:.0f}\n{100 * point.train_share:.0f} %" for point in found.points])
     axes.set_xlim(0, 1.04 * images[-1])
     axes.set_ylim(bottom=0)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def draw_intervals(found: Finals) -> "Figure":
-    """Left two lines a candidate, first at the top: its IoU out of fold and on the held-out test set set, with their intervals; the baselines
-    below in grey. Right its difference to the default configuration."""
+    """Left two lines a candidate, first at the top: its IoU out of fold and on the held-out test set set, with their
+    intervals; the baselines below in grey. Right its difference to the default configuration."""
     lines: list[Standing | ReferenceStanding] = [*found.standings, *found.references]
     figure = new_figure(0.42 * len(lines) + 1.3)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))

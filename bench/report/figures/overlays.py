@@ -36,7 +36,8 @@ _KEYS = {"frameon": False, "fontsize": 8.5, "handlelength": 1.2, "columnspacing"
 
 
 def draw_overlays(series: Overlays) -> "Figure":
-    """A row a case: the image, the true classes, and what became of each pixel, with the outline of the truth in white."""
+    """A row a case: the image, the true classes, and what became of each pixel, with the outline of the truth in
+    white."""
     figure = new_figure(len(series.cases) * (WIDTH_IN / 3 + 0.12) + 0.3)
     grid = figure.subplots(len(series.cases), 3, squeeze=False)
     for line, case in zip(grid, series.cases, strict=True):

@@ -28,7 +28,8 @@ def mask_step(num_classes: int) -> int:
 
 
 def mask_png(mask: np.ndarray, num_classes: int) -> str:
-    """Class ids uint8 [H, W] as the data URI of a PNG with a grey for each class, of one bit a pixel where there is one class."""
+    """Class ids uint8 [H, W] as the data URI of a PNG with a grey for each class, of one bit a pixel where there is
+    one class."""
     from PIL import Image
 
     picture = Image.fromarray(mask)

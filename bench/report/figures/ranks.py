@@ -1,8 +1,9 @@
-"""The critical-difference diagram: average ranks, and who cannot be told apart."""
+"""The critical-difference diagram: average ranks, and which candidates do not differ significantly."""
 
 from typing import TYPE_CHECKING
 
 from bench.analysis.across_runs import RankTable
+from bench.analysis.final_evaluation import role_title
 from bench.formats import shortened
 from bench.report.figures.style import ACCENT, AXIS, INK, MUTED, new_figure
 
@@ -11,8 +12,9 @@ if TYPE_CHECKING:
 
 
 def draw_ranks(table: RankTable) -> "Figure":
-    """Demsar's diagram turned on its side, so that long names fit: a line a contestant with its average rank (large) and its rank on each data
-    set (small); bars at the right join those that cannot be told apart. `table.ranks` is not None."""
+    """Demsar's diagram turned on its side, so that long names fit: a line a candidate with its average rank (large)
+    and its rank on each data set (small); bars at the right join those that do not differ significantly.
+    `table.ranks` is not None."""
     from matplotlib.ticker import MaxNLocator
 
     ranks = table.ranks
@@ -29,7 +31,7 @@ def draw_ranks(table: RankTable) -> "Figure":
         left.scatter(
             [ranks.average[height]], [height], s=52, color=ACCENT, zorder=4, label=None if height else "average"
         )
-    left.set_yticks(range(rows), [shortened(name, 60) for name in table.contestants[:rows]], color=INK)
+    left.set_yticks(range(rows), [shortened(role_title(name), 60) for name in table.contestants[:rows]], color=INK)
     left.set_ylim(rows - 0.5, -0.5)
     left.set_xlim(0.8, rows + 0.2)
     left.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))

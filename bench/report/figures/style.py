@@ -1,4 +1,5 @@
-"""One look for every figure: quiet axes, colours that colour-blind readers can tell apart, labels beside what they name."""
+"""One look for every figure: quiet axes, colours that colour-blind readers can tell apart, labels beside what they
+name."""
 
 import io
 import re
@@ -26,9 +27,13 @@ INK, MUTED, FAINT, ACCENT, PADDING_GREY = "#222222", "#6b6b6b", "#e3e3e3", PALET
 PAPER, AXIS = "#ffffff", "#9a9a9a"
 
 _VARIABLES = {
-    INK: "--ink", MUTED: "--muted", FAINT: "--line", PAPER: "--paper", AXIS: "--axis",
+    INK: "--ink",
+    MUTED: "--muted",
+    FAINT: "--line",
+    PAPER: "--paper",
+    AXIS: "--axis",
     **{colour.lower(): f"--c{number}" for number, colour in enumerate(PALETTE)},
-}  # fmt: skip
+}
 """The page's variable for each colour that a figure may use, so that a chart follows the reader's theme."""
 
 RC = {
@@ -100,8 +105,9 @@ def _pixels(figure: "Figure") -> "Picture":
 
 
 def to_svg(figure: "Figure", name: str, titles: Mapping[str, str], label: str) -> str:
-    """An SVG element to stand in a page: text stays text, colours are the page's variables, and there is no style attribute, which a
-    page's policy would refuse. Ids begin with `name`. `titles` are shown over the artists with that id; `label` is for screen readers."""
+    """An SVG element to stand in a page: text stays text, colours are the page's variables, and there is no style
+    attribute, which a page's policy would refuse. Ids begin with `name`. `titles` are shown over the artists with
+    that id; `label` is for screen readers."""
     import matplotlib
 
     buffer = io.StringIO()
@@ -110,8 +116,14 @@ def to_svg(figure: "Figure", name: str, titles: Mapping[str, str], label: str) -
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     root = ElementTree.fromstring(printable(buffer.getvalue()))
     width, height = (float(root.attrib.pop(side).removesuffix("pt")) for side in ("width", "height"))
-    root.attrib |= {"width": f"{width:.0f}", "height": f"{height:.0f}", "role": "img", "aria-label": label, "class": "plot",
-                    "stroke-linejoin": "round"}  # fmt: skip
+    root.attrib |= {
+        "width": f"{width:.0f}",
+        "height": f"{height:.0f}",
+        "role": "img",
+        "aria-label": label,
+        "class": "plot",
+        "stroke-linejoin": "round",
+    }
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag.rsplit("}", 1)[-1] in ("metadata", "style"):
@@ -136,7 +148,8 @@ _LONG = re.compile(r"-?\d+\.\d{3,}")
 
 
 def _theme(element: ElementTree.Element, name: str) -> None:
-    """Style becomes attributes, colours become variables, ids get the name of their figure, positions lose digits that no one sees."""
+    """Style becomes attributes, colours become variables, ids get the name of their figure, positions lose digits
+    that no one sees."""
     attributes = element.attrib
     for declaration in filter(None, attributes.pop("style", "").split(";")):
         key, _, value = declaration.partition(":")
@@ -164,7 +177,8 @@ def _theme(element: ElementTree.Element, name: str) -> None:
 
 
 def end_labels(axes: "Axes", labels: Sequence[tuple[float, str, str]], height_in: float, size: float = 8.5) -> None:
-    """Names lines at the right edge of the axes: (height in data units, text, colour), moved apart where they would collide.
+    """Names lines at the right edge of the axes: (height in data units, text, colour), moved apart where they would
+    collide.
 
     `height_in` is the height of the whole figure, of which the axes take about three quarters.
     """

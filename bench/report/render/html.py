@@ -1,4 +1,5 @@
-"""Blocks to one file for a browser: nothing is loaded from anywhere, text is escaped by the template, scripts and styles are named by hash."""
+"""Blocks to one file for a browser: nothing is loaded from anywhere, text is escaped by the template, scripts and
+styles are named by hash."""
 
 import base64
 import hashlib
@@ -40,7 +41,8 @@ def to_html(page: Page) -> str:
 
 @cache
 def _environment() -> "Environment":
-    """Everything that a template writes is escaped, strings of records above all; only what this module marks is not."""
+    """Everything that a template writes is escaped, strings of records above all; only what this module marks is
+    not."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -1,4 +1,5 @@
-"""Blocks to markdown that reads well raw and on GitHub. Text is escaped here, so that no name of a record can break the page."""
+"""Blocks to markdown that reads well raw and on GitHub. Text is escaped here, so that no name of a record can break
+the page."""
 
 import re
 from collections.abc import Sequence
@@ -71,7 +72,8 @@ def figure_path(figure: Figure) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> str:
-    """A pipe table, padded to be read raw. `right` are the numbers of the columns that align right; cells are escaped."""
+    """A pipe table, padded to be read raw. `right` are the numbers of the columns that align right; cells are
+    escaped."""
     from tabulate import tabulate
 
     align = ["right" if index in right else "left" for index in range(len(head))]

@@ -1,4 +1,5 @@
-"""Several runs on one page: average ranks over data sets, the search against the recipes, and each data set's ranking."""
+"""Several runs on one page: average ranks over data sets, the search against the recipes, and each data set's
+ranking."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -52,7 +53,8 @@ def _tiles(compared: Across) -> Iterator[Tile]:
 
 
 def headline(compared: Across) -> str:
-    """The best average rank; of one data set its ranking's leader; without final evaluations, what is compared in their place."""
+    """The best average rank; of one data set its ranking's leader; without final evaluations, what is compared in
+    their place."""
     table = compared.configurations if compared.configurations.ranks else compared.roles
     if table.ranks is not None:
         return leader(table, table.ranks)
@@ -85,7 +87,8 @@ def qualifications(compared: Across) -> list[str]:
         lines.append("The final evaluation on one data set says nothing about others.")
     if held > 1 and compared.configurations.ranks is None:
         lines.append(
-            f"Fewer than two configurations were evaluated on all {held} data sets; the search's choice and the recipes are ranked instead."
+            f"Fewer than two configurations were evaluated on all {held} data sets; the search's choice and the "
+            f"recipes are ranked instead."
         )
     ranks = compared.configurations.ranks or compared.roles.ranks
     return [*lines, *([_power(ranks)] if ranks else [])]
@@ -121,7 +124,8 @@ def _power(ranks: Ranks) -> str:
         return f"{plural(n, 'data set')} are too few for a test over data sets (fewer than {FEWEST}): ranks describe these data sets and no others."
     if not ranks.can_tell:
         return (
-            f"If one candidate were ahead of another on all {n} data sets, Wilcoxon's p for {pairs}, corrected, would still be {ranks.smallest_p:.3f}: no pair "
+            f"If one candidate were ahead of another on all {n} data sets, Wilcoxon's p for {pairs}, corrected, would "
+            f"still be {ranks.smallest_p:.3f}: no pair "
             "can differ significantly."
         )
     apart = sum(pair.apart for pair in ranks.pairs)
@@ -131,7 +135,8 @@ def _power(ranks: Ranks) -> str:
 def runs(compared: Across) -> Iterator[Block]:
     yield Heading("Runs", anchor="runs")
     yield paragraph(
-        "The best trial of each search has the highest validation IoU, which is optimistically biased; the held-out test images were scored afterwards, with "
+        "The best trial of each search has the highest validation IoU, which is optimistically biased; the held-out "
+        "test images were scored afterwards, with "
         "the interval over images of one training."
     )
     columns = (
@@ -150,16 +155,24 @@ def runs(compared: Across) -> Iterator[Block]:
         best, record = each.best, each.run.finals
         test = (best.test or {}).get("iou") if best else None
         interval = best.test_interval if best else None
-        records.append({
-            "run": each.label, "data": each.dataset, "data_fingerprint": each.run.dataset.fingerprint,
-            "split_fingerprint": each.run.split.fingerprint, "trials": each.trials,
-            "study_id": best.trial.study_id if best else None, "trial_id": best.trial.trial_id if best else None,
-            "val_iou": best.iou if best else None, "test_iou": test, "test_iou_low": interval.low if interval else None,
-            "test_iou_high": interval.high if interval else None,
-            "held": f"{len(record.contestants)} × {record.folds} × {len(record.seeds)}" if record else MISSING,
-            "configuration": label(best) if best else MISSING,
-            "test": within(test, interval.low, interval.high) if test is not None and interval else rounded(test),
-        })  # fmt: skip
+        records.append(
+            {
+                "run": each.label,
+                "data": each.dataset,
+                "data_fingerprint": each.run.dataset.fingerprint,
+                "split_fingerprint": each.run.split.fingerprint,
+                "trials": each.trials,
+                "study_id": best.trial.study_id if best else None,
+                "trial_id": best.trial.trial_id if best else None,
+                "val_iou": best.iou if best else None,
+                "test_iou": test,
+                "test_iou_low": interval.low if interval else None,
+                "test_iou_high": interval.high if interval else None,
+                "held": f"{len(record.contestants)} × {record.folds} × {len(record.seeds)}" if record else MISSING,
+                "configuration": label(best) if best else MISSING,
+                "test": within(test, interval.low, interval.high) if test is not None and interval else rounded(test),
+            }
+        )
     yield Table("Runs", columns, records)
     page_only = ("held", "configuration", "test")
     yield Data(
@@ -174,14 +187,16 @@ def ranks(compared: Across) -> Iterator[Block]:
         return
     yield Heading("Across data sets", anchor="across")
     yield paragraph(
-        "Cross-validated IoU of the final evaluations. Candidates are matched by their hyperparameters; only those evaluated on every data set are ranked. Wins are "
+        "Cross-validated IoU of the final evaluations. Candidates are matched by their hyperparameters; only those "
+        "evaluated on every data set are ranked. Wins are "
         "first places, shared where scores are equal."
     )
     yield _table(compared.configurations, "Average ranks")
     yield from _diagram(compared.configurations, "ranks", "Average ranks")
     yield Heading("The search against the recipes", level=3)
     yield paragraph(
-        f"What each search chose, taken as one candidate: {CHOICE} is the candidate with the best validation IoU in the search, named before the final evaluation."
+        f"What each search chose, taken as one candidate: {CHOICE} is the candidate with the best validation IoU in "
+        f"the search, named before the final evaluation."
     )
     yield _table(compared.roles, "Average ranks of the search and the recipes")
     gain = _gain(compared.roles)
@@ -195,10 +210,15 @@ def ranks(compared: Across) -> Iterator[Block]:
 
 def _pairs(table: RankTable, ranks: Ranks) -> list[Mapping[str, object]]:
     return [
-        {"first": _named(table.contestants[pair.first]), "second": _named(table.contestants[pair.second]), "median_difference": pair.difference,
-         "p": pair.p, "p_holm": pair.p_holm}
+        {
+            "first": _named(table.contestants[pair.first]),
+            "second": _named(table.contestants[pair.second]),
+            "median_difference": pair.difference,
+            "p": pair.p,
+            "p_holm": pair.p_holm,
+        }
         for pair in ranks.pairs
-    ]  # fmt: skip
+    ]
 
 
 def _table(table: RankTable, name: str) -> Table:
@@ -217,11 +237,14 @@ def _table(table: RankTable, name: str) -> Table:
         ),
     )
     records = [
-        {"name": _named(name), "average": ranks.average[place] if ranks and place < table.complete else None,
-         "wins": ranks.wins[place] if ranks and place < table.complete else None}
+        {
+            "name": _named(name),
+            "average": ranks.average[place] if ranks and place < table.complete else None,
+            "wins": ranks.wins[place] if ranks and place < table.complete else None,
+        }
         | {f"data {number}": score for number, score in enumerate(table.scores[place])}
         for place, name in enumerate(table.contestants)
-    ]  # fmt: skip
+    ]
     return Table(name, columns, records)
 
 
@@ -260,7 +283,8 @@ def _gain(table: RankTable) -> str:
     ahead, level = sum(gain > 0 for gain in gains), sum(gain == 0 for gain in gains)
     same = f", equal on {level}" if level else ""
     return (
-        f"The search's choice is ahead of the default configuration on {ahead} of {plural(len(gains), 'data set')}{same}, "
+        f"The search's choice is ahead of the default configuration on {ahead} of "
+        f"{plural(len(gains), 'data set')}{same}, "
         f"by {signed(sum(gains) / len(gains))} on average ({signed(min(gains))} to {signed(max(gains))})."
     )
 
@@ -275,8 +299,10 @@ def data_sets(compared: Across) -> Iterator[Block]:
         held = [name for name, run in each.runs.items() if run.finals]
         pooled = f" of the runs {listing(held)} together" if len(held) > 1 else ""
         yield paragraph(
-            f"The final evaluation{pooled}: {plural(len(found.standings), 'candidate')} on {plural(found.comparison.num_images, 'image')} with "
-            f"{plural(len(found.seeds), 'seed')} each. Candidates with the same rank do not differ significantly from the best of that rank (5 %, Holm)."
+            f"The final evaluation{pooled}: {plural(len(found.standings), 'candidate')} on "
+            f"{plural(found.comparison.num_images, 'image')} with "
+            f"{plural(len(found.seeds), 'seed')} each. Candidates with the same rank do not differ significantly from "
+            f"the best of that rank (5 %, Holm)."
         )
         yield candidate_table(found)
     if compared.standings:
@@ -292,12 +318,21 @@ def relabelled(each: DataSet, compared: Across) -> Finals:
 
 def _candidates(compared: Across) -> list[Mapping[str, object]]:
     return [
-        {"data": data, "contestant": name, "roles": ", ".join(map(role_title, each.contestant.roles)), "rank": each.group, "iou": each.score,
-         "iou_low": each.interval.low, "iou_high": each.interval.high, "best_probability": each.first_probability,
-         "test_iou": each.test, **each.contestant.hyperparameters}
+        {
+            "data": data,
+            "contestant": name,
+            "roles": ", ".join(map(role_title, each.contestant.roles)),
+            "rank": each.group,
+            "iou": each.score,
+            "iou_low": each.interval.low,
+            "iou_high": each.interval.high,
+            "best_probability": each.first_probability,
+            "test_iou": each.test,
+            **each.contestant.hyperparameters,
+        }
         for data, of in compared.standings.items()
         for name, each in of.items()
-    ]  # fmt: skip
+    ]
 
 
 def _p(value: float) -> str:

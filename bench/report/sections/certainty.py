@@ -40,9 +40,11 @@ def _finding(found: Analysis, held: Finals) -> str:
 def _pairs(held: Finals) -> Iterator[Block]:
     yield Heading("Pairwise comparisons", level=4)
     yield paragraph(
-        "Differences are paired on images and trainings. P(best) in the ranking is the share of bootstrap resamples in which a candidate is best. "
+        "Differences are paired on images and trainings. P(best) in the ranking is the share of bootstrap resamples "
+        "in which a candidate is best. "
         + (
-            "The minimum detectable difference would be found significant in four of five such experiments (uncorrected)."
+            "The minimum detectable difference would be found significant in four of five such experiments "
+            "(uncorrected)."
             if held.comparison.num_trainings > 1
             else "With one seed each, differences are of these trained models on other images."
         )
@@ -62,11 +64,15 @@ def _pairs(held: Finals) -> Iterator[Block]:
         Column("Detectable", "detectable", number=True, wide=True),
     )
     records = [
-        {"better": a.label, "worse": b.label, "difference": formats.signed_within(by.value, by.interval.low, by.interval.high),
-         "p": "< 0.001" if p < 0.001 else formats.fraction(p),
-         "detectable": formats.rounded(by.detectable) if held.comparison.num_trainings > 1 else MISSING}
+        {
+            "better": a.label,
+            "worse": b.label,
+            "difference": formats.signed_within(by.value, by.interval.low, by.interval.high),
+            "p": "< 0.001" if p < 0.001 else formats.fraction(p),
+            "detectable": formats.rounded(by.detectable) if held.comparison.num_trainings > 1 else MISSING,
+        }
         for a, b, by, p in own
-    ]  # fmt: skip
+    ]
     yield Table("Pairwise comparisons", columns, records)
 
 
@@ -74,8 +80,10 @@ def _selection(found: Analysis, held: Finals) -> Iterator[Block]:
     if any(each.contestant.search_iou is not None for each in held.standings):
         yield Heading("Selection bias", level=4)
         yield paragraph(
-            "The validation score of the search chose the candidates and is optimistically biased; cross-validated and held-out scores are not chosen "
-            f"by. {held.choosing} of the {held.scored} cross-validated images are also those of the search, which favours what it found."
+            "The validation score of the search chose the candidates and is optimistically biased; cross-validated "
+            "and held-out scores are not chosen "
+            f"by. {held.choosing} of the {held.scored} cross-validated images are also those of the search, which "
+            f"favours what it found."
         )
         columns = (
             Column("Model", "model"),
@@ -85,17 +93,25 @@ def _selection(found: Analysis, held: Finals) -> Iterator[Block]:
             Column("Search minus test", "gap", number=True),
         )
         records = [
-            {"model": each.label, "search": each.contestant.search_iou,
-             "iou": formats.within(each.score, each.interval.low, each.interval.high),
-             "test": formats.within(each.test, each.test_interval.low, each.test_interval.high) if each.test is not None and each.test_interval else formats.rounded(each.test),
-             "gap": MISSING if each.test is None or each.contestant.search_iou is None else formats.signed(each.contestant.search_iou - each.test, 2)}
+            {
+                "model": each.label,
+                "search": each.contestant.search_iou,
+                "iou": formats.within(each.score, each.interval.low, each.interval.high),
+                "test": formats.within(each.test, each.test_interval.low, each.test_interval.high)
+                if each.test is not None and each.test_interval
+                else formats.rounded(each.test),
+                "gap": MISSING
+                if each.test is None or each.contestant.search_iou is None
+                else formats.signed(each.contestant.search_iou - each.test, 2),
+            }
             for each in held.standings
-        ]  # fmt: skip
+        ]
         yield Table("Selection bias", columns, records)
         epoch = _last_epoch(found, held)
         if epoch is not None:
             yield paragraph(
-                "The search scores a trial at its best epoch, chosen on the images that it is scored on; the final evaluation scores the last. The leader's last "
+                "The search scores a trial at its best epoch, chosen on the images that it is scored on; the final "
+                "evaluation scores the last. The leader's last "
                 f"epoch gave {formats.rounded(epoch)} in the search."
             )
 
@@ -137,9 +153,11 @@ def _curve(curve: DataCurve | Missing) -> Iterator[Block]:
     if len(curve.seeds) < curve.planned:
         extent = f"{len(curve.seeds)} of {extent} (those of which every training completed)"
     yield paragraph(
-        f"Learning curve of {curve.label}: trained on fractions of each fold's training images with {extent}, for equally many steps, so that only the "
+        f"Learning curve of {curve.label}: trained on fractions of each fold's training images with {extent}, for "
+        f"equally many steps, so that only the "
         "images differ. Fractions are nested and stratified by foreground, duplicates stay together. "
-        f"Intervals cover other images{' and repeated training' if len(curve.seeds) > 1 else ''} (95 %). The model leads by its score on all images, which "
+        f"Intervals cover other images{' and repeated training' if len(curve.seeds) > 1 else ''} (95 %). The model "
+        f"leads by its score on all images, which "
         "favours that point."
     )
     yield Figure("data-curve", "IoU by training images", about_data_curve(curve), lambda: draw_data_curve(curve))
@@ -150,10 +168,14 @@ def _curve(curve: DataCurve | Missing) -> Iterator[Block]:
         Column("Over the fraction before", "gain", number=True),
     )
     records = [
-        {"share": _share(point), "images": f"{point.train_images:.1f}", "iou": formats.within(point.iou, point.interval.low, point.interval.high),
-         "gain": MISSING if point.gain is None else _gain(point)}
+        {
+            "share": _share(point),
+            "images": f"{point.train_images:.1f}",
+            "iou": formats.within(point.iou, point.interval.low, point.interval.high),
+            "gain": MISSING if point.gain is None else _gain(point),
+        }
         for point in curve.points
-    ]  # fmt: skip
+    ]
     yield Table("Learning curve", columns, records)
     yield Data("data-curve.csv", [_record(point) for point in curve.points])
 
@@ -185,11 +207,17 @@ def _gain(point: CurvePoint) -> str:
 def _record(point: CurvePoint) -> Mapping[str, object]:
     gain = point.gain
     return {
-        "train_share": point.train_share, "train_images": point.train_images,
-        "iou": point.iou, "iou_low": point.interval.low, "iou_high": point.interval.high,
-        "gain": gain and gain.value, "gain_low": gain and gain.interval.low, "gain_high": gain and gain.interval.high,
-        "p": gain and gain.p, "detectable": gain and gain.detectable,
-    }  # fmt: skip
+        "train_share": point.train_share,
+        "train_images": point.train_images,
+        "iou": point.iou,
+        "iou_low": point.interval.low,
+        "iou_high": point.interval.high,
+        "gain": gain and gain.value,
+        "gain_low": gain and gain.interval.low,
+        "gain_high": gain and gain.interval.high,
+        "p": gain and gain.p,
+        "detectable": gain and gain.detectable,
+    }
 
 
 def _rounded(value: object) -> str:

@@ -83,9 +83,14 @@ def _classes(run: Run) -> Iterator[Block]:
         shares = [image.foreground_share[index] for image in run.audit.images]
         present = [share for share in shares if share > 0]
         records.append(
-            {"class": name, "images": len(present), "mean": sum(present) / len(present) if present else None, "low": min(present, default=None),
-             "high": max(present, default=None)}
-        )  # fmt: skip
+            {
+                "class": name,
+                "images": len(present),
+                "mean": sum(present) / len(present) if present else None,
+                "low": min(present, default=None),
+                "high": max(present, default=None),
+            }
+        )
     columns = (
         Column("Class", "class"),
         Column("Images", "images", number=True),
@@ -123,7 +128,8 @@ def _sample_strip(samples: Samples) -> Strip:
     )
     first, last = samples.shares[0], samples.shares[-1]
     caption = (
-        f"{len(samples.shares)} of {plural(samples.num_images, 'validation image')}, from the least foreground ({percent(first)}) to the most ({percent(last)}); "
+        f"{len(samples.shares)} of {plural(samples.num_images, 'validation image')}, from the least foreground "
+        f"({percent(first)}) to the most ({percent(last)}); "
         "white outlines the annotation."
     )
     return Strip("Sample images", caption, pictures)

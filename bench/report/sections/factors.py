@@ -1,4 +1,5 @@
-"""Comparison by factor: what each architecture, backbone, loss, strength of augmentation and size does to the score; quality against cost."""
+"""Comparison by factor: what each architecture, backbone, loss, strength of augmentation and size does to the score;
+quality against cost."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -34,10 +35,14 @@ MOST_DOTS = 60
 
 
 def factors(found: Analysis) -> Iterator[Block]:
-    blocks = [*_comparison(found), *_cost(found)]
-    if blocks:
-        yield Heading("Comparison by factor", anchor="factors")
-        yield from blocks
+    compared = tuple(_comparison(found))
+    cost = tuple(_cost(found))
+    if compared or cost:
+        yield Heading("Comparison by factor" if compared else "Quality against cost", anchor="factors")
+        yield from compared
+        if compared and cost:
+            yield Heading("Quality against cost", level=3)
+        yield from cost
 
 
 def _comparison(found: Analysis) -> Iterator[Block]:
@@ -62,28 +67,34 @@ def _factor(name: str, levels: Sequence[Level], effects: Sequence[Effect]) -> It
     known = {effect.label: effect for effect in effects}
     title = FACTORS[name].title
     yield Heading(title, level=3)
-    collapsed, raced, stopped, failed = (
-        any(getattr(level, ended) for level in levels) for ended in ("collapsed", "pruned", "stopped", "failed")
-    )
     middle: tuple[Column, ...]
     if known:
-        middle = (Column("Effect on IoU", "drawn", mark=0.0), Column("95 % interval", "effect_text", wide=True))
+        middle = (
+            Column("Effect on IoU", "drawn", mark=0.0),
+            Column("95 % interval", "effect_text", number=True, wide=True),
+        )
     else:
         middle = (Column("IoU of each trial", "dots"), Column("Median", "median", _rounded, number=True))
     columns = (
-        Column(title, "label"), *middle, Column("Best", "best", _rounded, number=True), Column("Trials", "trials", number=True, wide=True),
-        *[Column("Collapsed", "collapsed", number=True, wide=True)] * collapsed, *[Column("Pruned", "pruned", number=True, wide=True)] * raced,
-        *[Column("Stopped", "stopped", number=True, wide=True)] * stopped, *[Column("Failed", "failed", number=True, wide=True)] * failed,
-    )  # fmt: skip
+        Column(title, "label"),
+        *middle,
+        Column("Best", "best", _rounded, number=True),
+        Column("Trials", "trials", number=True, wide=True),
+        Column("Completed", "completed", number=True, wide=True),
+    )
     yield Table(title, columns, [_level(level, known.get(level.label)) for level in levels])
     yield Data(f"by-{name.replace('_', '-')}.csv", comparison_records(levels, effects), ("label",))
 
 
 def _level(level: Level, effect: Effect | None) -> dict[str, object]:
     record: dict[str, object] = {
-        "label": titled(level.label), "dots": Dots(thinned(level.ious), level.median), "median": level.median, "best": level.best,
-        "trials": level.completed + level.collapsed + level.pruned + level.stopped + level.failed, "collapsed": level.collapsed, "pruned": level.pruned, "stopped": level.stopped, "failed": level.failed,
-    }  # fmt: skip
+        "label": titled(level.label),
+        "dots": Dots(thinned(level.ious), level.median),
+        "median": level.median,
+        "best": level.best,
+        "completed": level.completed,
+        "trials": level.completed + level.collapsed + level.pruned + level.stopped + level.failed,
+    }
     if effect is None:
         return record
     clear = effect.low > 0 or effect.high < 0
@@ -109,7 +120,8 @@ def thinned(values: Sequence[float], most: int = MOST_DOTS) -> tuple[float, ...]
 def _explained(effects: Effects | Missing, found: Analysis) -> str:
     if isinstance(effects, Missing):
         return (
-            "Validation IoU of the trials that share a value (bar: median). Groups are unequal and other hyperparameters differ too: this describes the "
+            "Validation IoU of the trials that share a value (bar: median). Groups are unequal and other "
+            "hyperparameters differ too: this describes the "
             f"trials and says nothing about causes. No effects are estimated: {effects.reason}."
         )
     rare = (
@@ -126,9 +138,12 @@ def _explained(effects: Effects | Missing, found: Analysis) -> str:
         else ""
     )
     return (
-        f"An effect is what a value adds to the mean validation IoU with all other factors held equal (additive model, {plural(effects.trials, 'configuration')}, "
-        f"explains {formats.percent(max(0.0, effects.explained))} of the variance). Filled points differ from zero (95 %, not corrected for their number)."
-        f"{rare}{lengths}{early} The model knows no interactions; a dash means too few trials, or always together with another choice."
+        f"An effect is what a value adds to the mean validation IoU with all other factors held equal (additive "
+        f"model, {plural(effects.trials, 'configuration')}, "
+        f"explains {formats.percent(max(0.0, effects.explained))} of the variance). Filled points differ from zero "
+        f"(95 %, not corrected for their number)."
+        f"{rare}{lengths}{early} The model knows no interactions; a dash means too few trials, or always together "
+        f"with another choice."
     )
 
 
@@ -155,7 +170,6 @@ def _cost(found: Analysis) -> Iterator[Block]:
     if isinstance(panels, Missing):
         return
     score = "Cross-validated IoU" if isinstance(found.final, Finals) else "Validation IoU"
-    yield Heading("Quality against cost", level=3)
     yield Figure(
         "cost",
         "Quality against cost",

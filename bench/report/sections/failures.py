@@ -26,9 +26,11 @@ def failures(found: Analysis) -> Iterator[Block]:
 def _finding(found: Analysis) -> str:
     counts = found.counts
     words = {
-        "failed": "failed", "collapsed": "collapsed (found nearly no foreground, or found it nearly everywhere)",
-        "pruned": "pruned (clearly worse on the folds so far)", "stopped": "stopped by the budget or their tuner",
-    }  # fmt: skip
+        "failed": "failed",
+        "collapsed": "collapsed (found nearly no foreground, or found it nearly everywhere)",
+        "pruned": "pruned (clearly worse on the folds so far)",
+        "stopped": "stopped by the budget or their tuner",
+    }
     parts = [f"{counts[name]} {said}" for name, said in words.items() if counts[name]]
     trials = f"Of {plural(len(found.rows), 'trial')}, {formats.listing(parts)}. " if parts else ""
     out = f"Left out of the final evaluation: {', '.join(found.final.out)}." if found.final.out else ""
@@ -65,8 +67,14 @@ def _blocks(found: Analysis, troubled: list[Row]) -> Iterator[Block]:
     ]
     yield Table("Trials that did not complete with a score", columns, records)
     whole = [
-        {"study_id": row.trial.study_id, "trial_id": row.trial.trial_id, "status": row.trial.status, "configuration": label(row),
-         "reason": why_unfinished(row), "error": row.trial.error}
+        {
+            "study_id": row.trial.study_id,
+            "trial_id": row.trial.trial_id,
+            "status": row.trial.status,
+            "configuration": label(row),
+            "reason": why_unfinished(row),
+            "error": row.trial.error,
+        }
         for row in troubled
-    ]  # fmt: skip
+    ]
     yield Data("unfinished.csv", whole, (), "All of them with whole error texts")

@@ -1,4 +1,5 @@
-"""Other metrics of the candidates: over and under segmentation, small objects, contours, thresholds, calibration, costs."""
+"""Other metrics of the candidates: over and under segmentation, small objects, contours, thresholds, calibration,
+costs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -6,7 +7,7 @@ from dataclasses import fields
 from bench import formats
 from bench.analysis.decision import Choice
 from bench.analysis.final_evaluation import Finals, Standing
-from bench.analysis.probabilities import Beyond
+from bench.analysis.probabilities import ProbabilityMetrics
 from bench.analysis.run_analysis import Analysis
 from bench.evaluation.pixel_metrics import BINS, TOLERANCE
 from bench.evaluation.pooling import Estimate
@@ -40,21 +41,35 @@ def metrics(found: Analysis) -> Iterator[Block]:
 
 def _quality(found: Analysis, held: Finals) -> Iterator[Block]:
     yield paragraph(
-        "IoU and Dice per image are means over images, in which small objects weigh as much as large ones; the rest is pooled over pixels. Background is "
-        "the accuracy of predicting no foreground: a model below it is worse than predicting nothing. Memory is the peak of the worker process."
+        "IoU and Dice per image are means over images, in which small objects weigh as much as large ones; the rest "
+        "is pooled over pixels. Background is "
+        "the accuracy of predicting no foreground: a model below it is worse than predicting nothing. Memory is the "
+        "peak of the worker process."
     )
     columns = (
         Column("Model", "model"),
         *(Column(title, name, _fraction, number=True) for name, title in METRICS.items()),
         Column("Background", "background", _fraction, number=True, wide=True),
         Column("Training", "train_s", lambda value: formats.duration(_float(value)), number=True, wide=True),
-        Column("Memory", "peak_memory_bytes", lambda value: formats.gibibytes(value if isinstance(value, int) else None), number=True, wide=True),
-    )  # fmt: skip
+        Column(
+            "Memory",
+            "peak_memory_bytes",
+            lambda value: formats.gibibytes(value if isinstance(value, int) else None),
+            number=True,
+            wide=True,
+        ),
+    )
     records: list[Mapping[str, object]] = [] if found.delivered is None else [_of_choice(found.delivered, held)]
     records += [
-        {"model": each.label, **each.metrics, "background": held.background_share, "train_s": each.train_s, "peak_memory_bytes": each.peak_memory_bytes}
+        {
+            "model": each.label,
+            **each.metrics,
+            "background": held.background_share,
+            "train_s": each.train_s,
+            "peak_memory_bytes": each.peak_memory_bytes,
+        }
         for each in held.standings
-    ]  # fmt: skip
+    ]
     records += [
         {"model": each.label, **each.metrics, "background": held.background_share, "group": "baseline"}
         for each in held.references
@@ -85,9 +100,12 @@ def _probabilities(found: Analysis, held: Finals) -> Iterator[Block]:
         return
     tolerance_px = known[0].tolerance_px
     yield paragraph(
-        f"From the same out-of-fold predictions, pooled over images, with probabilities in {BINS} bins. A tuned threshold is the best on the other folds, "
-        f"never on the image's own. Boundary F1 counts contours within {tolerance_px:.1f} px ({100 * TOLERANCE:.2f} % of the diagonal). The expected "
-        "calibration error is the mean distance between the probability of the likelier side and how often it is right: low is good. Average "
+        f"From the same out-of-fold predictions, pooled over images, with probabilities in {BINS} bins. A tuned "
+        f"threshold is the best on the other folds, "
+        f"never on the image's own. Boundary F1 counts contours within {tolerance_px:.1f} px ({100 * TOLERANCE:.2f} % "
+        f"of the diagonal). The expected "
+        "calibration error is the mean distance between the probability of the likelier side and how often it is "
+        "right: low is good. Average "
         "precision does not see order within a bin. With several classes each is compared with the rest."
     )
     threshold = _threshold(found.run)
@@ -116,7 +134,7 @@ def _probabilities(found: Analysis, held: Finals) -> Iterator[Block]:
         yield paragraph(f"Not every training kept its probabilities: {formats.listing(gone)}.")
 
 
-def _cells(each: Standing, of: Beyond | None) -> Mapping[str, object]:
+def _cells(each: Standing, of: ProbabilityMetrics | None) -> Mapping[str, object]:
     if of is None:
         return {"model": each.label, "iou": each.score}
     return {
@@ -131,15 +149,17 @@ def _cells(each: Standing, of: Beyond | None) -> Mapping[str, object]:
     }
 
 
-def _said(held: Finals, leader: Standing, own: Beyond, threshold: float | None) -> Iterator[str]:
+def _said(held: Finals, leader: Standing, own: ProbabilityMetrics, threshold: float | None) -> Iterator[str]:
     if threshold is not None and own.tuned is not None:
         yield (
-            f"With a threshold tuned on the other folds, {_thresholds(own)}, the leader reaches {_cell(own.tuned)}, against "
+            f"With a threshold tuned on the other folds, {_thresholds(own)}, the leader reaches {_cell(own.tuned)}, "
+            f"against "
             f"{formats.rounded(leader.score)} at the protocol's {formats.plain(threshold)}: {_gain(own.gain)}."
         )
         if own.tuned_test is not None and leader.test is not None:
             yield (
-                f"On the held-out test set the threshold that is best out of fold gives {formats.rounded(own.tuned_test)}, against "
+                f"On the held-out test set the threshold that is best out of fold gives "
+                f"{formats.rounded(own.tuned_test)}, against "
                 f"{formats.rounded(leader.test)}."
             )
     if own.calibration_error is not None:
@@ -148,7 +168,7 @@ def _said(held: Finals, leader: Standing, own: Beyond, threshold: float | None) 
         yield f"Average precision without skill is the share of foreground, {fraction(1 - held.background_share)}."
 
 
-def probability_records(of: Beyond | None) -> dict[str, object]:
+def probability_records(of: ProbabilityMetrics | None) -> dict[str, object]:
     """Columns of tables/finals.csv; none where nothing was kept."""
     if of is None:
         return {}
@@ -187,7 +207,7 @@ def _gain(of: Estimate | None) -> str:
     return formats.signed_within(of.value, of.interval.low, of.interval.high)
 
 
-def _thresholds(of: Beyond) -> str:
+def _thresholds(of: ProbabilityMetrics) -> str:
     if of.tuned is None:
         return MISSING
     low, median, high = (f"{value:.2f}" for value in of.thresholds)

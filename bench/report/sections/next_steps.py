@@ -27,9 +27,10 @@ def _steps(found: Analysis) -> Iterator[Step]:
     yield Step("Search longer", f"python -m bench run --resume --name {name} --budget 2h", _whether_longer(found))
     if found.data_curve is None or isinstance(found.data_curve, Missing):
         yield Step(
-            "Find out whether more images would help", f"python -m bench run --resume --name {name} --learning-curve",
+            "Find out whether more images would help",
+            f"python -m bench run --resume --name {name} --learning-curve",
             "Trains the leader on fewer images and compares.",
-        )  # fmt: skip
+        )
     else:
         yield Step(
             "Add images, then start a new run",

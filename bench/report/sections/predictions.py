@@ -47,7 +47,8 @@ def brief(found: Analysis) -> Iterator[Block]:
     yield Figure(
         "predictions",
         "Worst, median and best prediction",
-        f"{picture.label} on {plural(picture.num_images, 'image')} with foreground, IoU of the image alone: {formats.listing(scores)}. "
+        f"{picture.label} on {plural(picture.num_images, 'image')} with foreground, IoU of the image alone: "
+        f"{formats.listing(scores)}. "
         "White outlines the truth; light grey is padding and is not counted.",
         lambda: draw_overlays(picture),
         photo=True,
@@ -73,15 +74,24 @@ def _data(shown: Gallery) -> tuple[dict[str, object], int]:
         ]
     )
     images = [
-        {"name": shown.ids[row], "image": pictures[row], "truth": truths[row], "share": formats.percent(shown.shares[row]),
-         "smallest": None if shown.smallest[row] is None else _rounded(shown.smallest[row], 6)}
+        {
+            "name": shown.ids[row],
+            "image": pictures[row],
+            "truth": truths[row],
+            "share": formats.percent(shown.shares[row]),
+            "smallest": None if shown.smallest[row] is None else _rounded(shown.smallest[row], 6),
+        }
         for row in rows
-    ]  # fmt: skip
+    ]
     models = [
-        {"label": model.label, "masks": [own[row] for row in rows], "iou": [_rounded(model.iou(row)) for row in rows],
-         **_by_class(model, rows, num_classes)}
+        {
+            "label": model.label,
+            "masks": [own[row] for row in rows],
+            "iou": [_rounded(model.iou(row)) for row in rows],
+            **_by_class(model, rows, num_classes),
+        }
         for model, own in zip(shown.models, masks, strict=True)
-    ]  # fmt: skip
+    ]
     return {"classes": list(shown.classes), "step": mask_step(num_classes), "images": images, "models": models}, len(
         rows
     )

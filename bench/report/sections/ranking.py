@@ -1,4 +1,5 @@
-"""The ranking: candidates and baselines in one table, with their intervals drawn; of a run without a final evaluation, its best trials."""
+"""The ranking: candidates and baselines in one table, with their intervals drawn; of a run without a final
+evaluation, its best trials."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -57,8 +58,10 @@ def explained(held: Finals) -> str:
         else "other images, not other seeds (each candidate was trained with one)"
     )
     return (
-        f"{plural(len(held.standings), 'candidate')}, each trained for {training_length(held.record)} on {plural(held.record.folds, 'fold')} "
-        f"with {plural(len(held.seeds), 'seed')}; every image is scored by trainings that did not see it. Candidates with the same rank do not differ "
+        f"{plural(len(held.standings), 'candidate')}, each trained for {training_length(held.record)} on "
+        f"{plural(held.record.folds, 'fold')} "
+        f"with {plural(len(held.seeds), 'seed')}; every image is scored by trainings that did not see it. Candidates "
+        f"with the same rank do not differ "
         f"significantly from the best of that rank (alpha = 0.05, Holm-corrected). Intervals cover {spread} (95 %)."
     )
 
@@ -69,7 +72,8 @@ def caption(held: Finals) -> str:
     others = len(held.standings) - 1
     return (
         f"{leader.label} leads with {formats.within(leader.score, leader.interval.low, leader.interval.high)}; "
-        f"{level} of {plural(others, 'other candidate')} {'does' if level == 1 else 'do'} not differ significantly from it."
+        f"{level} of {plural(others, 'other candidate')} {'does' if level == 1 else 'do'} not differ significantly "
+        f"from it."
     )
 
 
@@ -93,8 +97,14 @@ def candidate_table(held: Finals, delivered: Sequence[Mapping[str, object]] = ()
     records = [*delivered, *(_candidate(each) for each in held.standings), *map(_baseline, held.references)]
     if held.annotators:
         agreement = formats.rounded(held.annotators.iou)
-        records.append({"model": held.annotators.label, "interval": Interval(held.annotators.iou, text=agreement), "iou_text": agreement,
-                        "group": "baseline"})  # fmt: skip
+        records.append(
+            {
+                "model": held.annotators.label,
+                "interval": Interval(held.annotators.iou, text=agreement),
+                "iou_text": agreement,
+                "group": "baseline",
+            }
+        )
     return Table("Ranking of the candidates and baselines", columns, records, TOGGLES)
 
 
@@ -178,37 +188,60 @@ def _millions(value: object) -> str:
 def _records(found: Analysis, held: Finals) -> list[Mapping[str, object]]:
     rows: list[Mapping[str, object]] = [
         {
-            "rank": each.group, "contestant": each.label, "roles": ", ".join(map(role_title, each.contestant.roles)),
-            "study_id": each.contestant.study_id, "trial_id": each.contestant.trial_id,
-            "iou": each.score, "iou_low": each.interval.low, "iou_high": each.interval.high,
+            "rank": each.group,
+            "contestant": each.label,
+            "roles": ", ".join(map(role_title, each.contestant.roles)),
+            "study_id": each.contestant.study_id,
+            "trial_id": each.contestant.trial_id,
+            "iou": each.score,
+            "iou_low": each.interval.low,
+            "iou_high": each.interval.high,
             "best_probability": each.first_probability,
-            **{name: each.metrics.get(name) for name in METRICS}, "background_share": held.background_share,
+            **{name: each.metrics.get(name) for name in METRICS},
+            "background_share": held.background_share,
             **probability_records(found.probabilities.get(each.contestant.name)),
-            "test_iou": each.test, "test_iou_low": each.test_interval.low if each.test_interval else None,
+            "test_iou": each.test,
+            "test_iou_low": each.test_interval.low if each.test_interval else None,
             "test_iou_high": each.test_interval.high if each.test_interval else None,
-            "search_iou": each.contestant.search_iou, "num_params": each.num_params, "train_s": each.train_s,
-            "latency_s": each.latency_s, "peak_memory_bytes": each.peak_memory_bytes,
+            "search_iou": each.contestant.search_iou,
+            "num_params": each.num_params,
+            "train_s": each.train_s,
+            "latency_s": each.latency_s,
+            "peak_memory_bytes": each.peak_memory_bytes,
         }
         for each in held.standings
-    ]  # fmt: skip
+    ]
     choice = found.delivered
     if choice is not None:
         rows.append(
-            {"contestant": choice.label, "roles": "delivered", "iou": choice.iou, "test_iou": choice.test, "latency_s": choice.latency_s,
-             "iou_low": choice.interval.low if choice.interval else None, "iou_high": choice.interval.high if choice.interval else None,
-             "test_iou_low": choice.test_interval.low if choice.test_interval else None,
-             "test_iou_high": choice.test_interval.high if choice.test_interval else None,
-             **{name: choice.metrics.get(name) for name in METRICS}}
-        )  # fmt: skip
+            {
+                "contestant": choice.label,
+                "roles": "delivered",
+                "iou": choice.iou,
+                "test_iou": choice.test,
+                "latency_s": choice.latency_s,
+                "iou_low": choice.interval.low if choice.interval else None,
+                "iou_high": choice.interval.high if choice.interval else None,
+                "test_iou_low": choice.test_interval.low if choice.test_interval else None,
+                "test_iou_high": choice.test_interval.high if choice.test_interval else None,
+                **{name: choice.metrics.get(name) for name in METRICS},
+            }
+        )
     rows += [
         {
-            "contestant": each.label, "roles": "baseline", "iou": each.score, "iou_low": each.interval.low, "iou_high": each.interval.high,
-            "test_iou": each.test, "test_iou_low": each.test_interval.low if each.test_interval else None,
+            "contestant": each.label,
+            "roles": "baseline",
+            "iou": each.score,
+            "iou_low": each.interval.low,
+            "iou_high": each.interval.high,
+            "test_iou": each.test,
+            "test_iou_low": each.test_interval.low if each.test_interval else None,
             "test_iou_high": each.test_interval.high if each.test_interval else None,
-            **{name: each.metrics.get(name) for name in METRICS}, "background_share": held.background_share,
+            **{name: each.metrics.get(name) for name in METRICS},
+            "background_share": held.background_share,
         }
         for each in held.references
-    ]  # fmt: skip
+    ]
     if held.annotators:
         rows.append({"contestant": held.annotators.label, "roles": "annotators", "iou": held.annotators.iou})
     return rows
@@ -216,7 +249,15 @@ def _records(found: Analysis, held: Finals) -> list[Mapping[str, object]]:
 
 def pair_records(held: Finals) -> list[Mapping[str, object]]:
     return [
-        {"first": a.label, "second": b.label, "difference": d.value, "low": d.interval.low, "high": d.interval.high, "p": d.p,
-         "p_holm": p, "detectable": d.detectable}
+        {
+            "first": a.label,
+            "second": b.label,
+            "difference": d.value,
+            "low": d.interval.low,
+            "high": d.interval.high,
+            "p": d.p,
+            "p_holm": p,
+            "detectable": d.detectable,
+        }
         for a, b, d, p in held.pairs
-    ]  # fmt: skip
+    ]

@@ -68,7 +68,8 @@ def _on_folds(found: Analysis) -> str:
     if not folds:
         return ""
     return (
-        f"Validation is the mean over {len(folds)} of the {len(found.run.split.folds)} folds, also in curves; epochs and costs are those of all folds "
+        f"Validation is the mean over {len(folds)} of the {len(found.run.split.folds)} folds, also in curves; epochs "
+        f"and costs are those of all folds "
         "together. Clearly worse configurations are pruned early and not ranked."
     )
 
@@ -99,17 +100,32 @@ def trial_table(found: Analysis) -> Table:
         ),
     )
     records: list[Mapping[str, object]] = [
-        {"rank": row.rank, "model": label(row), "drawn": Interval(row.iou, text=_rounded(row.iou)), "iou": row.iou, "test": _test(row),
-         "precision": row.trial.val_metrics.get("precision"), "recall": row.trial.val_metrics.get("recall"),
-         "num_params": row.trial.num_params, "train_s": row.training.train_s}
+        {
+            "rank": row.rank,
+            "model": label(row),
+            "drawn": Interval(row.iou, text=_rounded(row.iou)),
+            "iou": row.iou,
+            "test": _test(row),
+            "precision": row.trial.val_metrics.get("precision"),
+            "recall": row.trial.val_metrics.get("recall"),
+            "num_params": row.trial.num_params,
+            "train_s": row.training.train_s,
+        }
         for row in found.ranked[:TOP]
-    ]  # fmt: skip
+    ]
     for each in found.baselines:
         val, test = (each.metrics.get(split, {}) for split in ("val", "test"))
         records.append(
-            {"model": each.label, "drawn": Interval(val.get("iou"), text=_rounded(val.get("iou"))), "iou": val.get("iou"), "test": formats.rounded(test.get("iou")),
-             "precision": val.get("precision"), "recall": val.get("recall"), "group": "baseline"}
-        )  # fmt: skip
+            {
+                "model": each.label,
+                "drawn": Interval(val.get("iou"), text=_rounded(val.get("iou"))),
+                "iou": val.get("iou"),
+                "test": formats.rounded(test.get("iou")),
+                "precision": val.get("precision"),
+                "recall": val.get("recall"),
+                "group": "baseline",
+            }
+        )
     return Table("Best trials of the search", columns, records)
 
 
@@ -125,9 +141,13 @@ def _test(row: Row) -> str:
 
 def _configurations(found: Analysis) -> Table:
     names = {
-        "encoder_weights": "Weights", "augmentation": "Augmentation", "batch_size": "Batch", "optimizer": "Optimizer", "learning_rate": "Learning rate",
+        "encoder_weights": "Weights",
+        "augmentation": "Augmentation",
+        "batch_size": "Batch",
+        "optimizer": "Optimizer",
+        "learning_rate": "Learning rate",
         "schedule": "Schedule",
-    }  # fmt: skip
+    }
     columns = (
         Column("#", "rank", number=True),
         Column("Trial", "trial"),
@@ -166,7 +186,8 @@ def _about_progress(series: Progress) -> str:
         best = line.best[-1]
         at = line.best.index(best)
         parts.append(
-            f"{line.tuner} (seed {line.seed}) reached its best, {formats.rounded(best)}, with trial {at + 1} of {len(line.ious)} "
+            f"{line.tuner} (seed {line.seed}) reached its best, {formats.rounded(best)}, with trial {at + 1} of "
+            f"{len(line.ious)} "
             f"after {duration(line.spent_s[at])} of {duration(line.spent_s[-1])}"
         )
     return f"{'; '.join(parts)}."
@@ -185,7 +206,8 @@ def _about_curves(series: LearningCurves) -> str:
     if highest - end < A_FALL:
         return said
     return (
-        f"{said} Number {fallen.rank} ({fallen.label}) falls most after its best epoch, from {formats.rounded(highest)} to {formats.rounded(end)}: a score "
+        f"{said} Number {fallen.rank} ({fallen.label}) falls most after its best epoch, from "
+        f"{formats.rounded(highest)} to {formats.rounded(end)}: a score "
         "chosen among epochs is optimistically biased."
     )
 
@@ -196,8 +218,10 @@ def _importance(found: Analysis) -> Iterator[Block]:
         return
     yield Heading("Importance of hyperparameters", level=4)
     yield paragraph(
-        f"The share of the variance of validation IoU that each hyperparameter accounts for alone (functional ANOVA on a random forest, {plural(importance.trials, 'configuration')}). "
-        f"Intervals are over {RESAMPLES} resamples of trials; a share that shuffled scores reach too is noise. {_about_importance(importance)}"
+        f"The share of the variance of validation IoU that each hyperparameter accounts for alone (functional ANOVA "
+        f"on a random forest, {plural(importance.trials, 'configuration')}). "
+        f"Intervals are over {RESAMPLES} resamples of trials; a share that shuffled scores reach too is noise. "
+        f"{_about_importance(importance)}"
     )
     columns = (
         Column("Hyperparameter", "title"),
@@ -207,10 +231,13 @@ def _importance(found: Analysis) -> Iterator[Block]:
         Column("Shuffled scores", "chance", lambda value: f"up to {_percent(value)}", number=True),
     )
     records = [
-        asdict(one) | {"drawn": Interval(one.share, one.low, one.high, clear=one.beyond_chance),
-                       "resampled": f"{formats.percent(one.low)} to {formats.percent(one.high)}"}
+        asdict(one)
+        | {
+            "drawn": Interval(one.share, one.low, one.high, clear=one.beyond_chance),
+            "resampled": f"{formats.percent(one.low)} to {formats.percent(one.high)}",
+        }
         for one in importance.factors
-    ]  # fmt: skip
+    ]
     yield Table("Importance of hyperparameters", columns, records)
     yield Data("importance.csv", [asdict(one) for one in importance.factors], ("title",))
 
@@ -226,7 +253,8 @@ def _tuners(found: Analysis) -> Iterator[Block]:
         return
     yield Heading("Tuners", level=4)
     yield paragraph(
-        f"Best validation IoU after {duration(tuners.common_s)}, when the shortest study ended. Regret is the distance to the best score that any study of "
+        f"Best validation IoU after {duration(tuners.common_s)}, when the shortest study ended. Regret is the "
+        f"distance to the best score that any study of "
         "this run found; wins count the seeds that every tuner ran."
     )
     columns = (
@@ -265,13 +293,24 @@ def _rungs(found: Analysis) -> Iterator[Block]:
     configurations = len({configuration_key(row.trial.hyperparameters) for row in found.rows})
     yield Heading("Rungs", level=4)
     yield paragraph(
-        "The tuner trains many configurations briefly and promotes the best to longer training; each line is one length of training. "
+        "The tuner trains many configurations briefly and promotes the best to longer training; each line is one "
+        "length of training. "
         f"The {len(found.rows)} trials are {plural(configurations, 'configuration')}."
     )
     titles = {
-        "study_id": "Study", "bracket": "Bracket", "rung": "Rung", "epochs": "Epochs", "trials": "Trials", "promoted": "Promoted", "pruned": "Not promoted",
-        "collapsed": "Collapsed", "stopped": "Stopped", "failed": "Failed", "best": "Best IoU", "median": "Median IoU",
-    }  # fmt: skip
+        "study_id": "Study",
+        "bracket": "Bracket",
+        "rung": "Rung",
+        "epochs": "Epochs",
+        "trials": "Trials",
+        "promoted": "Promoted",
+        "pruned": "Not promoted",
+        "collapsed": "Collapsed",
+        "stopped": "Stopped",
+        "failed": "Failed",
+        "best": "Best IoU",
+        "median": "Median IoU",
+    }
     columns = tuple(
         Column(title, key, _rounded if key in ("best", "median") else None, number=key != "study_id")
         for key, title in titles.items()
@@ -284,8 +323,13 @@ def trial_records(rows: tuple[Row, ...]) -> list[Mapping[str, object]]:
     """Every trial, flat: hyperparameters by their name, metrics as val_... and test_..., times in seconds."""
     return [
         {
-            "rank": row.rank, "study_id": row.trial.study_id, "trial_id": row.trial.trial_id, "tuner": row.tuner,
-            "seed": row.trial.seed, "status": row.trial.status, **configuration_of(row.trial.hyperparameters),
+            "rank": row.rank,
+            "study_id": row.trial.study_id,
+            "trial_id": row.trial.trial_id,
+            "tuner": row.tuner,
+            "seed": row.trial.seed,
+            "status": row.trial.status,
+            **configuration_of(row.trial.hyperparameters),
             **{f"val_{name}": value for name, value in row.trial.val_metrics.items()},
             **{f"test_{name}": value for name, value in (row.test or {}).items()},
             "test_iou_low": row.test_interval.low if row.test_interval else None,
@@ -295,13 +339,23 @@ def trial_records(rows: tuple[Row, ...]) -> list[Mapping[str, object]]:
             "reason": why_unfinished(row) or None,
         }
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 _TRIAL_FACTS = (
-    "epochs_planned", "epochs_run", "best_epoch", "num_params", "build_s", "first_step_s", "train_s", "evaluate_s", "wall_s",
-    "latency_s", "peak_memory_bytes", "started_at",
-)  # fmt: skip
+    "epochs_planned",
+    "epochs_run",
+    "best_epoch",
+    "num_params",
+    "build_s",
+    "first_step_s",
+    "train_s",
+    "evaluate_s",
+    "wall_s",
+    "latency_s",
+    "peak_memory_bytes",
+    "started_at",
+)
 
 
 def reference_records(found: Analysis) -> list[Mapping[str, object]]:

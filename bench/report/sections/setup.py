@@ -31,13 +31,18 @@ def _facts(found: Analysis) -> Iterator[tuple[str, str]]:
     if parts:
         yield (
             "Background only",
-            f"predicting no foreground is right in {formats.listing(parts)} of the pixels, so that pixel accuracy says little",
+            f"predicting no foreground is right in {formats.listing(parts)} of the pixels, so that pixel accuracy "
+            f"says little",
         )
     if isinstance(held, Finals) and held.annotators:
-        yield "Annotators", (
-            f"agree at IoU {formats.rounded(held.annotators.iou)} ({plural(held.annotators.pictures, 'image')} annotated twice): scores near this do not differ from "
-            "how people differ"
-        )  # fmt: skip
+        yield (
+            "Annotators",
+            (
+                f"agree at IoU {formats.rounded(held.annotators.iou)} ({plural(held.annotators.pictures, 'image')} "
+                f"annotated twice): scores near this do not differ from "
+                "how people differ"
+            ),
+        )
     yield "Split", _split(run)
     yield "Protocol", _protocol(run)
     if run.record.studies:
@@ -45,7 +50,8 @@ def _facts(found: Analysis) -> Iterator[tuple[str, str]]:
     yield "Final evaluation", _final(found)
     yield (
         "Hardware",
-        f"{run.environment.device}; {formats.gibibytes(run.environment.memory_bytes)} of memory; precision {run.environment.precision}",
+        f"{run.environment.device}; {formats.gibibytes(run.environment.memory_bytes)} of memory; precision "
+        f"{run.environment.precision}",
     )
     yield "Time", _time(run)
     if found.delivered is not None and run.delivery is not None:
@@ -65,7 +71,8 @@ def _data(run: Run) -> str:
 def _split(run: Run) -> str:
     split = run.split
     return (
-        f"{len(split.train)} train, {len(split.val)} validation, {len(split.test)} held out for the test ({split.rule}); "
+        f"{len(split.train)} train, {len(split.val)} validation, {len(split.test)} held out for the test "
+        f"({split.rule}); "
         f"{plural(len(run.audit.twin_groups), 'group')} of duplicates, {plural(len(split.excluded), 'image')} excluded"
     )
 
@@ -95,13 +102,15 @@ def _final(found: Analysis) -> str:
         return f"none: {held.reason}"
     record = held.record
     return (
-        f"{held.trained} of {plural(held.planned, 'training')}: {plural(len(record.contestants), 'candidate')} × {plural(record.folds, 'fold')} × "
+        f"{held.trained} of {plural(held.planned, 'training')}: {plural(len(record.contestants), 'candidate')} × "
+        f"{plural(record.folds, 'fold')} × "
         f"{plural(len(record.seeds), 'seed')}, {training_length(record)} each; {record.rule}"
     )
 
 
 def _time(run: Run) -> str:
-    """The search's time is its studies'; that of the final evaluation is when a training was running, pauses left out."""
+    """The search's time is its studies'; that of the final evaluation is when a training was running, pauses left
+    out."""
     whole = run.record.wall_s
     spent = {
         "the search": sum(study.wall_s or 0.0 for study in run.record.studies),

@@ -1,4 +1,5 @@
-"""The first screen: which model to take, how good it is, how sure that is; and what would change that decision. Words follow from numbers."""
+"""The first screen: which model to take, how good it is, how sure that is; and what would change that decision. Words
+follow from numbers."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -110,19 +111,20 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
         yield from _delivery(found, choice, found.final)
     if decision.kind == CLEAR and decision.closest:
         other, by = decision.closest
-        yield f"The leader is significantly better than every other candidate; the closest, {other.label}, is behind by {_difference(by)}."
+        yield f"The leader is significantly better than every other candidate; the closest, {other.label}, is behind by {_amount(by)}."
     elif decision.kind == TIED:
         yield from _tie(found, decision)
     elif decision.kind == UNCONFIRMED:
         yield (
-            "This score comes from the search, which chose the model by it: it is optimistically biased, and nothing compares it with "
+            "This score comes from the search, which chose the model by it: it is optimistically biased, and nothing "
+            "compares it with "
             "the default configuration."
         )
     elif decision.kind == UNUSABLE:
         yield from _unusable(decision)
     if decision.kind in (CLEAR, TIED) and decision.baseline and decision.baseline[2]:
         label, score, lead = decision.baseline
-        yield f"The leader is ahead of the best baseline, the {label} ({formats.rounded(score)}), by {_difference(lead)}."
+        yield f"The leader is ahead of the best baseline, the {label} ({formats.rounded(score)}), by {_amount(lead)}."
 
 
 def _delivery(found: Analysis, choice: Choice, held: Finals) -> Iterator[str]:
@@ -149,7 +151,7 @@ def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
         yield f"{count}; the closest, {other.label}, differs by {_difference(by_other.turned())}."
     elif decision.closest:
         other, by_other = decision.closest
-        yield f"It scores higher than every other candidate; the closest, {other.label}, is behind by {_difference(by_other)}."
+        yield f"It scores higher than every other candidate; the closest, {other.label}, is behind by {_amount(by_other)}."
     if found.final.comparison.num_trainings == 1:  # type: ignore[union-attr]
         yield "Each candidate was trained with one seed: seed variance is unknown, and a lead may be due to it."
     if decision.detectable:
@@ -221,9 +223,11 @@ def banners(found: Analysis) -> Iterator[Banner]:
         if held.newer is not None:
             score = formats.rounded(held.newer.val_metrics.get("iou"))
             yield Banner(
-                f"The best trial of the search, {held.newer.study_id}/{held.newer.trial_id} ({score} on validation), was found "
-                "after the final evaluation and is not in the ranking.", "search",
-            )  # fmt: skip
+                f"The best trial of the search, {held.newer.study_id}/{held.newer.trial_id} ({score} on validation), "
+                f"was found "
+                "after the final evaluation and is not in the ranking.",
+                "search",
+            )
 
 
 def _data_banners(found: Analysis) -> Iterator[Banner]:
@@ -231,18 +235,21 @@ def _data_banners(found: Analysis) -> Iterator[Banner]:
     crossing = _leaks(found)
     if crossing:
         yield Banner(
-            f"{plural(crossing, 'group')} of duplicate images is in more than one part of the split: scores are too high.",
+            f"{plural(crossing, 'group')} of duplicate images is in more than one part of the split: scores may be "
+            f"too high.",
             "data",
         )
     if found.vanished:
         yield Banner(
-            f"On {plural(len(found.vanished), 'image')} all foreground vanishes at the evaluated size: objects are too small for it.",
+            f"On {plural(len(found.vanished), 'image')} all foreground vanishes at the evaluated size: objects are "
+            f"too small for it.",
             "data",
         )
     scored = held.scored if isinstance(held, Finals) else len(run.split.val)
     if 0 < scored < FEW_IMAGES:
         yield Banner(
-            f"Only {plural(scored, 'image')} are scored, so that intervals are wide; more annotated images narrow them.",
+            f"Only {plural(scored, 'image')} are scored, so that intervals are wide; more annotated images narrow "
+            f"them.",
             "certainty",
         )
 
@@ -275,12 +282,14 @@ def _quality_banners(found: Analysis) -> Iterator[Banner]:
     recall, precision = choice.metrics.get("recall"), choice.metrics.get("precision")
     if recall is not None and (precision is None or recall <= precision + 0.1):
         yield Banner(
-            f"Low score: about {_share(1 - recall)} of the foreground pixels are missed. Look at the predictions before using it.",
+            f"Low score: about {_share(1 - recall)} of the foreground pixels are missed. Look at the predictions "
+            f"before using it.",
             "predictions-heading",
         )
     elif precision is not None:
         yield Banner(
-            f"Low score: about {_share(1 - precision)} of the pixels that it marks are false alarms. Look at the predictions before using it.",
+            f"Low score: about {_share(1 - precision)} of the pixels that it marks are false alarms. Look at the "
+            f"predictions before using it.",
             "predictions-heading",
         )
 
@@ -305,6 +314,15 @@ def _digits(value: float | None, interval: Interval | None) -> str:
 
 def _limits(interval: Interval | None) -> str:
     return formats.limits(interval.low, interval.high) if interval else ""
+
+
+def _amount(by: Difference) -> str:
+    """A lead without a sign, where its interval has one sign only."""
+    if by.interval.low < 0:
+        return _difference(by)
+    places = formats.decimals(by.interval.low, by.interval.high)
+    value, low, high = (formats.rounded(each, places) for each in (by.value, by.interval.low, by.interval.high))
+    return f"{value} (95 % interval {low} to {high})"
 
 
 def _difference(by: Difference | None) -> str:
