@@ -142,7 +142,7 @@ def _own_engine(tool: str, data: str, seed: int, deadline: float, scratch: Path)
     from search_spaces.portfolio import portfolio
 
     experiment, material = _prepared(data, scratch)
-    setup = material.trial_setup(experiment.protocol, scratch / "checkpoints")
+    setup = material.trial_setup(experiment.protocol)
     development = tuple(sorted({*material.split.train, *material.split.val}))
     values = portfolio(experiment.space)[0]
     with TrialWorker(setup, scratch / "worker.log") as worker:

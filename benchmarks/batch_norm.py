@@ -32,7 +32,6 @@ def main() -> None:
         material = prepare(Data(path=arguments.data), protocol, [arguments.size], Path(scratch), PlainProgress(print))
         setup = TrialSetup(
             cache_directory=material.cache_directory,
-            checkpoint_directory=Path(scratch) / "checkpoints",
             train_ids=material.split.train,
             val_ids=material.split.val,
             classes=material.dataset.classes,

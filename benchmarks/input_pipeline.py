@@ -69,7 +69,7 @@ def pipeline(pixels: CachedPixels, setup: TrialSetup, count: int) -> float:
     plan = TrainingPlan(num_images=len(setup.train_ids), batch_size=BATCH, steps_per_epoch=count, seed=0)
     batches = TrainingBatches(pixels, setup.train_ids, plan, 1.0)
     started = time.perf_counter()
-    seen = sum(len(images) for images, _ in batches.steps(0, count))
+    seen = sum(len(images) for images, _ in batches.steps(count))
     return seen / (time.perf_counter() - started)
 
 

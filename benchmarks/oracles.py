@@ -127,8 +127,7 @@ def search(table: Table, tuner: str, seed: int, budgets: Sequence[int]) -> list[
     spent, seen, known = 0, -1.0, [(0, 0.0)]
     while spent < max(limits) and isinstance(proposal := ask(oracle), Proposal):
         observed = table.observed(proposal.values)
-        cost = table.trained_to(proposal.values) - int(proposal.values.get("tuner/initial_epoch", 0))
-        spent += 1 if observed is None else cost
+        spent += 1 if observed is None else table.trained_to(proposal.values)  # a promoted trial trains from the start
         _end(oracle, proposal, observed)
         if observed is not None and observed > seen:
             seen = observed

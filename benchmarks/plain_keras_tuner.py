@@ -1,7 +1,7 @@
 """The contestant of trial_engine.py: the same trials through plain Keras Tuner, in a process that waits to be handed each of them.
 
-`PlainTuner` is Keras Tuner's own `Tuner.run_trial` with its defaults (a new model a trial, `model.fit`, `SaveBestEpoch`), and the lines of its
-`Hyperband` that continue a promoted trial from its parent's checkpoint. Only the progress bar is off.
+`PlainTuner` is Keras Tuner's own `Hyperband.run_trial` with its defaults (a new model a trial, `model.fit`, `SaveBestEpoch`). Only the progress
+bar is off.
 """
 
 import multiprocessing
@@ -44,10 +44,7 @@ class PlainWorker:
 
     def run(self, spec: TrialSpec) -> PlainOutcome:
         """Trains one trial; over when the tuner has saved everything and asks for the next."""
-        values = dict(spec.hyperparameters) | {"tuner/epochs": spec.epochs, "tuner/initial_epoch": spec.first_epoch}
-        if spec.resume_from is not None:
-            values["tuner/trial_id"] = spec.resume_from
-        self._connection.send(values)
+        self._connection.send(dict(spec.hyperparameters) | {"tuner/epochs": spec.epochs, "tuner/initial_epoch": 0})
         return self._receive()
 
     def _receive(self) -> Any:
@@ -108,7 +105,7 @@ def _search(connection: Connection, setup: TrialSetup, space: Space, directory: 
             history = model.fit(
                 (
                     (images, masks[..., None].astype("float32"))
-                    for images, masks in batches.steps(settings["initial_epoch"] * steps, settings["epochs"] * steps)
+                    for images, masks in batches.steps(settings["epochs"] * steps)
                 ),
                 steps_per_epoch=steps,
                 validation_data=validation,

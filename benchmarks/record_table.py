@@ -40,7 +40,7 @@ def main() -> None:
             "protocol": protocol.model_dump(mode="json"),
             "space": space.model_dump(mode="json"),
         }
-        setup = material.trial_setup(protocol, Path(scratch) / "checkpoints")
+        setup = material.trial_setup(protocol)
         with TrialWorker(setup, Path(scratch) / "worker.log") as worker:
 
             def train(hyperparameters: Mapping[str, Any]) -> Curve | None:

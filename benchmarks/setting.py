@@ -32,7 +32,6 @@ def worker_setup(
     material = prepare(Data(path=path), protocol, [size], scratch, PlainProgress(print))
     return TrialSetup(
         cache_directory=material.cache_directory,
-        checkpoint_directory=scratch / "checkpoints",
         train_ids=material.split.train[:train_images],
         val_ids=material.split.val,
         classes=material.dataset.classes,

@@ -9,8 +9,8 @@ The file is JSON, compressed if its name ends in .gz (record_table.py makes it):
      "rows": [{"hyperparameters": {...}, "val_iou": [0.1, ...]}, ...]}
 
 There is one row for every configuration of the space, with its active hyperparameters and the validation IoU (a fraction 0-1) after
-each epoch; null in place of the list says that the trial failed. The learning-rate schedule spans all epochs in every trial, so
-the first epochs of a row are what a shorter trial would have shown.
+each epoch; null in place of the list says that the trial failed. A row is one training to the end. A shorter trial is taken to score
+what that training did on its way: an approximation, since the schedule of a shorter trial comes down to 0 earlier.
 """
 
 import gzip
@@ -52,16 +52,14 @@ class Table:
                 raise ValueError(f"{len(curve)} epochs instead of {self.epochs}: {name}")
 
     def observed(self, hyperparameters: Mapping[str, Any]) -> float | None:
-        """What a search sees of a trial: the best epoch's IoU among those that the trial trains ("tuner/initial_epoch" and
-        "tuner/epochs", if its tuner set them), None if it failed."""
+        """What a search sees of a trial: the IoU after its last epoch ("tuner/epochs", if its tuner set it), None if it failed."""
         curve = self.curves[key(hyperparameters)]
-        first = int(hyperparameters.get("tuner/initial_epoch", 0))
-        return None if curve is None else max(curve[first : self.trained_to(hyperparameters)])
+        return None if curve is None else curve[self.trained_to(hyperparameters) - 1]
 
     def final(self, hyperparameters: Mapping[str, Any]) -> float | None:
-        """What the configuration is worth: the best epoch's IoU after training to the end, None if it failed."""
+        """What the configuration is worth: the IoU after training to the end, None if it failed."""
         curve = self.curves[key(hyperparameters)]
-        return None if curve is None else max(curve)
+        return None if curve is None else curve[-1]
 
     def trained_to(self, hyperparameters: Mapping[str, Any]) -> int:
         """The last epoch of a trial, counted from 1."""
@@ -70,7 +68,7 @@ class Table:
     @property
     def best(self) -> float:
         """The highest `final` of all configurations."""
-        return max(max(curve) for curve in self.curves.values() if curve is not None)
+        return max(curve[-1] for curve in self.curves.values() if curve is not None)
 
 
 def every_configuration(space: Space) -> list[dict[str, Any]]:

@@ -2,8 +2,9 @@
 
     python benchmarks/trial_engine.py [--data PATH] [--quick]
 
-The three architectures of the default search space x two backbones; each network trains twice for 2 epochs, once on from there to 6 (a promoted trial) and once
-straight for 6, as the brackets of a Hyperband search do, with losses, augmentation and learning rates varied. Both contestants have the same
+The three architectures of the default search space x two backbones; each network trains twice for 2 epochs and twice for 6, once as a promoted
+trial (a configuration of 2 epochs again, from the start) and once as a new one, as the brackets of a Hyperband search do, with losses,
+augmentation and learning rates varied. Both contestants have the same
 networks, initial weights, augmented batches in the same order, and validate every epoch on Keras's moving statistics (what the engine does
 beyond that, settling them first, is left out); each has a process of its own, whose start counts. Keras Tuner runs on TensorFlow's default kernels,
 the engine on those that it chooses; TF_ENABLE_ONEDNN_OPTS=1 gives both the same. They take turns, a block of trials at a time, and who
@@ -81,7 +82,7 @@ def main() -> None:
         "overhead_share": statistics.median(overhead_share(each) for each in long_used),
         "equal_results": all(equal),
         "equal_checked": len(equal),
-        "first_epoch_loss_gap": max(loss_gap(each) for each in timed if each.spec.first_epoch == 0),
+        "first_epoch_loss_gap": max(loss_gap(each) for each in timed),
         "trials": len(timed),
         "trials_per_hour": 3600 * len(timed) / engine_s,
         "plain_trials_per_hour": 3600 * len(timed) / plain_s,
@@ -90,7 +91,7 @@ def main() -> None:
 
 
 def trial_list(networks: Sequence[tuple[str, str]]) -> list[TrialSpec]:
-    """Block by block: every network at 2 epochs, at 2 again, the first ones on to 6, and straight to 6."""
+    """Block by block: every network at 2 epochs, at 2 again, the first ones at 6, and new ones at 6."""
     specs: list[TrialSpec] = []
     for number in range(4 * len(networks)):
         block, place = divmod(number, len(networks))
@@ -109,9 +110,6 @@ def trial_list(networks: Sequence[tuple[str, str]]) -> list[TrialSpec]:
                 hyperparameters=dict(specs[place].hyperparameters) if promoted else values,
                 seed=0,
                 epochs=SHORT if block < 2 else LONG,
-                first_epoch=SHORT if promoted else 0,
-                resume_from=specs[place].trial_id if promoted else None,
-                checkpoint=block < 2,
             )
         )
     return specs
@@ -164,7 +162,6 @@ def print_trials_an_hour(timed: Sequence[Timed], engine: tuple[float, float], pl
     kinds = {
         f"{SHORT} epochs, network not seen before": [t for t in timed if not t.record.graph_reused],
         f"{SHORT} epochs": [t for t in timed if t.record.graph_reused and t.spec.epochs == SHORT],
-        f"{SHORT} epochs to {LONG}, promoted": [t for t in timed if t.spec.first_epoch],
         f"{LONG} epochs": [t for t in timed if _is_long(t.spec)],
     }
     rows = [["start of the process", "", engine[0], plain[0], plain[0] / engine[0]]]
@@ -215,7 +212,7 @@ def _run_engine(worker: TrialWorker, spec: TrialSpec) -> tuple[TrialRecord, floa
 
 
 def _is_long(spec: TrialSpec) -> bool:
-    return spec.epochs == LONG and spec.first_epoch == 0
+    return spec.epochs == LONG
 
 
 def _curve(record: TrialRecord) -> Iterable[tuple[float | None, float | None]]:
@@ -224,7 +221,7 @@ def _curve(record: TrialRecord) -> Iterable[tuple[float | None, float | None]]:
 
 def _name(spec: TrialSpec) -> str:
     values = spec.hyperparameters
-    return f"{spec.trial_id} {values['architecture']}/{values['backbone']}, epochs {spec.first_epoch} to {spec.epochs}"
+    return f"{spec.trial_id} {values['architecture']}/{values['backbone']}, {spec.epochs} epochs"
 
 
 def _arguments() -> argparse.Namespace:

@@ -10,11 +10,14 @@ import random
 import resource
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from unittest import mock
 
@@ -24,36 +27,56 @@ from PIL import Image
 
 import search_spaces.segmentation  # noqa: F401  imported once here, not in every child
 from bench import run as runner
-from bench.analysis.final_evaluation import finals
+from bench.delivery import DESCRIPTION, NETWORK
 from bench.engine.executor import Executor
 from bench.errors import StoreError
 from bench.experiments import Experiment
 from bench.progress import PlainProgress
 from bench.records import TrainingRecord, TrialRecord, durable
-from bench.records.store import RunStore, load
-from bench.run.final_evaluation import plan_finals
+from bench.records.store import RunStore, load, load_arrays
+from bench.run import open_run
+from bench.run.final_evaluation import unit_name
 from bench.run.setup import Material, prepare
 from bench.tuners import ORACLES
 from search_spaces.augmentations import build
+from tests.delivery.stand_in import stand_in_deliver
 from tests.engine.stand_in import StandInExecutor
 
 pytestmark = pytest.mark.slow
 
 TRIALS = 8
 PHASES = ("before", "half", "after")
+OF_A_DELIVERY = (
+    "*/members/*",
+    "*/maps/*",
+    "*/predictions/development.npz",
+    "*/predictions/delivered.npz",
+    "*/model.keras",
+    "*/killed/model",
+    "*/delivery.json",
+)
+"""What a run writes for its model, in this order; the first two once for each training of the final evaluation."""
 
 
 @dataclass(slots=True)
 class Killer:
-    """Dies at write number `at` (counted from 0) in one of three phases; None: counts only."""
+    """Dies at write number `at` (counted from 0) in one of three phases; None: counts only. It counts writes to paths that match
+    `of`."""
 
     at: int | None = None
     phase: str = "before"
+    of: str = "*"
     writes: int = 0
 
-    def dies(self, phase: str) -> None:
-        if self.writes == self.at and phase == self.phase:
+    def dies(self, phase: str, path: object) -> None:
+        if self.is_due(phase, path):
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def is_due(self, phase: str, path: object) -> bool:
+        return self.writes == self.at and phase == self.phase and fnmatch(str(path), self.of)
+
+    def count(self, path: object) -> None:
+        self.writes += fnmatch(str(path), self.of)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -61,38 +84,38 @@ class Killer:
         whole, replace, rename, unlink = durable._write_whole, Path.replace, Path.rename, Path.unlink
 
         def write(file, content: bytes) -> None:
-            self.dies("before")
-            if self.writes == self.at and self.phase == "half":
+            self.dies("before", file.name)
+            if self.is_due("half", file.name):
                 whole(file, content[: len(content) // 2])
                 os.kill(os.getpid(), signal.SIGKILL)
             whole(file, content)
-            self.dies("after")
-            self.writes += 1
+            self.dies("after", file.name)
+            self.count(file.name)
 
         def renamed(path: Path, target: Path) -> Path:
-            self.dies("before")
-            if self.writes == self.at and self.phase == "half":
+            self.dies("before", target)
+            if self.is_due("half", target):
                 os.truncate(path, path.stat().st_size // 2)
                 os.kill(os.getpid(), signal.SIGKILL)
             result = replace(path, target)
-            self.dies("after")
-            self.writes += 1
+            self.dies("after", target)
+            self.count(target)
             return result
 
         def published(path: Path, target: Path) -> Path:
-            self.dies("before")
-            self.dies("half")
+            self.dies("before", target)
+            self.dies("half", target)
             result = rename(path, target)
-            self.dies("after")
-            self.writes += 1
+            self.dies("after", target)
+            self.count(target)
             return result
 
         def removed(path: Path, missing_ok: bool = False) -> None:
-            self.dies("before")
-            self.dies("half")
+            self.dies("before", path)
+            self.dies("half", path)
             unlink(path, missing_ok)
-            self.dies("after")
-            self.writes += 1
+            self.dies("after", path)
+            self.count(path)
 
         with ExitStack() as stack:
             for target, name, wrapped in (
@@ -274,7 +297,9 @@ def run_with(
     resume = (root / "results" / "killed" / "run.json").is_file()
     with (
         mock.patch.object(runner, "prepare", return_value=material),
-        mock.patch.object(runner, "_executor", make_executor),
+        mock.patch.object(runner, "_started_workers", make_executor),
+        mock.patch.object(runner, "_on_cluster", make_executor),
+        mock.patch.object(open_run, "deliver", stand_in_deliver),
         mock.patch.object(runner, "write_report"),
         mock.patch.object(runner, "write_index"),
         mock.patch.object(runner, "verdict_of", return_value="nothing reported"),
@@ -317,7 +342,23 @@ def require_whole(root: Path, told: Told) -> list[TrialRecord]:
     assert {(proposal.study_id, proposal.trial_id) for proposal in run.proposals} == set(keys)
     models = {path.name for path in (root / "results" / "killed" / "models").iterdir()}
     assert len({name for name in models if not name.startswith(".")}) >= 1
+    require_delivered(root / "results" / "killed")
     return list(run.trials)
+
+
+def require_delivered(directory: Path) -> None:
+    """The model, whole and alone, of weights that are there; and no file that a killed process left unfinished."""
+    run = load(directory)
+    units = {unit_name(training) for training in run.trainings}
+    assert {path.name for path in (directory / "maps").iterdir()} == {f"{unit}.npz" for unit in units}
+    assert {path.name for path in (directory / "members").iterdir()} == {f"{unit}.weights.h5" for unit in units}
+    assert {path.name for path in (directory / "model").iterdir()} >= {NETWORK, DESCRIPTION}
+    assert (directory / "model" / NETWORK).stat().st_size == run.delivery.num_bytes
+    assert set(run.delivery.test) == set(run.split.test)
+    assert {member.weights for member in run.delivery.members} <= {f"members/{unit}.weights.h5" for unit in units}
+    shown = load_arrays(directory, "predictions/delivered")
+    assert shown["masks"].shape == load_arrays(directory, "predictions/development")["truth"].shape
+    assert not [path for path in directory.rglob("*") if path.name.endswith((".unfinished", ".new", ".old"))]
 
 
 def kills_until_through(attempt: Callable[[Killer], bool], dice: random.Random, *, writes: tuple[int, int]) -> int:
@@ -354,7 +395,39 @@ def test_killed_at_every_write_a_run_ends_as_if_it_had_not_been(material, tmp_pa
         assert configurations(require_whole(root, told)) == expected
     with capsys.disabled():
         print(f"\n{kills} kills, one at each write of a run: 0 trials lost, 0 repeated, 0 stuck")
-    assert kills == writes > 50
+    assert kills == writes > 80
+
+
+@pytest.mark.parametrize("places", [1, 3])
+def test_killed_at_each_write_of_its_delivery_a_run_goes_on_and_delivers(material, tmp_path, capsys, places):
+    """One run, killed before, in the middle of and after each of them in turn."""
+    told, kills = Told(), 0
+    for of in OF_A_DELIVERY:
+        for phase in PHASES:
+            killer = Killer(0, phase, of)
+            assert not in_child(tmp_path, "random", material, killer, told, places=places, pace_s=0), (of, phase)
+            kills += 1
+    assert in_child(tmp_path, "random", material, Killer(), told, places=places, pace_s=0)
+    require_whole(tmp_path, told)
+    with capsys.disabled():
+        print(f"\n{kills} kills in a delivery, {places} at a time: 0 trials lost, 0 repeated, 0 stuck")
+    assert kills == 3 * len(OF_A_DELIVERY)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("of", ["*/.model.old", "*/killed/model"])
+def test_killed_while_it_takes_the_place_of_an_earlier_model_the_one_or_the_other_is_there(
+    material, tmp_path, of, phase
+):
+    told, directory = Told(), tmp_path / "results" / "killed"
+    assert in_child(tmp_path, "random", material, Killer(), told, places=1, pace_s=0)
+    earlier = (directory / "model" / NETWORK).read_bytes()
+    assert not in_child(tmp_path, "random", material, Killer(0, phase, of), told, places=1, pace_s=0)
+    left = [path / NETWORK for path in (directory / "model", directory / ".model.old") if path.is_dir()]
+    assert left
+    assert {path.read_bytes() for path in left} == {earlier}
+    assert in_child(tmp_path, "random", material, Killer(), told, places=1, pace_s=0)
+    require_whole(tmp_path, told)
 
 
 @pytest.mark.parametrize("places", [1, 3])
@@ -425,7 +498,7 @@ def test_killed_at_random_moments_runs_get_to_their_end(material, tmp_path, caps
 
 def test_a_full_disk_stops_the_run_in_one_line_and_leaves_a_run_that_resumes(material, tmp_path):
     """A limit on the size of files, since a test may not fill the disk."""
-    search = runner._OpenRun.search_and_score
+    search = runner.OpenRun.search
 
     def on_a_small_disk(run) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))  # five trials' lines do not fit
@@ -435,7 +508,7 @@ def test_a_full_disk_stops_the_run_in_one_line_and_leaves_a_run_that_resumes(mat
     if child == 0:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:
-            with mock.patch.object(runner._OpenRun, "search_and_score", on_a_small_disk):
+            with mock.patch.object(runner.OpenRun, "search", on_a_small_disk):
                 _run(tmp_path, "random", material, Killer(), nowhere, places=1, pace_s=0)
         except StoreError as error:
             (tmp_path / "said").write_text(str(error))
@@ -455,21 +528,42 @@ def test_a_full_disk_stops_the_run_in_one_line_and_leaves_a_run_that_resumes(mat
     assert require_whole(tmp_path, told)[: len(stopped.trials)] == list(stopped.trials)
 
 
-def test_finals_that_end_early_go_on_with_more_of_their_protocol(material, tmp_path):
-    """Trainings may cost less than was thought; of the first plan nothing is trained again."""
-    plans, trained = [], []
+EXPERIMENT = """
+name: killed
+space: {architecture: [plain_unet], loss: [bce, dice], image_size: [32]}
+trials: 1
+protocol: {steps: 4, steps_per_epoch: 2, shortest_steps: 2, finalists: 1, folds: 2, final_seeds: 1}
+"""
 
-    def plan(*arguments, before, **settings):
-        whole = plan_finals(*arguments, before=before, **settings)
-        plans.append(whole if before else replace(whole, folds=1, rule="cut to the time"))
-        trained.append(len(settings["finished"]))
-        return plans[-1]
 
-    with mock.patch.object(runner, "plan_finals", plan):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        _run(tmp_path, "random", material, Killer(), nowhere, places=1, pace_s=0)
-    run, num_contestants = load(tmp_path / "results" / "killed"), len(plans[0].contestants)
-    assert [each.folds for each in plans] == [1, 2, 2]
-    assert trained == [0, num_contestants, 2 * num_contestants] == [0, num_contestants, len(run.trainings)]
-    assert run.finals == plans[-1]
-    assert finals(run).record.rule == "the whole protocol"
+def test_a_run_that_is_killed_while_it_really_delivers_leaves_no_half_model_and_delivers_in_the_end(tmp_path, capsys):
+    """With TensorFlow, in processes of its own: the driver is killed, and the process that writes ends with it."""
+    (tmp_path / "killed.yaml").write_text(EXPERIMENT)
+    command = [
+        *(sys.executable, "-m", "bench", "run", str(tmp_path / "killed.yaml"), "--data", str(draw(tmp_path / "data"))),
+        *("--name", "killed", "--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")),
+    ]
+    directory, trained = tmp_path / "results" / "killed", []
+    for stage in ("building member 1", "writing the model", "scoring"):
+        resumed = ["--resume"] if directory.is_dir() else []
+        assert killed_at([*command, *resumed], stage)
+        assert not (directory / "model").exists()
+        assert load(directory).delivery is None
+        trained.append(load(directory).trainings)
+    subprocess.run([*command, "--resume"], check=True, stdout=subprocess.DEVNULL)
+    run = load(directory)
+    assert trained == [run.trainings] * 3, "a finished training was lost or run again"
+    assert (directory / "model" / NETWORK).stat().st_size == run.delivery.num_bytes
+    assert set(run.delivery.test) == set(run.split.test)
+    assert not list(directory.glob(".model*"))
+    with capsys.disabled():
+        print(f"\n{len(trained)} kills of a driver that delivers: 0 trainings lost, 0 repeated, 0 stuck")
+
+
+def killed_at(command: list[str], stage: str) -> bool:
+    """Kills a run with SIGKILL when it says that it has come to `stage`; whether it did."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
+        for line in driver.stdout:
+            if line.startswith(stage):
+                driver.kill()
+    return driver.returncode == -signal.SIGKILL

@@ -151,10 +151,13 @@ def test_trial_that_did_not_complete_is_never_the_best() -> None:
     assert view.best == trial(2, val_metrics={"iou": 0.0})
 
 
-@pytest.mark.parametrize(("first", "said"), [(0, "at epoch 7 in 2.0 s"), (2, "at epoch 7, promoted from 2, in 2.0 s")])
-def test_a_trial_of_a_rung_says_how_far_it_was_trained(first: int, said: str) -> None:
-    record = trial()
-    rung = {**record.hyperparameters, "tuner/epochs": 7, "tuner/initial_epoch": first}
+@pytest.mark.parametrize(
+    ("parent", "said"),
+    [({}, "after 12 epochs in 2.0 s"), ({"tuner/trial_id": "0004"}, "after 12 epochs, promoted from 0004, in 2.0 s")],
+)
+def test_a_trial_of_a_rung_says_how_long_it_was_trained(parent: dict[str, str], said: str) -> None:
+    record = replace(trial(), epochs_run=12)
+    rung = {**record.hyperparameters, "tuner/epochs": 3, "tuner/initial_epoch": 0, **parent}
     assert outcome(replace(record, hyperparameters=rung)).startswith(f"IoU 0.250 {said} · unet, learning rate")
 
 

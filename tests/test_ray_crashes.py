@@ -14,16 +14,20 @@ from unittest import mock
 import pytest
 
 import search_spaces.segmentation  # noqa: F401  imported once by whoever forks the drivers
+from bench.delivery import NETWORK
 from bench.records import COMPLETED
 from bench.records.store import load
 from bench.run.setup import Material
 from bench.tuners import ORACLES
 from tests.test_crashes import (
+    OF_A_DELIVERY,
+    PHASES,
     Killer,
     Told,
     draw,
     drawn_material,
     experiment,
+    killed_at,
     kills_until_through,
     require_whole,
     run_with,
@@ -81,17 +85,26 @@ def test_a_killed_driver_goes_on_where_it_was_even_from_elsewhere(
             if ended == 2:
                 driver.kill()
     assert driver.returncode == -9
-    recorded = load(tmp_path / "results" / "killed").trials
+    directory = tmp_path / "results" / "killed"
+    recorded = load(directory).trials
     assert 2 <= len(recorded) < TRIALS
-    subprocess.run([*command, "--cluster", addresses[1], "--resume"], check=True, stdout=subprocess.DEVNULL)
-    trials = load(tmp_path / "results" / "killed").trials
+    assert killed_at([*command, "--cluster", addresses[1], "--resume"], "writing the model")
+    assert not (directory / "model").exists()
+    trained = load(directory).trainings
+    subprocess.run([*command, "--cluster", addresses[0], "--resume"], check=True, stdout=subprocess.DEVNULL)
+    trials = load(directory).trials
     assert trials[: len(recorded)] == recorded, "a finished trial was lost or run again"
     assert len({trial.trial_id for trial in trials}) == len(trials) == TRIALS
     assert {trial.status for trial in trials} == {COMPLETED}
-    continued = [trial for trial in trials[len(recorded) :] if trial.hyperparameters.get("tuner/trial_id")]
-    assert any(trial.epochs_run < trial.epochs_planned for trial in continued), "no state was handed on"
+    promoted = [trial for trial in trials if trial.hyperparameters.get("tuner/trial_id")]
+    assert promoted
+    assert all(trial.epochs_run == trial.epochs_planned for trial in promoted), "each trains from the start"
+    run = load(directory)
+    assert run.trainings == trained, "a finished training was lost or run again"
+    assert (directory / "model" / NETWORK).stat().st_size == run.delivery.num_bytes
+    assert not list(directory.glob(".model*"))
     with capsys.disabled():
-        print("\n1 kill of a driver with a Ray cluster: 0 trials lost, 0 repeated, 0 stuck")
+        print("\n2 kills of a driver with a Ray cluster: 0 trials lost, 0 repeated, 0 stuck")
 
 
 @pytest.fixture(scope="module")
@@ -126,29 +139,43 @@ def drive(address: str, root: Path, tuner: str, material: Material, killer: Kill
 
     def executor(*_):
         kind = saying(ray_executor.RayExecutor, pipe.fileno())
-        return kind(material.trial_setup(own.protocol, root / "results" / "killed" / "checkpoints"), address, workers=2)
+        return kind(material.trial_setup(own.protocol), address, workers=2)
 
     with mock.patch.object(ray_executor, "TrialActor", StandInActor):
         run_with(executor, root, own, material, killer, pipe.fileno())
 
 
-@pytest.mark.parametrize("tuner", ORACLES)
-def test_drivers_killed_again_and_again_every_tuner_gets_to_its_end(address, material, tmp_path, capsys, tuner) -> None:
+def attempt(address: str, root: Path, tuner: str, material: Material, told: Told, killer: Killer) -> bool:
+    """Begins or resumes the run in a driver of its own; whether it came to its end."""
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tests.test_ray_crashes"])
+    reader, writer = processes.Pipe(duplex=False)
+    driver = processes.Process(target=drive, args=(address, root, tuner, material, killer, writer))
+    driver.start()
+    writer.close()
+    told.listen(os.dup(reader.fileno()))
+    driver.join()
+    assert driver.exitcode in (0, -signal.SIGKILL), "the run ended with an error of its own"
+    return driver.exitcode == 0
+
+
+def test_a_driver_killed_at_each_write_of_its_delivery_goes_on_and_delivers(address, material, tmp_path, capsys):
     told = Told()
+    for of in OF_A_DELIVERY:
+        for phase in PHASES:
+            assert not attempt(address, tmp_path, "random", material, told, Killer(0, phase, of)), (of, phase)
+    assert attempt(address, tmp_path, "random", material, told, Killer())
+    require_whole(tmp_path, told)
+    with capsys.disabled():
+        print(f"\n{3 * len(OF_A_DELIVERY)} kills in a delivery on Ray: 0 trials lost, 0 repeated, 0 stuck")
 
-    def attempt(killer: Killer) -> bool:
-        reader, writer = processes.Pipe(duplex=False)
-        driver = processes.Process(target=drive, args=(address, tmp_path, tuner, material, killer, writer))
-        driver.start()
-        writer.close()
-        told.listen(os.dup(reader.fileno()))
-        driver.join()
-        assert driver.exitcode in (0, -signal.SIGKILL), "the run ended with an error of its own"
-        return driver.exitcode == 0
 
-    kills = kills_until_through(attempt, random.Random(tuner), writes=(20, 45))
+@pytest.mark.parametrize("tuner", ORACLES)
+def test_drivers_killed_again_and_again_every_tuner_gets_to_its_end(address, material, tmp_path, capsys, tuner) -> None:
+    told = Told()
+    kills = kills_until_through(
+        lambda killer: attempt(address, tmp_path, tuner, material, told, killer), random.Random(tuner), writes=(20, 45)
+    )
     require_whole(tmp_path, told)
     with capsys.disabled():
         print(f"\n{tuner} on Ray: {kills} kills of the driver, 0 trials lost, 0 repeated, 0 stuck")

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from bench.engine.devices import Placement
-from bench.engine.spec import Event, Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path, family
+from bench.engine.spec import Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
 from bench.engine.worker import MEMORY_SHARE, SILENCE_S, TrialWorker, WorkerDiedError
 from bench.errors import ExperimentError, StoreError
 from bench.records.environment import memory_limit
@@ -56,10 +56,7 @@ class Executor(Protocol):
         """Waits until a trial under way has something to say, and gives it; ends after an outcome, so that its place can be filled."""
 
     def model(self, spec: TrialSpec) -> bytes:
-        """The best weights of a trial whose outcome was the last event. Raises UserError where they are gone."""
-
-    def forget(self, study_id: str, trial_id: str) -> None:
-        """Drops the training state of a trial that will not be continued."""
+        """The weights of a trial whose outcome was the last event. Raises UserError where they are gone."""
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
         """What saved weights say about images. Raises StoreError where they cannot be scored."""
@@ -147,10 +144,6 @@ class LocalExecutor:
 
     def model(self, spec: TrialSpec) -> bytes:
         return next(worker for worker in self._workers if worker.last == spec.key).model()
-
-    def forget(self, study_id: str, trial_id: str) -> None:
-        if self._setup is not None:
-            checkpoint_path(self._setup, study_id, trial_id).unlink(missing_ok=True)
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
         wanted = family(spec.hyperparameters)

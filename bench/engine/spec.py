@@ -16,9 +16,9 @@ Counts = Mapping[str, tuple[ClassCounts, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """What a worker needs to know of one trial. Training runs from `first_epoch` (0 unless it continues `resume_from`, the
-    trial that a tuner promoted) up to `epochs`; `checkpoint` keeps the state for a later promotion. A trial that cannot end within
-    `time_limit_s` is STOPPED as soon as that shows. `attempt` counts from 1: a trial whose process died may be tried again.
+    """What a worker needs to know of one trial. It is trained from its initial weights for `epochs` epochs, over which its learning-rate
+    schedule spans. A trial that cannot end within `time_limit_s` is STOPPED as soon as that shows. `attempt` counts from 1: a trial whose
+    process died may be tried again.
 
     With several `search_folds` it is trained on the first so many folds in turn, each for `epochs`, unless it is clearly behind `rival`
     before that (`bench.engine.training.folds`).
@@ -32,10 +32,7 @@ class TrialSpec:
     hyperparameters: Mapping[str, HyperparameterValue]
     seed: int
     epochs: int
-    first_epoch: int = 0
-    resume_from: str | None = None
     time_limit_s: float | None = None
-    checkpoint: bool = False
     attempt: int = 1
     fold: int | None = None
     search_folds: int = 1
@@ -63,7 +60,6 @@ class TrialSetup:
     along it."""
 
     cache_directory: Path
-    checkpoint_directory: Path
     train_ids: tuple[str, ...]
     val_ids: tuple[str, ...]
     classes: tuple[str, ...]
@@ -120,7 +116,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
-    """What a trial sends back: its record, and what the best epoch said about each validation image (None if it failed). `test` is what a
+    """What a trial sends back: its record, and what it says about each validation image (None if it failed). `test` is what a
     training of the finals says about the locked test images, `train_images` on how many images it trained. `crashed`: its process died
     or hung, which is not always the configuration's fault."""
 
@@ -157,11 +153,6 @@ class EpochEnded:
 
     spec: TrialSpec
     epoch: EpochRecord
-
-
-def checkpoint_path(setup: TrialSetup, study_id: str, trial_id: str) -> Path:
-    """Where a trial that may be promoted leaves its training state."""
-    return setup.checkpoint_directory / f"{study_id}-{trial_id}.npz"
 
 
 Event = EpochEnded | TrialOutcome

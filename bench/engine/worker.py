@@ -153,7 +153,7 @@ class TrialWorker:
         return answer
 
     def model(self) -> bytes:
-        """The weights of the last trial's best epoch, the content of a `.weights.h5` file. Raises WorkerDiedError."""
+        """The last trial's weights, the content of a `.weights.h5` file. Raises WorkerDiedError."""
         return bytes(self._ask("model"))
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored | str:

@@ -54,7 +54,7 @@ def collapse_of_epoch(epoch: EpochRecord) -> str | None:
 
 
 def collapse_of_trial(trial: TrialRecord) -> str | None:
-    """How a trial has collapsed: one that was stopped for it, or one that completed and has collapsed in its best epoch (by its metrics
+    """How a trial has collapsed: one that was stopped for it, or one that completed and has collapsed in its last epoch (by its metrics
     alone where the epoch does not say). None for all others."""
     if trial.status == COLLAPSED:
         return collapse_of_epoch(trial.curve[-1]) if trial.curve else None
@@ -66,8 +66,7 @@ def collapse_of_trial(trial: TrialRecord) -> str | None:
     return collapse(Foreground(recall=trial.val_metrics.get("recall"), precision=None, predicted_share=None))
 
 
-def has_collapsed(curve: Sequence[EpochRecord], epochs: int, *, first_epoch: int = 0) -> bool:
+def has_collapsed(curve: Sequence[EpochRecord], epochs: int) -> bool:
     """Whether a curve has at least so many epochs (0: never) and each of them has collapsed, either way: one that ever found something
-    keeps what it found. Those up to `first_epoch`, of the trial that a promoted one continues, do not count."""
-    own = [epoch for epoch in curve if epoch.epoch > first_epoch]
-    return 0 < epochs <= len(own) and all(collapse_of_epoch(epoch) for epoch in own)
+    goes on."""
+    return 0 < epochs <= len(curve) and all(collapse_of_epoch(epoch) for epoch in curve)

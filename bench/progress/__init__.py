@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bench.formats import plural
 from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, EpochRecord, StudyRecord, TrialRecord
 
 
@@ -157,15 +158,17 @@ def outcome(record: TrialRecord) -> str:
     else:
         result = "no IoU" if iou is None else f"IoU {iou:.3f}"
         result += "" if record.status == COMPLETED else f" ({record.status.lower()})"
-        result += _rung(record.hyperparameters)
+        result += _rung(record)
     spent = "" if record.wall_s is None else f" in {duration(record.wall_s)}"
     return f"{result}{spent} · {configuration(record.hyperparameters)}"
 
 
-def _rung(hyperparameters: Mapping[str, object]) -> str:
-    """How far a tuner that promotes let a trial train; nothing of others."""
-    last, first = hyperparameters.get("tuner/epochs"), hyperparameters.get("tuner/initial_epoch")
-    return "" if last is None else f" at epoch {last}" + (f", promoted from {first}," if first else "")
+def _rung(record: TrialRecord) -> str:
+    """How long a tuner that promotes let a trial train, and which one it is again; nothing of others."""
+    if "tuner/epochs" not in record.hyperparameters:
+        return ""
+    parent = record.hyperparameters.get("tuner/trial_id")
+    return f" after {plural(record.epochs_run, 'epoch')}" + (f", promoted from {parent}," if parent else "")
 
 
 def summary(view: StudyView, study: StudyRecord) -> str:

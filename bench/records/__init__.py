@@ -93,13 +93,13 @@ class TrialRecord:
     """One configuration, trained once, or in a search on folds once for each of the first `folds_run` of them.
 
     `val_metrics` holds fractions 0-1 by name (`iou`, `dice`, `precision`, `recall`, `pixel_accuracy`, and `iou_<class>` where
-    there are several classes), at the best epoch. `hyperparameters` has only the active ones. Times are wall seconds: `reset_s` is
+    there are several classes), after the last epoch. `hyperparameters` has only the active ones. Times are wall seconds: `reset_s` is
     drawing initial weights, `train_s` the steps after the first, `first_step_s` the first call with tracing and compiling (of a reused graph: an ordinary step),
     `wall_s` the whole trial. `latency_s` is the forward pass, per image of a batch of two. `attempts` counts how often it was begun: a trial whose
     process died is tried again. `error` says why a trial is not COMPLETED.
 
-    On folds `val_metrics` are the mean over those that were run, each at its own best epoch; `curve` is the mean over those that were
-    trained to their end, and `best_epoch` its highest point. Epochs and times are those of all folds, `first_step_s` of the first.
+    On folds `val_metrics` are the mean over those that were run, each after its last epoch; `curve` is the mean over those that were
+    trained to their end, and `best_epoch` its last. Epochs and times are those of all folds, `first_step_s` of the first.
     `out_of_fold` holds counts as in `Evaluation`, of the images of the folds that were trained to their end, and `race` is the last look
     at the rival. None and empty for a trial on the hold-out part.
     """

@@ -125,7 +125,7 @@ class RunStore:
 
     def remove_unfinished(self) -> None:
         """Drops what a process that died in the middle of a write left. Only for who holds the run's lock."""
-        for folder in (".", "models", "predictions", "finals", "checkpoints", "maps", "members"):
+        for folder in (".", "models", "predictions", "finals", "maps", "members"):
             remove_unfinished(self.directory / folder)
 
     @contextlib.contextmanager

@@ -46,7 +46,7 @@ def run_experiment(
         material = prepare(experiment.data, experiment.protocol, experiment.space.image_size, scratch, progress)
         if earlier is not None:
             require_same(earlier, experiment, material)
-        setup = material.trial_setup(experiment.protocol, directory / "checkpoints")
+        setup = material.trial_setup(experiment.protocol)
         executor = _begun(workers, setup) or stack.enter_context(_on_cluster(experiment, setup, progress))
         progress.stage("starting TensorFlow")
         environment = went_on(earlier, current_environment(executor.device(), executor.precision()))

@@ -1,7 +1,6 @@
 """A run under way: its stages, and the journal of what it has recorded so far."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -130,7 +129,6 @@ class OpenRun:
         """The stages of the run; on Ctrl-C or an error it is marked as interrupted, at the end as finished."""
         try:
             yield
-            shutil.rmtree(self.store.directory / "checkpoints", ignore_errors=True)
             self._mark("finished")
         except BaseException:
             self.times.interrupt()

@@ -43,10 +43,6 @@ class StudyPlan:
 SET_ASIDE = 8
 """So many proposals that cannot end in time end a search: nothing cheaper seems to come."""
 
-CHECKPOINTS = 24
-"""Training states that a study keeps for promotions out of each rung, the best ones. A promoted trial whose state is gone trains from the
-beginning, and ends the same."""
-
 
 class Keeper(Protocol):
     """Makes things durable; when a method returns, a crash cannot take back what it was given."""
@@ -98,7 +94,6 @@ class _Study:
         self.proposed = self.on_record = 0
         self.waiting: list[TrialSpec] = []
         self.running: dict[str, TrialSpec] = {}
-        self.checkpoints: dict[str, tuple[int, float]] = {}  # epochs and score by trial
         self.rival: Rival | None = None
         self.ended: str | None = None
 
@@ -106,10 +101,8 @@ class _Study:
         plan = self.plan
         self.waiting = [self._spec(proposal) for proposal in replay(self.oracle, proposals, finished)]
         self.proposed, self.on_record = len(proposals), len(finished)
-        specs = {proposal.trial_id: self._spec(proposal) for proposal in proposals}
         for record in finished:
             self.rival = leader(self.rival, record)
-            self._forget_checkpoints(specs[record.trial_id], record)
         self.progress.study_started(
             plan.study_id,
             trials=plan.trials,
@@ -158,10 +151,8 @@ class _Study:
             self.ended = "budget"
 
     def _fits(self, spec: TrialSpec) -> bool:
-        epochs = spec.epochs_planned - spec.first_epoch
-        return self.deadline.allows(
-            self.clock.estimate_s(spec.hyperparameters, epochs, warm=self.executor.is_warm(spec))
-        )
+        warm = self.executor.is_warm(spec)
+        return self.deadline.allows(self.clock.estimate_s(spec.hyperparameters, spec.epochs_planned, warm=warm))
 
     def _propose(self) -> None:
         """Asks until there is a proposal that can end in time, or several where proposals do not depend on results and order may save
@@ -212,21 +203,7 @@ class _Study:
         self.clock.add(outcome.record)
         self.rival = leader(self.rival, outcome.record)
         tell(self.oracle, outcome.record)
-        self._forget_checkpoints(spec, outcome.record)
         self.progress.trial_ended(outcome.record)
-
-    def _forget_checkpoints(self, spec: TrialSpec, record: TrialRecord) -> None:
-        """Of a trial that has been continued there is no more use; of the others the best of each rung are kept: one of a lower rung is
-        behind in epochs and would always be the first to go."""
-        gone = [trial_id for trial_id in self.checkpoints if trial_id == spec.resume_from]
-        if spec.checkpoint:
-            self.checkpoints[spec.trial_id] = spec.epochs, record.val_metrics.get("iou") or 0.0
-            rung = [name for name, (epochs, _) in self.checkpoints.items() if epochs == spec.epochs]
-            if len(rung) > CHECKPOINTS:
-                gone.append(min(rung, key=lambda name: self.checkpoints[name]))
-        for trial_id in gone:
-            del self.checkpoints[trial_id]
-            self.executor.forget(spec.study_id, trial_id)
 
     def _spec(self, proposal: ProposalRecord) -> TrialSpec:
         """A trial in the worker's terms. Every trial of a study has the study's seed, and a schedule of its own length: a promoted one

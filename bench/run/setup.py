@@ -40,13 +40,12 @@ class Material:
         """The pixels at the evaluation size."""
         return open_cache(self.cache_directory, self.evaluation_size)
 
-    def trial_setup(self, protocol: Protocol, checkpoint_directory: Path) -> TrialSetup:
+    def trial_setup(self, protocol: Protocol) -> TrialSetup:
         """What the workers must know of it, and how they are to train."""
         folds, facts_of = self.split.folds, {facts.id: facts for facts in self.audit.images}
         images = [name for ids in folds for name in ids]
         return TrialSetup(
             cache_directory=self.cache_directory,
-            checkpoint_directory=checkpoint_directory,
             train_ids=self.split.train,
             val_ids=self.split.val,
             test_ids=self.split.test,

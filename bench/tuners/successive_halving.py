@@ -1,8 +1,8 @@
-"""Oracles that train many configurations briefly and let the best go on: Hyperband and ASHA.
+"""Oracles that train many configurations briefly and the best of them longer: Hyperband and ASHA.
 
-A promoted trial is a trial of its own, which continues its parent's training state (`TrialSpec.resume_from`). Its values say how, in
-Keras Tuner's words: "tuner/trial_id" (the parent), "tuner/initial_epoch" and "tuner/epochs" (from, up to), "tuner/bracket" and
-"tuner/round" (from 0).
+A promoted trial is a trial of its own: the configuration of its parent, trained again from the start, with a learning-rate schedule of its
+new length. Its values say so in Keras Tuner's words: "tuner/trial_id" (the parent), "tuner/initial_epoch" (always 0) and "tuner/epochs"
+(its length, in the unit of whoever makes the oracle), "tuner/bracket" and "tuner/round" (from 0).
 """
 
 import math
@@ -136,12 +136,12 @@ def _first(values: Configuration, epochs: list[int], *, bracket: int) -> Configu
 
 
 def _promoted(parent: Any, epochs: list[int]) -> Configuration:
-    """The trial that continues `parent` up to the next of the rungs that end at `epochs`."""
+    """The trial that trains the configuration of `parent` again, as long as the next of the rungs that end at `epochs`."""
     values: Configuration = dict(parent.hyperparameters.values)
     rung = values["tuner/round"] + 1
     return values | {
         "tuner/trial_id": parent.trial_id,
         "tuner/epochs": epochs[rung],
-        "tuner/initial_epoch": epochs[rung - 1],
+        "tuner/initial_epoch": 0,
         "tuner/round": rung,
     }

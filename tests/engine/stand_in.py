@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSpec, family
+from bench.engine.spec import EpochEnded, Event, ProbabilityMaps, Scored, TrialOutcome, TrialSetup, TrialSpec, family
 from bench.engine.training.folds import on_folds
 from bench.evaluation.evidence import PixelEvidence, evidence_of
 from bench.records import COLLAPSED, COMPLETED, FAILED, ClassCounts, EpochRecord, TrialRecord
@@ -21,8 +21,8 @@ def configuration(values: Mapping[str, Any]) -> dict[str, Any]:
 class StandInExecutor:
     """Trials end at once, in the order in which they began or, with `shuffle`, in one that a seed decides.
 
-    `fails` says which trials fail, `collapses` which are stopped as collapsed, `crashes` which lose their process at this attempt. `specs` are all that were submitted, `forgotten`
-    the trials whose training state was dropped.
+    `fails` says which trials fail, `collapses` which are stopped as collapsed, `crashes` which lose their process at this attempt. `specs` are all
+    that were submitted.
     """
 
     def __init__(
@@ -40,7 +40,6 @@ class StandInExecutor:
     ) -> None:
         self.places = places
         self.specs: list[TrialSpec] = []
-        self.forgotten: list[str] = []
         self._fails, self._crashes, self._val_ids, self._size = fails, crashes, val_ids, size
         self._collapses = collapses
         self._folds, self._test_ids = folds, test_ids
@@ -53,6 +52,10 @@ class StandInExecutor:
 
     def __exit__(self, *_: object) -> None:
         self._running.clear()
+
+    def begin(self, setup: TrialSetup) -> None:
+        """As of a `LocalExecutor` that starts before the data are read."""
+        self._val_ids, self._folds, self._test_ids = setup.val_ids, setup.folds, setup.test_ids
 
     @property
     def free(self) -> int:
@@ -88,9 +91,6 @@ class StandInExecutor:
     def model(self, spec: TrialSpec) -> bytes:
         return repr(spec.key).encode()
 
-    def forget(self, study_id: str, trial_id: str) -> None:
-        self.forgotten.append(trial_id)
-
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
         assert model == self.model(spec)
         return self._scored(0.5, ids)
@@ -107,7 +107,7 @@ class StandInExecutor:
         iou = sum(map(ord, str(sorted(configuration(spec.hyperparameters).items())))) % 97 / 97
         curve = tuple(
             EpochRecord(epoch=epoch + 1, train_loss=0.5, val_loss=0.5, val_iou=iou, elapsed_s=0.0)
-            for epoch in range(spec.first_epoch, spec.epochs)
+            for epoch in range(spec.epochs)
         )
         record = TrialRecord(
             study_id=spec.study_id,
@@ -129,8 +129,13 @@ class StandInExecutor:
             scored, test = (
                 replace(self._scored(iou, ids), evidence=self._evidence(ids) if ids else None) for ids in parts
             )
+            if spec.train_share == 1 and not spec.probe:
+                scored.maps = self._maps(spec, iou, self._folds[spec.fold])
             return TrialOutcome(
-                record=record, scored=None if failed else scored, test=None if failed else test, crashed=crashed
+                record=record,
+                scored=None if failed else scored,
+                test=None if failed or spec.probe else test,
+                crashed=crashed,
             )
         scored = None if failed or collapsed else self._scored(iou, val_ids)
         return TrialOutcome(record=record, scored=scored, crashed=crashed)
@@ -145,6 +150,13 @@ class StandInExecutor:
             counts=dict.fromkeys(ids, (background, damage)),
             predictions=np.zeros((len(ids), self._size, self._size), np.uint8),
         )
+
+    def _maps(self, spec: TrialSpec, iou: float, ids: Sequence[str]) -> ProbabilityMaps:
+        """Probabilities that rise from the left to the right, up to the trial's IoU."""
+        size = int(spec.hyperparameters["image_size"])
+        row = np.linspace(0, 255 * iou, size).astype(np.uint8)
+        values = np.broadcast_to(row[:, None], (len(ids), 2, size, size, 1))
+        return ProbabilityMaps(ids=tuple(ids), values=values.copy())
 
     def _evidence(self, ids: Sequence[str]) -> PixelEvidence:
         truth = np.zeros((len(ids), self._size, self._size), np.uint8)

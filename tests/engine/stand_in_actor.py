@@ -35,13 +35,13 @@ class StandInActor:
             memory_bytes=2**40,
         )
 
-    @ray.method(concurrency_group="compute", num_returns=2)
-    def run(self, spec: TrialSpec, state: Sequence[Any]) -> tuple[TrialOutcome, bytes | None]:
+    @ray.method(concurrency_group="compute")
+    def run(self, spec: TrialSpec) -> TrialOutcome:
         time.sleep(self.PACE_S)
         self._last = spec
         self._executor.submit(spec)
         (outcome,) = (event for event in self._executor.events() if not isinstance(event, EpochEnded))
-        return outcome, b"state" if spec.checkpoint else None
+        return outcome
 
     @ray.method(concurrency_group="compute")
     def model(self) -> bytes:

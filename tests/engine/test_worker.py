@@ -47,9 +47,9 @@ def test_a_trial_learns_and_reports_every_epoch(worker, setup):
     assert record.status == COMPLETED
     assert tuple(epochs) == record.curve
     assert [epoch.epoch for epoch in epochs] == list(range(1, 9))
-    assert record.val_metrics["iou"] == max(epoch.val_iou for epoch in epochs) > 0.5
+    assert record.val_metrics["iou"] == epochs[-1].val_iou > 0.5
     assert epochs[-1].train_loss < epochs[0].train_loss
-    assert record.curve[record.best_epoch - 1].val_iou == record.val_metrics["iou"]
+    assert record.best_epoch == record.epochs_run == 8
     assert set(outcome.scored.counts) == set(setup.val_ids)
     assert outcome.scored.predictions.shape == (3, SIZE, SIZE)
     counts = outcome.scored.counts["image7"]
@@ -70,11 +70,35 @@ def test_a_trial_on_a_used_graph_equals_the_first(worker):
     np.testing.assert_array_equal(again.scored.predictions, first.scored.predictions)
 
 
-def test_a_promoted_trial_equals_one_that_never_stopped(worker):
-    whole = worker.run(spec("4", epochs=4), quietly).record
-    worker.run(spec("5", epochs=2), quietly)
-    rest = worker.run(spec("6", epochs=4, first_epoch=2, resume_from="5"), quietly).record
-    assert [epoch.train_loss for epoch in rest.curve] == [epoch.train_loss for epoch in whole.curve[2:]]
+def test_a_longer_trial_has_a_schedule_of_its_own_length(worker):
+    """Equal batches from equal weights: at a constant rate the short trial is the beginning of the long one, on a cosine it is not."""
+    for schedule, is_beginning in (("constant", True), ("cosine", False)):
+        short, long = (worker.run(spec("4", epochs=epochs, schedule=schedule), quietly).record for epochs in (2, 4))
+        losses = [epoch.train_loss for epoch in short.curve], [epoch.train_loss for epoch in long.curve[:2]]
+        assert (losses[0] == losses[1]) == is_beginning
+
+
+def test_a_probe_takes_a_few_steps_and_sees_no_locked_image(worker, setup):
+    outcome = worker.run(replace(spec("p", epochs=1, fold=0), probe=True), quietly)
+    record = outcome.record
+    assert (record.status, record.epochs_run, outcome.test) == (COMPLETED, 1, None)
+    assert outcome.scored.maps is None
+    assert set(outcome.scored.counts) == set(setup.folds[0])
+    assert record.train_s > 0
+    longer = worker.run(spec("q", epochs=1, fold=0), quietly).record
+    assert longer.curve[0].train_loss != record.curve[0].train_loss  # 4 steps, and the probe takes 6
+
+
+def test_a_training_of_the_finals_leaves_its_probabilities_out_of_fold(worker, setup):
+    outcome = worker.run(spec("m", fold=1, epochs=3), quietly)
+    maps, scored = outcome.scored.maps, outcome.scored
+    assert (maps.ids, maps.values.shape) == (setup.folds[1], (4, 2, SIZE, SIZE, 1))
+    plain = maps.values[:, 0, :, :, 0] / 255
+    certain = abs(plain - setup.threshold) > 1 / 255  # a map has steps of 1/255
+    np.testing.assert_array_equal(plain[certain] >= setup.threshold, scored.predictions[certain] == 1)
+    assert certain.mean() > 0.5
+    assert worker.run(replace(spec("n", fold=1), train_share=0.5), quietly).scored.maps is None
+    assert worker.run(spec("o"), quietly).scored.maps is None
 
 
 def test_a_trial_that_cannot_end_in_time_is_stopped_as_soon_as_that_shows(worker):

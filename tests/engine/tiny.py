@@ -26,7 +26,6 @@ def make_setup(root: Path) -> TrialSetup:
     (folder / "ids.json").write_text(json.dumps({"ids": list(IDS), "fingerprint": "made up"}))
     return TrialSetup(
         cache_directory=root / "pixels",
-        checkpoint_directory=root / "checkpoints",
         train_ids=IDS[:7],
         val_ids=IDS[7:],
         classes=("square",),
@@ -44,8 +43,6 @@ def spec(
     trial_id: str = "0",
     *,
     epochs: int = 2,
-    first_epoch: int = 0,
-    resume_from: str | None = None,
     fold: int | None = None,
     **changed: object,
 ):
@@ -60,7 +57,4 @@ def spec(
         "learning_rate": 3e-3,
         "weight_decay": 0.0,
     } | changed
-    return TrialSpec(
-        study_id="study", trial_id=trial_id, hyperparameters=values, seed=0, epochs=epochs, first_epoch=first_epoch,
-        resume_from=resume_from, checkpoint=resume_from is None, fold=fold,
-    )  # fmt: skip
+    return TrialSpec(study_id="study", trial_id=trial_id, hyperparameters=values, seed=0, epochs=epochs, fold=fold)

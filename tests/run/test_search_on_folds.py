@@ -10,13 +10,15 @@ from PIL import Image
 
 from bench import run as runner
 from bench.analysis.fold_search import contradictions
-from bench.engine.spec import TrialOutcome, TrialSetup, TrialSpec
+from bench.engine.spec import TrialOutcome, TrialSpec
 from bench.errors import DataError
 from bench.evaluation.metrics import pool, summarise
 from bench.experiments import Experiment
 from bench.progress import PlainProgress
 from bench.records import COMPLETED, OUT_OF_FOLD, PRUNED, Run
 from bench.records.store import load
+from bench.run import open_run
+from tests.delivery.stand_in import stand_in_deliver
 from tests.engine.stand_in import StandInExecutor
 
 pytestmark = pytest.mark.slow
@@ -69,10 +71,8 @@ def run(data: Path, root: Path, *, trials: int = TRIALS, resume: bool = False, f
 
 @pytest.fixture(autouse=True)
 def _nothing_trains(monkeypatch):
-    def executor(experiment: Experiment, setup: TrialSetup, *_: object) -> StandInExecutor:
-        return Scoring(val_ids=setup.val_ids, folds=setup.folds, test_ids=setup.test_ids, size=32)
-
-    monkeypatch.setattr(runner, "_executor", executor)
+    monkeypatch.setattr(runner, "_started_workers", lambda *_: Scoring(size=32))
+    monkeypatch.setattr(open_run, "deliver", stand_in_deliver)
 
 
 def test_a_run_on_folds_goes_on_as_if_it_had_not_stopped_and_its_report_is_that_of_its_counts(tmp_path):

@@ -2,7 +2,7 @@
 
 import functools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from bench.records import COMPLETED, FAILED, TrialRecord
 from bench.tuners import ORACLES
 from bench.tuners.keras_tuner import EXHAUSTED, RANDOM_POINTS, WAIT, NoProposal, Proposal, ask, configurations, tell
 from bench.tuners.successive_halving import Asha
+from search_spaces.portfolio import portfolio
 from search_spaces.reference import reference_recipe
 from search_spaces.segmentation import SegmentationHyperModel
 from search_spaces.space import Range, Space
@@ -31,8 +32,14 @@ every_tuner = pytest.mark.parametrize("tuner", ORACLES)
 promoting = pytest.mark.parametrize("tuner", [name for name, kind in ORACLES.items() if kind.promotes])
 
 
-def make(tuner: str, space: Space = SPACE, *, seed: int = 0, epochs: int = 9) -> Any:
-    return ORACLES[tuner].make(SegmentationHyperModel(space, 2).declare(kt.HyperParameters()), seed, epochs)
+def make(tuner: str, space: Space = SPACE, *, seed: int = 0, epochs: int = 9, first: Sequence[Any] = ()) -> Any:
+    oracle = ORACLES[tuner].make(SegmentationHyperModel(space, 2).declare(kt.HyperParameters()), seed, epochs)
+    oracle.first = first
+    return oracle
+
+
+def configurations_of(space: Space) -> list[dict[str, Any]]:
+    return list(configurations(SegmentationHyperModel(space, 2).declare(kt.HyperParameters())))
 
 
 def configuration(proposal: Proposal) -> dict[str, Any]:
@@ -78,9 +85,10 @@ def play(
     in_flight: int = 4,
     fails: Callable[[Proposal], bool] = lambda proposal: False,
     vain_asks: int = 0,
+    first: Sequence[Any] = (),
 ) -> Played:
     """Keeps `in_flight` trials under way and ends them in random order, failing those that `fails` names."""
-    oracle, order, played = make(tuner, space), random.Random(5), Played()
+    oracle, order, played = make(tuner, space, first=first), random.Random(5), Played()
     running: list[Proposal] = []
     completed: set[str] = set()
     while True:
@@ -149,13 +157,33 @@ def test_the_reference_recipe_is_the_first_trial(tuner):
 
 
 @every_tuner
+def test_the_portfolio_is_tried_first_and_nothing_of_it_again(tuner):
+    recipes = portfolio(SPACE)
+    tried = [configuration(p) for p in started(play(tuner, first=recipes, fails=a_third_fails).proposals)]
+    assert len(recipes) >= 3
+    assert tried[: len(recipes)] == list(recipes)
+    assert len({str(sorted(values.items())) for values in tried}) == len(tried) > len(recipes)
+
+
+@every_tuner
+def test_a_small_space_is_tried_to_its_end_after_its_portfolio(tuner):
+    """Two of the nine configurations come first, and the other seven after them."""
+    recipes = (dict(reference_recipe(SMALL)), configurations_of(SMALL)[-1])
+    played = play(tuner, SMALL, trials=1000, first=recipes)
+    tried = [configuration(p) for p in started(played.proposals)]
+    assert played.last_answer is EXHAUSTED
+    assert tried[:2] == list(recipes)
+    assert len({str(sorted(values.items())) for values in tried}) == len(tried) == 9
+
+
+@every_tuner
 def test_only_active_hyperparameters_are_proposed(tuner):
     for proposal in played_with_failures(tuner).proposals:
         assert ("backbone" in proposal.values) == (proposal.values["architecture"] == "unet")
 
 
 @promoting
-def test_a_promoted_trial_continues_one_that_has_completed(tuner):
+def test_a_promoted_trial_is_one_that_has_completed_again_from_the_start_and_longer(tuner):
     played = played_with_failures(tuner)
     by_id = {proposal.trial_id: proposal for proposal in played.proposals}
     pairs = [
@@ -167,7 +195,8 @@ def test_a_promoted_trial_continues_one_that_has_completed(tuner):
     for parent, child, completed in pairs:
         assert parent.trial_id in completed
         assert configuration(parent) == configuration(child)
-        assert child.values["tuner/initial_epoch"] == parent.values["tuner/epochs"] < child.values["tuner/epochs"]
+        assert child.values["tuner/initial_epoch"] == 0
+        assert parent.values["tuner/epochs"] < child.values["tuner/epochs"]
         assert child.values["tuner/round"] == parent.values["tuner/round"] + 1
         assert child.values["tuner/bracket"] == parent.values["tuner/bracket"]
     parents = [parent.trial_id for parent, _, _ in pairs]
@@ -229,7 +258,7 @@ def test_a_model_begins_with_the_draws_of_random_search(tuner):
 
 
 def test_every_configuration_of_a_finite_space_is_listed_once_with_active_values_only():
-    listed = list(configurations(SegmentationHyperModel(SMALL, 2).declare(kt.HyperParameters())))
+    listed = configurations_of(SMALL)
     assert [(v["architecture"], v.get("backbone"), v["augmentation"]) for v in listed] == [
         *(("plain_unet", None, strength) for strength in (0.0, 0.25, 1.0)),
         *(("unet", backbone, strength) for backbone in ("resnet18", "mobilenet") for strength in (0.0, 0.25, 1.0)),
@@ -311,7 +340,7 @@ def test_asha_promotes_from_the_highest_rung_first():
     for proposal in ask_for(oracle, 3):
         end(oracle, proposal, 0.5 + int(proposal.values["tuner/trial_id"]) / 100)
     highest, new = ask_for(oracle, 2)
-    assert (highest.values["tuner/initial_epoch"], highest.values["tuner/epochs"]) == (3, 9)
+    assert (highest.values["tuner/initial_epoch"], highest.values["tuner/epochs"]) == (0, 9)
     assert configuration(highest) == configuration(
         Proposal(trial_id="", values=oracle.trials["0008"].hyperparameters.values)
     )

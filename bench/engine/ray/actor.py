@@ -1,14 +1,13 @@
 """The half of a Ray worker that computes: `Trainer` as an actor on whichever machine has room.
 
-It shares no file system with the driver: pixels, training states and weights come and go through Ray's object store.
+It shares no file system with the driver: pixels and weights come and go through Ray's object store.
 """
 
-import contextlib
 import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ import ray
 from filelock import FileLock
 
 from bench.engine.devices import Placement, prepare, visible_gpus
-from bench.engine.spec import EpochEnded, Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path
+from bench.engine.spec import EpochEnded, Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.worker import MEMORY_SHARE
 from bench.records import EpochRecord
 from bench.records.environment import current_versions, memory_limit
@@ -30,7 +29,6 @@ LISTEN_S = 10.0
 """So long a worker waits for news before it says that there are none."""
 
 _GPU_SHARE = 0.9
-_STATE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +96,7 @@ class TrialActor:
     ) -> None:
         total = MEMORY_SHARE * memory_limit()
         self._memory_bytes = int(share * min(total, memory_bytes or total))
-        self._scratch = tempfile.TemporaryDirectory(prefix="segbench-worker-")
-        self._setup = replace(
-            setup, cache_directory=pixels.written(), checkpoint_directory=Path(self._scratch.name) / "checkpoints"
-        )
+        self._setup = replace(setup, cache_directory=pixels.written())
         self._gpu_share, self._threads = gpu_share, threads
         self._news = threading.Condition()
         self._ended: list[EpochEnded] = []
@@ -123,14 +118,11 @@ class TrialActor:
             problem=problem,
         )
 
-    @ray.method(concurrency_group="compute", num_returns=2)
-    def run(self, spec: TrialSpec, state: Sequence[Any]) -> tuple[TrialOutcome | str, bytes | None]:
-        """A trial's outcome, or why there is none, and the training state for whoever continues it. `state` has a reference to the state
-        of the trial that this one continues, if there is one."""
+    @ray.method(concurrency_group="compute")
+    def run(self, spec: TrialSpec) -> TrialOutcome | str:
+        """A trial's outcome, or why there is none."""
         self._spec = spec
-        with self._states(spec, state) as own:
-            outcome = self._trainer.run(spec)
-            return outcome, own.read_bytes() if own.is_file() else None
+        return self._trainer.run(spec)
 
     @ray.method(concurrency_group="compute")
     def model(self) -> bytes:
@@ -168,18 +160,3 @@ class TrialActor:
         with self._news:
             self._ended.append(EpochEnded(spec=self._spec, epoch=epoch))
             self._news.notify()
-
-    @contextlib.contextmanager
-    def _states(self, spec: TrialSpec, state: Sequence[Any]) -> Iterator[Path]:
-        """Where the trial leaves its state; that of its parent lies beside it, if it can still be had."""
-        own = checkpoint_path(self._setup, spec.study_id, spec.trial_id)
-        parent = checkpoint_path(self._setup, spec.study_id, spec.resume_from or "")
-        parent.parent.mkdir(exist_ok=True)
-        with contextlib.suppress(ray.exceptions.RayError, OSError):  # lost with its machine: training begins at 0
-            for reference in state:
-                parent.write_bytes(ray.get(reference, timeout=_STATE_S) or b"")
-        try:
-            yield own
-        finally:
-            own.unlink(missing_ok=True)
-            parent.unlink(missing_ok=True)

@@ -57,7 +57,6 @@ class RayExecutor:
         self._workers: list[RayWorker] = []
         self._seat: Seat | None = None
         self._pairs: tuple[tuple[str, str], ...] = ()
-        self._states: dict[tuple[str, str], Any] = {}
         self._failed_starts: Counter[str] = Counter()
         self._refused: dict[str, str] = {}
         self._precision: str | None = None
@@ -80,7 +79,6 @@ class RayExecutor:
             with contextlib.suppress(Exception):  # a connection that is lost ends them too
                 ray.kill(worker.actor)
         self._workers.clear()
-        self._states.clear()
         ray.shutdown()
 
     @property
@@ -123,8 +121,7 @@ class RayExecutor:
         worker = min(self._free_workers(), key=lambda each: (wanted not in each.compiled, len(each.compiled)))
         if worker.is_worn:
             worker = self._renewed(worker)
-        parent = self._states.get((spec.study_id, spec.resume_from or ""))
-        worker.submit(spec, [] if parent is None else [parent])
+        worker.submit(spec)
 
     def events(self) -> Iterator[Event]:
         """As `Executor.events`; while no trial is under way it waits a moment for a place, and ends without an event."""
@@ -151,9 +148,6 @@ class RayExecutor:
             return ray.get(worker.actor.model.remote(), timeout=self._silence_s)
         except (RayError, GetTimeoutError) as error:
             raise WorkerDiedError(cause_of_death(worker, error)) from error
-
-    def forget(self, study_id: str, trial_id: str) -> None:
-        self._states.pop((study_id, trial_id), None)
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
         wanted = family(spec.hyperparameters)
@@ -318,9 +312,6 @@ class RayExecutor:
             return worker.failed(answer, crashed=False)
         worker.spec = worker.running = None
         worker.peak_bytes = answer.record.peak_memory_bytes or 0
-        if spec.checkpoint:
-            self._states[spec.key] = worker.state
-        worker.state = None
         return answer
 
     def _lost(self, worker: RayWorker, cause: str) -> TrialOutcome | None:

@@ -22,7 +22,6 @@ class RayWorker:
         self.greeting: Any = actor.greet.remote(pairs)
         self.listening: Any = None
         self.running: Any = None
-        self.state: Any = None
         self.about: Greeting | None = None
         self.spec: TrialSpec | None = None
         self.last: tuple[str, str] | None = None
@@ -45,13 +44,13 @@ class RayWorker:
         assert self.about is not None
         return self.trials >= TRIALS_A_PROCESS or self.peak_bytes > self.about.memory_bytes
 
-    def submit(self, spec: TrialSpec, state: list[Any]) -> None:
+    def submit(self, spec: TrialSpec) -> None:
         self.spec, self.last, self.told = spec, spec.key, 0
         self.trials += 1
         self.compiled.add(family(spec.hyperparameters))
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self.heard = self.started = time.monotonic()
-        self.running, self.state = self.actor.run.remote(spec, state)
+        self.running = self.actor.run.remote(spec)
 
     def failed(self, error: str, *, crashed: bool) -> TrialOutcome:
         spec, self.spec, self.running = self.spec, None, None

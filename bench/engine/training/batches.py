@@ -29,7 +29,7 @@ PROBE_STEPS = 6
 class TrainingPlan:
     """Which images are seen when: an endless row of shuffled passes over the training images, cut into batches and epochs.
 
-    A function of the seed alone, so an interrupted trial goes on exactly where it stopped. An epoch is `steps_per_epoch` optimiser steps,
+    A function of the seed alone, so that equal trials see equal batches. An epoch is `steps_per_epoch` optimiser steps,
     whatever the number of images: 30 images and 3,000 are trained for as long.
     """
 
@@ -82,15 +82,15 @@ class TrainingBatches:
         self._plan = plan
         self._strength = strength
 
-    def steps(self, first: int, stop: int) -> Iterator[Batch]:
-        """Batches `first` to `stop` (exclusive), made ahead in threads."""
+    def steps(self, count: int) -> Iterator[Batch]:
+        """The first `count` batches, made ahead in threads."""
         waiting: deque[Future[Batch]] = deque()
         with ThreadPoolExecutor(THREADS, thread_name_prefix="augment") as pool:
             try:
-                for step in range(first, stop + _BATCHES_AHEAD):
-                    if step < stop:
+                for step in range(count + _BATCHES_AHEAD):
+                    if step < count:
                         waiting.append(pool.submit(self._make, step))
-                    if step >= first + _BATCHES_AHEAD and waiting:
+                    if step >= _BATCHES_AHEAD and waiting:
                         yield self._take(waiting)
                 while waiting:
                     yield self._take(waiting)

@@ -66,7 +66,7 @@ def _together(spec: TrialSpec, done: Sequence[TrialOutcome], last: Race | None) 
         error=error,
         val_metrics=mean_over_folds([record.val_metrics for record in records]),
         curve=curve,
-        best_epoch=max(curve, key=lambda epoch: epoch.val_iou or 0.0).epoch if curve else None,
+        best_epoch=curve[-1].epoch if curve else None,
         epochs_planned=spec.epochs_planned,
         epochs_run=sum(record.epochs_run for record in records),
         reset_s=_sum(record.reset_s for record in records),

@@ -146,21 +146,6 @@ class TrainingGraph:
         sums = [tf.raw_ops.Sum(input=value, axis=list(range(value.shape.rank))) for value in self.weights()]
         return not math.isfinite(float(tf.add_n(sums)))
 
-    def set_weights(self, weights: list[tf.Tensor]) -> None:
-        _restore(self.model.weights, weights)
-
-    def training_state(self) -> list[np.ndarray]:
-        """What training needs to go on: weights, the random state of dropout, the optimiser's variables."""
-        return [variable.numpy().copy() for variable in self._state]
-
-    def set_training_state(self, state: list[np.ndarray]) -> None:
-        for variable, value in zip(self._state, state, strict=True):
-            variable.assign(value)
-
-    @property
-    def _state(self) -> list[Any]:
-        return [*self.model.variables, *self.optimizer.variables]
-
     @property
     def _suits_xla(self) -> bool:
         """XLA has no deterministic gradient of max pooling, and equal trials have to end equal."""

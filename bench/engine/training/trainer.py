@@ -102,7 +102,7 @@ class Trainer:
         return on_folds(spec, train)
 
     def model(self) -> bytes:
-        """The weights of the last trial's best epoch as the content of a `.weights.h5` file."""
+        """The last trial's weights as the content of a `.weights.h5` file."""
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "model.weights.h5"
             self._last_model.save_weights(path)

@@ -1,23 +1,19 @@
 """One trial: train a configuration to the end of its own schedule, and score it after every epoch."""
 
-import contextlib
 import itertools
 import math
 import time
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
 from operator import add
-from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from bench.datasets.cache import CachedPixels
 from bench.engine.devices import accelerator, copied_to
-from bench.engine.spec import ProbabilityMaps, Scored, TrialOutcome, TrialSetup, TrialSpec, checkpoint_path
+from bench.engine.spec import ProbabilityMaps, Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.training.batch_statistics import statistics_rows, step_momentum
 from bench.engine.training.batches import Batch, TrainingBatches, TrainingPlan, in_batches
 from bench.engine.training.graph import TrainingGraph
@@ -26,7 +22,6 @@ from bench.evaluation.counting import counts_of
 from bench.evaluation.evidence import evidence_of
 from bench.evaluation.metrics import pool, summarise
 from bench.records import COLLAPSED, COMPLETED, STOPPED, EpochRecord, TrialRecord
-from bench.records.durable import UNFINISHED
 from search_spaces.initial_weights import Weights
 from search_spaces.optimizers import SCHEDULES
 
@@ -63,56 +58,36 @@ class TrialRun:
         place, strength = copied_to(accelerator()), float(values["augmentation"])
         self.batches = TrainingBatches(pixels, self.train_ids, self.plan, strength, place)
         self.curve: list[EpochRecord] = []
-        self.best: Scored | None = None
-        self.best_epoch = 0
-        self.best_weights: list[tf.Tensor] = []
+        self.scored: Scored | None = None
+        """Of the last epoch that was validated."""
         self.reset_s = self.first_step_s = self.train_s = self.evaluate_s = 0.0
 
     def train(
         self, *, pretrained: Weights | None, reused: bool, on_epoch: Callable[[EpochRecord], None]
     ) -> TrialOutcome:
-        """Trains from the initial weights, or from the promoted trial's state. Raises TrialError when the loss is no number."""
+        """Trains from the initial weights. Raises TrialError when the loss is no number."""
         started, started_at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
         build_s = 0.0 if reused else self.graph.build_s
         started -= build_s
         spec, steps = self.spec, self.plan.steps_per_epoch
         resetting = time.perf_counter()
         self.graph.reset(spec.hyperparameters, seed=spec.seed, pretrained=pretrained)
-        first_epoch = self._resume()
         self.reset_s = time.perf_counter() - resetting
-        batches = self.batches.steps(first_epoch * steps, spec.epochs * steps)
-        for epoch in range(first_epoch, spec.epochs):
+        batches = self.batches.steps(spec.epochs * steps)
+        for epoch in range(spec.epochs):
             train_loss = self._train_epoch(epoch * steps, itertools.islice(batches, steps))
             scored = self._validate() if spec.fold is None or epoch + 1 == spec.epochs else None
             self._remember(epoch, train_loss, scored, time.perf_counter() - started)
             on_epoch(self.curve[-1])
-            if spec.fold is None and has_collapsed(
-                self.curve, self.setup.collapse_epochs, first_epoch=spec.first_epoch
-            ):
+            if spec.fold is None and has_collapsed(self.curve, self.setup.collapse_epochs):
                 return TrialOutcome(record=self._collapsed(started_at, started, build_s, reused))
             if self._out_of_time(spec.epochs - epoch - 1 + self.later_epochs):
                 return TrialOutcome(record=self._stopped(started_at, started, build_s, reused))
-        if spec.checkpoint:
-            with contextlib.suppress(OSError):  # without it, on a full disk, a promotion trains from the beginning
-                save_state(self._state_path(spec.trial_id), self.graph.training_state())
-        self.graph.set_weights(self.best_weights)
         test = None if spec.fold is None or spec.probe else self._score(self.setup.test_ids)
         maps = self._maps()
         record = self._record(started_at, started, reused, build_s)
-        scored = replace(self.best, maps=maps) if self.best else None
+        scored = replace(self.scored, maps=maps) if self.scored else None
         return TrialOutcome(record=record, scored=scored, test=test, train_images=len(self.train_ids))
-
-    def _resume(self) -> int:
-        """Takes up the promoted trial's state and returns the epoch to go on from: 0, and the same in the end, where the state is gone or
-        torn."""
-        if self.spec.resume_from is None:
-            return 0
-        try:
-            state = load_state(self._state_path(self.spec.resume_from))
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-            return 0
-        self.graph.set_training_state(state)
-        return self.spec.first_epoch
 
     def _out_of_time(self, epochs_left: int) -> bool:
         """Whether the epochs to come cannot end in time, at the pace of the last one."""
@@ -170,7 +145,7 @@ class TrialRun:
             )
             self.curve.append(unknown)
             return
-        self.best, self.best_epoch, self.best_weights = scored, epoch, self.graph.weights()
+        self.scored = scored
         found = foreground(pool(scored.counts.values()))
         self.curve.append(
             EpochRecord(
@@ -191,18 +166,18 @@ class TrialRun:
 
     def _record(self, started_at: str, started: float, reused: bool, build_s: float) -> TrialRecord:
         spec, latency_s = self.spec, self._latency_s()
-        best = pool(self.best.counts.values()) if self.best else ()
+        counts = pool(self.scored.counts.values()) if self.scored else ()
         return TrialRecord(
             study_id=spec.study_id,
             trial_id=spec.trial_id,
             status=COMPLETED,
             hyperparameters=spec.hyperparameters,
             seed=spec.seed,
-            val_metrics=summarise(best, self.setup.classes) if best else {},
+            val_metrics=summarise(counts, self.setup.classes) if counts else {},
             curve=tuple(self.curve),
             epochs_planned=spec.epochs,
             epochs_run=len(self.curve),
-            best_epoch=self.best_epoch + 1 if best else None,
+            best_epoch=len(self.curve) if counts else None,
             num_params=self.graph.model.count_params(),
             graph_reused=reused,
             build_s=build_s,
@@ -243,9 +218,6 @@ class TrialRun:
             np.asarray(self.graph.predict(images))
             times.append(time.perf_counter() - started)
         return min(times) / len(images)
-
-    def _state_path(self, trial_id: str) -> Path:
-        return checkpoint_path(self.setup, self.spec.study_id, trial_id)
 
 
 def score(
@@ -301,21 +273,3 @@ def probability_maps(
         parts.append(np.stack([plain, (plain + mirrored) / 2], axis=1))
     values = np.concatenate(parts) * 255
     return ProbabilityMaps(ids=tuple(chosen), values=values.round().astype(np.uint8))
-
-
-def save_state(path: Path, state: Sequence[np.ndarray]) -> None:
-    """Keeps a training state whole or not at all. It is not synced: one that a power cut tears is found out when it is read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}{UNFINISHED}")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, *state)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def load_state(path: Path) -> list[np.ndarray]:
-    """The arrays of `save_state`, in their order."""
-    with np.load(path) as arrays:
-        return [arrays[f"arr_{number}"] for number in range(len(arrays.files))]

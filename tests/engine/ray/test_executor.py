@@ -43,7 +43,7 @@ PATIENCE_S = 60
 SPACE = Space(architecture=("plain_unet",), loss=("bce", "dice"), image_size=(SIZE,), learning_rate=(1e-3, 2e-3, 4e-3))
 FINAL = replace(spec("final", fold=1), train_share=0.5)
 FOLDED = replace(spec("on folds"), search_folds=2)
-PARENT, CHILD = spec("parent", epochs=2), spec("child", epochs=4, first_epoch=2, resume_from="parent")
+SHORT, LONG = spec("short", epochs=2), spec("long", epochs=4)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def executor(setup, nodes) -> Iterator[RayExecutor]:
 def local(setup, tmp_path_factory) -> dict[str, TrialOutcome]:
     """What the same trials are on this machine without Ray."""
     with LocalExecutor(setup, tmp_path_factory.mktemp("logs"), [Placement(gpu="", threads=1)]) as executor:
-        return {trial.trial_id: outcome_of(executor, trial) for trial in (PARENT, CHILD, FINAL, FOLDED)}
+        return {trial.trial_id: outcome_of(executor, trial) for trial in (SHORT, LONG, FINAL, FOLDED)}
 
 
 def outcome_of(executor: Executor, trial: TrialSpec) -> TrialOutcome:
@@ -169,28 +169,26 @@ def require_whole(ended: str, kept: Kept, trials: int = 4) -> None:
     assert {record.status for record in kept.records} == {COMPLETED}
 
 
-def test_a_trial_equals_one_without_ray_and_so_does_its_continuation_on_another_worker(executor, local):
+def test_a_trial_equals_one_without_ray_and_so_does_a_longer_one_on_another_worker(executor, local):
     epochs = []
-    executor.submit(PARENT)
+    executor.submit(SHORT)
     for _ in range(PATIENCE_S):
         events = list(executor.events())
         epochs += [event.epoch for event in events if isinstance(event, EpochEnded)]
         if executor.free == executor.places:
             break
-    parent = events[-1]
-    assert tuple(epochs) == parent.record.curve
-    require_equal(parent, local["parent"])
-    model = executor.model(PARENT)
-    trained = next(worker for worker in executor._workers if worker.last == PARENT.key)
+    short = events[-1]
+    assert tuple(epochs) == short.record.curve
+    require_equal(short, local["short"])
+    model = executor.model(SHORT)
+    trained = next(worker for worker in executor._workers if worker.last == SHORT.key)
     executor.submit(spec("filler", epochs=1))
     assert not trained.is_free  # its graph is compiled there
-    executor.submit(CHILD)
-    child = outcomes(executor)["child"]
-    assert len(child.record.curve) == 2
-    require_equal(child, local["child"])
-    assert executor.score(PARENT, model, executor._setup.val_ids).counts == parent.scored.counts
-    with pytest.raises(StoreError, match="cannot score the model of trial study/parent: "):
-        executor.score(PARENT, b"no weights", executor._setup.val_ids)
+    executor.submit(LONG)
+    require_equal(outcomes(executor)["long"], local["long"])
+    assert executor.score(SHORT, model, executor._setup.val_ids).counts == short.scored.counts
+    with pytest.raises(StoreError, match="cannot score the model of trial study/short: "):
+        executor.score(SHORT, b"no weights", executor._setup.val_ids)
 
 
 def test_trainings_on_folds_and_on_shares_of_the_images_equal_those_without_ray(executor, local):
@@ -202,14 +200,6 @@ def test_trainings_on_folds_and_on_shares_of_the_images_equal_those_without_ray(
     for name, array in final.scored.evidence.arrays().items():
         np.testing.assert_array_equal(array, expected[name])
     assert set(folded.record.out_of_fold) == set(IDS[:8])
-
-
-def test_where_the_state_was_forgotten_training_begins_at_0_and_ends_the_same(executor, local):
-    executor.forget(*PARENT.key)
-    assert PARENT.key not in executor._states
-    child = outcome_of(executor, CHILD)
-    assert len(child.record.curve) == 4
-    np.testing.assert_array_equal(child.scored.predictions, local["child"].scored.predictions)
 
 
 def test_a_killed_worker_costs_a_study_nothing(executor):
@@ -271,8 +261,8 @@ def test_a_killed_node_costs_a_study_nothing_and_a_late_one_is_used(executor, no
     await_places(executor, 2)
     head = nodes.cluster.head_node.node_id
     doomed = next(node for node in nodes.cluster.list_all_nodes() if node.node_id != head)
-    next(worker for worker in executor._workers if worker.node.node_id == doomed.node_id).submit(PARENT, [])
-    require_equal(outcomes(executor)["parent"], local["parent"])
+    next(worker for worker in executor._workers if worker.node.node_id == doomed.node_id).submit(SHORT)
+    require_equal(outcomes(executor)["short"], local["short"])
     late = []
 
     def lose_one_and_gain_one() -> None:
@@ -288,9 +278,7 @@ def test_a_killed_node_costs_a_study_nothing_and_a_late_one_is_used(executor, no
     executor.submit(spec("b", epochs=1))
     executor.submit(spec("c", epochs=1))
     assert {outcome.record.status for outcome in outcomes(executor).values()} == {COMPLETED}
-    child = outcome_of(executor, CHILD)
-    assert len(child.record.curve) == 4  # the parent's state was lost with its node
-    np.testing.assert_array_equal(child.scored.predictions, local["child"].scored.predictions)
+    require_equal(outcome_of(executor, LONG), local["long"])
 
 
 def test_a_model_of_a_worker_that_is_gone_is_the_users_error(executor):

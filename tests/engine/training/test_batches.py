@@ -1,12 +1,14 @@
 """Which images are seen when, and what the trainer gets."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from bench.datasets.cache import CachedPixels
-from bench.engine.training.batches import TrainingBatches, TrainingPlan
+from bench.engine.training.batches import PROBE_STEPS, TrainingBatches, TrainingPlan
+from tests.engine.tiny import make_setup, spec
 
 
 def plan(num_images: int = 10, batch_size: int = 4, steps: int = 3, seed: int = 0) -> TrainingPlan:
@@ -44,20 +46,26 @@ def test_passes_are_in_different_orders_and_seeds_too():
     assert order(0) != order(0, seed=1)
 
 
-def test_batches_are_the_same_whether_training_starts_at_the_beginning_or_goes_on():
-    whole = TrainingBatches(pixels(), pixels().ids, plan(), strength=0.7)
-    rest = TrainingBatches(pixels(), pixels().ids, plan(), strength=0.7)
-    straight = list(whole.steps(0, 20))
-    later = list(rest.steps(12, 20))
-    assert len(straight) == 20
-    for (image, mask), (image_again, mask_again) in zip(straight[12:], later, strict=True):
+def test_a_longer_training_begins_with_the_batches_of_a_shorter_one():
+    short, long = (
+        list(TrainingBatches(pixels(), pixels().ids, plan(), strength=0.7).steps(count)) for count in (12, 20)
+    )
+    assert (len(short), len(long)) == (12, 20)
+    for (image, mask), (image_again, mask_again) in zip(short, long[:12], strict=True):
         np.testing.assert_array_equal(image, image_again)
         np.testing.assert_array_equal(mask, mask_again)
 
 
+def test_a_probe_takes_its_own_few_steps_whatever_an_epoch_is(tmp_path):
+    setup = make_setup(tmp_path)
+    assert TrainingPlan.of(spec(fold=0), setup, setup.train_ids).steps_per_epoch == setup.steps_per_epoch == 4
+    probe = replace(spec(epochs=1, fold=0), probe=True)
+    assert TrainingPlan.of(probe, setup, setup.train_ids).steps_per_epoch == PROBE_STEPS == 6
+
+
 def test_without_augmentation_the_pixels_pass_unchanged():
     data = pixels()
-    ((images, masks),) = TrainingBatches(data, data.ids, plan(), strength=0.0).steps(0, 1)
+    ((images, masks),) = TrainingBatches(data, data.ids, plan(), strength=0.0).steps(1)
     rows = [image for _, image in plan().batch(0)]
     np.testing.assert_array_equal(images, data.images[rows])
     np.testing.assert_array_equal(masks, data.masks[rows])
@@ -66,7 +74,7 @@ def test_without_augmentation_the_pixels_pass_unchanged():
 def test_a_consumer_that_stops_early_leaves_no_thread_behind():
     import threading
 
-    batches = TrainingBatches(pixels(), pixels().ids, plan(), strength=1.0).steps(0, 1000)
+    batches = TrainingBatches(pixels(), pixels().ids, plan(), strength=1.0).steps(1000)
     next(batches)
     batches.close()
     for thread in threading.enumerate():

@@ -1,40 +1,44 @@
-"""Which epoch a trial keeps, and what becomes of training states that are gone, torn or cannot be written."""
+"""Which epoch a trial is scored by, when it ends early, how its learning rate goes, and the probabilities that it leaves."""
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from bench.datasets.cache import open_cache
+from bench.datasets.cache import CachedPixels, open_cache
 from bench.engine.spec import Scored
-from bench.engine.training.trial import TrialRun, load_state, save_state
+from bench.engine.training.trial import MAP_IMAGES, TrialRun, probability_maps
 from bench.evaluation.collapse import EVERYWHERE, NOTHING
-from bench.records import COLLAPSED, COMPLETED, ClassCounts
+from bench.records import COLLAPSED, COMPLETED, STOPPED, ClassCounts
+from search_spaces.optimizers import cosine
 from tests.engine.tiny import SIZE, make_setup, spec
 
 
 class FakeGraph:
-    """Holds nothing but what was put into it."""
+    """Learns nothing, and remembers the learning rates that it was given."""
 
-    state: object = None
     build_s = latency_s = 0.0
     model = SimpleNamespace(count_params=lambda: 1)
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
 
     def reset(self, values: object, **settings: object) -> None:
         pass
 
-    def training_state(self) -> list:
-        return []
+    def set_learning_rate(self, learning_rate: float) -> None:
+        self.rates.append(learning_rate)
 
-    def set_weights(self, weights: list) -> None:
+    def set_statistics_momentum(self, momentum: float) -> None:
         pass
 
-    def weights(self) -> list:
-        return []
+    def train_step(self, images: np.ndarray, masks: np.ndarray) -> float:
+        return 0.5
 
-    def set_training_state(self, state: list) -> None:
-        self.state = state
+    def has_diverged(self) -> bool:
+        return False
 
 
 @pytest.fixture
@@ -81,10 +85,9 @@ def test_a_trial_that_has_collapsed_long_enough_ends(make_run):
     assert [epoch.val_predicted_share for epoch in record.curve] == [0.0, 1.0, 0.0]
 
 
-def test_a_trial_that_found_something_once_keeps_it_and_goes_on(make_run):
+def test_a_trial_that_found_something_once_goes_on(make_run):
     record = trained(make_run(epochs=6), [scored(6), *[scored(0)] * 5], 3).record
-    assert (record.status, record.epochs_run, record.best_epoch) == (COMPLETED, 6, 1)
-    assert record.val_metrics["iou"] == 0.6
+    assert (record.status, record.epochs_run, record.val_metrics["iou"]) == (COMPLETED, 6, 0.0)
 
 
 def test_a_trial_that_finds_foreground_everywhere_has_collapsed_too(make_run):
@@ -100,46 +103,66 @@ def test_a_trial_that_recovers_goes_on_and_without_the_rule_every_one_does(make_
     assert (record.status, record.epochs_run) == (COMPLETED, 6)
 
 
-def test_the_epochs_of_a_trial_that_is_continued_do_not_count(make_run):
-    run = make_run(epochs=5, first_epoch=2, resume_from="gone")
-    record = trained(run, [scored(0), scored(0), scored(0), scored(0), scored(3)], 3).record
-    assert (record.status, record.epochs_run) == (COMPLETED, 5)
+def test_the_last_epoch_is_the_result_of_a_trial_whatever_came_before(make_run):
+    """Nine tenths were found in the second epoch, four in the last."""
+    last = scored(4)
+    outcome = trained(make_run(epochs=4), [scored(3), scored(9), scored(5), last], 0)
+    record = outcome.record
+    assert (record.status, record.best_epoch, record.epochs_run) == (COMPLETED, 4, 4)
+    assert record.val_metrics["iou"] == record.curve[-1].val_iou == 0.4
+    assert outcome.scored.counts == last.counts
+    assert outcome.scored.predictions is last.predictions
 
 
-@pytest.mark.parametrize(("first_trained", "found"), [(0, [3, 7, 5, 4]), (2, [5, 4])])
-def test_a_promoted_trial_keeps_the_same_epoch_whether_its_parents_state_was_there_or_not(
-    make_run, first_trained, found
-):
-    run = make_run(epochs=4, first_epoch=2, resume_from="parent")
-    for epoch, tp in enumerate(found, start=first_trained):
-        run._remember(epoch, 0.5, scored(tp), 1.0)
-    assert (run.best_epoch, run._iou(run.best)) == (2, 0.5)
+def test_a_trial_that_runs_out_of_time_is_what_its_last_epoch_was(make_run):
+    run = make_run(epochs=5000)
+    run.spec = replace(run.spec, time_limit_s=1e-9)
+    record = trained(run, [scored(7), scored(3)], 0).record
+    assert (record.status, record.epochs_run, record.best_epoch) == (STOPPED, 1, 1)
+    assert record.val_metrics["iou"] == 0.7
 
 
-def test_a_trial_stopped_before_its_first_epoch_of_its_own_keeps_the_best_it_has(make_run):
-    run = make_run(epochs=4, first_epoch=2, resume_from="parent")
-    for epoch, tp in enumerate([3, 7]):
-        run._remember(epoch, 0.5, scored(tp), 1.0)
-    assert (run.best_epoch, run._iou(run.best)) == (1, 0.7)
+@pytest.mark.parametrize("epochs", [2, 5])
+def test_the_schedule_spans_the_training_whatever_its_length(make_run, epochs):
+    """Epochs of 4 steps: the factor of step k of n is that of the share k / n, up in the first tenth and down to nearly 0 at the end."""
+    run = make_run(epochs=epochs, schedule="cosine", learning_rate=0.5)
+    run._validate = lambda: scored(5)
+    run.train(pretrained=None, reused=True, on_epoch=lambda epoch: None)
+    whole = 4 * epochs
+    assert run.graph.rates == [0.5 * cosine(step / whole) for step in range(whole)]
+    assert run.graph.rates[0] == pytest.approx(0.5 / 11)
+    assert max(run.graph.rates) > 0.48
+    assert run.graph.rates[-1] == pytest.approx(0.5 * 0.5 * (1 + math.cos(math.pi * ((whole - 1) / whole - 0.1) / 0.9)))
 
 
-def test_a_torn_training_state_is_as_good_as_none(make_run):
-    run = make_run(epochs=4, first_epoch=2, resume_from="parent")
-    path = run._state_path("parent")
-    assert run._resume() == 0
-    save_state(path, [np.arange(1000)])
-    assert run._resume() == 2
-    np.testing.assert_array_equal(run.graph.state[0], np.arange(1000))
-    path.write_bytes(path.read_bytes()[:500])
-    run.graph.state = None
-    assert (run._resume(), run.graph.state) == (0, None)
+class Lit(FakeGraph):
+    """Its probability of a pixel is the brightness of that pixel, mirrored images dimmer by a half."""
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        mirrored = images.flags["C_CONTIGUOUS"] and images[0, 0, 0, 0] > images[0, 0, -1, 0]
+        return images[..., :1].astype(np.float32) / 255 * (0.5 if mirrored else 1.0)
 
 
-def test_a_state_that_cannot_be_written_leaves_nothing_behind(tmp_path):
-    target = tmp_path / "states" / "taken.npz"
-    target.mkdir(parents=True)  # a folder cannot be replaced by a file
-    with pytest.raises(OSError, match="taken"):
-        save_state(target, [np.arange(3)])
-    assert [path.name for path in target.parent.iterdir()] == ["taken.npz"]
-    save_state(tmp_path / "states" / "good.npz", [np.arange(3)])
-    np.testing.assert_array_equal(load_state(tmp_path / "states" / "good.npz")[0], np.arange(3))
+def ramps(count: int) -> CachedPixels:
+    """Images that get brighter from left to right."""
+    row = np.linspace(0, 255, SIZE).astype(np.uint8)
+    images = np.broadcast_to(row[:, None], (count, SIZE, SIZE, 3)).copy()
+    masks = np.zeros((count, SIZE, SIZE), np.uint8)
+    return CachedPixels(ids=tuple(map(str, range(count))), images=images, masks=masks, valid=masks == 0)
+
+
+def test_probability_maps_are_of_the_image_and_of_the_mean_with_its_mirrored_copy():
+    pixels = ramps(5)
+    maps = probability_maps(Lit(), pixels, pixels.ids, batch_size=2)  # type: ignore[arg-type]
+    assert (maps.ids, maps.values.shape, maps.values.dtype) == (pixels.ids, (5, 2, SIZE, SIZE, 1), np.uint8)
+    np.testing.assert_array_equal(maps.values[:, 0, :, :, 0], pixels.images[..., 0])
+    brightness = pixels.images[..., 0].astype(float)
+    np.testing.assert_allclose(maps.values[:, 1, :, :, 0], 0.75 * brightness, atol=0.51)  # (1 + 1/2) / 2 of it
+
+
+def test_of_many_images_maps_are_kept_of_an_even_spread():
+    pixels = ramps(3 * MAP_IMAGES)
+    maps = probability_maps(Lit(), pixels, pixels.ids, batch_size=64)  # type: ignore[arg-type]
+    places = [int(name) for name in maps.ids]
+    assert (len(places), places[0], places[-1]) == (MAP_IMAGES, 0, 3 * MAP_IMAGES - 1)
+    assert set(np.diff(places)) <= {3, 4}
