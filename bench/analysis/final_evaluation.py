@@ -45,8 +45,8 @@ SEED = 0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """A contestant's place. `score` is its IoU out of fold, pooled over all images, the mean over seeds; `test` the
-    same on the held-out test images, the mean over all trainings, None where they hold nothing to find. `group` counts from
-    1: candidates of one group do not differ significantly from its leader."""
+    same on the held-out test images, the mean over all trainings, None where they hold nothing to find. `group`
+    counts from 1: candidates of one group do not differ significantly from its leader."""
 
     contestant: Contestant
     label: str
@@ -229,8 +229,8 @@ def role_title(role: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """A contestant and what its trainings scored: out of fold once for each seed, on the held-out test images once for each
-    training."""
+    """A contestant and what its trainings scored: out of fold once for each seed, on the held-out test images once
+    for each training."""
 
     contestant: Contestant
     label: str

@@ -69,8 +69,8 @@ class Row:
 
     @property
     def ended_early(self) -> bool:
-        """Whether it collapsed or was pruned in a race, with a score. Without these a poor choice would look as good as its best
-        trials without these."""
+        """Whether it collapsed or was pruned in a race, with a score. Without these a poor choice would look as good
+        as its best trials without these."""
         return self.trial.status in (COLLAPSED, PRUNED) and self.iou is not None
 
     @property

@@ -51,9 +51,13 @@ def overlays(shown: Gallery) -> Overlays | Missing:
         mask = model.masks[row]
         assert mask is not None  # or there were no IoU
         case = Case(
-            title=title if len(scored) > 1 else "The only image", id=name, iou=iou, image=shown.images[row], truth=shown.truth[row],
+            title=title if len(scored) > 1 else "The only image",
+            id=name,
+            iou=iou,
+            image=shown.images[row],
+            truth=shown.truth[row],
             outcome=outcomes(shown.truth[row], mask, shown.valid[row]),
-        )  # fmt: skip
+        )
         cases.setdefault(name, case)
     return Overlays(label=model.label, classes=shown.classes, num_images=len(scored), cases=tuple(cases.values()))
 

@@ -123,8 +123,8 @@ def _counted(trainings: Sequence[TrainingRecord], seeds: Sequence[int], names: S
 def _tuned_test(
     kept: Mapping[tuple[int, int], PixelEvidence], out_of_fold: Mapping[int, np.ndarray], fold_of: Mapping[str, int]
 ) -> float | None:
-    """`out_of_fold` has a seed's histogram over all its images, [classes, 2, 64]; the held-out test images are those in no
-    fold."""
+    """`out_of_fold` has a seed's histogram over all its images, [classes, 2, 64]; the held-out test images are those
+    in no fold."""
     ious = []
     for (seed, _), evidence in kept.items():
         locked = [row for row, name in enumerate(evidence.ids) if name not in fold_of]

@@ -64,7 +64,10 @@ def _contradictions(run: Run) -> Iterator[str]:
     for trial in run.trials:
         counts = counted.get((trial.study_id, trial.trial_id))
         if counts and not metrics_agree(trial.val_metrics, summarise(pool(counts.values()), run.dataset.classes)):
-            yield f"{run.record.name}: trial {trial.study_id}/{trial.trial_id}: its recorded metrics are not those of its counts"
+            yield (
+                f"{run.record.name}: trial {trial.study_id}/{trial.trial_id}: its recorded metrics are not those of "
+                f"its counts"
+            )
     yield from race.contradictions(run)
     for training in (*run.trainings, *run.curve_trainings):
         if training.evidence and (problem := _evidence_problem(run, training)):

@@ -69,9 +69,16 @@ def _cost_panel(axes: "Axes", panel: CostPanel, number: int) -> None:
     axes.set_xlabel(panel.title)
     for point in _apart(panel.front):
         axes.annotate(
-            f"{point.rank}", (point.cost, point.iou), xytext=(-5, 4), textcoords="offset points", ha="right", va="bottom",
-            color=ACCENT, fontsize=8.5, fontweight="bold",
-        )  # fmt: skip
+            f"{point.rank}",
+            (point.cost, point.iou),
+            xytext=(-5, 4),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            color=ACCENT,
+            fontsize=8.5,
+            fontweight="bold",
+        )
 
 
 def _apart(front: Sequence[CostPoint]) -> list[CostPoint]:

@@ -32,7 +32,10 @@ def to_html(page: Page) -> str:
     from markupsafe import Markup
 
     style, script = (_asset(name) for name in ("page.css", "page.js"))
-    policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri "
+        f"'none'; form-action 'none'"
+    )
     headings = [block for block in page.blocks if isinstance(block, Heading) and block.level == 2 and block.anchor]
     return _environment().get_template("page.html.j2").render(
         page=page, policy=policy, style=Markup(style), script=Markup(script), contents=headings

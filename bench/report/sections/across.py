@@ -60,7 +60,10 @@ def headline(compared: Across) -> str:
         return leader(table, table.ranks)
     held = [each for each in compared.datasets if isinstance(each.held, Finals)]
     if not held:
-        return "No run has a final evaluation: single trainings are compared, the best of each search, on the held-out test images."
+        return (
+            "No run has a final evaluation: single trainings are compared, the best of each search, on the held-out "
+            "test images."
+        )
     several = len(compared.datasets) > 1
     return " ".join((f"{each.label}: " if several else "") + _winner(each, compared) for each in held)
 
@@ -121,7 +124,10 @@ def _power(ranks: Ranks) -> str:
     """What the tests could have shown, said before what they show."""
     pairs, n = plural(len(ranks.pairs), "pair"), ranks.num_datasets
     if n < FEWEST:
-        return f"{plural(n, 'data set')} are too few for a test over data sets (fewer than {FEWEST}): ranks describe these data sets and no others."
+        return (
+            f"{plural(n, 'data set')} are too few for a test over data sets (fewer than {FEWEST}): ranks describe "
+            f"these data sets and no others."
+        )
     if not ranks.can_tell:
         return (
             f"If one candidate were ahead of another on all {n} data sets, Wilcoxon's p for {pairs}, corrected, would "
@@ -129,7 +135,10 @@ def _power(ranks: Ranks) -> str:
             "can differ significantly."
         )
     apart = sum(pair.apart for pair in ranks.pairs)
-    return f"By Wilcoxon's signed-rank test over {n} data sets, corrected by Holm, {apart} of {pairs} differ significantly."
+    return (
+        f"By Wilcoxon's signed-rank test over {n} data sets, corrected by Holm, {apart} of {pairs} differ "
+        f"significantly."
+    )
 
 
 def runs(compared: Across) -> Iterator[Block]:

@@ -185,7 +185,10 @@ def about_data_curve(found: DataCurve) -> str:
     *_, before, last = found.points
     gain = last.gain
     assert gain is not None  # only the first point has none
-    said = f"From {_share(before)} of the images ({before.train_images:.0f}) to all ({last.train_images:.0f}) IoU changes by {_gain(last)}: "
+    said = (
+        f"From {_share(before)} of the images ({before.train_images:.0f}) to all ({last.train_images:.0f}) IoU "
+        f"changes by {_gain(last)}: "
+    )
     if len(found.seeds) == 1:
         return f"{said}with one seed the effect of images cannot be separated from seed variance."
     if gain.interval.low > 0:

@@ -35,7 +35,10 @@ def _finding(found: Analysis) -> str:
     audit = plural(len(run.audit.findings), "audit finding") if run.audit.findings else "audit: nothing found"
     shares = [sum(image.foreground_share) for image in run.audit.images]
     foreground = f"; {percent(sum(shares) / len(shares))} foreground on average" if shares else ""
-    return f"{audit}; split {len(split.train)} / {len(split.val)} / {len(split.test)} (train, validation, test){foreground}."
+    return (
+        f"{audit}; split {len(split.train)} / {len(split.val)} / {len(split.test)} (train, validation, "
+        f"test){foreground}."
+    )
 
 
 def _findings(run: Run) -> Iterator[Block]:
@@ -145,7 +148,7 @@ def _augmentation_strip(grid: AugmentationGrid) -> Strip:
     lost = (
         "No foreground is lost."
         if kept[least] >= 0.995
-        else f"At strength {grid.strengths[least]:g} the least foreground is left: {percent(kept[least])} of its pixels."
+        else f"At strength {grid.strengths[least]:g} the least foreground is left: {percent(kept[least])} of it."
     )
     return Strip(
         "Augmentation", f"The same image at rising strength; its mask, outlined, moves with it. {lost}", pictures
@@ -156,7 +159,10 @@ def _about_shares(series: ForegroundShares) -> str:
     medians = [f"{percent(median(shares))} in {name}" for name, shares in series.parts]
     shares = [share for _, values in series.parts for share in values]
     empty = sum(share == 0 for share in shares)
-    line = f"The median image has {formats.listing(medians)}; shares range from {percent(min(shares))} to {percent(max(shares))}"
+    line = (
+        f"The median image has {formats.listing(medians)}; shares range from {percent(min(shares))} to "
+        f"{percent(max(shares))}"
+    )
     return f"{line}{f', {empty} without any foreground' if empty else ''}."
 
 

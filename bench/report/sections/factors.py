@@ -187,7 +187,8 @@ def _about_cost(panels: Sequence[CostPanel]) -> str:
         sentences.append(
             f"by {name}, {first.label} (number {first.rank}) is both best and cheapest"
             if first is last
-            else f"by {name}, from {first.label} ({formats.rounded(first.iou)}) to {last.label} ({formats.rounded(last.iou)}) at "
+            else f"by {name}, from {first.label} ({formats.rounded(first.iou)}) to "
+            f"{last.label} ({formats.rounded(last.iou)}) at "
             f"{last.cost / first.cost:.1f} times the cost"
         )
     return f"The line is the Pareto front: {'; '.join(sentences)}. Point at a dot for its name."

@@ -163,7 +163,10 @@ def _said(held: Finals, leader: Standing, own: ProbabilityMetrics, threshold: fl
                 f"{formats.rounded(leader.test)}."
             )
     if own.calibration_error is not None:
-        yield f"The leader's expected calibration error is {100 * formats.settled(own.calibration_error.value):.1f} percentage points."
+        yield (
+            f"The leader's expected calibration error is {100 * formats.settled(own.calibration_error.value):.1f} "
+            f"percentage points."
+        )
     if threshold is not None and held.background_share is not None:
         yield f"Average precision without skill is the share of foreground, {fraction(1 - held.background_share)}."
 

@@ -27,7 +27,8 @@ def predictions(found: Analysis) -> Iterator[Block]:
     how = (
         "Out of fold: no model is shown on an image that it was trained on."
         if shown.out_of_fold
-        else "On validation images, by which the search chose: these are single trainings of the search, not of the final evaluation."
+        else "On validation images, by which the search chose: single trainings of the search, "
+        "not of the final evaluation."
     )
     some = "" if count == len(shown.ids) else f" {count} of {plural(len(shown.ids), 'image')} are shown, evenly spread."
     yield paragraph(

@@ -60,7 +60,10 @@ def _trials(found: Analysis) -> Iterator[Block]:
 def _promoted(found: Analysis) -> str:
     if not any("tuner/trial_id" in row.trial.hyperparameters for row in found.rows):
         return ""
-    return "A promoted configuration is ranked once, by its best trial; epochs and times include the trials that led to it. "
+    return (
+        "A promoted configuration is ranked once, by its best trial; epochs and times include the trials that led "
+        "to it. "
+    )
 
 
 def _on_folds(found: Analysis) -> str:
@@ -196,7 +199,10 @@ def _about_progress(series: Progress) -> str:
 def _about_curves(series: LearningCurves) -> str:
     late = [curve for curve in series.curves if curve.best_epoch is not None and curve.best_epoch >= curve.epochs[-1]]
     if late:
-        said = f"{len(late)} of {plural(len(series.curves), 'trial')} scored best in the last epoch: longer training may help."
+        said = (
+            f"{len(late)} of {plural(len(series.curves), 'trial')} scored best in the last epoch: longer training "
+            f"may help."
+        )
     else:
         known = [curve.best_epoch for curve in series.curves if curve.best_epoch is not None]
         middle = f" (median best epoch: {median(known):g})" if known else ""
@@ -284,7 +290,10 @@ def _about_tuners(found: Tuners) -> str:
     if not others:
         return f"{after}{best.tuner} is {fraction(best.regret)} on average below the best score of any seed."
     said = formats.listing([f"{one.tuner} {fraction(one.regret)}" for one in others])
-    return f"{after}{best.tuner} has the lowest mean regret, {fraction(best.regret)} ({said}). With few seeds, overlapping bands show no difference."
+    return (
+        f"{after}{best.tuner} has the lowest mean regret, {fraction(best.regret)} ({said}). With few seeds, "
+        f"overlapping bands show no difference."
+    )
 
 
 def _rungs(found: Analysis) -> Iterator[Block]:

@@ -111,7 +111,10 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
         yield from _delivery(found, choice, found.final)
     if decision.kind == CLEAR and decision.closest:
         other, by = decision.closest
-        yield f"The leader is significantly better than every other candidate; the closest, {other.label}, is behind by {_amount(by)}."
+        yield (
+            f"The leader is significantly better than every other candidate; the closest, {other.label}, is behind "
+            f"by {_amount(by)}."
+        )
     elif decision.kind == TIED:
         yield from _tie(found, decision)
     elif decision.kind == UNCONFIRMED:
@@ -122,8 +125,8 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
         )
     elif decision.kind == UNUSABLE:
         yield from _unusable(decision)
-    if decision.kind in (CLEAR, TIED) and decision.baseline and decision.baseline[2]:
-        label, score, lead = decision.baseline
+    label, score, lead = decision.baseline or ("", 0.0, None)
+    if decision.kind in (CLEAR, TIED) and lead:
         yield f"The leader is ahead of the best baseline, the {label} ({formats.rounded(score)}), by {_amount(lead)}."
 
 
@@ -131,7 +134,9 @@ def _delivery(found: Analysis, choice: Choice, held: Finals) -> Iterator[str]:
     leader = held.standings[0]
     lead = lead_of_delivery(found.run, choice, leader, held)
     if lead is not None:
-        yield f"Compared with the best single candidate, {leader.label}, the delivered model scores {_difference(lead)}."
+        yield (
+            f"Compared with the best single candidate, {leader.label}, the delivered model scores {_difference(lead)}."
+        )
 
 
 def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
@@ -151,7 +156,10 @@ def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
         yield f"{count}; the closest, {other.label}, differs by {_difference(by_other.turned())}."
     elif decision.closest:
         other, by_other = decision.closest
-        yield f"It scores higher than every other candidate; the closest, {other.label}, is behind by {_amount(by_other)}."
+        yield (
+            f"It scores higher than every other candidate; the closest, {other.label}, is behind by "
+            f"{_amount(by_other)}."
+        )
     if found.final.comparison.num_trainings == 1:  # type: ignore[union-attr]
         yield "Each candidate was trained with one seed: seed variance is unknown, and a lead may be due to it."
     if decision.detectable:
