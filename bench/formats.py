@@ -9,8 +9,8 @@ _DIGITS = 12
 
 
 def settled(value: float) -> float:
-    """`value` without its last digits, so that two machines round it to the same text: 0.1235 whether it was computed as
-    0.12350000000000001 or as 0.12349999999999999."""
+    """`value` without its last digits, so that two machines round it to the same text: 0.1235 whether it was computed
+    as 0.12350000000000001 or as 0.12349999999999999."""
     return float(f"{value:.{_DIGITS}g}")
 
 
@@ -18,9 +18,12 @@ def fraction(value: float | None) -> str:
     return MISSING if value is None else f"{settled(value):.3f}"
 
 
-def signed(value: float) -> str:
-    """A difference of fractions with its sign: '+0.049', '−0.012'."""
-    return f"{'−' if settled(value) < 0 else '+'}{settled(abs(value)):.3f}"
+def signed(value: float, places: int = 3) -> str:
+    """A difference of fractions with its sign: '+0.049', '−0.012'; what rounds to nothing is '0.00', without one."""
+    digits = f"{settled(abs(value)):.{places}f}"
+    if float(digits) == 0:
+        return digits
+    return f"{'−' if settled(value) < 0 else '+'}{digits}"
 
 
 def span(low: float, high: float) -> str:
@@ -31,6 +34,34 @@ def span(low: float, high: float) -> str:
 def signed_span(low: float, high: float) -> str:
     """The interval of a difference."""
     return f"{signed(low)} to {signed(high)}"
+
+
+def decimals(low: float, high: float) -> int:
+    """How many decimals a number between these limits deserves: two where they are 0.02 or more apart (or nothing
+    is), else three."""
+    width = settled(high - low)
+    return 3 if 0 < width < 0.02 else 2
+
+
+def within(value: float, low: float, high: float) -> str:
+    """A ratio with its interval, both with the digits that the interval deserves: '0.18 (0.13 to 0.24)'."""
+    return f"{rounded(value, decimals(low, high))} ({limits(low, high)})"
+
+
+def limits(low: float, high: float) -> str:
+    """The interval of a ratio, cut at 0 and 1, with the digits that it deserves: '0.13 to 0.24'."""
+    places = decimals(low, high)
+    return f"{rounded(max(0.0, low), places)} to {rounded(min(1.0, high), places)}"
+
+
+def signed_within(value: float, low: float, high: float) -> str:
+    """A difference with its interval: '−0.01 (−0.07 to +0.06)'."""
+    places = decimals(low, high)
+    return f"{signed(value, places)} ({signed(low, places)} to {signed(high, places)})"
+
+
+def rounded(value: float | None, places: int = 2) -> str:
+    return MISSING if value is None else f"{settled(value):.{places}f}"
 
 
 def percent(value: float | None) -> str:
@@ -67,6 +98,13 @@ def gibibytes(number: int | None) -> str:
     return MISSING if number is None else f"{number / 2**30:.1f} GiB"
 
 
+def bytes_of(number: int | None) -> str:
+    """The size of a file: '31 MB'."""
+    if number is None:
+        return MISSING
+    return f"{number / 1e6:.0f} MB" if number >= 1e7 else f"{number / 1e6:.1f} MB"
+
+
 def power(value: float) -> str:
     """A learning rate or weight decay: '3.2e-4', '1e-3', '0'."""
     if value == 0:
@@ -99,3 +137,26 @@ def shortened(text: str, limit: int) -> str:
         return text
     tail = (limit - 1) // 2
     return f"{text[: limit - 1 - tail]}…{text[-tail:]}"
+
+
+_TITLES = {
+    "unet": "U-Net", "plain_unet": "plain U-Net", "fpn": "FPN", "linknet": "LinkNet", "pspnet": "PSPNet",
+    "mobilenet": "MobileNet", "mobilenetv2": "MobileNetV2", "resnet18": "ResNet-18", "resnet34": "ResNet-34",
+    "resnet50": "ResNet-50", "resnet101": "ResNet-101", "vgg16": "VGG-16", "vgg19": "VGG-19",
+    **{f"efficientnetb{size}": f"EfficientNet-B{size}" for size in range(8)},
+    "bce": "BCE", "dice": "Dice", "focal": "focal", "tversky": "Tversky", "bce_dice": "BCE + Dice",
+}  # fmt: skip
+
+
+def titled(name: object) -> str:
+    """The name of a hyperparameter's value as people write it: 'U-Net' for 'unet'; a name that is not known here
+    stays as it is."""
+    return _TITLES.get(str(name), str(name))
+
+
+_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127, *range(128, 160)), "�")
+
+
+def printable(text: str) -> str:
+    """Text without control characters, which would reach a terminal or break a page; tabs and line breaks stay."""
+    return text.translate(_CONTROL).encode("utf-8", "replace").decode("utf-8")

@@ -26,7 +26,7 @@ def main() -> None:
     searches = parser.parse_args().searches
     print("| world | images | trainings: all | race | regret: one fold | all folds | race | equal pruned |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
-    for name in ("no luck", "usual", "much luck"):
+    for name in ("no seed variance", "usual", "large seed variance"):
         for images in (48, 150):
             random = np.random.default_rng(0)
             found = np.array([search(WORLDS[name], images, random) for _ in range(searches)])

@@ -211,7 +211,7 @@ def test_report_is_written_from_the_records_again_and_again(elsewhere: Path) -> 
     for _ in range(2):
         result = ask("report", "quick")
         assert (result.stdout, result.exit_code) == ("leaderboard: reports/quick/leaderboard.md\n", 0)
-    assert "unet" in Path("reports/quick/leaderboard.md").read_text()
+    assert "U-Net" in Path("reports/quick/leaderboard.md").read_text()
 
 
 def test_report_is_of_the_newest_run_unless_named(elsewhere: Path) -> None:

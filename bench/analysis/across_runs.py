@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench import formats
-from bench.analysis.final_evaluation import Finals, Standing, configuration_label
+from bench.analysis.final_evaluation import Finals, Standing, configuration_label, role_title
 from bench.analysis.leaderboard import Row, leaderboard, ranked
 from bench.analysis.pooled_runs import DataSet, data_sets
 from bench.evaluation.ranks import Ranks, compare_ranks
@@ -29,9 +29,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankTable:
-    """Cross-validated IoU by contestant (best average rank first, those that were not in the finals of every data set last) and data set, None
-    where a contestant was not in the finals. `ranks` counts positions among the first `complete` contestants, and is None where
-    fewer than two are in all of at least two data sets."""
+    """Cross-validated IoU by contestant (best average rank first, those that were not in the finals of every data set
+    last) and data set, None where a contestant was not in the finals. `ranks` counts positions among the first
+    `complete` contestants, and is None where fewer than two are in all of at least two data sets."""
 
     contestants: tuple[str, ...]
     datasets: tuple[str, ...]
@@ -42,7 +42,8 @@ class RankTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Across:
-    """`standings` are those of each data set that has finals, best first, by the label that the contestant has on the whole page."""
+    """`standings` are those of each data set that has finals, best first, by the label that the contestant has on the
+    whole page."""
 
     datasets: tuple[DataSet, ...]
     found: tuple[Found, ...]
@@ -97,7 +98,8 @@ def _array(rows: Mapping[str, Sequence[float | None]], names: Sequence[str]) -> 
 
 
 def _by_role(standings: Sequence[Standing]) -> dict[str, float]:
-    """The finalist that the search had first, which is chosen before the finals and so not the luckiest of them, and the recipes."""
+    """The finalist that the search had first, chosen before the final evaluation and so without its selection bias, and
+    the recipes."""
     finalists = [each for each in standings if FINALIST in each.contestant.roles]
     chosen = max(finalists, key=lambda each: each.contestant.search_iou or 0.0, default=None)
     known = {CHOICE: chosen} | {
@@ -112,7 +114,8 @@ def _found(label: str, dataset: str, run: Run) -> Found:
 
 
 def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
-    """By configuration; where two would be called the same, the hyperparameters in which they differ tell them apart."""
+    """By configuration; where two would be called the same, the hyperparameters in which they differ tell them
+    apart."""
     roles: dict[str, list[str]] = {}
     by_key = {configuration_key(each.hyperparameters): each for each in contestants}
     for each in contestants:
@@ -126,7 +129,7 @@ def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
     for shown in (formats.plain, str):
         short = _told_apart(short, by_key, shown)
     return {
-        key: f"{text} ({listing(list(dict.fromkeys(roles[key])))})" if roles[key] else text
+        key: f"{text} ({listing(list(dict.fromkeys(map(role_title, roles[key]))))})" if roles[key] else text
         for key, text in short.items()
     }
 

@@ -1,5 +1,6 @@
-"""How far people agree, where pictures were annotated twice: scores near that cannot be told from how people differ. It is no strict
-ceiling: a model that averages two annotators' tastes may agree with each better than they with one another."""
+"""How far people agree, where images were annotated twice: scores near that do not differ from how people differ.
+It is no strict ceiling: a model that averages two annotators' tastes may agree with each better than they with one
+another."""
 
 from dataclasses import dataclass
 

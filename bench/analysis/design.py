@@ -16,18 +16,19 @@ from bench.analysis.series import Missing
 from bench.formats import plural
 
 MIN_LEVEL = 3
-"""A level with fewer trials is left out, with its trials: what one or two show cannot be told from luck."""
+"""A level with fewer trials is left out, with its trials: one or two do not differ from seed variance."""
 
 MIN_TRIALS, MIN_SPARE = 20, 10
-"""So many trials, and so many more than the additive model has coefficients, else nothing is said: with fewer the interval of an effect is
-wider than the whole range of scores of most searches, and a forest finds structure in scores that were shuffled."""
+"""So many trials, and so many more than the additive model has coefficients, else nothing is said: with fewer the
+interval of an effect is wider than the whole range of scores of most searches, and a forest finds structure in scores
+that were shuffled."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """`levels` has, for each factor, one label a trial (None: the trial has no such hyperparameter); `names` the labels of a factor in
-    order. `ious` are validation IoUs, float64 [trials]; `epochs` the epochs planned, int [trials]. `left_out` trials stood at a level
-    with fewer than MIN_LEVEL of them."""
+    """`levels` has, for each factor, one label a trial (None: the trial has no such hyperparameter); `names` the
+    labels of a factor in order. `ious` are validation IoUs, float64 [trials]; `epochs` the epochs planned, int
+    [trials]. `left_out` trials stood at a level with fewer than MIN_LEVEL of them."""
 
     levels: Mapping[str, tuple[str | None, ...]]
     names: Mapping[str, tuple[str, ...]]
@@ -41,7 +42,8 @@ class Design:
 
     @property
     def coefficients(self) -> int:
-        """Of the additive model: a constant, all levels but one of each factor, and the length of training where it varies."""
+        """Of the additive model: a constant, all levels but one of each factor, and the length of training where it
+        varies."""
         return 1 + sum(len(names) - 1 for names in self.names.values()) + int(self.epochs_vary)
 
     @cached_property
@@ -50,9 +52,9 @@ class Design:
 
 
 def design(rows: Sequence[Row]) -> Design | Missing:
-    """Trials that are compared: scored ones, and those that collapsed or lost a race, else a value would look good that often does. Of a
-    promoted configuration its first training counts, which every configuration had: how long one trained at last depends on its
-    score, and to set that apart would hide effects."""
+    """Trials that are compared: scored ones, and those that collapsed or lost a race, else a value would look good
+    that often does. Of a promoted configuration its first training counts, which every configuration had: how long
+    one trained at last depends on its score, and to set that apart would hide effects."""
     kept = tuple(
         row for row in rows if (row.is_scored or row.ended_early) and "tuner/trial_id" not in row.trial.hyperparameters
     )
@@ -70,14 +72,17 @@ def design(rows: Sequence[Row]) -> Design | Missing:
     )
     if not tried:
         return Missing(
-            f"{plural(len(kept), 'scored configuration')} cannot tell effects: once those at values that fewer than {MIN_LEVEL} share are set "
-            f"aside, and those at values that this makes rare, no hyperparameter has two values left; it takes at least {MIN_TRIALS}"
+            f"{plural(len(kept), 'scored configuration')} cannot tell effects: once those at values that fewer than "
+            f"{MIN_LEVEL} share are set "
+            f"aside, and those at values that this makes rare, no hyperparameter has two values left; it takes at "
+            f"least {MIN_TRIALS}"
         )
     needed = max(MIN_TRIALS, made.coefficients + MIN_SPARE)
     if made.trials < needed:
         rare = f" ({made.left_out} more are at levels with fewer than {MIN_LEVEL})" if made.left_out else ""
         return Missing(
-            f"{plural(made.trials, 'scored configuration')}{rare} say nothing about {plural(len(tried), 'hyperparameter')} with "
+            f"{plural(made.trials, 'scored configuration')}{rare} say nothing about "
+            f"{plural(len(tried), 'hyperparameter')} with "
             f"{sum(map(len, made.names.values()))} values: it takes {needed}"
         )
     if not made.ious.std():
@@ -86,7 +91,8 @@ def design(rows: Sequence[Row]) -> Design | Missing:
 
 
 def _at_common_levels(labels: Mapping[str, Sequence[Bin]], trials: int) -> list[int]:
-    """The trials that remain when rare levels go with their trials, again and again, since that can make others rare."""
+    """The trials that remain when rare levels go with their trials, again and again, since that can make others
+    rare."""
     used = list(range(trials))
     while True:
         counts = {factor: Counter(own[index] for index in used) for factor, own in labels.items()}

@@ -1,12 +1,15 @@
-"""What each level of a factor adds to validation IoU when the other factors are set apart: main effects of an additive model.
+"""What each level of a factor adds to validation IoU when the other factors are set apart: main effects of an
+additive model.
 
-A search draws configurations and has no pairs that differ in one hyperparameter alone. So the score is taken as a sum of one effect for
-each factor's level, fitted by least squares; in a full grid the difference of two effects is the mean paired difference.
+A search draws configurations and has no pairs that differ in one hyperparameter alone. So the score is taken as a sum
+of one effect for each factor's level, fitted by least squares; in a full grid the difference of two effects is the
+mean paired difference.
 
-- Searle, Speed and Milliken, "Population marginal means in the linear model: an alternative to least squares means", The American
-  Statistician, 1980: levels are compared at the unweighted mean of all other factors' levels.
-- MacKinnon and White, "Some heteroskedasticity-consistent covariance matrix estimators with improved finite sample properties", Journal
-  of Econometrics, 1985: the standard error HC3, since weak levels (scores near 0) vary less than strong ones.
+- Searle, Speed and Milliken, "Population marginal means in the linear model: an alternative to least squares means",
+  The American Statistician, 1980: levels are compared at the unweighted mean of all other factors' levels.
+- MacKinnon and White, "Some heteroskedasticity-consistent covariance matrix estimators with improved finite sample
+  properties", Journal of Econometrics, 1985: the standard error HC3, since weak levels (scores near 0) vary less than
+  strong ones.
 
 `benchmarks/effects_coverage.py` chose it, over one common variance and the bootstrap over trials (docs/statistics.md).
 """
@@ -18,19 +21,17 @@ import numpy as np
 from scipy.special import stdtrit
 
 from bench.analysis.design import Design, design
-from bench.analysis.factors import FACTORS
 from bench.analysis.leaderboard import Row
 from bench.analysis.series import Missing
 from bench.evaluation.statistics import LEVEL
-from bench.records import Run
 
 _ZERO = 1e-8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """`value` is IoU against the mean of the factor's levels, with a 95% interval; `mean` is what the model expects at this level,
-    averaged over the levels of all other factors. `trials` of those that count stand at this level."""
+    """`value` is IoU against the mean of the factor's levels, with a 95% interval; `mean` is what the model expects
+    at this level, averaged over the levels of all other factors. `trials` of those that count stand at this level."""
 
     label: str
     trials: int
@@ -42,8 +43,9 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effects:
-    """By factor, levels in order; a level whose effect cannot be told from another factor's is missing. `explained` is the share of the
-    scores' variance that the model explains beyond its number of coefficients (adjusted R²; below 0: nothing)."""
+    """By factor, levels in order; a level whose effect is confounded with another factor's is missing. `explained`
+    is the share of the scores' variance that the model explains beyond its number of coefficients (adjusted R²; below
+    0: nothing)."""
 
     factors: Mapping[str, tuple[Effect, ...]]
     trials: int
@@ -96,29 +98,10 @@ def effects_of(made: Design) -> Effects:
     )
 
 
-SCALES = ("augmentation", "image_size", "batch_size", "learning_rate", "weight_decay")
-"""Factors whose levels are amounts: they are shown as a curve as well."""
-
-
-def effect_panels(run: Run, rows: Sequence[Row]) -> Mapping[str, tuple[Effect, ...]] | Missing:
-    """Effects by the title of their factor."""
-    found = effects(rows)
-    return found if isinstance(found, Missing) else {FACTORS[name].title: own for name, own in found.factors.items()}
-
-
-def scale_panels(run: Run, rows: Sequence[Row]) -> Mapping[str, tuple[Effect, ...]] | Missing:
-    """The same, of amounts alone."""
-    found = effects(rows)
-    if isinstance(found, Missing):
-        return found
-    panels = {FACTORS[name].title: found.factors[name] for name in SCALES if len(found.factors.get(name, ())) > 1}
-    return panels or Missing("no amount (augmentation, image size, rates) was tried at two levels")
-
-
 def model_matrix(made: Design) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """float64 [trials, coefficients], and for each factor what makes its effects of the coefficients, float64 [levels, coefficients]. A
-    trial without the hyperparameter has zeros there: the backbones are compared among trials that have one, and an architecture
-    without any meets the others at their mean backbone."""
+    """float64 [trials, coefficients], and for each factor what makes its effects of the coefficients, float64
+    [levels, coefficients]. A trial without the hyperparameter has zeros there: the backbones are compared among
+    trials that have one, and an architecture without any meets the others at their mean backbone."""
     blocks, contrasts, start = [np.ones((made.trials, 1))], {}, 1
     for factor, names in made.names.items():
         coding = _coding(len(names))

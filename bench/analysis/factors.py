@@ -1,6 +1,7 @@
 """Rows by one factor at a time: how the trials with this loss, this backbone, this image size did.
 
-Groups are neither equal in number nor paired: what stands here describes the trials. `effects.py` sets the other factors apart.
+Groups are neither equal in number nor paired: what stands here describes the trials. `effects.py` sets the other
+factors apart.
 """
 
 from collections.abc import Callable, Sequence
@@ -82,8 +83,8 @@ FACTORS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """The trials that share one value of a factor. `ious` are those of the ranked ones and of those that were stopped as collapsed or
-    pruned, best first: without these a value would look good that often collapses or falls behind."""
+    """The trials that share one value of a factor. `ious` are those of the ranked ones and of those that were stopped
+    as collapsed or pruned, best first: without these a value would look good that often collapses or falls behind."""
 
     label: str
     ious: tuple[float, ...]
@@ -108,7 +109,8 @@ class Level:
 
 
 def compare(rows: Sequence[Row]) -> dict[str, tuple[Level, ...]]:
-    """Levels by factor, numbers in order and names by their best IoU. A factor of which one value was tried is left out."""
+    """Levels by factor, numbers in order and names by their best IoU. A factor of which one value was tried is left
+    out."""
     compared = {name: _levels(rows, name) for name in FACTORS}
     tried = {name: [level for level in levels if level.label != NOT_SET[1]] for name, levels in compared.items()}
     return {name: levels for name, levels in compared.items() if len(tried[name]) > 1}

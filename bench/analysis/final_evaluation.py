@@ -1,4 +1,5 @@
-"""From the trainings of the finals to standings: who is better, had other images been drawn and everything been trained again."""
+"""From the trainings of the final evaluation to a ranking: which candidate is better on other images and when trained
+again."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,10 +22,11 @@ from bench.evaluation.metrics import background_share, dice, image_mean, iou, me
 from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
 from bench.evaluation.variance import VarianceComponents, variance_components
-from bench.formats import listing
+from bench.formats import plural, titled
 from bench.records import (
     COMPLETED,
     DEFAULT,
+    FINALIST,
     ORIGIN,
     OUT_OF_FOLD,
     Contestant,
@@ -42,9 +44,9 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A contestant's place. `score` is its IoU out of fold, pooled over all images, the mean over seeds; `test` the same on the locked
-    images, the mean over all trainings, None where they hold nothing to find. `group` counts from 1: within one, nobody can be told from
-    its leader."""
+    """A contestant's place. `score` is its IoU out of fold, pooled over all images, the mean over seeds; `test` the
+    same on the held-out test images, the mean over all trainings, None where they hold nothing to find. `group`
+    counts from 1: candidates of one group do not differ significantly from its leader."""
 
     contestant: Contestant
     label: str
@@ -77,10 +79,11 @@ class ReferenceStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finals:
-    """`standings` are best first. `seeds` are those for which every training of every standing contestant is on record; `out` are
-    contestants of which a training failed, with the reason. Of the `scored` images `choosing` were those that the search chose by.
-    `background_share` is the pixel accuracy of predicting nothing on them. `all_folds` is how many there are: `record.folds` may be fewer.
-    `newer` is the best trial of the search where the finals did not have it, since they were held before."""
+    """`standings` are best first. `seeds` are those for which every training of every standing contestant is on
+    record; `out` are contestants of which a training failed, with the reason. Of the `scored` images `choosing` were
+    those that the search chose by. `background_share` is the pixel accuracy of predicting nothing on them.
+    `all_folds` is how many there are: `record.folds` may be fewer. `newer` is the best trial of the search where the
+    finals did not have it, since they were held before."""
 
     record: FinalsRecord
     standings: tuple[Standing, ...]
@@ -117,14 +120,14 @@ class Finals:
 
 @dataclass(frozen=True, slots=True)
 class NoFinals:
-    """Why there are no standings; `out` as in `Finals`."""
+    """Why there is no ranking; `out` as in `Finals`."""
 
     reason: str
     out: Mapping[str, str] = field(default_factory=dict)
 
 
 def finals(run: Run) -> Finals | NoFinals:
-    """The standings, or in words why there are none."""
+    """The ranking, or in words why there is none."""
     record = run.finals
     if record is None:
         wanted = run.experiment.get("protocol")
@@ -157,7 +160,7 @@ def finals(run: Run) -> Finals | NoFinals:
         )
     )
     if len(standing) < 2 or not seeds:
-        reason = f"{len(run.trainings)} trainings are on record, which make no two contestants complete for one seed"
+        reason = f"{len(run.trainings)} trainings are on record, which make no two candidates complete for one seed"
         return NoFinals(reason, out)
     try:
         return _ranked(run, record, standing, seeds, known, out)
@@ -165,11 +168,18 @@ def finals(run: Run) -> Finals | NoFinals:
         return NoFinals(str(error), out)
 
 
+def training_length(record: FinalsRecord) -> str:
+    """How long each was trained, in the unit that the record has: '600 steps', '16 epochs'."""
+    per_epoch = record.steps_per_epoch
+    return f"{record.epochs * per_epoch} steps" if per_epoch else plural(record.epochs, "epoch")
+
+
 def _as_far_as_all(
     record: FinalsRecord, standing: Sequence[Contestant], known: Mapping[Any, TrainingRecord]
 ) -> FinalsRecord:
-    """The plan cut to the folds on which all have been trained with the first seed: in a budget the leaders are trained on more of them than
-    the others, and scores compare on equal images alone. Candidates that had no time for one take no part."""
+    """The plan cut to the folds on which all have been trained with the first seed: in a budget the leaders are
+    trained on more of them than the others, and scores compare on equal images alone. Candidates that had no time for
+    one take no part."""
     done = [
         next(
             (
@@ -201,16 +211,26 @@ def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
 
 
 def configuration_label(contestant: Contestant) -> str:
-    """'unet / resnet18 · dice · 96 px', with its role where it is a recipe."""
+    """'U-Net / ResNet-18 · Dice · 96 px'."""
     values = contestant.hyperparameters
-    model = " / ".join(str(values[name]) for name in ("architecture", "backbone") if name in values)
-    roles = [role for role in contestant.roles if role in (DEFAULT, ORIGIN)]
-    return f"{model} · {values.get('loss')} · {values.get('image_size')} px{f' ({listing(roles)})' if roles else ''}"
+    model = " / ".join(titled(values[name]) for name in ("architecture", "backbone") if name in values)
+    loss = [titled(values["loss"])] if "loss" in values else []
+    size = [f"{values['image_size']} px"] if "image_size" in values else []
+    return " · ".join([*([model] if model else []), *loss, *size]) or contestant.name
+
+
+ROLE_TITLES = {DEFAULT: "default configuration", ORIGIN: "original baseline", FINALIST: "found by search"}
+"""Recorded roles in the words of a reader."""
+
+
+def role_title(role: str) -> str:
+    return ROLE_TITLES.get(role, role)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """A contestant and what its trainings scored: out of fold once for each seed, on the locked images once for each training."""
+    """A contestant and what its trainings scored: out of fold once for each seed, on the held-out test images once
+    for each training."""
 
     contestant: Contestant
     label: str
@@ -312,7 +332,7 @@ def _newer(run: Run, record: FinalsRecord) -> TrialRecord | None:
 def _on_test(
     counts: Sequence[Sequence[Evaluation]], folds: Sequence[int]
 ) -> tuple[Comparison | None, VarianceComponents | None]:
-    """None where one locked image, or nothing to find on them, leaves nothing to compare."""
+    """None where one test image, or nothing to find on them, leaves nothing to compare."""
     array = counts_array(counts)
     try:
         compared = compare(array, np.random.default_rng(SEED), folds=folds)
@@ -322,7 +342,7 @@ def _on_test(
 
 
 def _references(run: Run, leader: Sequence[Evaluation]) -> tuple[ReferenceStanding, ...]:
-    """All on the same redraws as the leader, which are the costly part."""
+    """All on the same resamples as the leader, which are the costly part."""
     known = {name: reference_evaluation(run, name, OUT_OF_FOLD) for name in REFERENCES}
     scored = {name: own for name, own in known.items() if own is not None}
     if not scored:

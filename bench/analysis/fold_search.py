@@ -1,4 +1,5 @@
-"""What a search on folds changes in a report: what "validation" stands for, the facts of a race, and whether the counts bear them out."""
+"""What a search on folds changes in a report: what "validation" stands for, the facts of a race, and whether the
+counts bear them out."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,8 @@ Counts = Mapping[str, Sequence[ClassCounts]]
 
 
 def searched_folds(run: Run) -> tuple[tuple[str, ...], ...]:
-    """The folds on which the search scored its trials, for which "val" stands then; () where it was the hold-out part."""
+    """The folds on which the search scored its trials, for which "val" stands then; () where it was the hold-out
+    part."""
     protocol = run.experiment.get("protocol")
     count = protocol.get("search_folds", 1) if isinstance(protocol, Mapping) else 1
     return run.split.folds[:count] if count > 1 else ()
@@ -32,8 +34,9 @@ def fold_metrics(
 
 
 def fold_interval(own: Counts, folds: Sequence[Sequence[str]], other: Counts | None = None) -> Interval | None:
-    """Of the IoU of counts, pooled over the images of each fold and averaged over folds, or of how far it is ahead of the `other`'s, paired by
-    image, had other images been drawn. None where one image or a fold without anything to find tells nothing."""
+    """Of the IoU of counts, pooled over the images of each fold and averaged over folds, or of how far it is ahead of
+    the `other`'s, paired by image, had other images been drawn. None where one image or a fold without anything to
+    find tells nothing."""
     sides = [own] if other is None else [own, other]
     names = [(number, name) for number, fold in enumerate(folds) for name in fold]
     num_classes = len(own[names[0][1]]) - 1
@@ -51,18 +54,6 @@ def fold_interval(own: Counts, folds: Sequence[Sequence[str]], other: Counts | N
     return found.interval if found else None
 
 
-def explained(run: Run) -> str:
-    """What validation means in this run; '' where it is the hold-out part."""
-    folds = searched_folds(run)
-    if not folds:
-        return ""
-    return (
-        f"Validation here is the mean over {len(folds)} of the {len(run.split.folds)} folds, of curves too: every image is scored by a training "
-        "that did not see it. Epochs and costs are those of all folds together. Whoever is clearly behind the best gets no more folds and "
-        "has no rank; weights are not kept."
-    )
-
-
 def facts(trial: TrialRecord) -> dict[str, object]:
     """How many folds, and the last look at the rival; {} for a trial on the hold-out part."""
     if trial.folds_run is None:
@@ -77,7 +68,8 @@ def facts(trial: TrialRecord) -> dict[str, object]:
 
 
 def contradictions(run: Run) -> Iterator[str]:
-    """Trials on folds whose metrics are not those of their counts, or whose race is not that of their counts and their rival's."""
+    """Trials on folds whose metrics are not those of their counts, or whose race is not that of their counts and
+    their rival's."""
     folds = searched_folds(run)
     by_name = {(trial.study_id, trial.trial_id): trial for trial in run.trials}
     for trial in run.trials:

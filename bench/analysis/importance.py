@@ -1,8 +1,9 @@
-"""How much of the differences in validation IoU each hyperparameter accounts for, by functional analysis of variance on a random forest.
+"""How much of the differences in validation IoU each hyperparameter accounts for, by functional analysis of variance
+on a random forest.
 
-Hutter, Hoos and Leyton-Brown, "An efficient approach for assessing hyperparameter importance", ICML, 2014, as Optuna has it. The forest
-sees the levels of `design.py`. A trial without a hyperparameter (a backbone) gets a level drawn at random: to have none is a choice of the
-architecture and counts there. A
+Hutter, Hoos and Leyton-Brown, "An efficient approach for assessing hyperparameter importance", ICML, 2014, as Optuna
+has it. The forest sees the levels of `design.py`. A trial without a hyperparameter (a backbone) gets a level drawn at
+random: to have none is a choice of the architecture and counts there. A
 forest finds importance in noise too: `chance` is the most that it finds when the scores are shuffled among the trials.
 """
 
@@ -20,7 +21,7 @@ from bench.records import Run
 
 RESAMPLES = 16
 _DEPTH = 5
-"""Of a tree: what lies deeper than five splits is luck in training, and takes most of the time."""
+"""Of a tree: what lies deeper than five splits is seed variance, and takes most of the time."""
 
 _TREES = 8
 """Of every forest alike, since fewer trees find more importance in noise."""
@@ -34,8 +35,9 @@ _LENGTH = "Epochs of training"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Importance:
-    """Of one hyperparameter alone, without interactions: the share 0-1 of the forest's variance, with the lowest and the highest of
-    RESAMPLES draws of trials. `chance` is the highest share that any hyperparameter had in RESAMPLES shuffles of the scores."""
+    """Of one hyperparameter alone, without interactions: the share 0-1 of the forest's variance, with the lowest and
+    the highest of RESAMPLES draws of trials. `chance` is the highest share that any hyperparameter had in RESAMPLES
+    shuffles of the scores."""
 
     title: str
     share: float

@@ -36,9 +36,9 @@ Metrics = Mapping[str, float | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One trial. `rank` is 1 for the best validation IoU among the completed trials, None for a trial without a place: of a
-    configuration that its tuner promoted from rung to rung the best trial alone has one. `test` is None unless the trial was scored on the
-    test set."""
+    """One trial. `rank` is 1 for the best validation IoU among the completed trials, None for a trial without a
+    place: of a configuration that its tuner promoted from rung to rung the best trial alone has one. `test` is None
+    unless the trial was scored on the test set."""
 
     rank: int | None
     tuner: str
@@ -58,9 +58,9 @@ class Row:
 
     @property
     def model(self) -> str:
-        """'unet / resnet18', or the architecture alone where it has no backbone."""
+        """'U-Net / ResNet-18', or the architecture alone where it has no backbone."""
         parts = [self.trial.hyperparameters.get(name) for name in ("architecture", "backbone")]
-        return " / ".join(str(part) for part in parts if part is not None) or formats.MISSING
+        return " / ".join(formats.titled(part) for part in parts if part is not None) or formats.MISSING
 
     @property
     def is_scored(self) -> bool:
@@ -69,7 +69,8 @@ class Row:
 
     @property
     def ended_early(self) -> bool:
-        """Whether it collapsed or was pruned in a race, with a score. What is bad would look as good as its luckiest trials without these."""
+        """Whether it collapsed or was pruned in a race, with a score. Without these a poor choice would look as good
+        as its best trials without these."""
         return self.trial.status in (COLLAPSED, PRUNED) and self.iou is not None
 
     @property
@@ -145,7 +146,8 @@ def reference_evaluation(run: Run, name: str, split: str) -> Evaluation | None:
 
 
 def score_interval(evaluation: Evaluation) -> Interval | None:
-    """Of the IoU of this trained model, had other images been drawn. None with fewer than two images or nothing to find."""
+    """Of the IoU of this trained model, had other images been drawn. None with fewer than two images or nothing to
+    find."""
     try:
         return compare(counts_array([[evaluation]]), np.random.default_rng(_SEED)).intervals[0]
     except ValueError:
@@ -153,7 +155,8 @@ def score_interval(evaluation: Evaluation) -> Interval | None:
 
 
 def difference_interval(first: Evaluation, second: Evaluation) -> Interval | None:
-    """Of IoU(first) - IoU(second), paired on images. None where they were not scored on the same images, or one of them has no interval."""
+    """Of IoU(first) - IoU(second), paired on images. None where they were not scored on the same images, or one of
+    them has no interval."""
     try:
         return compare(counts_array([[first], [second]]), np.random.default_rng(_SEED)).differences[0].interval
     except ValueError:
@@ -161,7 +164,8 @@ def difference_interval(first: Evaluation, second: Evaluation) -> Interval | Non
 
 
 def metrics_of(run: Run, evaluation: Evaluation) -> Metrics:
-    """Every metric of an evaluation, from its counts pooled over images; the mean over the folds of a search on folds."""
+    """Every metric of an evaluation, from its counts pooled over images; the mean over the folds of a search on
+    folds."""
     folds = searched_folds(run) if evaluation.split == "val" else ()
     if folds:
         return fold_metrics(evaluation.counts, folds, run.dataset.classes)
@@ -174,7 +178,8 @@ def ranked(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def counted(rows: Sequence[Row]) -> dict[str, int]:
-    """How many trials ended in which way, each in one: those that collapsed, stopped for it or not, are not among the completed."""
+    """How many trials ended in which way, each in one: those that collapsed, stopped for it or not, are not among the
+    completed."""
     collapsed = sum(row.collapsed for row in rows)
     completed = sum(row.trial.status == COMPLETED and not row.collapsed for row in rows)
     pruned, stopped = (sum(row.trial.status == status for row in rows) for status in (PRUNED, STOPPED))

@@ -19,8 +19,8 @@ class DataSet:
 
 
 def data_sets(runs: Sequence[Run]) -> tuple[DataSet, ...]:
-    """By data fingerprint, in the order of the runs. Raises StoreError for a run given twice, and where runs of one data set were not
-    split, scored and trained alike."""
+    """By data fingerprint, in the order of the runs. Raises StoreError for a run given twice, and where runs of one
+    data set were not split, scored and trained alike."""
     named = _named(runs)
     by_data: dict[str, dict[str, Run]] = {}
     for label, run in named.items():
@@ -49,7 +49,8 @@ def _require_alike(name: str, first: str, a: Run, second: str, b: Run) -> None:
     for what, of in _ALIKE.items():
         if None not in (of(a), of(b)) and of(a) != of(b):
             raise StoreError(
-                f"runs {first!r} and {second!r} are of the same data ({name}) and differ in {what} ({_short(of(a))} and {_short(of(b))}): "
+                f"runs {first!r} and {second!r} are of the same data ({name}) and differ in {what} ({_short(of(a))} "
+                f"and {_short(of(b))}): "
                 "their scores do not compare"
             )
 
@@ -92,9 +93,9 @@ def _short(value: object) -> str:
 
 
 def _pooled(runs: Mapping[str, Run]) -> Run:
-    """One run with the contestants and trainings of all whose finals came to a result; the first run where none or one did. Seeds are
-    numbered by their place in each run: which luck stands beside which is of no importance, how many trainings there are is. A training
-    that failed in one of them has failed."""
+    """One run with the contestants and trainings of all whose finals came to a result; the first run where none or
+    one did. Seeds are numbered by their place in each run: which seeds are paired is of no importance, how
+    many trainings there are is. A training that failed in one of them has failed."""
     held = {label: run for label, run in runs.items() if isinstance(finals(run), Finals)}
     if len(held) < 2:
         return next(iter((held or runs).values()))
@@ -118,7 +119,8 @@ def _pooled(runs: Mapping[str, Run]) -> Run:
 
 
 def _contestants(records: Mapping[str, FinalsRecord]) -> tuple[Contestant, ...]:
-    """By configuration: one that was in several finals takes part once, with all its roles and its best score in a search."""
+    """By configuration: one that was in several finals takes part once, with all its roles and its best score in a
+    search."""
     found: dict[str, Contestant] = {}
     for label, record in records.items():
         for each in record.contestants:

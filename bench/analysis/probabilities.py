@@ -1,4 +1,5 @@
-"""The finals beyond one threshold: other thresholds, contours, probabilities; from what each training kept of its images out of fold."""
+"""Probability-based metrics: other thresholds, contours, calibration; from what each training kept of its
+images out of fold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,14 +30,14 @@ _UNIT = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beyond:
-    """What a contestant's probabilities and contours are worth on its images out of fold, pooled over images as the IoU is; of several
-    foreground classes each against the rest, and their mean. None where a metric is undefined.
+class ProbabilityMetrics:
+    """What a contestant's probabilities and contours are worth on its images out of fold, pooled over images as the
+    IoU is; of several foreground classes each against the rest, and their mean. None where a metric is undefined.
 
-    `tuned` is the IoU where each image is cut at the threshold that is best on the other folds, with the same seed: `thresholds` are
-    the lowest, the median and the highest of them. `gain` is that minus the IoU as it was counted, paired by image. Both intervals take
-    the thresholds as given. None where there is one fold only. `tuned_test` is the IoU on the locked images, cut at the threshold that is
-    best out of fold, the mean over trainings.
+    `tuned` is the IoU where each image is cut at the threshold that is best on the other folds, with the same seed:
+    `thresholds` are the lowest, the median and the highest of them. `gain` is that minus the IoU as it was counted,
+    paired by image. Both intervals take the thresholds as given. None where there is one fold only. `tuned_test` is
+    the IoU on the held-out test images, cut at the threshold that is best out of fold, the mean over trainings.
     """
 
     tuned: Estimate | None
@@ -49,7 +50,9 @@ class Beyond:
     tolerance_px: float
 
 
-def beyond(run: Run, trainings: Sequence[TrainingRecord], seeds: Sequence[int]) -> Beyond | None:
+def probability_metrics(
+    run: Run, trainings: Sequence[TrainingRecord], seeds: Sequence[int]
+) -> ProbabilityMetrics | None:
     """Of one contestant's trainings, all folds with each of the seeds; None where one of them kept no evidence."""
     found = {(each.seed, each.fold): evidence_of_training(run, each) for each in trainings if each.seed in seeds}
     kept = {unit: evidence for unit, evidence in found.items() if evidence is not None}
@@ -68,7 +71,7 @@ def beyond(run: Run, trainings: Sequence[TrainingRecord], seeds: Sequence[int]) 
     counted = _counted([each for each in trainings if each.seed in seeds], seeds, names)
     units = np.rint(stacked["sums"].astype(np.float64) * _UNIT)[..., None, :]
     thresholds = levels / BINS
-    return Beyond(
+    return ProbabilityMetrics(
         tuned=_estimate(cut, _iou) if folds.max() else None,
         gain=_estimate(np.stack([cut, counted], axis=-2), _iou_gain) if folds.max() else None,
         tuned_test=_tuned_test(kept, {seed: own.sum(0) for seed, own in zip(seeds, histogram, strict=True)}, fold_of),
@@ -101,8 +104,8 @@ def _of_images(
 
 
 def _levels(histogram: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """int64 [seeds, folds, classes]: for the images of each fold the bin from which on foreground is best on all other folds; the middle
-    where they hold nothing to find. `histogram` is [seeds, images, classes, 2, 64]."""
+    """int64 [seeds, folds, classes]: for the images of each fold the bin from which on foreground is best on all
+    other folds; the middle where they hold nothing to find. `histogram` is [seeds, images, classes, 2, 64]."""
     return np.array(
         [
             [[_level(table) for table in own[folds != fold].sum(0)] for fold in range(folds.max() + 1)]
@@ -120,7 +123,8 @@ def _counted(trainings: Sequence[TrainingRecord], seeds: Sequence[int], names: S
 def _tuned_test(
     kept: Mapping[tuple[int, int], PixelEvidence], out_of_fold: Mapping[int, np.ndarray], fold_of: Mapping[str, int]
 ) -> float | None:
-    """`out_of_fold` has a seed's histogram over all its images, [classes, 2, 64]; the locked images are those in no fold."""
+    """`out_of_fold` has a seed's histogram over all its images, [classes, 2, 64]; the held-out test images are those
+    in no fold."""
     ious = []
     for (seed, _), evidence in kept.items():
         locked = [row for row, name in enumerate(evidence.ids) if name not in fold_of]
@@ -136,8 +140,8 @@ def _level(table: np.ndarray) -> int:
 
 
 def counts_at(histogram: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """int64 [..., classes, 3]: tp, fp and fn where pixels from bin `levels`, [..., classes], on are foreground; `histogram` is
-    [..., classes, 2, 64]."""
+    """int64 [..., classes, 3]: tp, fp and fn where pixels from bin `levels`, [..., classes], on are foreground;
+    `histogram` is [..., classes, 2, 64]."""
     above = np.arange(BINS) >= levels[..., None]
     false, found = histogram[..., 0, :], histogram[..., 1, :]
     return np.stack([(found * above).sum(-1), (false * above).sum(-1), (found * ~above).sum(-1)], axis=-1)

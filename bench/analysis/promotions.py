@@ -1,4 +1,5 @@
-"""Trials that belong together: a tuner that promotes continues one trial's training in another (`tuner/trial_id` names the former)."""
+"""Trials that belong together: a tuner that promotes continues one trial's training in another (`tuner/trial_id`
+names the former)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ def key_of(trial: TrialRecord) -> Key:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Of one trial: `line` are the trials that it was promoted from and itself, the first in front; `whole` goes on to the last one that it
-    was promoted to."""
+    """Of one trial: `line` are the trials that it was promoted from and itself, the first in front; `whole` goes on
+    to the last one that it was promoted to."""
 
     line: tuple[TrialRecord, ...]
     whole: tuple[TrialRecord, ...]

@@ -1,6 +1,7 @@
-"""Rows to the numbers of each chart. A series is frozen and knows nothing of drawing; `figures.py` draws it.
+"""Rows to the numbers of each chart. A series is frozen and knows nothing of drawing; `bench.report.figures` draws it.
 
-Where the numbers do not carry a chart, a function returns `Missing` with the reason, which the page prints in its place.
+Where the numbers do not carry a chart, a function returns `Missing` with the reason, which the page prints in its
+place.
 """
 
 import math
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from statistics import median
 
-from bench.analysis.factors import FACTORS, Level, compare
+from bench.analysis.final_evaluation import Finals, Standing
 from bench.analysis.leaderboard import Row, ranked, references
 from bench.records import Run
 
@@ -24,27 +25,9 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FactorScores:
-    """Validation IoU of every trial that counts in a `Level`, by level of each factor; `baseline` is the mean training mask's."""
-
-    panels: tuple[tuple[str, tuple[Level, ...]], ...]
-    baseline: float | None
-
-
-def factor_scores(run: Run, rows: Sequence[Row]) -> FactorScores | Missing:
-    panels = []
-    for name, levels in compare(rows).items():
-        scored = tuple(level for level in levels if level.ious)
-        if len(scored) > 1:
-            panels.append((FACTORS[name].title, scored))
-    if not panels:
-        return Missing("no factor has scores at two levels")
-    return FactorScores(panels=tuple(panels), baseline=_mean_mask_iou(run))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreGrid:
-    """Median validation IoU and number of trials by loss (columns) and backbone (rows); None where nothing was tried."""
+    """Median validation IoU and number of trials by loss (columns) and backbone (rows); None where nothing was
+    tried."""
 
     backbones: tuple[str, ...]
     losses: tuple[str, ...]
@@ -75,8 +58,9 @@ def score_grid(run: Run, rows: Sequence[Row]) -> ScoreGrid | Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressLine:
-    """One study, one entry per trial in the order they ended: its own IoU (None if it has none), the best so far, and when it ended, in wall
-    seconds since the study's first trial began: trials under way at the same time count once. `epochs` adds up those trained."""
+    """One study, one entry per trial in the order they ended: its own IoU (None if it has none), the best so far, and
+    when it ended, in wall seconds since the study's first trial began: trials under way at the same time count once.
+    `epochs` adds up those trained."""
 
     tuner: str
     seed: int
@@ -123,7 +107,8 @@ MAX_CURVES = 5
 
 
 def learning_curves(run: Run, rows: Sequence[Row]) -> LearningCurves | Missing:
-    """Of the best trial of each network: a tuner that learns ends with many trials of one, whose curves would cover each other."""
+    """Of the best trial of each network: a tuner that learns ends with many trials of one, whose curves would cover
+    each other."""
     curves: dict[str, Curve] = {}
     for row in ranked(rows):
         points = [(point.epoch, point.val_iou) for point in row.training.curve if point.val_iou is not None]
@@ -173,6 +158,24 @@ def quality_against_cost(run: Run, rows: Sequence[Row]) -> tuple[CostPanel, ...]
     return tuple(panels) or Missing("fewer than two ranked trials have a recorded cost")
 
 
+def candidates_against_cost(found: Finals) -> tuple[CostPanel, ...] | Missing:
+    """The same of the candidates of a final evaluation: cross-validated IoU against the cost of using them."""
+    costs: dict[str, Callable[[Standing], float | None]] = {
+        "Latency (ms per image)": lambda each: None if each.latency_s is None else 1000 * each.latency_s,
+        "Parameters (million)": lambda each: None if each.num_params is None else each.num_params / 1e6,
+    }
+    panels = []
+    for title, cost in costs.items():
+        points = tuple(
+            CostPoint(rank=place, label=each.label, cost=value, iou=each.score)
+            for place, each in enumerate(found.standings, start=1)
+            if (value := cost(each)) is not None and value > 0
+        )
+        if len(points) > 1:
+            panels.append(CostPanel(title=title, points=points, front=pareto_front(points)))
+    return tuple(panels) or Missing("fewer than two candidates have a recorded cost")
+
+
 def pareto_front(points: Sequence[CostPoint]) -> tuple[CostPoint, ...]:
     front: list[CostPoint] = []
     for point in sorted(points, key=lambda point: (point.cost, -point.iou)):
@@ -212,7 +215,8 @@ def _progress_line(run: Run, study: Sequence[Row]) -> ProgressLine:
 
 
 class Busy:
-    """The time in which at least one of several things was under way: what begins at a time ISO 8601, and takes so many seconds."""
+    """The time in which at least one of several things was under way: what begins at a time ISO 8601, and takes so
+    many seconds."""
 
     def __init__(self, spans: Iterable[tuple[str, float | None]]) -> None:
         began = [(datetime.fromisoformat(at).timestamp(), seconds or 0.0) for at, seconds in spans]
@@ -225,7 +229,8 @@ class Busy:
         self._before = [0.0, *accumulate(end - start for start, end in self._spans)]
 
     def until_s(self, moment: float = float("inf")) -> float:
-        """Seconds of it up to a moment, in seconds since 1970; pauses, as between the sittings of a resumed run, do not count."""
+        """Seconds of it up to a moment, in seconds since 1970; pauses, as between the sittings of a resumed run, do
+        not count."""
         place = bisect_right(self._spans, (moment, float("inf")))
         if not place:
             return 0.0

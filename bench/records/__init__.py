@@ -4,6 +4,7 @@ Missing values are None, never 0 or NaN. Counts are stored, ratios are computed 
 Nothing here imports TensorFlow: a report is made from these records alone.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,11 @@ def configuration_of(hyperparameters: Mapping[str, HyperparameterValue]) -> dict
 def configuration_key(hyperparameters: Mapping[str, HyperparameterValue]) -> str:
     """Equal for equal configurations: a configuration is known by it, not by its name."""
     return json.dumps(configuration_of(hyperparameters), sort_keys=True)
+
+
+def configuration_name(hyperparameters: Mapping[str, HyperparameterValue]) -> str:
+    """What the files of a configuration are called: sixteen hexadecimal digits."""
+    return hashlib.sha256(configuration_key(hyperparameters).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

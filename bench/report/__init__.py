@@ -1,7 +1,7 @@
-"""From a run's records to a page: records -> rows -> series -> figures, and rows -> markdown.
+"""From a run's records to a page: records -> `bench.analysis` -> sections of blocks -> HTML, markdown and CSV.
 
-Nothing here trains, and nothing imports TensorFlow or Keras: a report takes seconds, on any machine. What draws is imported when
-a report is written, so that importing this package costs nothing.
+Nothing here trains, and nothing imports TensorFlow or Keras: a report takes seconds, on any machine. What draws is
+imported when a report is written, so that importing this package costs nothing.
 """
 
 import json
@@ -9,40 +9,47 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.errors import StoreError
 from bench.records import Run
 
+if TYPE_CHECKING:
+    from bench.report.blocks import Page
+
 PAGE = "leaderboard.md"
 BROWSER_PAGE = "leaderboard.html"
-"""The same with its figures inside, for a browser."""
+"""The whole report in one file, for a browser; the other page is a short one."""
 
 
 def write_report(run: Run, directory: Path) -> Path:
-    """Writes `directory`/leaderboard.md with figures/ and tables/, and leaderboard.html, and returns the markdown page's path.
+    """Writes `directory`/leaderboard.html, a short leaderboard.md with its figures/, and tables/, and returns the
+    markdown page's path.
 
-    Everything is written into a folder beside it, which takes the place of an earlier report only when it is whole. Raises
-    StoreError when `directory` holds something that is no report, or cannot be written.
+    Everything is written into a folder beside it, which takes the place of an earlier report only when it is whole.
+    Raises StoreError when `directory` holds something that is no report, or cannot be written.
     """
+    from bench.analysis.run_analysis import Analysis
     from bench.report.page import compose
 
-    return _replace(directory, run.record.name, [run], lambda folder: compose(run, folder))
+    return _replace(directory, [run], lambda: compose(Analysis(run)))
 
 
 def write_across(runs: Sequence[Run], directory: Path) -> Path:
-    """The same for several runs on one page, named as its folder is. Raises StoreError also where runs do not compare."""
+    """The same for several runs on one page, named as its folder is. Raises StoreError also where runs do not
+    compare."""
     from bench.report.across_page import compose_across
 
-    return _replace(directory, directory.name, runs, lambda folder: compose_across(runs, folder, directory.name))
+    return _replace(directory, runs, lambda: compose_across(runs, directory.name))
 
 
-def _replace(directory: Path, name: str, runs: Sequence[Run], compose: Callable[[Path], tuple[str, str]]) -> Path:
+def _replace(directory: Path, runs: Sequence[Run], compose: "Callable[[], Page]") -> Path:
     if directory.exists() and not (directory / PAGE).is_file() and (not directory.is_dir() or any(directory.iterdir())):
         raise StoreError(f"{directory} exists and holds no report (no {PAGE}): choose another folder")
     unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.new")
     try:
         unfinished.mkdir(parents=True)
-        _write(unfinished, name, runs, *compose(unfinished))
+        _write(unfinished, runs, compose())
         _take_place(unfinished, directory)
     except OSError as error:
         raise StoreError(f"cannot write {directory}: {error.strerror or error}") from error
@@ -67,24 +74,42 @@ def write_index(directory: Path) -> Path:
     return path
 
 
-def _write(directory: Path, name: str, runs: Sequence[Run], page: str, verdict: str) -> None:
-    from bench.report.html import to_html
+def _write(directory: Path, runs: Sequence[Run], page: "Page") -> None:
+    """The only place that puts a report on disk."""
+    from bench.report.blocks import Data, Figure, walk
+    from bench.report.figures.style import drawn, to_jpg, to_png
     from bench.report.index import SUMMARY
+    from bench.report.render.csv import to_csv
+    from bench.report.render.html import to_html
+    from bench.report.render.markdown import figure_path, to_markdown
 
+    for folder in ("figures", "tables"):
+        (directory / folder).mkdir()
     summary: dict[str, object] = {
-        "name": name,
+        "name": page.title,
         "started_at": max(run.record.started_at for run in runs),
-        "verdict": verdict,
+        "verdict": page.answer,
+        **page.summary,
     }
     if len(runs) > 1:
         summary["runs"] = [run.record.name for run in runs]
-    (directory / SUMMARY).write_text(json.dumps(summary, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    (directory / PAGE).write_text(page, encoding="utf-8")
-    (directory / BROWSER_PAGE).write_text(to_html(page, directory, name), encoding="utf-8")
+    _text(directory / SUMMARY, json.dumps(summary, ensure_ascii=False, indent=1) + "\n")
+    for figure in (block for block in walk(page.brief) if isinstance(block, Figure)):
+        encode = to_jpg if figure.photo else to_png
+        (directory / figure_path(figure)).write_bytes(encode(drawn(figure.draw)))
+    for data in (block for block in walk(page.blocks) if isinstance(block, Data)):
+        _text(directory / "tables" / data.file, to_csv(data))
+    _text(directory / PAGE, to_markdown(page))
+    _text(directory / BROWSER_PAGE, to_html(page))
+
+
+def _text(path: Path, content: str) -> None:
+    path.write_text(content, encoding="utf-8", errors="replace")
 
 
 def _take_place(finished: Path, directory: Path) -> None:
-    """Swaps folders: the earlier report is moved aside first and removed last, so that at no moment a half one is seen."""
+    """Swaps folders: the earlier report is moved aside first and removed last, so that at no moment a half one is
+    seen."""
     earlier = directory.with_name(f".{directory.name}.{os.getpid()}.old")
     if directory.exists():
         directory.rename(earlier)

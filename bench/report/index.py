@@ -3,14 +3,15 @@
 import json
 from pathlib import Path
 
-from bench.report import markdown
+from bench.report.render import markdown
 
 SUMMARY = "summary.json"
 """What the index needs to know of a report, written beside its page."""
 
 _HEAD = """# Reports
 
-One folder a run, or several runs on one page: `leaderboard.md` with its figures and one CSV a table, made from the run's records alone. This list is generated."""
+One folder a run, or several runs on one page: open `leaderboard.html` in a browser; `leaderboard.md` is its summary,
+and each table is a CSV file. All of it follows from the run's records. This list is generated."""
 
 
 def verdict_of(folder: Path) -> str:

@@ -10,9 +10,9 @@ from bench.datasets.cache import CachedPixels
 from bench.evaluation.ensemble import Choice, Images, at_size, choose, masks_with, out_of_fold_counts
 from bench.evaluation.postprocess import class_ids
 from bench.formats import fraction, plural
-from bench.records import COMPLETED, DeliveryRecord, Member, TrainingRecord, configuration_key
+from bench.records import COMPLETED, DeliveryRecord, Member, TrainingRecord, configuration_key, configuration_name
 from bench.records.store import load_arrays
-from bench.run.final_evaluation import configuration_name, unit_name
+from bench.run.final_evaluation import unit_name
 
 MAPS, MEMBERS = "maps", "members"
 """Folders of a run: probabilities out of fold, and weights, one file for each training of the final evaluation."""

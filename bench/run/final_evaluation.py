@@ -4,7 +4,6 @@ A search compares single trainings on one hold-out part, and its best score is t
 before, is scored on images that it did not train on, and shows how much luck a training brings.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -32,6 +31,7 @@ from bench.records import (
     TrainingRecord,
     TrialRecord,
     configuration_key,
+    configuration_name,
     configuration_of,
 )
 from bench.run.costs import MARGIN, Deadline, Family, pixels
@@ -444,11 +444,6 @@ def _evidence(outcome: TrialOutcome) -> PixelEvidence | None:
     """Of the images out of fold and the locked ones, which are others."""
     parts = [scored.evidence for scored in (outcome.scored, outcome.test) if scored and scored.evidence]
     return reduce(add, parts) if parts else None
-
-
-def configuration_name(hyperparameters: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits."""
-    return hashlib.sha256(configuration_key(hyperparameters).encode()).hexdigest()[:16]
 
 
 def unit_name(training: TrainingRecord) -> str:

@@ -13,7 +13,7 @@ from bench.errors import StoreError
 from bench.records import Run
 from bench.records.store import RunStore
 from bench.report import write_across
-from bench.report.across_page import _leader, about_ranks, headline, qualifications
+from bench.report.sections.across import about_ranks, headline, leader, qualifications
 from tests.report.made_finals import LEVELS, with_finals
 from tests.report.runs import full_run
 
@@ -70,8 +70,8 @@ def compared_six(six) -> Across:
 
 def test_contestants_of_other_runs_are_matched_by_their_hyperparameters(two):
     table = two.configurations
-    assert table.contestants[0] == "unet / resnet18 · dice · 96 px"
-    assert "plain_unet · bce · 96 px (origin's recipe)" in table.contestants
+    assert table.contestants[0] == "U-Net / ResNet-18 · Dice · 96 px"
+    assert "plain U-Net · BCE · 96 px (original baseline)" in table.contestants
     assert table.complete == len(table.contestants) == 4
     assert table.datasets == ("data-0", "data-1")
     for place, run in enumerate(two.datasets):
@@ -81,10 +81,10 @@ def test_contestants_of_other_runs_are_matched_by_their_hyperparameters(two):
 
 def test_two_data_sets_say_that_nothing_can_be_told(two):
     assert headline(two) == (
-        "unet / resnet18 · dice · 96 px has the best average rank, 1.00 of 4 over 2 data sets, and is first on 2; "
-        "so few data sets can tell nobody apart."
+        "U-Net / ResNet-18 · Dice · 96 px has the best average rank, 1.00 of 4 over 2 data sets, and is first on 2; "
+        "with so few data sets no difference is significant."
     )
-    assert "2 data sets are too few for any test" in qualifications(two)[0]
+    assert "2 data sets are too few for a test" in qualifications(two)[0]
 
 
 def test_six_data_sets_and_six_pairs_are_still_too_few(compared_six):
@@ -133,7 +133,7 @@ def test_finals_of_one_data_set_are_pooled_by_configuration():
     assert len(data.held.standings) == 5
     assert data.held.trained == 5 * 3 * 3
     assert data.held.standings[0].contestant.name == "finalist 2 of second"
-    assert headline(compared).startswith("fpn · dice · 96 px wins")
+    assert headline(compared).startswith("FPN · Dice · 96 px is significantly better than every other candidate")
     assert compared.configurations.ranks is None
 
 
@@ -168,8 +168,8 @@ def test_the_headline_names_everyone_whom_the_first_cannot_be_told_from():
     table = rank_table(scores)
     assert table.ranks is not None
     assert table.contestants == ("a", "b", "c", "erratic")
-    assert _leader(table, table.ranks).endswith("it cannot be told from erratic (5 %, Holm).")
-    assert "3 of 6 pairs can be told apart" in about_ranks(table, table.ranks)
+    assert leader(table, table.ranks).endswith("it does not differ significantly from erratic (5 %, Holm).")
+    assert "3 of 6 pairs differ significantly" in about_ranks(table, table.ranks)
 
 
 def test_configurations_called_alike_are_told_apart_by_what_differs():
@@ -184,8 +184,8 @@ def test_configurations_called_alike_are_told_apart_by_what_differs():
     )
     run = replace(run, finals=replace(run.finals, contestants=contestants), trainings=trainings)
     labels = list(across([run, made("other", "panels")]).standings["cars"])
-    assert "unet / resnet18 · dice · 96 px · batch size 8" in labels
-    assert "unet / resnet18 · dice · 96 px · batch size 4" in labels
+    assert "U-Net / ResNet-18 · Dice · 96 px · batch size 8" in labels
+    assert "U-Net / ResNet-18 · Dice · 96 px · batch size 4" in labels
 
 
 @pytest.mark.parametrize(
@@ -209,14 +209,14 @@ def test_a_run_named_twice_is_refused():
 def test_without_finals_the_best_of_each_search_stand_beside_each_other(tmp_path):
     runs = [made("first", "cars", finals=False), made("second", "panels", finals=False)]
     page = write_across(runs, tmp_path / "both").read_text(encoding="utf-8")
-    assert "**No run held finals: compared are single trainings" in page
+    assert "No run has a final evaluation: single trainings are compared" in page
     assert page.count("| first ") == 1
-    assert "0 data sets with finals, and ranks take at least two" in page
+    assert "Average rank" not in page
 
 
 def test_a_run_without_finals_is_named_beside_those_that_held_them(six):
     compared = across([*six[:2], made("third", "panels", finals=False)])
-    assert qualifications(compared)[0].startswith("Without finals, and so in no rank: panels.")
+    assert qualifications(compared)[0].startswith("Without a final evaluation, and so without a rank: panels.")
     assert compared.configurations.datasets == ("data-0", "data-1")
 
 

@@ -1,15 +1,17 @@
 """Standings from trainings: complete seeds, ranks, words that follow from numbers."""
 
-import re
 from dataclasses import replace
 
 import pytest
 
 from bench.analysis.final_evaluation import NoFinals, finals
-from bench.analysis.leaderboard import leaderboard
+from bench.analysis.run_analysis import Analysis
 from bench.records import FAILED
-from bench.report.finals_section import headline, qualifications, section
+from bench.report.sections.certainty import certainty
+from bench.report.sections.ranking import ranking
+from bench.report.sections.verdict import banners, verdict
 from tests.report.made_finals import LEVELS, SEEDS, with_finals
+from tests.report.reading import said
 from tests.report.runs import full_run
 
 
@@ -39,25 +41,11 @@ def test_the_gain_over_the_default_recipe_is_paired(held):
     assert own.high - own.low < wide.high - wide.low  # difficulty is shared
 
 
-def test_the_headline_names_the_winner_its_gain_and_the_locked_test(held):
-    line = headline(held)
-    assert line.startswith("unet / resnet18 · dice · 96 px wins: cross-validated IoU 0.")
-    assert "+0." in line
-    assert line.endswith("on the locked test set.")
-    said = " ".join(qualifications(held))
-    assert "The first beats the mean training mask (0.250)" in said
-    assert "The origin's recipe (0." in said
-    assert re.search(r"is beaten: \+0\.(38|39|40|41)", said)
-    assert "Optimism: in the search the first had 0.650" in said
-
-
-def test_equals_tie(run):
+def test_equals_tie():
     level = dict.fromkeys(LEVELS, 0.4)
     tied = finals(with_finals(full_run(), level, luck=0.03))
     assert tied.winner is None
     assert {each.group for each in tied.standings} == {1}
-    assert headline(tied).startswith("Tie between ")
-    assert "is NOT beaten beyond doubt" in " ".join(qualifications(tied))
 
 
 def test_only_seeds_that_are_whole_count(run):
@@ -83,7 +71,9 @@ def test_with_one_seed_nobody_wins(run):
     one = replace(run, finals=replace(run.finals, seeds=(0,)))
     held = finals(one)
     assert held.winner is None
-    assert "one training each cannot tell merit from luck" in headline(held)
+    text = said([verdict(Analysis(one))])
+    assert "It scores higher than every other candidate" in text
+    assert "seed variance is unknown" in text
 
 
 def test_no_finals_say_why(run):
@@ -91,7 +81,7 @@ def test_no_finals_say_why(run):
     assert "has not come to them" in finals(asked).reason
     none = replace(run, finals=None, experiment={"protocol": {"finalists": 0}})
     assert finals(none) == NoFinals("none were asked for")
-    assert "make no two contestants complete" in finals(replace(run, trainings=run.trainings[:2])).reason
+    assert "make no two candidates complete" in finals(replace(run, trainings=run.trainings[:2])).reason
 
 
 def test_a_locked_set_of_one_image_or_without_foreground_leaves_the_rest_standing(run):
@@ -115,10 +105,12 @@ def test_contestants_that_differ_in_little_are_told_apart_and_their_differences_
     held = finals(replace(run, finals=replace(run.finals, contestants=entered), trainings=tuple(trainings)))
     labels = [each.label for each in held.standings]
     assert len(set(labels)) == 4
-    assert {"unet / resnet18 · dice · 96 px · 0011", "unet / resnet18 · dice · 96 px · 0007"} <= set(labels)
+    assert {"U-Net / ResNet-18 · Dice · 96 px · 0011", "U-Net / ResNet-18 · Dice · 96 px · 0007"} <= set(labels)
     leader, origin = held.standings[0], held.of_role("origin's recipe")
-    said = next(line for line in qualifications(held) if line.startswith("The origin"))
-    assert f"+{leader.score - origin.score:.3f}" in said
+    gaps = [
+        d.value if a is leader else -d.value for a, b, d, _ in held.pairs if {id(a), id(b)} == {id(leader), id(origin)}
+    ]
+    assert gaps == [pytest.approx(leader.score - origin.score)]
 
 
 def test_who_failed_is_named_even_where_nobody_is_left(run):
@@ -131,18 +123,16 @@ def test_who_failed_is_named_even_where_nobody_is_left(run):
     assert set(none.out) == {"finalist 2", "default recipe", "origin's recipe"}
 
 
-def test_with_one_seed_the_page_speaks_of_these_trainings_only(run, tmp_path):
-    one = finals(replace(run, finals=replace(run.finals, seeds=(0,))))
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "figures").mkdir()
-    text = " ".join(section(one, run, leaderboard(run), tmp_path))
-    assert "training again on these" not in text
-    assert "with one seed nothing tells what training again would change" in text
-    assert "which images were trained on, and the seed" in text
-    assert "is beaten" not in " ".join(qualifications(one))
+def test_with_one_seed_the_page_speaks_of_these_trainings_only(run):
+    one = replace(run, finals=replace(run.finals, seeds=(0,)))
+    text = said([*ranking(Analysis(one)), *certainty(Analysis(one)), verdict(Analysis(one))])
+    assert "repeated training" not in text
+    assert "with one seed each" in text.lower()
+    assert "fold and seed" in text
+    assert "no clear winner" in text
 
 
-def test_finals_cut_to_one_fold_score_its_images_with_the_references_on_the_same(run, tmp_path):
+def test_finals_cut_to_one_fold_score_its_images_with_the_baselines_on_the_same(run):
     few = tuple(each for each in run.trainings if each.fold == 0 and each.seed == SEEDS[0])
     cut = replace(run, finals=replace(run.finals, folds=1, seeds=SEEDS[:1]), trainings=few)
     found = finals(cut)
@@ -153,17 +143,12 @@ def test_finals_cut_to_one_fold_score_its_images_with_the_references_on_the_same
         "mean training mask",
         "Otsu threshold",
     ]
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "figures").mkdir()
-    page = "\n".join(section(found, cut, leaderboard(cut), tmp_path))
-    assert "each scored on 1 fold by trainings on the others, with 1 seed" in page
-    assert "What moves the test score" not in page  # one training tells nothing of luck
-    assert headline(found).startswith(f"{found.standings[0].label} leads, but one training each")
-    assert f"IoU on 1 of 3 folds: {found.standings[0].score:.3f}" in headline(found)
-    said = "\n".join(qualifications(found))
-    assert "would have shown" not in said
-    assert "The first is ahead of the mean training mask" in said
-    assert "on 1 of 3 folds it has" in said
+    text = said([*ranking(Analysis(cut)), *certainty(Analysis(cut)), verdict(Analysis(cut)), *banners(Analysis(cut))])
+    assert "on 1 fold with 1 seed" in text
+    assert "Sources of variance" not in text  # one training says nothing about seeds
+    assert "minimum detectable difference" not in text.lower()
+    assert "IoU, on 1 of 3 folds" in text
+    assert "The budget was too short for the whole final evaluation" in text
 
 
 def test_the_best_of_a_search_that_went_on_after_the_finals_is_named(run, held):
@@ -171,6 +156,8 @@ def test_the_best_of_a_search_that_went_on_after_the_finals_is_named(run, held):
     better = replace(run.trials[0], trial_id="0099", val_metrics={**run.trials[0].val_metrics, "iou": 0.97})
     found = finals(replace(run, trials=(*run.trials, better)))
     assert found.newer == better
-    assert qualifications(found)[0].startswith(
-        "The best trial of the search, hyperband-s1/0099 with 0.970 on validation, was not"
+    text = said(banners(Analysis(replace(run, trials=(*run.trials, better)))))
+    assert (
+        "The best trial of the search, hyperband-s1/0099 (0.97 on validation), was found after the final evaluation"
+        in text
     )

@@ -5,10 +5,10 @@ import math
 import pytest
 
 from bench.analysis.factors import compare
+from bench.analysis.failures import why_unfinished
 from bench.analysis.leaderboard import counted, leaderboard, references
 from bench.evaluation.collapse import EVERYWHERE, NOTHING, Foreground, collapse
 from bench.records import COLLAPSED, FAILED, STOPPED
-from bench.report.tables import why_unfinished
 from tests.report.runs import evaluation, run, trial
 
 

@@ -1,4 +1,5 @@
-"""The finals beyond one threshold: honest thresholds, numbers by hand, and that a report is held to what trainings kept."""
+"""Probability-based metrics: honest thresholds, numbers by hand, and that a report is held to what trainings
+kept."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,8 +9,8 @@ import numpy as np
 import pytest
 
 from bench.analysis.final_evaluation import finals
-from bench.analysis.leaderboard import leaderboard
-from bench.analysis.probabilities import beyond, counts_at
+from bench.analysis.probabilities import counts_at, probability_metrics
+from bench.analysis.run_analysis import Analysis
 from bench.errors import StoreError
 from bench.evaluation.evidence import PixelEvidence
 from bench.evaluation.pixel_metrics import BINS
@@ -17,10 +18,14 @@ from bench.evaluation.pooling import estimate
 from bench.records import COMPLETED, ClassCounts, Run, SecondAnnotation, TrainingRecord
 from bench.records.store import RunStore
 from bench.report import write_report
+from bench.report.blocks import Block
 from bench.report.check import _contradictions, differences
-from bench.report.finals_section import section
-from bench.report.trust import trust_box
+from bench.report.sections.metrics import metrics
+from bench.report.sections.ranking import ranking
+from bench.report.sections.setup import setup
+from bench.report.sections.verdict import verdict
 from tests.report.made_finals import with_finals
+from tests.report.reading import cells, data, row, said, table
 from tests.report.runs import START, full_run
 
 SHARE = {"tp": 50, "fp": 40, "fn": 20, "tn": 4}
@@ -28,15 +33,16 @@ SHARE = {"tp": 50, "fp": 40, "fn": 20, "tn": 4}
 
 
 def evidence(counts: Mapping[str, tuple[ClassCounts, ...]], bins: Mapping[str, int] = SHARE) -> PixelEvidence:
-    """Of images with these counts; their contours are 100 pixels, as much of them near as of the foreground was found."""
+    """Of images with these counts; their contours are 100 pixels, as much of them near as of the foreground was
+    found."""
     foreground = [per_class[1:] for per_class in counts.values()]
     histogram = np.zeros((len(counts), len(foreground[0]), 2, BINS), np.uint32)
     contours = np.full((*histogram.shape[:2], 4), 100, np.uint32)
-    for row, classes in enumerate(foreground):
+    for place, classes in enumerate(foreground):
         for column, own in enumerate(classes):
             for truth, kind in ((1, "tp"), (1, "fn"), (0, "fp"), (0, "tn")):
-                histogram[row, column, truth, bins[kind]] += getattr(own, kind)
-            contours[row, column, 1::2] = round(100 * own.tp / max(1, own.tp + own.fn))
+                histogram[place, column, truth, bins[kind]] += getattr(own, kind)
+            contours[place, column, 1::2] = round(100 * own.tp / max(1, own.tp + own.fn))
     sums = histogram.sum(-2) * (np.arange(BINS) + 0.5) / BINS
     return PixelEvidence(
         ids=tuple(counts), histogram=histogram, sums=sums.astype(np.float32), contours=contours, tolerance_px=2.036
@@ -78,7 +84,7 @@ def test_an_image_is_cut_at_the_threshold_that_is_best_on_the_other_folds(tmp_pa
     # Best on the first fold alone: from bin 20 on, 20 found of 30; on the second, where its false alarms are unsure: from bin 50 on.
     first = training(tmp_path, 0, {"a": counts}, {"tp": 50, "fp": 40, "fn": 20, "tn": 4})
     second = training(tmp_path, 1, {"b": counts}, {"tp": 50, "fp": 10, "fn": 48, "tn": 4})
-    found = beyond(full_run(tmp_path), [first, second], [0])
+    found = probability_metrics(full_run(tmp_path), [first, second], [0])
     # The second's choice (the nearest to 0.5 of those from bin 11 to 48: 32) is right for 10 of the first's 20, with its 10 false ones;
     # the first's choice (the nearest to 0.5 of those from 5 to 20: 20) finds all of the second's without a false one.
     assert found.thresholds == (20 / 64, 26 / 64, 32 / 64)
@@ -94,13 +100,13 @@ def test_locked_images_are_cut_at_the_threshold_that_is_best_on_all_images_out_o
     second = training(tmp_path, 1, {"b": counts}, {"tp": 50, "fp": 10, "fn": 48, "tn": 4}, locked={"t": counts})
     # Of both: all 40 and 10 false ones from bin 20 on, 30 and none from 48 on. On the locked image the first has 20 and 10 false ones, the
     # second 20 and none.
-    assert beyond(full_run(tmp_path), [first, second], [0]).tuned_test == pytest.approx((20 / 30 + 1) / 2)
+    assert probability_metrics(full_run(tmp_path), [first, second], [0]).tuned_test == pytest.approx((20 / 30 + 1) / 2)
 
 
 def test_average_precision_contours_and_calibration_by_hand(tmp_path):
     counts = pixels(tp=10, fp=10, fn=10, tn=70)
     own = [training(tmp_path, fold, {name: counts}, SHARE) for fold, name in enumerate("ab")]
-    found = beyond(full_run(tmp_path), own, [0])
+    found = probability_metrics(full_run(tmp_path), own, [0])
     # In order of probability: 10 right (precision 1), 10 wrong, 10 right (precision 20 / 30)
     assert found.average_precision.value == pytest.approx((10 * 1 + 10 * 2 / 3) / 20)
     assert found.boundary_f1.value == pytest.approx(0.5)  # half of either contour is near
@@ -118,7 +124,7 @@ def test_several_classes_have_a_threshold_each_and_count_alike(tmp_path):
     hard, easy = pixels(tp=10, fp=10, fn=10, tn=70)[1], pixels(tp=20, tn=80)[1]
     counts = (hard, hard, easy)  # nothing looks at the background's own
     own = [training(tmp_path, fold, {name: counts}, SHARE) for fold, name in enumerate("ab")]
-    found = beyond(full_run(tmp_path, classes=("dent", "scratch")), own, [0])
+    found = probability_metrics(full_run(tmp_path, classes=("dent", "scratch")), own, [0])
     assert found.thresholds == (20 / 64, 26 / 64, 32 / 64)
     assert found.tuned.value == pytest.approx((20 / 30 + 1) / 2)
     assert found.average_precision.value == pytest.approx((5 / 6 + 1) / 2)
@@ -141,83 +147,73 @@ def test_an_estimate_that_a_training_lacks_is_none_and_of_one_image_it_has_no_in
     assert estimate(np.ones((2, 1, 1, 2)), lambda table: 0.5, np.random.default_rng(0)).interval is None
 
 
-def page_of(run: Run, directory: Path) -> str:
-    """The section on the finals, with its tables."""
-    for name in ("tables", "figures"):
-        (directory / name).mkdir(exist_ok=True)
-    return "\n\n".join(section(finals(run), run, leaderboard(run), directory))
+def blocks_of(run: Run) -> list[Block]:
+    return [*metrics(Analysis(run)), *ranking(Analysis(run))]
 
 
-def row(page: str, label: str, head: str) -> list[str]:
-    table = page[page.index(head) :]
-    line = next(line for line in table.splitlines() if f"| {label} " in line)
-    return [cell.strip() for cell in line.strip("|").split("|")]
-
-
-def test_the_page_has_the_table_and_words_from_its_numbers(run, tmp_path):
-    page = page_of(run, tmp_path)
-    held = finals(run)
-    own = beyond(run, [each for each in run.trainings if each.contestant == "finalist 1"], held.seeds)
-    cells = row(page, held.standings[0].label, "### Beyond one threshold")
-    assert cells[1] == f"{held.standings[0].score:.3f}"
-    assert cells[2].startswith(f"{own.tuned.value:.3f} (")
-    assert cells[3].startswith(f"{own.gain.value:+.3f} (".replace("-", "−"))
-    assert cells[5].startswith(f"{own.boundary_f1.value:.3f} (0.")
-    assert "Boundary F1 (2.0 px)" in page
-    assert row(page, "mean training mask", "### Beyond one threshold")[2:] == ["–"] * 6
-    assert f"cut at the threshold that is best out of fold, it has {own.tuned_test:.3f} where it has" in page
-    assert f"how often they are right are {100 * own.calibration_error.value:.1f} percentage points apart" in page
-    csv = (tmp_path / "tables" / "finals.csv").read_text()
+def test_the_page_has_the_table_and_words_from_its_numbers(run):
+    blocks, held = blocks_of(run), finals(run)
+    own = probability_metrics(run, [each for each in run.trainings if each.contestant == "finalist 1"], held.seeds)
+    shown = cells(table(blocks, "Probability-based metrics"), held.standings[0].label)
+    assert shown[1] == f"{held.standings[0].score:.2f}"
+    assert float(shown[2].split(" (")[0]) == pytest.approx(own.tuned.value, abs=0.005)
+    assert float(shown[3].split(" (")[0].replace("−", "-")) == pytest.approx(own.gain.value, abs=0.005)
+    assert float(shown[5].split(" (")[0]) == pytest.approx(own.boundary_f1.value, abs=0.005)
+    assert [column.title for column in table(blocks, "Probability-based metrics").columns][5] == "Boundary F1 (2.0 px)"
+    text = said(blocks)
+    assert f"the threshold that is best out of fold gives {own.tuned_test:.2f}, against" in text
+    assert f"expected calibration error is {100 * own.calibration_error.value:.1f} percentage points" in text
+    first = data(blocks, "finals.csv").records[0]
     for name in (
         "tuned_iou_low",
         "tuned_gain_high",
         "tuned_test_iou",
         "threshold",
         "boundary_f1_high",
-        "average_precision",
         "calibration_error",
         "tolerance_px",
     ):
-        assert name in csv.splitlines()[0].split(",")
-    assert repr(own.average_precision.value) in csv
+        assert name in first
+    assert first["average_precision"] == own.average_precision.value
 
 
 def test_a_run_without_evidence_says_so(tmp_path):
-    page = page_of(with_finals(full_run(tmp_path)), tmp_path)
-    assert "No probabilities of its finals are with this run" in page
-    assert "Average precision" not in page
+    text = said(blocks_of(with_finals(full_run(tmp_path))))
+    assert "This run kept no probabilities" in text
+    assert "Average precision" not in text
 
 
-def test_a_contestant_of_whom_one_file_is_gone_has_dashes(run, tmp_path):
+def test_a_candidate_of_which_one_file_is_gone_has_dashes(run):
     gone = [replace(each, evidence="finals/gone") if each.fold == 0 and each.contestant == "finalist 1" else each
             for each in run.trainings]  # fmt: skip
-    page = page_of(replace(run, trainings=tuple(gone)), tmp_path)
-    assert row(page, finals(run).standings[0].label, "### Beyond one threshold")[2:] == ["–"] * 6
-    assert row(page, finals(run).standings[1].label, "### Beyond one threshold")[2] != "–"
+    shown = table(blocks_of(replace(run, trainings=tuple(gone))), "Probability-based metrics")
+    first, second = (cells(shown, each.label) for each in finals(run).standings[:2])
+    assert first[2:] == ["–"] * 6
+    assert second[2] != "–"
 
 
-def test_accuracy_stands_beside_the_share_of_background(run, tmp_path):
+def test_accuracy_stands_beside_the_share_of_background(run):
     held = finals(run)
-    cells = row(page_of(run, tmp_path), held.standings[0].label, "### Quality and cost")
+    shown = row(table(blocks_of(run), "Quality of the candidates"), held.standings[0].label)
     counts = [each.out_of_fold for each in run.trainings if each.contestant == held.standings[0].contestant.name]
     own = [of[1].tp / (of[1].tp + of[1].fp + of[1].fn) for images in counts for of in images.values()]
-    assert cells[1] == f"{np.mean(own):.3f}"
-    assert cells[2] == f"{np.mean([2 * iou / (1 + iou) for iou in own]):.3f}"
-    assert cells[7] == "0.900"  # 1000 of 10,000 pixels are foreground
+    assert shown["image_iou"] == pytest.approx(np.mean(own))
+    assert shown["image_dice"] == pytest.approx(np.mean([2 * iou / (1 + iou) for iou in own]))
+    assert shown["background"] == 0.9  # 1000 of 10,000 pixels are foreground
 
 
 # What `report --check` finds
 
 
 def test_a_report_with_evidence_is_what_its_records_say_and_an_edited_digit_is_found(run, tmp_path):
-    path = write_report(run, tmp_path / "report")
+    path = write_report(run, tmp_path / "report").with_name("leaderboard.html")
     page = path.read_text()
-    place = page.index("0.", page.index("| unet", page.index("### Beyond one threshold"))) + 2
+    place = page.index("0.", page.index("</th>", page.index("Calibration error"))) + 2
     path.write_text(page[:place] + str((int(page[place]) + 1) % 10) + page[place + 1 :])
     (line,) = [
         line for line in differences([run], tmp_path / "report") if not line.startswith(f"{run.record.name}: trial ")
     ]
-    assert line.startswith(f"{path}:{page[:place].count(chr(10)) + 1} says ")
+    assert line.startswith(f"{path}:")
 
 
 def contradictions(run: Run) -> list[str]:
@@ -258,15 +254,18 @@ def test_evidence_of_other_images_gone_or_torn_is_found(run):
 # Two annotators
 
 
-def test_two_annotators_have_a_row_and_a_fact(run, tmp_path):
+def test_two_annotators_have_a_row_and_a_fact(run):
     pairs = (
         SecondAnnotation(first="a", second="b", counts=pixels(tp=60, fp=20, fn=20, tn=900)),
         SecondAnnotation(first="c", second="d", counts=pixels(tp=20, fp=5, fn=15, tn=960)),
     )
     twice = replace(run, audit=replace(run.audit, second_annotations=pairs))
-    page = page_of(twice, tmp_path)
-    assert row(page, "two annotators (2 pairs)", "## Finals")[2] == "0.571"  # 80 of 140
-    assert "two annotators (2 pairs),annotators," in (tmp_path / "tables/finals.csv").read_text()
-    said = "\n".join(trust_box(twice, leaderboard(twice), finals(twice)))
-    assert "agree at IoU 0.571 (2 pictures annotated twice)" in said
-    assert "annotators" not in page_of(run, tmp_path) + "\n".join(trust_box(run, leaderboard(run), finals(run)))
+    blocks = [*blocks_of(twice), *setup(Analysis(twice)), verdict(Analysis(twice))]
+    ranked = table(blocks, "Ranking of the candidates and baselines")
+    assert row(ranked, "two annotators (2 pairs)")["iou_text"] == "0.57"  # 80 of 140
+    assert {"contestant": "two annotators (2 pairs)", "roles": "annotators"}.items() <= data(
+        blocks, "finals.csv"
+    ).records[-1].items()
+    assert "agree at IoU 0.57 (2 images annotated twice)" in said(blocks)
+    assert "two annotators agree at 0.57" in said(blocks)
+    assert "annotators" not in said([*blocks_of(run), *setup(Analysis(run)), verdict(Analysis(run))]).lower()

@@ -6,12 +6,25 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from bench.analysis.final_evaluation import finals
 from bench.analysis.leaderboard import leaderboard
+from bench.analysis.pictures import (
+    BACKGROUND,
+    FALSE_ALARM,
+    MISSED,
+    PADDING,
+    RIGHT,
+    WRONG_CLASS,
+    augmentation_grid,
+    outcomes,
+    overlays,
+    samples,
+)
+from bench.analysis.predictions import class_ious, gallery
 from bench.analysis.series import (
     Busy,
     CostPoint,
     Missing,
-    factor_scores,
     foreground_shares,
     learning_curves,
     pareto_front,
@@ -21,22 +34,9 @@ from bench.analysis.series import (
 )
 from bench.records import FAILED
 from bench.records.store import RunStore
-from bench.report.factor_figures import thinned
-from bench.report.pictures import (
-    BACKGROUND,
-    FALSE_ALARM,
-    MISSED,
-    PADDING,
-    RIGHT,
-    WRONG_CLASS,
-    augmentation_grid,
-    image_iou,
-    outcomes,
-    overlays,
-    samples,
-)
-from bench.report.style import spread
-from tests.report.runs import evaluation, full_run, run, trial, write_arrays
+from bench.report.figures.style import spread
+from bench.report.sections.factors import thinned
+from tests.report.runs import full_run, run, trial, write_arrays
 
 
 def of(series, made):
@@ -106,19 +106,9 @@ def test_cost_panels_leave_out_trials_without_that_cost():
     assert [(point.rank, point.cost) for point in time.points] == [(1, 41.0), (2, 41.0), (3, 9.0)]
 
 
-def test_factor_scores_name_the_mean_mask():
-    made = run(
-        trials=[trial(n, 0.1 + n / 10, hyperparameters={"loss": loss}) for n, loss in enumerate("ab")],
-        evaluations=[evaluation("val", {"a": 1.0, "b": 0.0}, reference="mean_mask")],
-    )
-    series = of(factor_scores, made)
-    assert series.baseline == 0.5
-    assert [(title, [level.label for level in levels]) for title, levels in series.panels] == [("Loss", ["b", "a"])]
-
-
 @pytest.mark.parametrize(
     "series",
-    [factor_scores, score_grid, progress, learning_curves, quality_against_cost, overlays, augmentation_grid],
+    [score_grid, progress, learning_curves, quality_against_cost],
 )
 def test_a_figure_without_numbers_says_why(series, tmp_path):
     missing = of(series, run(tmp_path))
@@ -140,29 +130,28 @@ def test_outcomes_tell_apart_what_a_pixel_can_be():
     ]
 
 
-def test_image_iou_counts_no_padding_and_no_absent_class():
+def test_ious_of_an_image_count_no_padding_and_no_absent_class():
     truth = np.array([[1, 1, 0, 0]], np.uint8)
     prediction = np.array([[1, 0, 0, 1]], np.uint8)
-    assert image_iou(truth, prediction, np.array([[True] * 4]), 2) == pytest.approx(1 / 3)
-    assert image_iou(truth, prediction, np.array([[True, True, True, False]]), 2) == pytest.approx(1 / 2)
-    assert image_iou(truth * 0, prediction * 0, np.array([[True] * 4]), 2) is None
+    assert class_ious(truth, prediction, np.array([[True] * 4]), 2) == (pytest.approx(1 / 3), None)
+    assert class_ious(truth, prediction, np.array([[True, True, True, False]]), 1) == (pytest.approx(1 / 2),)
+    assert class_ious(truth * 0, prediction * 0, np.array([[True] * 4]), 1) == (None,)
 
 
 def test_overlays_show_the_worst_the_median_and_the_best_image(tmp_path):
     made = full_run(tmp_path)
     write_arrays(made)
-    series = of(overlays, made)
+    series = overlays(gallery(made, leaderboard(made), finals(made)))
     worst, middle, best = series.cases
     assert (worst.title, middle.title, best.title) == ("Worst", "Median", "Best")
     assert worst.iou < middle.iou < best.iou
     assert series.num_images == 9
-    assert series.rank == 1
 
 
 def test_augmentation_knows_how_much_foreground_is_left(tmp_path):
     made = full_run(tmp_path)
     write_arrays(made)
-    series = of(augmentation_grid, made)
+    series = augmentation_grid(made)
     assert series.strengths == (0, 0.25, 0.5, 0.75, 1)
     assert series.kept_foreground == (1, 1, 1, 1, 1), "the made-up pictures roll, so nothing leaves them"
 
@@ -176,8 +165,8 @@ def test_labels_keep_their_order_and_distance_within_the_limits():
 
 
 def test_dots_that_are_left_out_are_spread_over_the_whole_range():
-    assert thinned([5.0, 4.0, 3.0], 3) == [5.0, 4.0, 3.0]
-    assert thinned([9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0], 4) == [9.0, 7.0, 5.0, 3.0]
+    assert thinned([5.0, 4.0, 3.0], 3) == (5.0, 4.0, 3.0)
+    assert thinned([9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0], 4) == (9.0, 7.0, 5.0, 3.0)
 
 
 def test_pauses_are_no_time_and_what_is_under_way_at_once_counts_once():
@@ -197,9 +186,9 @@ def test_samples_go_from_the_least_foreground_to_the_most_and_padding_is_none(tm
     valid[:, :, 3] = False
     pictures = {"ids": np.array(list("abcdefghijkl")), "images": np.zeros((12, 2, 4, 3), np.uint8), "truth": truth}
     made = replace(run(), directory=str(tmp_path))
-    assert samples(made, ()).reason == "the run kept no validation pictures"
+    assert samples(made).reason == "the run kept no images"
     RunStore(tmp_path).write_arrays("predictions/images", {**pictures, "valid": valid})
-    found = samples(made, ())
+    found = samples(made)
     assert (found.num_images, len(found.shares)) == (12, 5)
     assert found.shares == tuple(sorted(found.shares))
     assert (found.shares[0], found.shares[-1]) == (0.0, 1.0)

@@ -1,5 +1,6 @@
 """`report --check`: a single edited digit is found, in the page, in a table and in the records."""
 
+import base64
 import math
 import re
 import shutil
@@ -60,14 +61,38 @@ def test_every_number_of_the_page_is_guarded(run, report):
 def test_the_page_for_browsers_is_guarded_but_not_its_pictures(run, report):
     path = report / "leaderboard.html"
     text = path.read_text()
-    path.write_text(text.replace("data:image/png;base64,i", "data:image/png;base64,j"))
+    repainted = text.replace("data:image/webp;base64,U", "data:image/webp;base64,V")
+    redrawn = re.sub(r'(<svg[^>]* class="plot".*?)d="M ', r'\1d="M 1', repainted, count=1)
+    assert len({text, repainted, redrawn}) == 3
+    path.write_text(redrawn)
     assert found(run, report) == []
-    edited = re.sub(r">0\.(\d\d)\d</td>", lambda cell: f">1.{cell[1]}0</td>", text, count=1)
+    edited = re.sub(r">0\.(\d)\d \(", lambda cell: f">1.{cell[1]}0 (", text, count=1)
     assert edited != text
     path.write_text(edited)
     assert len(found(run, report)) == 1
     path.unlink()
     assert found(run, report) == [f"{path}: is missing"]
+
+
+def test_a_drawn_cell_and_a_score_of_the_viewer_are_guarded(run, report):
+    path = report / "leaderboard.html"
+    text = path.read_text()
+    for pattern, other in ((r'class="point" cx="(\d)', r'class="point" cx="9\1'), (r'"iou":\[0\.', '"iou":[1.')):
+        edited = re.sub(pattern, other, text, count=1)
+        assert edited != text
+        path.write_text(edited)
+        assert len(found(run, report)) == 1
+
+
+def test_a_digit_of_a_table_inside_the_page_is_found_and_its_last_digits_are_not(run, report):
+    path = report / "leaderboard.html"
+    text = path.read_text()
+    place = re.search(r'base64,([^"]*)" download="finals-pairs.csv"', text)
+    content = base64.b64decode(place[1]).decode()
+    for factor, lines in ((1 + 4e-16, 0), (1 + 1e-6, 1)):
+        other = re.sub(r"\d\.\d{10,}", lambda number: repr(float(number[0]) * factor), content, count=1)  # noqa: B023
+        path.write_text(text.replace(place[1], base64.b64encode(other.encode()).decode()))
+        assert len(found(run, report)) == lines
 
 
 def test_a_file_more_or_less_is_found(run, report):

@@ -145,7 +145,7 @@ def test_the_finals_keep_what_probabilities_and_contours_say(finished):
         for name, histogram in zip(evidence.ids, evidence.histogram[:, 0], strict=True):
             (tn, fp), (fn, tp) = ((half[:middle].sum(), half[middle:].sum()) for half in histogram)
             assert ClassCounts(tp=tp, fp=fp, fn=fn, tn=tn) == counts[name][1]
-    page = (root / "reports" / "tiny" / "leaderboard.md").read_text()
+    page = (root / "reports" / "tiny" / "leaderboard.html").read_text()
     assert "Boundary F1 (0.3 px)" in page  # 0.75 % of the diagonal of 32 px
     assert list(differences([record], root / "reports" / "tiny")) == []
 
@@ -244,7 +244,7 @@ def test_a_learning_curve_may_be_added_to_a_finished_run_and_goes_on_without_tra
         assert each.train_images == pytest.approx(each.train_share * whole, abs=0.5)
         assert set(each.out_of_fold) == set(after.split.folds[each.fold])
         assert load_arrays(directory, each.evidence) is not None
-    assert "## Data or model?" in (root / "reports" / "tiny" / "leaderboard.md").read_text()
+    assert "Would more images help?" in (root / "reports" / "tiny" / "leaderboard.html").read_text()
     assert list(differences([after], root / "reports" / "tiny")) == []
 
     log = directory / "trainings.jsonl"
@@ -301,7 +301,8 @@ def test_ctrl_c_and_a_schedulers_end_keep_what_is_finished_and_the_report_can_be
     record = load(tmp_path / "results" / "tiny")
     assert record.record.status == "interrupted"
     assert [study.ended for study in record.record.studies] == ["interrupted"]
-    assert "random (seed 0, ended by: interrupted)" in write_report(record, tmp_path / "page").read_text()
+    page = write_report(record, tmp_path / "page").with_name("leaderboard.html")
+    assert "random (seed 0, ended by: interrupted)" in page.read_text()
 
 
 def wait_for_trials(process: subprocess.Popen, log: Path, count: int) -> None:

@@ -91,11 +91,11 @@ def test_a_run_on_folds_goes_on_as_if_it_had_not_stopped_and_its_report_is_that_
     assert whole.finals.contestants[0].trial_id == best.trial_id
     assert len(whole.trainings) == 2 * len(whole.finals.contestants)
     assert list(contradictions(whole)) == []
-    page = (tmp_path / "whole/reports/raced/leaderboard.md").read_text()
-    assert "Validation here is the mean over 2 of the 2 folds" in page
-    assert "18 of the 18 images are those by which the search chose its finalists" in page
+    page = (tmp_path / "whole/reports/raced/leaderboard.html").read_text()
+    assert "Validation is the mean over 2 of the 2 folds" in page
+    assert "18 of the 18 cross-validated images are also those of the search" in page
     pruned = sum(trial.status == PRUNED for trial in whole.trials)
-    assert f"{pruned} were pruned (clearly behind the best, on the folds so far)" in page
+    assert f"{pruned} pruned (clearly worse on the folds so far)" in page
 
     run(data, tmp_path / "parts", trials=3)
     assert run(data, tmp_path / "parts", resume=True).trials == whole.trials

@@ -1,0 +1,233 @@
+"""One look for every figure: quiet axes, colours that colour-blind readers can tell apart, labels beside what they
+name."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from bench.formats import printable, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from PIL.Image import Image as Picture
+
+WIDTH_IN = 8.0
+DPI = 120
+"""960 pixels wide: GitHub shows about 880."""
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+"""Okabe and Ito, "Color Universal Design", 2008; yellow is left out because lines in it vanish on white."""
+
+INK, MUTED, FAINT, ACCENT, PADDING_GREY = "#222222", "#6b6b6b", "#e3e3e3", PALETTE[0], "#d9d9d9"
+
+PAPER, AXIS = "#ffffff", "#9a9a9a"
+
+_VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    FAINT: "--line",
+    PAPER: "--paper",
+    AXIS: "--axis",
+    **{colour.lower(): f"--c{number}" for number, colour in enumerate(PALETTE)},
+}
+"""The page's variable for each colour that a figure may use, so that a chart follows the reader's theme."""
+
+RC = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": AXIS,
+    "axes.grid": True,
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "svg.fonttype": "none",
+    "grid.color": FAINT,
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": MUTED,
+    "xtick.labelsize": 8.5,
+    "ytick.color": MUTED,
+    "ytick.labelsize": 8.5,
+}
+
+
+def new_figure(height_in: float) -> "Figure":
+    """An empty figure of the page's width. It belongs to no window and to no global state."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained", facecolor=PAPER)
+
+
+def drawn(draw: Callable[[], "Figure"]) -> "Figure":
+    """What `draw` returns, in the page's look."""
+    import matplotlib
+
+    with matplotlib.rc_context(RC):
+        return draw()
+
+
+def to_png(figure: "Figure") -> bytes:
+    """A small PNG with a palette of 128 colours; nothing in it depends on the clock."""
+    from PIL.Image import Dither, Quantize
+
+    picture, buffer = _pixels(figure), io.BytesIO()
+    picture.quantize(128, method=Quantize.MEDIANCUT, dither=Dither.NONE).save(buffer, format="png", optimize=True)
+    return buffer.getvalue()
+
+
+def to_jpg(figure: "Figure") -> bytes:
+    buffer = io.BytesIO()
+    _pixels(figure).save(buffer, format="jpeg", quality=82, optimize=True)
+    return buffer.getvalue()
+
+
+def _pixels(figure: "Figure") -> "Picture":
+    import matplotlib
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), matplotlib.rc_context(RC):
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return Image.open(buffer).convert("RGB")
+
+
+def to_svg(figure: "Figure", name: str, titles: Mapping[str, str], label: str) -> str:
+    """An SVG element to stand in a page: text stays text, colours are the page's variables, and there is no style
+    attribute, which a page's policy would refuse. Ids begin with `name`. `titles` are shown over the artists with
+    that id; `label` is for screen readers."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    with warnings.catch_warnings(), matplotlib.rc_context(RC | {"svg.hashsalt": name}):
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    root = ElementTree.fromstring(printable(buffer.getvalue()))
+    width, height = (float(root.attrib.pop(side).removesuffix("pt")) for side in ("width", "height"))
+    root.attrib |= {
+        "width": f"{width:.0f}",
+        "height": f"{height:.0f}",
+        "role": "img",
+        "aria-label": label,
+        "class": "plot",
+        "stroke-linejoin": "round",
+    }
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag.rsplit("}", 1)[-1] in ("metadata", "style"):
+                parent.remove(child)
+    for element in root.iter():
+        _theme(element, name)
+        title = titles.get(element.attrib.get("id", "").removeprefix(f"{name}-"))
+        if title:
+            element.attrib["class"] = "named"
+            note = ElementTree.Element(f"{{{_SVG}}}title")
+            note.text = printable(title)
+            element.insert(0, note)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+ElementTree.register_namespace("", _SVG)
+ElementTree.register_namespace("xlink", _XLINK)
+
+_LINKED = re.compile(r"url\(#(.*?)\)")
+_LONG = re.compile(r"-?\d+\.\d{3,}")
+
+
+def _theme(element: ElementTree.Element, name: str) -> None:
+    """Style becomes attributes, colours become variables, ids get the name of their figure, positions lose digits
+    that no one sees."""
+    attributes = element.attrib
+    for declaration in filter(None, attributes.pop("style", "").split(";")):
+        key, _, value = declaration.partition(":")
+        attributes[key.strip()] = value.strip()
+    for key in ("fill", "stroke"):
+        variable = _VARIABLES.get(attributes.get(key, "").lower())
+        if variable:
+            attributes[key] = f"var({variable})"
+    if "font-family" in attributes:
+        attributes["font-family"] = "'DejaVu Sans', Verdana, sans-serif"
+    if element.tag == f"{{{_SVG}}}text":
+        attributes.setdefault("fill", "var(--ink)")
+    for key, value in attributes.items():
+        if key == "id":
+            attributes[key] = f"{name}-{value}"
+        elif key == f"{{{_XLINK}}}href":
+            attributes[key] = f"#{name}-{value.removeprefix('#')}"
+        elif key in ("d", "x", "y", "transform"):
+            attributes[key] = _LONG.sub(lambda number: f"{float(number[0]):.2f}", " ".join(value.split()))
+        else:
+            attributes[key] = _LINKED.sub(lambda found: f"url(#{name}-{found[1]})", value)
+    if element.text:
+        element.text = element.text if element.text.strip() else ""
+    element.tail = ""
+
+
+def end_labels(axes: "Axes", labels: Sequence[tuple[float, str, str]], height_in: float, size: float = 8.5) -> None:
+    """Names lines at the right edge of the axes: (height in data units, text, colour), moved apart where they would
+    collide.
+
+    `height_in` is the height of the whole figure, of which the axes take about three quarters.
+    """
+    low, high = axes.get_ylim()
+    gap = 1.5 * size / 72 / (0.75 * height_in) * (high - low)
+    placed = spread([height for height, _, _ in labels], gap, low, high)
+    for position, (_, text, colour) in zip(placed, labels, strict=True):
+        axes.text(
+            1.015,
+            position,
+            shortened(text, 36),
+            transform=axes.get_yaxis_transform(),
+            color=colour,
+            fontsize=size,
+            va="center",
+            clip_on=False,
+        )
+
+
+def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Positions in the same order and at least `gap` apart, each group of neighbours centred on its own mean.
+
+    They stay within the limits as far as there is room for all of them.
+    """
+    order = sorted(range(len(positions)), key=lambda index: positions[index])
+    groups: list[list[float]] = []
+    for index in order:
+        groups.append([positions[index]])
+        while len(groups) > 1 and _bottom(groups[-1], gap) < _bottom(groups[-2], gap) + gap * len(groups[-2]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    placed = [_bottom(group, gap) + gap * step for group in groups for step in range(len(group))]
+    for step in range(len(placed)):
+        placed[step] = max(placed[step], low + gap * step)
+    for step in range(len(placed)):
+        placed[-1 - step] = min(placed[-1 - step], high - gap * step)
+    moved = dict(zip(order, placed, strict=True))
+    return [moved[index] for index in range(len(positions))]
+
+
+def _bottom(group: Sequence[float], gap: float) -> float:
+    return sum(group) / len(group) - gap * (len(group) - 1) / 2
+
+
+def baseline(axes: "Axes", value: float | None) -> None:
+    """A dashed horizontal line at the mean training mask's IoU."""
+    if value is not None:
+        axes.axhline(value, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+
+
+def baseline_label(value: float | None) -> list[tuple[float, str, str]]:
+    """Its name among the labels at the right edge."""
+    return [] if value is None else [(value, "mean training mask", MUTED)]

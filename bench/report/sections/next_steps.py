@@ -1,0 +1,53 @@
+"""What to do with the answer, as commands."""
+
+import shlex
+from collections.abc import Iterator
+
+from bench.analysis.decision import NOTHING, UNUSABLE
+from bench.analysis.run_analysis import Analysis
+from bench.analysis.series import Missing
+from bench.report.blocks import NextSteps, Step
+
+
+def next_steps(found: Analysis) -> NextSteps:
+    return NextSteps(tuple(_steps(found)))
+
+
+def _steps(found: Analysis) -> Iterator[Step]:
+    name = shlex.quote(found.run.record.name)
+    decision = found.decision
+    if found.delivered is not None and decision.kind != UNUSABLE:
+        yield Step("Use the model on your images", f"python -m bench predict {name} photos -o masks")
+        yield Step("Export it for other software", f"python -m bench export {name} --format onnx")
+    if decision.kind == NOTHING:
+        yield Step(
+            "See what went wrong", f"python -m bench run --resume --name {name}", "The reasons stand under Failures."
+        )
+        return
+    yield Step("Search longer", f"python -m bench run --resume --name {name} --budget 2h", _whether_longer(found))
+    if found.data_curve is None or isinstance(found.data_curve, Missing):
+        yield Step(
+            "Find out whether more images would help",
+            f"python -m bench run --resume --name {name} --learning-curve",
+            "Trains the leader on fewer images and compares.",
+        )
+    else:
+        yield Step(
+            "Add images, then start a new run",
+            f"python -m bench run --data {_data(found)} --name {_next(found.run.record.name)}",
+        )
+
+
+def _whether_longer(found: Analysis) -> str:
+    studies = found.run.record.studies
+    if any(study.ended == "budget" for study in studies):
+        return "The search was ended by its budget."
+    return ""
+
+
+def _data(found: Analysis) -> str:
+    return shlex.quote(found.run.dataset.path or "photos")
+
+
+def _next(name: str) -> str:
+    return shlex.quote(f"{name}-2")

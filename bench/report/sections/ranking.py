@@ -1,0 +1,263 @@
+"""The ranking: candidates and baselines in one table, with their intervals drawn; of a run without a final
+evaluation, its best trials."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from bench import formats
+from bench.analysis.decision import lead_of_delivery
+from bench.analysis.final_evaluation import Finals, ReferenceStanding, Standing, role_title, training_length
+from bench.analysis.run_analysis import Analysis
+from bench.evaluation.statistics import Difference
+from bench.evaluation.statistics import Interval as Limits
+from bench.formats import MISSING, plural
+from bench.report.blocks import Badged, Block, Column, Data, Figure, Heading, Interval, Table, paragraph
+from bench.report.figures.intervals import draw_intervals
+from bench.report.sections.metrics import METRICS, probability_records
+from bench.report.sections.search import reference_records, trial_table
+
+TOGGLES = (("test", "held-out test set"), ("baseline", "baselines"))
+
+
+def ranking(found: Analysis) -> Iterator[Block]:
+    yield Heading("Ranking", anchor="ranking")
+    held = found.final
+    if not isinstance(held, Finals):
+        yield paragraph(
+            f"No final evaluation: {held.reason}. These are the best trials of the search, each trained once."
+        )
+        yield trial_table(found)
+        yield Data("references.csv", reference_records(found), ("reference", "split"), "Baselines")
+        return
+    yield paragraph(explained(held))
+    yield table(found, held)
+    yield Data("references.csv", reference_records(found), ("reference", "split"), "Baselines")
+    yield Data("finals.csv", _records(found, held), ("rank", "contestant"), "Every metric of the ranking")
+    yield Data("finals-pairs.csv", pair_records(held), ("first", "second"), "Every pairwise comparison")
+
+
+def brief(found: Analysis) -> Iterator[Block]:
+    """For the markdown page: the table and its picture."""
+    yield Heading("Ranking")
+    held = found.final
+    if not isinstance(held, Finals):
+        yield paragraph(
+            f"No final evaluation: {held.reason}. These are the best trials of the search, each trained once."
+        )
+        yield trial_table(found)
+        return
+    yield paragraph(explained(held))
+    yield table(found, held)
+    yield Figure("ranking", "Ranking with intervals", caption(held), lambda: draw_intervals(held))
+
+
+def explained(held: Finals) -> str:
+    several = held.comparison.num_trainings > 1
+    spread = (
+        "other images and repeated training"
+        if several
+        else "other images, not other seeds (each candidate was trained with one)"
+    )
+    return (
+        f"{plural(len(held.standings), 'candidate')}, each trained for {training_length(held.record)} on "
+        f"{plural(held.record.folds, 'fold')} "
+        f"with {plural(len(held.seeds), 'seed')}; every image is scored by trainings that did not see it. Candidates "
+        f"with the same rank do not differ "
+        f"significantly from the best of that rank (alpha = 0.05, Holm-corrected). Intervals cover {spread} (95 %)."
+    )
+
+
+def caption(held: Finals) -> str:
+    leader = held.standings[0]
+    level = sum(each.group == 1 for each in held.standings) - 1
+    others = len(held.standings) - 1
+    return (
+        f"{leader.label} leads with {formats.within(leader.score, leader.interval.low, leader.interval.high)}; "
+        f"{level} of {plural(others, 'other candidate')} {'does' if level == 1 else 'do'} not differ significantly "
+        f"from it."
+    )
+
+
+def table(found: Analysis, held: Finals) -> Table:
+    return candidate_table(held, tuple(_delivered(found, held)))
+
+
+def candidate_table(held: Finals, delivered: Sequence[Mapping[str, object]] = ()) -> Table:
+    """Candidates and baselines of one final evaluation, the delivered model's record above them."""
+    columns = (
+        Column("#", "rank", number=True),
+        Column("Model", "model"),
+        Column("IoU", "interval"),
+        Column(held.held_out.capitalize(), "iou_text", number=True, wide=True),
+        Column("Held-out test set", "test_text", number=True, group="test", wide=True),
+        Column("Over the default", "to_default", number=True, wide=True),
+        Column("P(best)", "best", _percent, number=True, wide=True),
+        Column("Latency", "latency_s", _latency, number=True, wide=True),
+        Column("Parameters", "num_params", _millions, number=True, wide=True),
+    )
+    records = [*delivered, *(_candidate(each) for each in held.standings), *map(_baseline, held.references)]
+    if held.annotators:
+        agreement = formats.rounded(held.annotators.iou)
+        records.append(
+            {
+                "model": held.annotators.label,
+                "interval": Interval(held.annotators.iou, text=agreement),
+                "iou_text": agreement,
+                "group": "baseline",
+            }
+        )
+    return Table("Ranking of the candidates and baselines", columns, records, TOGGLES)
+
+
+def _candidate(each: Standing) -> dict[str, object]:
+    return {
+        "rank": each.group,
+        "model": Badged(each.label, tuple(map(role_title, each.contestant.roles))),
+        "interval": drawn(each.score, each.interval, each.test, each.test_interval),
+        "iou_text": scored(each.score, each.interval),
+        "test_text": scored(each.test, each.test_interval),
+        "to_default": difference(each.to_default),
+        "best": each.first_probability,
+        "latency_s": each.latency_s,
+        "num_params": each.num_params,
+    }
+
+
+def _baseline(each: ReferenceStanding) -> dict[str, object]:
+    return {
+        "model": Badged(each.label, ("no model",)),
+        "interval": drawn(each.score, each.interval, each.test, each.test_interval),
+        "iou_text": scored(each.score, each.interval),
+        "test_text": scored(each.test, each.test_interval),
+        "group": "baseline",
+    }
+
+
+def _delivered(found: Analysis, held: Finals) -> Iterator[dict[str, object]]:
+    choice = found.delivered
+    if choice is None:
+        return
+    default = next(
+        (each for each in held.standings if "default configuration" in map(role_title, each.contestant.roles)), None
+    )
+    yield {
+        "model": Badged(choice.label, ("delivered",)),
+        "interval": drawn(choice.iou, choice.interval, choice.test, choice.test_interval),
+        "iou_text": scored(choice.iou, choice.interval),
+        "test_text": scored(choice.test, choice.test_interval),
+        "to_default": difference(lead_of_delivery(found.run, choice, default, held)),
+        "latency_s": choice.latency_s,
+    }
+
+
+def drawn(
+    score: float | None, limits: Limits | None, test: float | None = None, test_limits: Limits | None = None
+) -> Interval:
+    also = None if test is None else _interval(test, test_limits)
+    own = _interval(score, limits)
+    return Interval(own.value, own.low, own.high, also, text=scored(score, limits))
+
+
+def _interval(value: float | None, limits: Limits | None) -> Interval:
+    if limits is None:
+        return Interval(value)
+    return Interval(value, max(0.0, limits.low), min(1.0, limits.high))
+
+
+def scored(value: float | None, limits: Limits | None) -> str:
+    if value is None or limits is None:
+        return formats.rounded(value)
+    return formats.within(value, limits.low, limits.high)
+
+
+def difference(by: Difference | None) -> str:
+    return MISSING if by is None else formats.signed_within(by.value, by.interval.low, by.interval.high)
+
+
+def _percent(value: object) -> str:
+    return f"{100 * formats.settled(value):.0f} %" if isinstance(value, float) else MISSING
+
+
+def _latency(value: object) -> str:
+    return formats.milliseconds(value if isinstance(value, float) else None)
+
+
+def _millions(value: object) -> str:
+    return formats.millions(value if isinstance(value, int) else None)
+
+
+def _records(found: Analysis, held: Finals) -> list[Mapping[str, object]]:
+    rows: list[Mapping[str, object]] = [
+        {
+            "rank": each.group,
+            "contestant": each.label,
+            "roles": ", ".join(map(role_title, each.contestant.roles)),
+            "study_id": each.contestant.study_id,
+            "trial_id": each.contestant.trial_id,
+            "iou": each.score,
+            "iou_low": each.interval.low,
+            "iou_high": each.interval.high,
+            "best_probability": each.first_probability,
+            **{name: each.metrics.get(name) for name in METRICS},
+            "background_share": held.background_share,
+            **probability_records(found.probabilities.get(each.contestant.name)),
+            "test_iou": each.test,
+            "test_iou_low": each.test_interval.low if each.test_interval else None,
+            "test_iou_high": each.test_interval.high if each.test_interval else None,
+            "search_iou": each.contestant.search_iou,
+            "num_params": each.num_params,
+            "train_s": each.train_s,
+            "latency_s": each.latency_s,
+            "peak_memory_bytes": each.peak_memory_bytes,
+        }
+        for each in held.standings
+    ]
+    choice = found.delivered
+    if choice is not None:
+        rows.append(
+            {
+                "contestant": choice.label,
+                "roles": "delivered",
+                "iou": choice.iou,
+                "test_iou": choice.test,
+                "latency_s": choice.latency_s,
+                "iou_low": choice.interval.low if choice.interval else None,
+                "iou_high": choice.interval.high if choice.interval else None,
+                "test_iou_low": choice.test_interval.low if choice.test_interval else None,
+                "test_iou_high": choice.test_interval.high if choice.test_interval else None,
+                **{name: choice.metrics.get(name) for name in METRICS},
+            }
+        )
+    rows += [
+        {
+            "contestant": each.label,
+            "roles": "baseline",
+            "iou": each.score,
+            "iou_low": each.interval.low,
+            "iou_high": each.interval.high,
+            "test_iou": each.test,
+            "test_iou_low": each.test_interval.low if each.test_interval else None,
+            "test_iou_high": each.test_interval.high if each.test_interval else None,
+            **{name: each.metrics.get(name) for name in METRICS},
+            "background_share": held.background_share,
+        }
+        for each in held.references
+    ]
+    if held.annotators:
+        rows.append({"contestant": held.annotators.label, "roles": "annotators", "iou": held.annotators.iou})
+    return rows
+
+
+def pair_records(held: Finals) -> list[Mapping[str, object]]:
+    return [
+        {
+            "first": a.label,
+            "second": b.label,
+            "difference": d.value,
+            "low": d.interval.low,
+            "high": d.interval.high,
+            "p": d.p,
+            "p_holm": p,
+            "detectable": d.detectable,
+        }
+        for a, b, d, p in held.pairs
+    ]
