@@ -237,6 +237,7 @@ def report(
 
 app.command()(delivery.predict)
 app.command()(delivery.export)
+app.command()(delivery.verify)
 
 
 def _report_name(directories: Sequence[Path], name: str | None, results: Path) -> str:
