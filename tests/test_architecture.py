@@ -71,6 +71,7 @@ FORBIDDEN = {
     "bench.tuners": ("bench.run", "bench.report", "bench.analysis", "bench.engine", "bench.cli"),
     "bench.engine": ("bench.run", "bench.report", "bench.analysis", "bench.tuners", "bench.cli"),
     "bench.run": ("bench.cli",),
+    "bench.delivery": ("bench.run", "bench.report", "bench.tuners", "bench.cli"),
 }
 """Room -> the rooms that nothing in it may import: a run uses the engine and the analysis, nothing flows backwards."""
 
@@ -108,12 +109,25 @@ def test_only_the_command_line_prints_and_exits() -> None:
         "bench.cli.catalogue",
         "bench.datasets",
         "bench.cli",
+        "bench.cli.delivery",
+        "bench.delivery.deliver",
+        "bench.delivery.finished_run",
+        "bench.delivery.model",
+        "bench.delivery.predicting",
         "bench.run",
         "search_spaces.space",
     ],
 )
 def test_import_loads_no_tensorflow(name: str) -> None:
     code = f"import sys, {name}\nfound = {set(SLOW)} & set(sys.modules)\nassert not found, found"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_package_itself_loads_nothing_slow_and_knows_what_is_asked_of_it() -> None:
+    code = (
+        "import sys, bench\nassert not {'tensorflow', 'numpy', 'pandas', 'cv2'} & set(sys.modules)\n"
+        "from bench import load_model, load_run\nassert 'tensorflow' not in sys.modules\n"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 

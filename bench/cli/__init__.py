@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench import __version__
+from bench.cli import delivery
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ app = typer.Typer(
     python -m bench run --data photos --budget 15m  your own images
     python -m bench run --resume --name default     go on with an interrupted run
     python -m bench report                          write the newest run's report
+    python -m bench predict RUN photos -o masks     use the model of a run
     python -m bench list                            all that can be named""",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Look at a data set, or write the sample set.")
@@ -231,6 +233,10 @@ def report(
     page = write_report(loaded[0], target) if len(loaded) == 1 else write_across(loaded, target)
     write_index(reports)
     typer.echo(f"leaderboard: {page}")
+
+
+app.command()(delivery.predict)
+app.command()(delivery.export)
 
 
 def _report_name(directories: Sequence[Path], name: str | None, results: Path) -> str:

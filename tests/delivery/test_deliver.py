@@ -11,34 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.datasets.letterbox import letterbox
+from bench.datasets.letterbox import letterbox, letterbox_mask, valid_area
 from bench.delivery.artefact import new_folder
 from bench.delivery.deliver import deliver
 from bench.delivery.model import load_model
 from bench.errors import DataError
 from bench.evaluation.counting import confusion_of, counts_of
 from tests.delivery import made
+from tests.delivery.made import EVALUATION_SIZE, SIZE
 
-SIZE, EVALUATION_SIZE = 32, 48
-
-
-@pytest.fixture(scope="module")
-def delivered(tmp_path_factory: pytest.TempPathFactory):
-    """A run with an ensemble of two architectures, one of which counts twice."""
-    root = tmp_path_factory.mktemp("delivered")
-    directory = made.made_run(root)
-    first, second = made.save_members(directory, [made.PLAIN_UNET, made.MOBILENET], SIZE, num_classes=1)
-    cache, ids = made.write_pixels(root, [SIZE, EVALUATION_SIZE])
-    said: list[str] = []
-    record = deliver(
-        directory,
-        made.record_of([first, second, second], SIZE),
-        cache_directory=cache,
-        test_ids=ids,
-        evaluation_size=EVALUATION_SIZE,
-        tell=said.append,
-    )
-    return directory, record, said
+pytestmark = pytest.mark.slow
 
 
 def test_the_folder_holds_network_description_card_script_and_worst_pictures(delivered) -> None:
@@ -58,8 +40,6 @@ def test_predicting_reproduces_the_recorded_counts_to_the_pixel(delivered) -> No
     some_foreground = 0
     for name, picture in zip(record.test, made.photographs(), strict=True):
         square = letterbox(picture, SIZE)[None]
-        from bench.datasets.letterbox import letterbox_mask, valid_area
-
         valid = valid_area(*picture.shape[:2], EVALUATION_SIZE)
         found = model.mask_of(model.squares_at(square, EVALUATION_SIZE)[0], valid)
         truth = letterbox_mask(made.truth_of(picture, 1), EVALUATION_SIZE)

@@ -25,7 +25,7 @@ _ASPECTS = (4 / 3, 4 / 3, 3 / 2, 16 / 9, 1.0, 3 / 4)
 
 
 def write_sample_set(
-    directory: Path, *, num_images: int = 60, size: tuple[int, int] = (192, 144), seed: int = 0
+    directory: Path, *, num_images: int = 100, size: tuple[int, int] = (192, 144), seed: int = 0
 ) -> None:
     """Writes `images/panel_000.jpg` ... and `masks/panel_000.png` ... (0 and 255) below `directory`.
 
@@ -78,15 +78,15 @@ def _soil(rng: np.random.Generator, seen: np.ndarray) -> np.ndarray:
     """Dirt, dust and water drops: marks that are no damage."""
     shape = seen.shape[:2]
     y, _ = coordinates(shape)
-    if rng.random() < 0.35:
+    if rng.random() < 0.2:
         patches = np.clip(smooth_noise(rng, shape, 6) + 0.5 * smooth_noise(rng, shape, 30) + 2.5 * y - 0.6, 0, 2)
         dirt = (rng.uniform(0.1, 0.3) * patches)[..., None]
         seen = seen * np.clip(1 - dirt, 0, 1) + dirt * np.array([0.30, 0.25, 0.19], np.float32)
-    if rng.random() < 0.6:
+    if rng.random() < 0.35:
         specks = rng.random(shape, dtype=np.float32) < rng.uniform(0.0002, 0.002)
         blurred = cv2.GaussianBlur(specks.astype(np.float32), (0, 0), 0.9) * 5
         seen = seen + (blurred * rng.uniform(-0.22, 0.22))[..., None]
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         seen = _drops(rng, seen)
     return np.clip(seen, 0, None).astype(np.float32)
 
@@ -123,7 +123,7 @@ def _photograph(rng: np.random.Generator, seen: np.ndarray, shape: tuple[int, in
     """Lens, exposure and sensor: uint8 RGB [H, W, 3] of the stated height and width."""
     y, x = coordinates(seen.shape[:2])
     seen = seen * (1 - rng.uniform(0, 0.9) * (x * x + y * y))[..., None]
-    seen = cv2.GaussianBlur(seen.astype(np.float32), (0, 0), rng.uniform(0.6, 1.6))
+    seen = cv2.GaussianBlur(seen.astype(np.float32), (0, 0), rng.uniform(0.5, 1.2))
     seen = np.maximum(cv2.resize(seen, shape[::-1], interpolation=cv2.INTER_AREA), 0)
     middle = float(np.percentile(seen, 60)) + 1e-3
     seen = seen * (rng.uniform(0.22, 0.45) / middle) ** rng.uniform(0.35, 0.8)

@@ -25,7 +25,7 @@ def add_damage(rng: np.random.Generator, panel: Panel, share: float) -> np.ndarr
         if total.sum() >= 0.85 * target:
             break
         missing = target - total.sum()
-        area = missing * (1 if missing < 0.012 * total.size else rng.uniform(0.35, 1.0))
+        area = missing * (1 if missing < 0.03 * total.size else rng.uniform(0.5, 1.0))
         likely = np.array([1.0, 1.0, 0.6 if area < 0.03 * total.size else 0.1])
         drawn = DAMAGES[kinds[rng.choice(len(kinds), p=likely / likely.sum())]](rng, panel, area)
         total |= drawn & (panel.body > 0.5)
@@ -35,7 +35,7 @@ def add_damage(rng: np.random.Generator, panel: Panel, share: float) -> np.ndarr
 def scratch(rng: np.random.Generator, panel: Panel, area: float) -> np.ndarray:
     """One to several side by side strokes, bent, broken, bright where primer shows and dark where dirt sits, with a paint edge."""
     shape = panel.gloss.shape
-    margin = rng.uniform(0.010, 0.022) * max(shape)
+    margin = rng.uniform(0.018, 0.032) * max(shape)
     length = float(np.clip(area / (2.6 * margin), 0.06 * max(shape), 0.8 * max(shape)))
     strands = max(1, round(area / (length * 2.6 * margin) * rng.uniform(1, 2.5)))
     spread = max(0.0, (area / length - 2 * margin) / 2)
@@ -45,7 +45,7 @@ def scratch(rng: np.random.Generator, panel: Panel, area: float) -> np.ndarray:
         offset = rng.normal(0, 0.5, 2) * spread + rng.normal(0, 0.002 * max(shape), 2)
         strand = spine + offset + _wobble(rng, len(spine)) * 0.004 * max(shape)
         first, last = sorted(rng.choice(len(strand), 2, replace=False)) if strands > 1 else (0, len(strand) - 1)
-        _stroke(rng, depth, strand[first : last + 1], rng.uniform(1.6, 4.0))
+        _stroke(rng, depth, strand[first : last + 1], rng.uniform(3.0, 7.0))
         _stroke(rng, edge, strand[first : last + 1] + rng.uniform(1, 2, 2), rng.uniform(0.8, 1.5))
     outline = cv2.GaussianBlur(((depth > 0.3) & (panel.body > 0.5)).astype(np.float32), (0, 0), 0.7 * margin)
     if strands > 2:
@@ -77,10 +77,10 @@ def dent(rng: np.random.Generator, panel: Panel, area: float) -> np.ndarray:
     if area > 0.03 * depth.size:
         depth *= 1 + 0.35 * smooth_noise(rng, shape, 2.5 / radius**0.5)
     steep_y, steep_x = (cv2.GaussianBlur(part, (0, 0), 1.5) for part in np.gradient(depth.astype(np.float32)))
-    scale = rng.uniform(0.7, 1.4) / (np.percentile(np.hypot(steep_y, steep_x)[r2 < 1.2], 90) + 1e-6)
+    scale = rng.uniform(1.6, 2.8) / (np.percentile(np.hypot(steep_y, steep_x)[r2 < 1.2], 90) + 1e-6)
     panel.tilt_y += (scale * steep_y * panel.body).astype(np.float32)
     panel.tilt_x += (scale * steep_x * panel.body).astype(np.float32)
-    panel.albedo *= (1 + rng.uniform(0.0, 0.25) * depth * panel.body)[..., None].astype(np.float32)
+    panel.albedo *= (1 + rng.uniform(0.2, 0.5) * depth * panel.body)[..., None].astype(np.float32)
     return _drawn_by_hand(rng, r2 < 1.0)
 
 

@@ -1,0 +1,131 @@
+"""The commands that use a delivered model: `predict` and `export`."""
+
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from bench.delivery.model import SegmentationModel
+    from bench.delivery.predicting import Predicted
+
+SKIPPED = 1
+"""Exit code of `predict` where an image could not be read."""
+
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+Model = Annotated[
+    str, typer.Argument(metavar="RUN_OR_MODEL", help="A run's name or folder, or a folder with model.keras.")
+]
+
+
+def predict(
+    model: Model,
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGES...", help="Files, folders, or patterns such as 'photos/**/*.jpg'.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where masks are written.")],
+    overlays: Annotated[bool, typer.Option("--overlays", help="Photographs with the mask on them too.")] = False,
+    areas: Annotated[bool, typer.Option("--areas", help="A table areas.csv too: pixels, share and objects.")] = False,
+    polygons: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="Outlines for annotation tools too: coco or labelme.")
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Probabilities too, float16 [H, W, channels] in .npz files.")
+    ] = False,
+    force: Force = False,
+    results: Results = Path("results"),
+) -> None:
+    """Write a mask for each photograph: a PNG of its own size, upright, with class ids (0 is background) and a colour table.
+
+    What cannot be read is named and skipped; the exit code is then 1.
+
+    [bold]Examples[/]
+
+    \b
+    python -m bench predict cars photos -o masks
+    python -m bench predict cars 'photos/**/*.jpg' -o masks --overlays --areas
+    python -m bench predict results/cars/model one.jpg -o masks --polygons coco --force
+    """
+    from bench.delivery.masks import POLYGONS
+    from bench.delivery.photographs import find_photographs
+    from bench.delivery.predicting import Wishes, plan_outputs, predict_files
+
+    if polygons is not None and polygons not in POLYGONS:
+        raise UserError(unknown("format of polygons", polygons, POLYGONS))
+    folder = _model_folder(model, results)
+    photographs = find_photographs(images)
+    wishes = Wishes(overlays=overlays, areas=areas, probabilities=probabilities, polygons=polygons)
+    outputs = plan_outputs(photographs, output, wishes, force=force)
+    loaded = _load(folder)
+    problems = list(_watched(predict_files(loaded, photographs, outputs), len(photographs)))
+    written = len(photographs) - len(problems)
+    typer.echo(f"{written} mask{'' if written == 1 else 's'} in {output}")
+    if problems:
+        typer.echo(f"{len(problems)} of {len(photographs)} images skipped", err=True)
+        raise typer.Exit(SKIPPED)
+
+
+def export(
+    model: Model,
+    format_name: Annotated[str, typer.Option("--format", metavar="FORMAT", help="keras, savedmodel, onnx or litert.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="Left out: beside the model.")
+    ] = None,
+    force: Force = False,
+    results: Results = Path("results"),
+) -> None:
+    """Write a delivered model in another format; a JSON beside it has classes, threshold and smallest object.
+
+    [bold]Examples[/]
+
+    \b
+    python -m bench export cars --format onnx
+    python -m bench export cars --format litert -o app/assets/damage.tflite
+    """
+    from bench.delivery.export import FORMATS
+    from bench.delivery.export import export as write
+
+    if format_name not in FORMATS:
+        raise UserError(unknown("format", format_name, FORMATS))
+    folder = _model_folder(model, results)
+    typer.echo(f"{format_name}: {write(_load(folder), folder, format_name, output, force=force)}")
+
+
+def _model_folder(model: str, results: Path) -> Path:
+    """By path, or by the name of a run in `results`."""
+    from bench.delivery.model import model_folder
+
+    path = Path(model)
+    named = results / model
+    return model_folder(named if not path.exists() and named.exists() else path)
+
+
+def _load(folder: Path) -> "SegmentationModel":
+    if find_spec("tensorflow") is None:
+        raise UserError("TensorFlow is not installed; choose a build: pip install 'segbench[cpu]' or 'segbench[gpu]'")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from bench.delivery.model import load_model
+
+    return load_model(folder)
+
+
+def _watched(predicted: "Iterator[Predicted]", count: int) -> Iterator[str]:
+    """Shows how far it is and how long it will take, names what was skipped, and yields that."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("predicting", total=count)
+        for each in predicted:
+            progress.advance(task)
+            if each.problem:
+                console.print(f"skipped: {each.problem}", markup=False, highlight=False, soft_wrap=True)
+                yield each.problem
