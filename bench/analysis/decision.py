@@ -22,15 +22,10 @@ from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare
 from bench.records import DEFAULT, OUT_OF_FOLD, ClassCounts, Contestant, DeliveryRecord, Evaluation, Run
 
-CLEAR, TIED, UNCONFIRMED, UNUSABLE, NOTHING = (
-    "clear winner",
-    "no clear winner",
-    "not confirmed",
-    "not usable",
-    "no result",
-)
-"""Kinds of answers. UNCONFIRMED: the search has a best trial, and no final evaluation compares it. UNUSABLE: the best
-model is not clearly ahead of the best baseline, which looks at no image."""
+CLEAR, TIED, SINGLE = "clear winner", "no clear winner", "only candidate"
+UNCONFIRMED, UNUSABLE, NOTHING = "not confirmed", "not usable", "no result"
+"""Kinds of answers. SINGLE: the budget allowed one candidate, with which nothing is compared. UNCONFIRMED: the search has
+a best trial, and no final evaluation compares it. UNUSABLE: the best model is not clearly ahead of the best baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +124,7 @@ def _of_finals(run: Run, held: Finals) -> Decision:
     best = max(held.references, key=lambda each: each.score, default=None)
     usable = best is None or _is_ahead(best, held)
     return Decision(
-        kind=(CLEAR if held.winner else TIED) if usable else UNUSABLE,
+        kind=_kind(held) if usable else UNUSABLE,
         choice=choice,
         leader=leader,
         tied=tied,
@@ -137,6 +132,12 @@ def _of_finals(run: Run, held: Finals) -> Decision:
         baseline=None if best is None else (best.label, best.score, best.leader_ahead),
         detectable=_detectable(held),
     )
+
+
+def _kind(held: Finals) -> str:
+    if len(held.standings) == 1:
+        return SINGLE
+    return CLEAR if held.winner else TIED
 
 
 def _is_ahead(best: ReferenceStanding, held: Finals) -> bool:

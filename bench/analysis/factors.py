@@ -4,12 +4,15 @@ Groups are neither equal in number nor paired: what stands here describes the tr
 factors apart.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from bench.analysis.leaderboard import Row, counted
 from bench.formats import power
+from bench.records import HyperparameterValue
+
+Hyperparameters = Mapping[str, HyperparameterValue]
 
 Bin = tuple[float, str]
 """Where a level stands among the others (equal: by score) and what it is called."""
@@ -111,30 +114,53 @@ class Level:
 def compare(rows: Sequence[Row]) -> dict[str, tuple[Level, ...]]:
     """Levels by factor, numbers in order and names by their best IoU. A factor of which one value was tried is left
     out."""
-    compared = {name: _levels(rows, name) for name in FACTORS}
-    tried = {name: [level for level in levels if level.label != NOT_SET[1]] for name, levels in compared.items()}
-    return {name: levels for name, levels in compared.items() if len(tried[name]) > 1}
+    return _compared(
+        [row.trial.hyperparameters for row in rows], lambda at, label: _level(label, [rows[n] for n in at])
+    )
 
 
-def _levels(rows: Sequence[Row], factor: str) -> tuple[Level, ...]:
-    groups: dict[Bin, list[Row]] = {}
-    for row, key in zip(rows, bins(rows, factor), strict=True):
-        groups.setdefault(key, []).append(row)
-    levels = {key: _level(key[1], group) for key, group in groups.items()}
+def compare_candidates(scored: Sequence[tuple[Hyperparameters, float]]) -> dict[str, tuple[Level, ...]]:
+    """The same of candidates of a final evaluation, each with its IoU out of fold."""
+
+    def level(at: Sequence[int], label: str) -> Level:
+        ious = tuple(sorted((scored[n][1] for n in at), reverse=True))
+        return Level(label=label, ious=ious, completed=len(at), collapsed=0, pruned=0, stopped=0, failed=0)
+
+    return _compared([values for values, _ in scored], level)
+
+
+def _compared(
+    tried: Sequence[Hyperparameters], level: Callable[[Sequence[int], str], Level]
+) -> dict[str, tuple[Level, ...]]:
+    """`level` makes a level of the positions of those that share a value, and its label."""
+    compared = {name: _levels(_bins(tried, name), level) for name in FACTORS}
+    labels = {name: [each.label for each in levels if each.label != NOT_SET[1]] for name, levels in compared.items()}
+    return {name: levels for name, levels in compared.items() if len(labels[name]) > 1}
+
+
+def _levels(keys: Sequence[Bin], level: Callable[[Sequence[int], str], Level]) -> tuple[Level, ...]:
+    groups: dict[Bin, list[int]] = {}
+    for position, key in enumerate(keys):
+        groups.setdefault(key, []).append(position)
+    levels = {key: level(group, key[1]) for key, group in groups.items()}
     return tuple(levels[key] for key in sorted(levels, key=lambda key: (key[0], -(levels[key].best or 0.0), key[1])))
 
 
 def bins(rows: Sequence[Row], factor: str) -> tuple[Bin, ...]:
     """The level of each row; which numbers are grouped depends on how many different ones the rows have."""
-    bin_of = _by_number if _few_round_numbers(rows, factor) else FACTORS[factor].bin
-    values = [row.trial.hyperparameters.get(factor) for row in rows]
+    return _bins([row.trial.hyperparameters for row in rows], factor)
+
+
+def _bins(tried: Sequence[Hyperparameters], factor: str) -> tuple[Bin, ...]:
+    values = [each.get(factor) for each in tried]
+    bin_of = _by_number if _are_few_round_numbers(values) else FACTORS[factor].bin
     return tuple(NOT_SET if value is None else bin_of(value) for value in values)
 
 
-def _few_round_numbers(rows: Sequence[Row], factor: str) -> bool:
-    values = {row.trial.hyperparameters.get(factor) for row in rows} - {None}
-    return len(values) <= MOST_EXACT and all(
-        isinstance(value, int | float) and float(f"{value:.2g}") == value for value in values
+def _are_few_round_numbers(values: Sequence[object]) -> bool:
+    different = set(values) - {None}
+    return len(different) <= MOST_EXACT and all(
+        isinstance(value, int | float) and float(f"{value:.2g}") == value for value in different
     )
 
 

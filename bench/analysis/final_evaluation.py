@@ -104,8 +104,8 @@ class Finals:
 
     @property
     def winner(self) -> Standing | None:
-        """Who is separable from every other; None in a tie."""
-        return self.standings[0] if self.comparison.winner is not None else None
+        """The candidate that is significantly better than every other; None in a tie, and where there is no other."""
+        return self.standings[0] if self.comparison.winner is not None and len(self.standings) > 1 else None
 
     @property
     def held_out(self) -> str:
@@ -159,8 +159,8 @@ def finals(run: Run) -> Finals | NoFinals:
             for fold in range(record.folds)
         )
     )
-    if len(standing) < 2 or not seeds:
-        reason = f"{len(run.trainings)} trainings are on record, which make no two candidates complete for one seed"
+    if not standing or not seeds:
+        reason = f"{plural(len(run.trainings), 'training')} on record, which make no candidate complete for one seed"
         return NoFinals(reason, out)
     try:
         return _ranked(run, record, standing, seeds, known, out)

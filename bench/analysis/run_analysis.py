@@ -85,8 +85,11 @@ class Analysis:
 
     @cached_property
     def levels(self) -> Mapping[str, tuple[factors.Level, ...]]:
-        """The levels of each factor of which several values were tried."""
-        return factors.compare(self.rows)
+        """The levels of each factor of which several values were tried: by trials, or by candidates without a search."""
+        held = self.final
+        if self.rows or isinstance(held, NoFinals):
+            return factors.compare(self.rows)
+        return factors.compare_candidates([(each.contestant.hyperparameters, each.score) for each in held.standings])
 
     @cached_property
     def effects(self) -> Effects | Missing:

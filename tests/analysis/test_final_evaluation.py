@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from bench.analysis.decision import SINGLE
 from bench.analysis.final_evaluation import NoFinals, finals
 from bench.analysis.run_analysis import Analysis
 from bench.records import FAILED
+from bench.report.page import compose
 from bench.report.sections.certainty import certainty
 from bench.report.sections.ranking import ranking
 from bench.report.sections.verdict import banners, verdict
@@ -81,7 +83,10 @@ def test_no_finals_say_why(run):
     assert "has not come to them" in finals(asked).reason
     none = replace(run, finals=None, experiment={"protocol": {"finalists": 0}})
     assert finals(none) == NoFinals("none were asked for")
-    assert "make no two candidates complete" in finals(replace(run, trainings=run.trainings[:2])).reason
+    assert (
+        finals(replace(run, trainings=())).reason
+        == "0 trainings on record, which make no candidate complete for one seed"
+    )
 
 
 def test_a_locked_set_of_one_image_or_without_foreground_leaves_the_rest_standing(run):
@@ -114,13 +119,29 @@ def test_contestants_that_differ_in_little_are_told_apart_and_their_differences_
 
 
 def test_who_failed_is_named_even_where_nobody_is_left(run):
-    failed = [
-        each if each.contestant == "finalist 1" else replace(each, status=FAILED, error="out of memory", out_of_fold={})
-        for each in run.trainings
-    ]
+    failed = [replace(each, status=FAILED, error="out of memory", out_of_fold={}) for each in run.trainings]
     none = finals(replace(run, trainings=tuple(failed)))
     assert isinstance(none, NoFinals)
-    assert set(none.out) == {"finalist 2", "default recipe", "origin's recipe"}
+    assert set(none.out) == {"finalist 1", "finalist 2", "default recipe", "origin's recipe"}
+
+
+def test_the_only_candidate_of_a_short_budget_is_scored_and_has_not_won(run):
+    """One training, on one fold."""
+    first = next(
+        each for each in run.trainings if each.contestant == "default recipe" and each.fold == 0 and each.seed == 0
+    )
+    alone = replace(run, trainings=(first,), trials=())
+    held = finals(alone)
+    assert [each.contestant.name for each in held.standings] == ["default recipe"]
+    assert held.winner is None
+    assert held.scored == len(run.split.folds[0])
+    found = Analysis(alone)
+    assert found.decision.kind == SINGLE
+    text = said(compose(found).blocks)
+    assert "The budget allowed one candidate" in text
+    assert "Pairwise" not in text
+    assert "significant" not in text
+    assert "IoU, on 1 of 3 folds" in text
 
 
 def test_with_one_seed_the_page_speaks_of_these_trainings_only(run):
@@ -148,7 +169,7 @@ def test_finals_cut_to_one_fold_score_its_images_with_the_baselines_on_the_same(
     assert "Sources of variance" not in text  # one training says nothing about seeds
     assert "minimum detectable difference" not in text.lower()
     assert "IoU, on 1 of 3 folds" in text
-    assert "The budget was too short for the whole final evaluation" in text
+    assert "The budget allowed 1 of 3 folds" in text
 
 
 def test_the_best_of_a_search_that_went_on_after_the_finals_is_named(run, held):

@@ -70,8 +70,14 @@ def test_a_section_without_content_is_not_there():
     """A run without a search: candidates came from the portfolio."""
     alone = with_finals(run())
     text = said(compose(Analysis(alone)).blocks)
-    for absent in ("The search:", "Comparison by factor", "Failures:", "Effect"):
+    for absent in ("The search:", "Failures:", "An effect is what"):
         assert absent not in text
+    assert "IoU of the candidates that share a value, cross-validated" in text
+    assert [record["label"] for record in table(compose(Analysis(alone)).blocks, "Loss").records] == [
+        "Dice",
+        "BCE + Dice",
+        "BCE",
+    ]
     assert "How sure is this?" in text
     assert "Use U-Net with ResNet-18, Dice loss." in text
 

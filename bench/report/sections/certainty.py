@@ -20,7 +20,8 @@ def certainty(found: Analysis) -> Iterator[Block]:
     if not isinstance(held, Finals):
         return
     blocks = (*_pairs(held), *_selection(found, held), *_variance(held))
-    yield Folded("How sure is this?", _finding(found, held), blocks, "certainty")
+    if blocks:
+        yield Folded("How sure is this?", _finding(found, held), blocks, "certainty")
     curve = found.data_curve
     if curve is not None:
         said = curve.reason if isinstance(curve, Missing) else about_data_curve(curve)
@@ -29,6 +30,8 @@ def certainty(found: Analysis) -> Iterator[Block]:
 
 def _finding(found: Analysis, held: Finals) -> str:
     leader = held.standings[0]
+    if len(held.standings) == 1:
+        return "One candidate, compared with nothing."
     best = f"P(best) of the leader is {100 * formats.settled(leader.first_probability):.0f} %"
     detectable = found.decision.detectable
     if detectable is None:
@@ -38,6 +41,8 @@ def _finding(found: Analysis, held: Finals) -> str:
 
 
 def _pairs(held: Finals) -> Iterator[Block]:
+    if len(held.standings) < 2:
+        return
     yield Heading("Pairwise comparisons", level=4)
     yield paragraph(
         "Differences are paired on images and trainings. P(best) in the ranking is the share of bootstrap resamples "

@@ -49,7 +49,7 @@ def _comparison(found: Analysis) -> Iterator[Block]:
     compared = found.levels
     if not compared:
         return
-    yield paragraph(_explained(found.effects, found))
+    yield paragraph(_explained(found.effects, found) if found.rows else _of_candidates(found))
     own = {} if isinstance(found.effects, Missing) else found.effects.factors
     groups = [tuple(_factor(name, compared[name], own.get(name, ()))) for name in FOREMOST if name in compared]
     grid = found.score_grid
@@ -74,16 +74,21 @@ def _factor(name: str, levels: Sequence[Level], effects: Sequence[Effect]) -> It
             Column("95 % interval", "effect_text", number=True, wide=True),
         )
     else:
-        middle = (Column("IoU of each trial", "dots"), Column("Median", "median", _rounded, number=True))
+        middle = (Column("IoU of each", "dots"), Column("Median", "median", _rounded, number=True))
     columns = (
         Column(title, "label"),
         *middle,
         Column("Best", "best", _rounded, number=True),
-        Column("Trials", "trials", number=True, wide=True),
-        Column("Completed", "completed", number=True, wide=True),
+        Column("Number", "trials", number=True, wide=True),
+        *[Column("Completed", "completed", number=True, wide=True)] * any(map(_lost, levels)),
     )
     yield Table(title, columns, [_level(level, known.get(level.label)) for level in levels])
     yield Data(f"by-{name.replace('_', '-')}.csv", comparison_records(levels, effects), ("label",))
+
+
+def _lost(level: Level) -> int:
+    """How many of its trials did not complete."""
+    return level.collapsed + level.pruned + level.stopped + level.failed
 
 
 def _level(level: Level, effect: Effect | None) -> dict[str, object]:
@@ -93,7 +98,7 @@ def _level(level: Level, effect: Effect | None) -> dict[str, object]:
         "median": level.median,
         "best": level.best,
         "completed": level.completed,
-        "trials": level.completed + level.collapsed + level.pruned + level.stopped + level.failed,
+        "trials": level.completed + _lost(level),
     }
     if effect is None:
         return record
@@ -115,6 +120,14 @@ def thinned(values: Sequence[float], most: int = MOST_DOTS) -> tuple[float, ...]
     if len(values) <= most:
         return tuple(values)
     return tuple(values[round(place * (len(values) - 1) / (most - 1))] for place in range(most))
+
+
+def _of_candidates(found: Analysis) -> str:
+    where = found.final.held_out if isinstance(found.final, Finals) else "out of fold"
+    return (
+        f"IoU of the candidates that share a value, {where} (bar: median). They are few and differ in other hyperparameters "
+        "too: this describes them and says nothing about causes."
+    )
 
 
 def _explained(effects: Effects | Missing, found: Analysis) -> str:

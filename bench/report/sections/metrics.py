@@ -31,12 +31,10 @@ def metrics(found: Analysis) -> Iterator[Block]:
     if not isinstance(held, Finals):
         return
     leader = held.standings[0]
-    known = {name: leader.metrics.get(name) for name in ("precision", "recall", "dice")}
-    said = ", ".join(
-        f"{METRICS[name].lower()} {formats.rounded(value)}" for name, value in known.items() if value is not None
-    )
+    known = {name: leader.metrics.get(name) for name in ("dice", "precision", "recall")}
+    said = ", ".join(f"{METRICS[name]} {formats.rounded(value)}" for name, value in known.items() if value is not None)
     blocks = (*_quality(found, held), *_classes(found, held), *_probabilities(found, held))
-    yield Folded("Other metrics", f"The leader: {said}.", blocks, "metrics")
+    yield Folded("Other metrics", f"The leader has {said}.", blocks, "metrics")
 
 
 def _quality(found: Analysis, held: Finals) -> Iterator[Block]:
@@ -113,12 +111,12 @@ def _probabilities(found: Analysis, held: Finals) -> Iterator[Block]:
     columns = (
         Column("Model", "model"),
         Column(at, "iou", _fraction, number=True),
-        Column("Tuned", "tuned"),
-        Column("Gain", "gain"),
-        Column("Threshold", "threshold"),
-        Column(f"Boundary F1 ({tolerance_px:.1f} px)", "boundary_f1"),
-        Column("Average precision", "average_precision"),
-        Column("Calibration error", "calibration_error"),
+        Column("Tuned", "tuned", number=True),
+        Column("Gain", "gain", number=True),
+        Column("Threshold", "threshold", number=True),
+        Column(f"Boundary F1 ({tolerance_px:.1f} px)", "boundary_f1", number=True),
+        Column("Average precision", "average_precision", number=True),
+        Column("Calibration error", "calibration_error", number=True),
     )
     yield Table(
         "Probability-based metrics",

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from bench.analysis.decision import NOTHING, UNUSABLE
+from bench.analysis.final_evaluation import Finals
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import Missing
 from bench.report.blocks import NextSteps, Step
@@ -25,6 +26,9 @@ def _steps(found: Analysis) -> Iterator[Step]:
         )
         return
     yield Step("Search longer", f"python -m bench run --resume --name {name} --budget 2h", _whether_longer(found))
+    held = found.final
+    if isinstance(held, Finals) and held.record.folds < held.all_folds:
+        return  # a budget that was too short for the folds has no time for fractions of the images
     if found.data_curve is None or isinstance(found.data_curve, Missing):
         yield Step(
             "Find out whether more images would help",
@@ -39,6 +43,9 @@ def _steps(found: Analysis) -> Iterator[Step]:
 
 
 def _whether_longer(found: Analysis) -> str:
+    held = found.final
+    if isinstance(held, Finals) and len(held.standings) == 1:
+        return "More time compares more candidates, on more folds."
     studies = found.run.record.studies
     if any(study.ended == "budget" for study in studies):
         return "The search was ended by its budget."

@@ -32,7 +32,8 @@ def ranking(found: Analysis) -> Iterator[Block]:
     yield table(found, held)
     yield Data("references.csv", reference_records(found), ("reference", "split"), "Baselines")
     yield Data("finals.csv", _records(found, held), ("rank", "contestant"), "Every metric of the ranking")
-    yield Data("finals-pairs.csv", pair_records(held), ("first", "second"), "Every pairwise comparison")
+    if held.pairs:
+        yield Data("finals-pairs.csv", pair_records(held), ("first", "second"), "Every pairwise comparison")
 
 
 def brief(found: Analysis) -> Iterator[Block]:
@@ -52,17 +53,17 @@ def brief(found: Analysis) -> Iterator[Block]:
 
 def explained(held: Finals) -> str:
     several = held.comparison.num_trainings > 1
-    spread = (
-        "other images and repeated training"
-        if several
-        else "other images, not other seeds (each candidate was trained with one)"
+    same_rank = (
+        "Candidates with the same rank do not differ significantly from the best of that rank (alpha = 0.05, Holm-corrected). "
+        if len(held.standings) > 1
+        else ""
     )
+    spread = "other images and repeated training" if several else "other images, but no other seeds"
+    trained = "each trained" if len(held.standings) > 1 else "trained"
     return (
-        f"{plural(len(held.standings), 'candidate')}, each trained for {training_length(held.record)} on "
-        f"{plural(held.record.folds, 'fold')} "
-        f"with {plural(len(held.seeds), 'seed')}; every image is scored by trainings that did not see it. Candidates "
-        f"with the same rank do not differ "
-        f"significantly from the best of that rank (alpha = 0.05, Holm-corrected). Intervals cover {spread} (95 %)."
+        f"{plural(len(held.standings), 'candidate')}, {trained} for {training_length(held.record)} on "
+        f"{plural(held.record.folds, 'fold')} with {plural(len(held.seeds), 'seed')}; every image is scored by trainings "
+        f"that did not see it. {same_rank}The 95 % intervals cover {spread}."
     )
 
 
@@ -70,6 +71,8 @@ def caption(held: Finals) -> str:
     leader = held.standings[0]
     level = sum(each.group == 1 for each in held.standings) - 1
     others = len(held.standings) - 1
+    if not others:
+        return f"{leader.label} has {formats.within(leader.score, leader.interval.low, leader.interval.high)}."
     return (
         f"{leader.label} leads with {formats.within(leader.score, leader.interval.low, leader.interval.high)}; "
         f"{level} of {plural(others, 'other candidate')} {'does' if level == 1 else 'do'} not differ significantly "

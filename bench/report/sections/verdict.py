@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from bench import formats
-from bench.analysis.decision import CLEAR, NOTHING, TIED, UNCONFIRMED, UNUSABLE, Choice, Decision, lead_of_delivery
+from bench.analysis.decision import (
+    CLEAR,
+    NOTHING,
+    SINGLE,
+    TIED,
+    UNCONFIRMED,
+    UNUSABLE,
+    Choice,
+    Decision,
+    lead_of_delivery,
+)
 from bench.analysis.final_evaluation import Finals
 from bench.analysis.run_analysis import Analysis
 from bench.evaluation.statistics import Difference, Interval
@@ -17,8 +27,15 @@ FEW_IMAGES = 50
 """With fewer scored images an interval is so wide that only large differences show."""
 
 MANY_FAILURES = 0.2
-LOW_IOU = 0.5
-_COLOURS: dict[str, Colour] = {CLEAR: "good", TIED: "unsure", UNCONFIRMED: "unsure", UNUSABLE: "bad", NOTHING: "none"}
+LOW_IOU = 0.4
+_COLOURS: dict[str, Colour] = {
+    CLEAR: "good",
+    TIED: "unsure",
+    SINGLE: "unsure",
+    UNCONFIRMED: "unsure",
+    UNUSABLE: "bad",
+    NOTHING: "none",
+}
 
 
 def verdict(found: Analysis) -> VerdictCard:
@@ -107,7 +124,7 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
     if choice is None:
         yield decision.reason
         return
-    if choice.delivery is not None and isinstance(found.final, Finals):
+    if choice.delivery is not None and isinstance(found.final, Finals) and len(found.final.standings) > 1:
         yield from _delivery(found, choice, found.final)
     if decision.kind == CLEAR and decision.closest:
         other, by = decision.closest
@@ -117,6 +134,8 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
         )
     elif decision.kind == TIED:
         yield from _tie(found, decision)
+    elif decision.kind == SINGLE:
+        yield "The budget allowed one candidate: nothing is compared with it. Its score is of images that it did not see."
     elif decision.kind == UNCONFIRMED:
         yield (
             "This score comes from the search, which chose the model by it: it is optimistically biased, and nothing "
@@ -126,8 +145,8 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
     elif decision.kind == UNUSABLE:
         yield from _unusable(decision)
     label, score, lead = decision.baseline or ("", 0.0, None)
-    if decision.kind in (CLEAR, TIED) and lead:
-        yield f"The leader is ahead of the best baseline, the {label} ({formats.rounded(score)}), by {_amount(lead)}."
+    if decision.kind in (CLEAR, TIED, SINGLE) and lead:
+        yield f"{'It' if decision.kind == SINGLE else 'The leader'} is ahead of the best baseline, the {label} ({formats.rounded(score)}), by {_amount(lead)}."
 
 
 def _delivery(found: Analysis, choice: Choice, held: Finals) -> Iterator[str]:
@@ -207,7 +226,9 @@ def _tiles(found: Analysis, decision: Decision) -> Iterator[Tile]:
 def _how_scored(found: Analysis) -> str:
     choice = found.decision.choice
     if choice is not None and choice.delivery is not None:
-        return "cross-validated"
+        development = sum(map(len, found.run.split.folds))
+        scored = len(choice.delivery.out_of_fold)
+        return "cross-validated" if scored == development else f"out of fold on {plural(scored, 'image')}"
     return found.final.held_out if isinstance(found.final, Finals) else "on validation"
 
 
@@ -226,8 +247,14 @@ def banners(found: Analysis) -> Iterator[Banner]:
     if isinstance(held, Finals):
         if held.out:
             yield Banner(f"Left out of the ranking, since a training failed: {', '.join(held.out)}.", "failures")
-        if held.trained < held.planned or held.record.folds < held.all_folds:
-            yield Banner(f"The budget was too short for the whole final evaluation: {held.record.rule}.", "certainty")
+        if held.record.folds < held.all_folds:
+            extent = f"{held.record.folds} of {plural(held.all_folds, 'fold')}"
+            yield Banner(
+                f"The budget allowed {extent}: {plural(held.scored, 'image')} are scored, and intervals are wide.",
+                "setup",
+            )
+        elif held.trained < held.planned:
+            yield Banner(f"The budget allowed {held.trained} of {plural(held.planned, 'training')}.", "setup")
         if held.newer is not None:
             score = formats.rounded(held.newer.val_metrics.get("iou"))
             yield Banner(
@@ -254,7 +281,8 @@ def _data_banners(found: Analysis) -> Iterator[Banner]:
             "data",
         )
     scored = held.scored if isinstance(held, Finals) else len(run.split.val)
-    if 0 < scored < FEW_IMAGES:
+    all_folds = not isinstance(held, Finals) or held.record.folds == held.all_folds
+    if 0 < scored < FEW_IMAGES and all_folds:
         yield Banner(
             f"Only {plural(scored, 'image')} are scored, so that intervals are wide; more annotated images narrow "
             f"them.",
