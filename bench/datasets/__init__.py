@@ -4,18 +4,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.datasets.dataset import DataOptions, Dataset, Sample
+from bench.datasets.dataset import SPLIT_FOLDERS, DataOptions, Dataset, Sample
 from bench.datasets.formats import coco, folders, labelme, via, yolo
 from bench.datasets.formats.annotation_files import Document, documents
 from bench.datasets.formats.assembly import Reading
 from bench.datasets.formats.foreign import suffixes_said, tool_of
-from bench.datasets.formats.layouts import folders_in, pictures_below
+from bench.datasets.formats.layouts import IMAGE_FOLDERS, MASK_FOLDERS, folders_in, pictures_below
 from bench.datasets.formats.pictures import PictureIndex
 from bench.datasets.headers import with_headers
 from bench.errors import DataError, unknown
 from bench.records import Finding
 
 PARTS = ("train", "val", "test")
+
+_MOST_ERRORS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +71,20 @@ def open_dataset(path: Path, options: DataOptions) -> Dataset:
     directory or its annotations cannot be used.
     """
     root = _directory(path)
-    findings: list[Finding] = []
-    found = documents(root, options, findings)
+    found, errors = documents(root)
     by_format = {
         name: [document for document in found if document.kind in known.kinds] for name, known in FORMATS.items()
     }
     present = [name for name, known in FORMATS.items() if known.recognises(root, by_format[name], options)]
     if options.images or options.masks:
         present = ["folders"]
+    if errors and (not present or not options.skip_unreadable) and "folders" not in present:
+        raise DataError("; ".join(str(error) for error in errors[:_MOST_ERRORS]))
     if not present:
         raise DataError(_not_recognised(root, found))
     dataset = _read(root, present, by_format, options)
-    dataset = replace(dataset, findings=(*findings, *dataset.findings))
+    unread = (Finding(kind="unreadable", message=f"{error}; left out") for error in errors)
+    dataset = replace(dataset, findings=(*unread, *dataset.findings))
     return with_headers(_with_prefix_splits(_checked(dataset), options))
 
 
@@ -102,9 +106,6 @@ def _directory(path: Path) -> Path:
 
 def _is_meant(folder: Path) -> bool:
     """Whether a lone folder is a part, a folder of images or an image's own folder, and no wrapping."""
-    from bench.datasets.dataset import SPLIT_FOLDERS
-    from bench.datasets.formats.layouts import IMAGE_FOLDERS, MASK_FOLDERS
-
     return folder.name.lower() in {*SPLIT_FOLDERS, *IMAGE_FOLDERS, *MASK_FOLDERS}
 
 
@@ -129,12 +130,8 @@ def _read(
     others = [name for name in present if name != chosen]
     if not others:
         return read[chosen]
-    counts = ", ".join(
-        f"{name} ({len(read[name].samples)} images)" if name in read else f"{name}" for name in others
-    )
-    said = (
-        f"annotations of several formats: {chosen} is read ({len(read[chosen].samples)} images), {counts} is not; keep one of them in the folder"
-    )
+    counts = ", ".join(f"{name} ({len(read[name].samples)} images)" if name in read else f"{name}" for name in others)
+    said = f"annotations of several formats: {chosen} is read ({len(read[chosen].samples)} images), {counts} is not; keep one of them in the folder"
     finding = Finding(kind="second_format", message=said)
     return replace(read[chosen], findings=(finding, *read[chosen].findings))
 

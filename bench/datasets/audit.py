@@ -188,9 +188,7 @@ def _mostly_foreground(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Fin
     totals = np.sum([look.class_pixels for look in looks], axis=0)
     share = float(totals[1:].sum() / totals.sum())
     if share > _MOSTLY:
-        said = (
-            f"{share:.0%} of all pixels are foreground in {dataset.name}; if it is the background that is marked, the masks are inverted"
-        )
+        said = f"{share:.0%} of all pixels are foreground in {dataset.name}; if it is the background that is marked, the masks are inverted"
         yield Finding(kind="mostly_foreground", message=said)
 
 

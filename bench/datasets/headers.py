@@ -43,9 +43,7 @@ def with_headers(dataset: Dataset) -> Dataset:
     samples = tuple(
         replace(sample, value_range=value_range) if sample.id in names else sample for sample in dataset.samples
     )
-    return replace(
-        dataset, samples=samples, value_range=value_range, findings=(*dataset.findings, *findings)
-    )
+    return replace(dataset, samples=samples, value_range=value_range, findings=(*dataset.findings, *findings))
 
 
 def common_range(paths: Sequence[Path]) -> ValueRange | None:

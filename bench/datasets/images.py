@@ -32,6 +32,9 @@ _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _WIDTH, _HEIGHT, _BITS, _SAMPLES, _EXTRA_SAMPLES = 256, 257, 258, 277, 338
 _ALPHA = (1, 2)
 
+cv2.utils.logging.setLogLevel(
+    cv2.utils.logging.LOG_LEVEL_ERROR
+)  # errors: what OpenCV thinks of a TIFF's tags is said by the audit, once
 Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT  # Pillow knows no other place for it; `_refuse_huge` says more than Pillow's error
 
 

@@ -76,5 +76,3 @@ def _gone(present: Sequence[ImageFacts], number: int, size: int) -> int:
 def _is_left(region: np.ndarray, scale: float) -> bool:
     height, width = (max(1, round(side * scale)) for side in region.shape)
     return bool(cv2.resize(region, (width, height), interpolation=cv2.INTER_AREA).max() >= _HALF)
-
-

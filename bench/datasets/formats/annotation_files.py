@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.datasets.dataset import SPLIT_FOLDERS, DataOptions
-from bench.datasets.formats.pictures import image_id
+from bench.datasets.dataset import SPLIT_FOLDERS
 from bench.errors import DataError
-from bench.records import Finding
 
 _DEEPEST = 4
 _VIA_COLUMNS = {"filename", "region_shape_attributes", "region_attributes"}
@@ -63,36 +61,29 @@ KINDS: Mapping[str, Callable[[Any], bool]] = {
 OTHER = "other"
 
 
-def documents(root: Path, options: DataOptions, findings: list[Finding]) -> list[Document]:
-    """Every JSON file in `root` and up to four folders below, and VIA's CSV files. A file that is none raises DataError, or is a finding
-    where the options skip what is unreadable."""
-    found = []
+def documents(root: Path) -> tuple[list[Document], list[DataError]]:
+    """Every JSON file in `root` and up to four folders below, and VIA's CSV files; and an error for each that cannot be read."""
+    found, errors = [], []
     for path in _files(root):
-        part = next(
-            (
-                SPLIT_FOLDERS[name.lower()]
-                for name in path.relative_to(root).parts[:-1]
-                if name.lower() in SPLIT_FOLDERS
-            ),
-            None,
-        )
         try:
             content = _via_table(path) if path.suffix.lower() == ".csv" else load_json(path)
         except DataError as error:
-            if not options.skip_unreadable:
-                raise
-            said = f"{error}; left out"
-            findings.append(Finding(kind="unreadable", message=said, files=(image_id(root, path),)))
+            errors.append(error)
             continue
-        if content is None:
-            continue
-        kind = next((name for name, fits in KINDS.items() if fits(content)), OTHER)
-        picture = False
-        if kind == "labelme":
-            picture = isinstance(content.get("imageData"), str) and bool(content["imageData"])
-            content = {key: value for key, value in content.items() if key != "imageData"}
-        found.append(Document(path=path, part=part, kind=kind, content=content, holds_picture=picture))
-    return found
+        if content is not None:
+            found.append(_document(root, path, content))
+    return found, errors
+
+
+def _document(root: Path, path: Path, content: Any) -> Document:
+    words = [name.lower() for name in path.relative_to(root).parts[:-1]]
+    kind = next((name for name, fits in KINDS.items() if fits(content)), OTHER)
+    picture = False
+    if kind == "labelme":
+        picture = isinstance(content.get("imageData"), str) and bool(content["imageData"])
+        content = {key: value for key, value in content.items() if key != "imageData"}
+    part = next((SPLIT_FOLDERS[word] for word in words if word in SPLIT_FOLDERS), None)
+    return Document(path=path, part=part, kind=kind, content=content, holds_picture=picture)
 
 
 def load_json(path: Path) -> Any:
@@ -133,13 +124,15 @@ def _via_table(path: Path) -> dict[str, Any] | None:
     try:
         text = path.read_bytes().decode("utf-8-sig")
         rows = csv.DictReader(io.StringIO(text, newline=""))
-        if not _VIA_COLUMNS <= set(rows.fieldnames or ()):
+        if not set(rows.fieldnames or ()) >= _VIA_COLUMNS:
             return None
         entries: dict[str, Any] = {}
         for row in rows:
             name = row["filename"] or ""
             entry = entries.setdefault(name, {"filename": name, "regions": []})
-            shape, attributes = (json.loads(row[key] or "{}") for key in ("region_shape_attributes", "region_attributes"))
+            shape, attributes = (
+                json.loads(row[key] or "{}") for key in ("region_shape_attributes", "region_attributes")
+            )
             if shape:
                 entry["regions"].append({"shape_attributes": shape, "region_attributes": attributes})
     except (UnicodeDecodeError, csv.Error):

@@ -133,7 +133,9 @@ def _class_ids(
         id_of = {label: number for number, label in enumerate(wanted, start=1)}
         for label in sorted(used):
             if label not in id_of:
-                raise DataError(f"{unknown('label', label, id_of, str(sources[label]))}, or leave it out: ignore: [{label}]")
+                raise DataError(
+                    f"{unknown('label', label, id_of, str(sources[label]))}, or leave it out: ignore: [{label}]"
+                )
         return tuple(options.classes), special | id_of
     if len(used) > MOST_CLASSES:
         raise DataError(

@@ -24,7 +24,9 @@ def names_in(folders: Iterable[Path]) -> Names | None:
             if values is None:
                 continue
             if found is not None and dict(values) != dict(found.values):
-                raise DataError(f"{path} and {found.said_by} name different classes; the parts of a data set need one list")
+                raise DataError(
+                    f"{path} and {found.said_by} name different classes; the parts of a data set need one list"
+                )
             found = found or Names(values=values, said_by=str(path))
     return found
 
@@ -93,7 +95,9 @@ def _json(path: Path) -> Mapping[str, object] | None:
 def _classes_json(path: Path) -> Mapping[str, int | str] | None:
     """name -> value or "#rrggbb", as `data convert` writes it; None for another kind of JSON."""
     content = _json(path)
-    if not content or not all(isinstance(value, int | str) and not isinstance(value, bool) for value in content.values()):
+    if not content or not all(
+        isinstance(value, int | str) and not isinstance(value, bool) for value in content.values()
+    ):
         return None
     return {str(name): value for name, value in content.items() if isinstance(value, int | str)}
 
@@ -118,4 +122,3 @@ _READERS = {
     "classes.json": _classes_json,
     "dataset.json": _dataset_json,
 }
-

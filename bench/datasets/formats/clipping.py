@@ -1,6 +1,8 @@
 """Outlines are cut at a box around the image before foreign code sees them: pycocotools takes memory for a polygon's whole length, and
 a coordinate of 1e9 kills the process. Inside the image nothing changes."""
 
+from itertools import pairwise
+
 import numpy as np
 
 REACH = 4
@@ -27,7 +29,7 @@ def clip_line(points: np.ndarray, height: int, width: int) -> list[np.ndarray]:
     if ((points >= low) & (points <= high)).all():
         return [points]
     pieces = []
-    for start, end in zip(points[:-1], points[1:], strict=True):
+    for start, end in pairwise(points):
         piece = _segment(start, end, low, high)
         if piece is not None:
             pieces.append(piece)

@@ -10,7 +10,7 @@ from typing import Any
 from bench.datasets.dataset import SPLIT_FOLDERS, Dataset
 from bench.datasets.formats.annotation_files import Document
 from bench.datasets.formats.assembly import Entry, Labelled, Reading, assemble
-from bench.datasets.formats.regions import Region, ShapeError, polygon
+from bench.datasets.formats.regions import Region, ShapeError, polygon, rectangle
 from bench.datasets.formats.run_lengths import run_lengths
 from bench.datasets.formats.schemas import CocoAnnotation, CocoCategory, CocoImage, checked
 from bench.errors import DataError
@@ -20,7 +20,7 @@ _SHOWN = 5
 
 def read(documents: Sequence[Document], reading: Reading) -> Dataset:
     """Reads every COCO file. Classes are the categories in use by name, in the order of their ids, or as `options.classes` says
-    (class name -> category name). Crowd regions (`iscrowd`) count as their category. An annotation with a box only is not drawn.
+    (class name -> category name). Crowd regions (`iscrowd`) count as their category. The box of an annotation without an outline is void.
 
     An entry that is none is a finding with its file and number. Raises DataError where no annotation can be drawn.
     """
@@ -30,7 +30,8 @@ def read(documents: Sequence[Document], reading: Reading) -> Dataset:
     boxes = 0
     for document, part in zip(instances, parts, strict=True):
         boxes += _read_file(document, part, order, reading)
-    if reading.entries and boxes and not any(entry.regions for entry in reading.entries):
+    drawn = any(item.doubt is None for entry in reading.entries for item in entry.regions)
+    if reading.entries and boxes and not drawn:
         raise DataError(f"{instances[0].path} has no segmentation, only boxes; masks need polygons or run lengths")
     return assemble(reading, order=order)
 
@@ -47,7 +48,9 @@ def _instances(documents: Sequence[Document], reading: Reading) -> list[Document
             reading.say("passed_over", f"{name} holds no regions (captions, key points or panoptic ids); passed over")
     if not chosen:
         what = "panoptic ids" if panoptic else "captions"
-        raise DataError(f"{documents[0].path} holds {what}; regions are read from a COCO instances file, export that one")
+        raise DataError(
+            f"{documents[0].path} holds {what}; regions are read from a COCO instances file, export that one"
+        )
     return chosen
 
 
@@ -97,21 +100,32 @@ def _read_file(document: Document, part: str | None, order: list[str], reading: 
         label = name_of.get(annotation.category_id)
         if label is None:
             unknown_category += 1
-            reading.bad_shape(where, f"it uses the category {annotation.category_id}, which its categories do not name", name)
+            reading.bad_shape(
+                where, f"it uses the category {annotation.category_id}, which its categories do not name", name
+            )
             continue
         used += 1
-        if not annotation.segmentation:
+        region = None
+        if annotation.segmentation:
+            region = _region(annotation.segmentation, where, name, reading)
+        else:
             boxes += 1
-            reading.say("degenerate_region", f"{where} has no segmentation and is not drawn", name)
-            continue
-        region = _region(annotation.segmentation, where, name, reading)
         if region is not None:
             by_image[annotation.image_id].append(Labelled(label=label, region=region, where=where))
+            continue
+        box = _box(annotation.bbox)
+        if box is not None:
+            doubt = "has a box and no outline that can be drawn"
+            by_image[annotation.image_id].append(Labelled(label=label, region=box, where=where, doubt=doubt))
+        elif not annotation.segmentation:
+            reading.say("degenerate_region", f"{where} has no segmentation and is not drawn", name)
     if unknown_category and not used:
         raise DataError(f"{reading.first_bad}; no annotation of the file has a category that it names")
     if orphans:
         ids = ", ".join(dict.fromkeys(orphans[:_SHOWN]))
-        said = f"{len(orphans)} annotations in {reading.name_of(path)} belong to no image that it lists (image_id {ids})"
+        said = (
+            f"{len(orphans)} annotations in {reading.name_of(path)} belong to no image that it lists (image_id {ids})"
+        )
         reading.say("orphan_annotation", said)
     drawn = {item.label for items in by_image.values() for item in items}
     order += [name for name in name_of.values() if name in drawn and name not in order]
@@ -158,7 +172,9 @@ def _categories(document: Document, reading: Reading) -> dict[str, str]:
             raise DataError(
                 f"{document.path} gives the category {category.id} two names, {found[category.id]} and {category.name}"
             )
-    return dict(sorted(found.items(), key=lambda pair: (0, int(pair[0]), "") if pair[0].isdecimal() else (1, 0, pair[0])))
+    return dict(
+        sorted(found.items(), key=lambda pair: (0, int(pair[0]), "") if pair[0].isdecimal() else (1, 0, pair[0]))
+    )
 
 
 def _images(document: Document, reading: Reading) -> list[CocoImage]:
@@ -191,6 +207,14 @@ def _region(shape: Any, where: str, name: str, reading: Reading) -> Region | Non
         except ShapeError as error:
             reading.bad_shape(where if len(shape) == 1 or flat else f"{where}, part {number}", error, name)
     return Region(polygons=tuple(outlines)) if outlines else None
+
+
+def _box(box: Any) -> Region | None:
+    """The rectangle of x, y, width and height; None for what is none."""
+    try:
+        return Region(polygons=(rectangle(*box),)) if isinstance(box, list) and len(box) == 4 else None
+    except ShapeError:
+        return None
 
 
 def _pairs(part: Any) -> list[tuple[Any, Any]]:

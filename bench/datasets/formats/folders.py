@@ -135,9 +135,7 @@ def _with_listed_parts(root: Path, found: list[Match], findings: list[Finding]) 
     return chosen
 
 
-def _looks(
-    masks: Sequence[Path], options: DataOptions, findings: list[Finding], root: Path
-) -> dict[Path, MaskLook]:
+def _looks(masks: Sequence[Path], options: DataOptions, findings: list[Finding], root: Path) -> dict[Path, MaskLook]:
     """What each mask holds; without those that cannot be read and may be skipped. Raises DataError that names all that may not."""
 
     def look(path: Path) -> MaskLook | DataError:
@@ -198,7 +196,10 @@ def _nothing_fits(root: Path) -> str:
     said = []
     for pair in find_pairs(root):
         matches = match(pair)
-        names = [next(iter(sorted(path.name for path in paths)), "nothing") for paths in (matches.images_left, matches.masks_left)]
+        names = [
+            next(iter(sorted(path.name for path in paths)), "nothing")
+            for paths in (matches.images_left, matches.masks_left)
+        ]
         unused = Counter(unused_suffixes(pair.images)) + Counter(unused_suffixes(pair.masks))
         more = f" and files that are not read: {', '.join(f'{n} {s}' for s, n in unused.items())}" if unused else ""
         said.append(

@@ -11,7 +11,9 @@ _COCO = "choose COCO (instances, with images)"
 
 
 def _objects(content: Any) -> bool:
-    return isinstance(content, dict) and isinstance(content.get("objects"), list) and isinstance(content.get("size"), dict)
+    return (
+        isinstance(content, dict) and isinstance(content.get("objects"), list) and isinstance(content.get("size"), dict)
+    )
 
 
 def _classes_of_supervisely(content: Any) -> bool:
@@ -21,17 +23,27 @@ def _classes_of_supervisely(content: Any) -> bool:
 
 def _label_studio(content: Any) -> bool:
     first = content[0] if isinstance(content, list) and content else None
-    return isinstance(first, dict) and ("data" in first or "image" in first) and any(
-        key in first for key in ("annotations", "completions", "annotator", "label", "predictions")
+    return (
+        isinstance(first, dict)
+        and ("data" in first or "image" in first)
+        and any(key in first for key in ("annotations", "completions", "annotator", "label", "predictions"))
     )
 
 
 def _datumaro(content: Any) -> bool:
-    return isinstance(content, dict) and isinstance(content.get("items"), list) and isinstance(content.get("categories"), dict)
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("items"), list)
+        and isinstance(content.get("categories"), dict)
+    )
 
 
 def _darwin(content: Any) -> bool:
-    return isinstance(content, dict) and isinstance(content.get("annotations"), list) and ("image" in content or "item" in content)
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("annotations"), list)
+        and ("image" in content or "item" in content)
+    )
 
 
 def _labelbox(content: Any) -> bool:
@@ -40,7 +52,10 @@ def _labelbox(content: Any) -> bool:
 
 
 FOREIGN: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "Supervisely": (lambda content: _objects(content) or _classes_of_supervisely(content), f"export from Supervisely again and {_COCO}"),
+    "Supervisely": (
+        lambda content: _objects(content) or _classes_of_supervisely(content),
+        f"export from Supervisely again and {_COCO}",
+    ),
     "Labelbox": (_labelbox, "convert it to COCO with Labelbox's own converter"),
     "Label Studio": (_label_studio, f"export from Label Studio again and {_COCO}"),
     "Datumaro": (_datumaro, "convert it: datum convert -if datumaro -f coco_instances --save-media"),

@@ -57,7 +57,9 @@ def read(documents: Sequence[Document], reading: Reading) -> Dataset:
     for document in documents:
         file = checked(LabelMeFile, document.content)
         if isinstance(file, str):
-            reading.say("bad_entry", f"{reading.name_of(document.path)}: {file}; left out", reading.name_of(document.path))
+            reading.say(
+                "bad_entry", f"{reading.name_of(document.path)}: {file}; left out", reading.name_of(document.path)
+            )
             continue
         files[document.path] = file
         _add_entry(document, file, reading)
@@ -149,5 +151,3 @@ def _region(shape: LabelMeShape) -> Region:
     if kind in ("point", "points"):
         raise ShapeError("a point has no area")
     raise ShapeError(unknown("shape", kind[:40], (*FILLED, *OPEN, MASK)))
-
-

@@ -69,7 +69,9 @@ class Matches:
 def folders_in(folder: Path) -> list[Path]:
     """Folders directly in `folder` that are not hidden, sorted by name."""
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")) and path.is_dir())
+        return sorted(
+            path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")) and path.is_dir()
+        )
     except OSError:
         return []
 
@@ -147,7 +149,9 @@ def match(pair: Pair) -> Matches:
     if pair.images.name.lower() in ("imagestr", "leftimg8bit"):
         masks = _label_ids(masks)
     if len(images) == 1 and masks and _plain(images[0].stem) == _plain(pair.images.parent.name):
-        return Matches(found=[_matched(images[0], [(mask, None) for mask in masks], pair)], images_left=[], masks_left=[])
+        return Matches(
+            found=[_matched(images[0], [(mask, None) for mask in masks], pair)], images_left=[], masks_left=[]
+        )
     image_key, mask_key = (
         {path: _without(_key(folder, path), ENDINGS.get(folder.name.lower(), ())) for path in paths}
         for folder, paths in ((pair.images, images), (pair.masks, masks))
@@ -168,7 +172,9 @@ def match_beside(folder: Path, part: str | None) -> Matches | None:
         return None
     images = [path for path in pictures if path not in set(masks)]
     pair = Pair(images=folder, masks=folder, part=part)
-    return _match_lists({path: _key(folder, path) for path in images}, {path: _key(folder, path) for path in masks}, pair)
+    return _match_lists(
+        {path: _key(folder, path) for path in images}, {path: _key(folder, path) for path in masks}, pair
+    )
 
 
 def match_globs(root: Path, images: str, masks: str) -> Matches:
@@ -180,10 +186,15 @@ def match_globs(root: Path, images: str, masks: str) -> Matches:
     keys = {}
     for name, pattern in (("images", images), ("masks", masks)):
         expression, wildcards = _expression(pattern)
-        fitting = {path: found for path in pictures if (found := expression.fullmatch(path.relative_to(root).as_posix()))}
+        fitting = {
+            path: found for path in pictures if (found := expression.fullmatch(path.relative_to(root).as_posix()))
+        }
         if not fitting:
             raise DataError(f"data: {{{name}: {pattern!r}}} fits no picture below {root}")
-        keys[name] = ({path: "\0".join(_plain(text) for text in found.groups()) for path, found in fitting.items()}, wildcards)
+        keys[name] = (
+            {path: "\0".join(_plain(text) for text in found.groups()) for path, found in fitting.items()},
+            wildcards,
+        )
     if keys["images"][1] != keys["masks"][1]:
         raise DataError(
             f"data: images {images!r} has {keys['images'][1]} wildcards and masks {masks!r} has {keys['masks'][1]}; they need as many, since "
@@ -205,7 +216,8 @@ def unused_suffixes(folder: Path) -> Mapping[str, int]:
     return {
         suffix: count
         for suffix, count in sorted(counts.items())
-        if suffix.lower() not in SUFFIXES and suffix not in ("Thumbs.db", ".db", ".ini", ".txt", ".md", ".json", ".csv", ".yaml", ".yml")
+        if suffix.lower() not in SUFFIXES
+        and suffix not in ("Thumbs.db", ".db", ".ini", ".txt", ".md", ".json", ".csv", ".yaml", ".yml")
     }
 
 
@@ -219,7 +231,14 @@ def part_of(pair: Pair, image: Path) -> str | None:
 
 def _match_lists(image_key: Mapping[Path, str], mask_key: Mapping[Path, str], pair: Pair) -> Matches:
     done = _exactly(image_key, mask_key, pair)
-    for simplify in (_without_image_suffix, _class_in_name, _class_in_folder, _without_word, _without_common, _bare_name):
+    for simplify in (
+        _without_image_suffix,
+        _class_in_name,
+        _class_in_folder,
+        _without_word,
+        _without_common,
+        _bare_name,
+    ):
         if not done.masks_left or not (done.images_left or simplify is _class_in_name):
             break
         more = simplify(done, image_key, mask_key, pair)
@@ -262,7 +281,11 @@ def _without_word(done: Matches, image_key: Mapping[Path, str], mask_key: Mappin
     found = _again(done, image_key, plain, pair)
     bare = {path: _folder_key(key) + (_bare(_name_key(key)) or _name_key(key)) for path, key in image_key.items()}
     more = _again(found, bare, plain, pair) if found.images_left and found.masks_left else None
-    return Matches(found=found.found + more.found, images_left=more.images_left, masks_left=more.masks_left) if more else found
+    return (
+        Matches(found=found.found + more.found, images_left=more.images_left, masks_left=more.masks_left)
+        if more
+        else found
+    )
 
 
 def _without_common(done: Matches, image_key: Mapping[Path, str], mask_key: Mapping[Path, str], pair: Pair) -> Matches:
@@ -363,13 +386,19 @@ def _cut_common(keys: Mapping[Path, str]) -> dict[Path, str]:
     names = [_name_key(key) for key in keys.values()]
     if len(names) < 2:
         return dict(keys)
-    prefix = re.sub(r"\d+$", "", os.path.commonprefix(names))
-    suffix = re.sub(r"^\d+", "", os.path.commonprefix([name[len(prefix) :][::-1] for name in names])[::-1])
+    prefix = re.sub(r"\d+$", "", _common_start(names))
+    suffix = re.sub(r"^\d+", "", _common_start([name[len(prefix) :][::-1] for name in names])[::-1])
     cut = {}
     for path, key in keys.items():
         name = _name_key(key)[len(prefix) :]
         cut[path] = _folder_key(key) + (name[: len(name) - len(suffix)] if suffix else name)
     return cut
+
+
+def _common_start(names: Sequence[str]) -> str:
+    first, last = min(names), max(names)  # in order, these two differ soonest
+    length = next((place for place, letter in enumerate(first) if letter != last[place]), len(first))
+    return first[:length]
 
 
 def _one_channel(images: list[Path], pair: Pair) -> list[Path]:

@@ -123,9 +123,7 @@ def _by_palette(look: MaskLook) -> MaskLook:
     colours, solid = look.colours(), look.solid_colours()
     if all(colour >> 16 == (colour & 255) == (colour >> 8 & 255) for colour in colours):
         counts = {colour & 255: count for colour, count in colours.items()}
-        return replace(
-            look, source=VALUE, counts=counts, solid=frozenset(colour & 255 for colour in solid), palette={}
-        )
+        return replace(look, source=VALUE, counts=counts, solid=frozenset(colour & 255 for colour in solid), palette={})
     return replace(look, source=COLOUR, counts=colours, solid=frozenset(solid), palette={})
 
 
@@ -203,8 +201,11 @@ def _readings(look: MaskLook, ignored: set[int]) -> frozenset[str]:
 
 def _soft_edges(look: MaskLook, values: set[int]) -> bool:
     """White with greys that have no area; near black and near white they may have one, as compression noise of an earlier life."""
-    if max(values) > 255 or not any(value >= _BRIGHT for value in values):
-        return max(values) <= 255 and max(values) > THRESHOLD and not (look.solid & values) and len(values) > 2
+    if max(values) > 255:
+        return False
+    if not any(value >= _BRIGHT for value in values):  # a faint stroke: nothing but edges
+        many = len(values) > _FEW_NOISE or (max(values) > THRESHOLD and len(values) > 2)
+        return many and not look.solid & values
     if any(_DARK <= value < _BRIGHT for value in look.solid & values):
         return False
     if any(value < _DARK for value in look.solid & values) and len(values) <= _FEW_NOISE:
@@ -301,9 +302,7 @@ def _holder(looks: Sequence[MaskLook], value: int) -> str:
 
 def _void_finding(looks: Sequence[MaskLook], value: int) -> Finding:
     holders = [look.path for look in looks if value in look.counts]
-    message = (
-        f"{len(holders)} masks hold {value} beside class ids ({holders[0].name} is one): read as void, left out of loss and metrics"
-    )
+    message = f"{len(holders)} masks hold {value} beside class ids ({holders[0].name} is one): read as void, left out of loss and metrics"
     return Finding(kind="void_pixels", message=message)
 
 
@@ -343,7 +342,9 @@ def _by_colour(looks: Sequence[MaskLook], names: Names, options: DataOptions) ->
     void = {int(str(value)[1:], 16) for value in options.ignore if is_colour(value)}
     if names.any_value:
         meaning = Meaning(source=COLOUR, colours=((_BLACK, 0), *((key, VOID) for key in void)), any_value=True)
-        return Verdict(classes=names.foreground, meaning_of=dict.fromkeys((look.path for look in looks), meaning), odd={})
+        return Verdict(
+            classes=names.foreground, meaning_of=dict.fromkeys((look.path for look in looks), meaning), odd={}
+        )
     odd: dict[Path, str] = {}
     if not names.by_colour:
         looks, odd = _without_odd(looks)
@@ -382,7 +383,7 @@ def _without_odd(looks: Sequence[MaskLook]) -> tuple[list[MaskLook], dict[Path, 
         return list(looks), {}
     odd = {
         look.path: f"mask {look.path} is painted in the colours {', '.join(hex_of(key) for key in sorted(_foreground(look))[:6])} while "
-        f"{len(plain)} others are not in colour; save class ids, or name colours with classes: {{name: \"#rrggbb\"}}"
+        f'{len(plain)} others are not in colour; save class ids, or name colours with classes: {{name: "#rrggbb"}}'
         for look in coloured
     }
     return [look for look in looks if look.path not in odd], odd

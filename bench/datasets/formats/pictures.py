@@ -67,7 +67,11 @@ class PictureIndex:
     def fit(self, name: str, path: Path) -> int:
         """How many parts of the path `name`, from its end, are those of `path`; less one for a name of another length."""
         parts = _parts_of(unquote(name))
-        own = _parts_of(path.relative_to(self.root).as_posix()) if path.is_relative_to(self.root) else _parts_of(str(path))
+        own = (
+            _parts_of(path.relative_to(self.root).as_posix())
+            if path.is_relative_to(self.root)
+            else _parts_of(str(path))
+        )
         return 2 * _common_end(own, parts) - (_common_end(own, parts) < len(parts))
 
     def is_elsewhere(self, name: str) -> bool:
@@ -75,9 +79,7 @@ class PictureIndex:
         plain = name.replace("\\", "/")
         return plain.startswith("/") or ".." in plain.split("/") or bool(re.match("[A-Za-z]:", plain))
 
-    def _find(
-        self, parts: list[str], folder: Path, part: str | None, name: str, hints: Sequence[str]
-    ) -> Path | None:
+    def _find(self, parts: list[str], folder: Path, part: str | None, name: str, hints: Sequence[str]) -> Path | None:
         if not parts:
             return None
         candidates = [path for path in self.by_name.get(parts[-1], ()) if not self._of_another_part(path, part)]

@@ -95,6 +95,7 @@ class CocoAnnotation(_Item):
     image_id: Id
     category_id: Id
     segmentation: Any = None
+    bbox: Any = None
 
 
 class ViaRegion(_Item):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from bench.datasets.dataset import ANY, DataOptions, Dataset
 from bench.datasets.formats.annotation_files import Document
 from bench.datasets.formats.assembly import Entry, Labelled, Reading, assemble
@@ -12,7 +14,6 @@ from bench.datasets.formats.regions import Outline, Region, ShapeError, ellipse,
 from bench.datasets.formats.schemas import Name, ViaEntry, ViaRegion, checked
 from bench.datasets.formats.via_3 import as_version_2
 from bench.errors import DataError, unknown
-from pydantic import TypeAdapter, ValidationError
 
 CLASS_ATTRIBUTES = ("name", "class name", "class", "label", "category", "type")
 """Attributes that hold the class where regions have several: the first of these that a file uses, whatever its case."""
@@ -24,7 +25,7 @@ SHAPES: Mapping[str, Callable[[Mapping[str, Any]], Region]] = {
     "polyline": lambda at: Region(lines=(line(_corners(at)),)),
     "rect": lambda at: Region(polygons=(rectangle(*_get(at, "x", "y", "width", "height")),)),
     "circle": lambda at: Region(polygons=(_circle(*_get(at, "cx", "cy", "r")),)),
-    "ellipse": lambda at: Region(polygons=(ellipse(*_get(at, "cx", "cy", "rx", "ry"), at.get("theta", 0)),)),
+    "ellipse": lambda at: Region(polygons=(_ellipse(at),)),
 }
 
 
@@ -81,7 +82,11 @@ def _pictures(document: Document, reading: Reading) -> list[_Picture]:
         read = [
             region
             for number, item in numbered
-            if (region := _region(item, f"region {str(number)[:40]} of {entry.filename[:200]} in {document.path}", reading))
+            if (
+                region := _region(
+                    item, f"region {str(number)[:40]} of {entry.filename[:200]} in {document.path}", reading
+                )
+            )
         ]
         found.append(_Picture(filename=entry.filename, regions=tuple(read)))
     return found
@@ -129,10 +134,10 @@ def _class_attribute(path: Path, pictures: Sequence[_Picture], options: DataOpti
 
 
 def _labelled(values: Mapping[str, str | None], region: Region, where: str, attribute: str | None) -> Labelled:
-    doubt = None
-    if attribute in values and values[attribute] is None:
-        doubt = f"has several ticked values of {attribute}, or one that is no name"
-    label = values.get(attribute) if attribute is not None else None
+    label = doubt = None
+    if attribute is not None and attribute in values:
+        label = values[attribute]
+        doubt = None if label else f"has several ticked values of {attribute}, or one that is no name"
     return Labelled(label=label, region=region, where=where, doubt=doubt)
 
 
@@ -162,6 +167,11 @@ def _corners(at: Mapping[str, Any]) -> list[tuple[Any, Any]]:
 
 def _circle(cx: Any, cy: Any, r: Any) -> Outline:
     return ellipse(cx, cy, r, r)
+
+
+def _ellipse(at: Mapping[str, Any]) -> Outline:
+    cx, cy, rx, ry = _get(at, "cx", "cy", "rx", "ry")
+    return ellipse(cx, cy, rx, ry, at.get("theta", 0))
 
 
 def _get(at: Mapping[str, Any], *names: str) -> list[Any]:

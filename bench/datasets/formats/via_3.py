@@ -60,7 +60,7 @@ def _shape(xy: Any) -> dict[str, Any] | None:
 def _attributes(values: Any, known: Mapping[str, Any]) -> dict[str, Any]:
     """Attribute values by name; the number of an option is its text."""
     found = {}
-    for key, value in (values.items() if isinstance(values, dict) else ()):
+    for key, value in values.items() if isinstance(values, dict) else ():
         attribute = known.get(str(key))
         name = attribute.get("aname") if isinstance(attribute, dict) else None
         options = attribute.get("options") if isinstance(attribute, dict) else None

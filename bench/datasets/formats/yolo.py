@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from bench.datasets.dataset import SPLIT_FOLDERS, DataOptions, Dataset
 from bench.datasets.formats.assembly import Entry, Labelled, Reading, assemble
 from bench.datasets.formats.regions import Region, ShapeError, polygon
 from bench.datasets.formats.schemas import Name
 from bench.errors import DataError
-from pydantic import TypeAdapter, ValidationError
 
 _LINE = re.compile(r"^\d+( +-?[\d.eE+-]+){4,}$")
 _NO_LABELS = ("classes.txt", "obj.names", "train.txt", "val.txt", "test.txt", "labelmap.txt", "readme.txt")
@@ -54,7 +54,9 @@ def read(root: Path, options: DataOptions, reading: Reading) -> Dataset:
             )
         )
     if reading.entries and boxes and not any(entry.regions for entry in reading.entries):
-        raise DataError(f"{reading.entries[0].source} and others hold boxes, not outlines; export YOLO segmentation, or COCO with polygons")
+        raise DataError(
+            f"{reading.entries[0].source} and others hold boxes, not outlines; export YOLO segmentation, or COCO with polygons"
+        )
     return assemble(reading, order=_order(names, reading))
 
 
@@ -108,7 +110,13 @@ def _names(root: Path) -> dict[int, str]:
             raise DataError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
         names = content.get("names") if isinstance(content, dict) else None
         if names is not None:
-            numbered = list(enumerate(names)) if isinstance(names, list) else list(names.items()) if isinstance(names, dict) else []
+            numbered = (
+                list(enumerate(names))
+                if isinstance(names, list)
+                else list(names.items())
+                if isinstance(names, dict)
+                else []
+            )
             return {_number(key, path): _name(value, path) for key, value in numbered}
     lists = [path for path in (root / "classes.txt", root / "labels" / "classes.txt") if path.is_file()]
     return {number: _name(line, lists[0]) for number, line in enumerate(_lines(lists[0]))} if lists else {}
@@ -122,7 +130,9 @@ def _number(key: object, path: Path) -> int:
 
 def _name(value: object, path: Path) -> str:
     if isinstance(value, bool):
-        raise DataError(f"{path}: a class is called {value}; write it in quotes, since YAML reads yes, no, on and off as booleans")
+        raise DataError(
+            f"{path}: a class is called {value}; write it in quotes, since YAML reads yes, no, on and off as booleans"
+        )
     try:
         return _NAME.validate_python(value)
     except ValidationError as error:
@@ -133,7 +143,11 @@ def _texts(root: Path) -> list[Path]:
     found = []
     for place, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        found += [Path(place, name) for name in files if name.endswith(".txt") and name[0] != "." and name.lower() not in _NO_LABELS]
+        found += [
+            Path(place, name)
+            for name in files
+            if name.endswith(".txt") and name[0] != "." and name.lower() not in _NO_LABELS
+        ]
     return sorted(found)
 
 
@@ -161,5 +175,3 @@ def _places(picture: Path) -> list[Path]:
 def _part(root: Path, picture: Path) -> str | None:
     names = picture.relative_to(root).parts[:-1]
     return next((SPLIT_FOLDERS[name.lower()] for name in names if name.lower() in SPLIT_FOLDERS), None)
-
-
