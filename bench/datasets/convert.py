@@ -1,16 +1,15 @@
 """Any data set that is read, written as ordinary folders: exactly the pixels that training would see, for people and other tools."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
 from bench.datasets.dataset import VOID, DataOptions, Dataset, Sample
 from bench.datasets.images import decode
+from bench.datasets.parallel import in_threads
 from bench.errors import DataError
 from bench.records import Finding
 
@@ -38,8 +37,7 @@ def convert(dataset: Dataset, directory: Path, options: DataOptions) -> list[Fin
             Image.fromarray(pixels).save(path, compress_level=3)
         return None, bool((mask == VOID).any())
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(write, dataset.samples))
+    results = in_threads(write, dataset.samples)
     classes: dict[str, int] = {"background": 0}
     classes |= {name: number for number, name in enumerate(dataset.classes, start=1)}
     if any(has_void for _, has_void in results):

@@ -27,6 +27,7 @@ KINDS: Mapping[str, str] = {
     "second_format": "annotations of several formats; one is read",
     "unused_files": "files between images or masks that are not read",
     "classes_in_names": "names of masks, or of their folders, are read as classes",
+    "names_matched": "images and masks of different names are taken for pairs",
     "void_pixels": "a value of masks is read as void",
     "object_numbers": "values of masks may be numbers of objects, not classes",
     "similar_names": "names of classes that may be one class",
@@ -45,7 +46,7 @@ KINDS: Mapping[str, str] = {
 
 DECISIVE = (
     "misfit", "odd_mask", "bad_region", "bad_entry", "orphan_annotation", "unannotated_part", "no_class", "renamed", "second_format",
-    "classes_in_names", "void_pixels", "object_numbers", "similar_names", "label_per_object", "mostly_foreground", "value_range", "pages",
+    "classes_in_names", "names_matched", "void_pixels", "object_numbers", "similar_names", "label_per_object", "mostly_foreground", "value_range", "pages",
     "extra_band", "large_image", "outside",
 )  # fmt: skip
 """Kinds that change what is trained on, or what its score means."""

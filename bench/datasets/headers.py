@@ -1,8 +1,6 @@
 """What the headers of a data set's pictures say before any is decoded: depth, pages, bands, size; and one range for all deep ones."""
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 from bench.datasets.dataset import Dataset, Sample
 from bench.datasets.formats.pictures import image_id
 from bench.datasets.images import Header, UnreadableImageError, read_header, read_pixels
+from bench.datasets.parallel import in_threads
 from bench.records import Finding, ValueRange
 
 LARGE = 50_000_000
@@ -27,16 +26,20 @@ _BYTES_A_PIXEL = 6
 def with_headers(dataset: Dataset) -> Dataset:
     """The data set with its value range, given to each deep sample, and with findings about pages, bands, size and links out of its folder.
     Broken headers are the audit's to tell."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        headers = list(zip(dataset.samples, pool.map(_header, dataset.samples), strict=True))
+    headers = list(zip(dataset.samples, in_threads(_header, dataset.samples), strict=True))
     deep = [sample for sample, header in headers if header is not None and header.deep]
     value_range = common_range([sample.image_path for sample in deep])
     findings = [*_findings(headers), *_outside(dataset)]
     if value_range is None:
         return replace(dataset, findings=(*dataset.findings, *findings))
+    kept = (
+        ""
+        if len(deep) == len(headers)
+        else "; the others have 8 bit and are kept as they are, which may look different"
+    )
     said = (
-        f"{len(deep)} of {len(headers)} images have more than 8 bit a channel; all of them are scaled from one range, {value_range.low:g} to "
-        f"{value_range.high:g}"
+        f"{len(deep)} of {len(headers)} images have more than 8 bit a channel; all of these are scaled from one range, {value_range.low:g} to "
+        f"{value_range.high:g}{kept}"
     )
     findings.append(Finding(kind="value_range", message=said))
     names = {sample.id for sample in deep}
@@ -59,8 +62,7 @@ def common_range(paths: Sequence[Path]) -> ValueRange | None:
         values = stored.reshape(-1)[:: max(1, stored.size // _DRAWN)].astype(np.float64)
         return values[np.isfinite(values)]
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = [values for values in pool.map(drawn, paths) if values.size]
+    parts = [values for values in in_threads(drawn, paths) if values.size]
     if not parts:
         return None
     values = np.concatenate(parts)

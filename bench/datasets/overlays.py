@@ -1,8 +1,6 @@
 """Pictures with their annotation drawn on them, and one sheet of them, worst findings first: an eye finds what no rule does."""
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -13,6 +11,7 @@ from bench.datasets.dataset import VOID, Dataset, Sample
 from bench.datasets.findings import KINDS
 from bench.datasets.images import decode
 from bench.datasets.letterbox import letterbox, letterbox_mask
+from bench.datasets.parallel import in_threads
 from bench.errors import DataError
 from bench.records import Finding
 
@@ -74,8 +73,7 @@ def write_overlays(dataset: Dataset, findings: Sequence[Finding], directory: Pat
         tile = overlay(letterbox(image, _TILE), letterbox_mask(mask, _TILE))
         return _captioned(tile, f"{number} {kind.replace('_', ' ')} {sample.id.rsplit('/', 1)[-1]}")
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        tiles = [tile for tile in pool.map(draw, range(len(chosen))) if tile is not None]
+    tiles = [tile for tile in in_threads(draw, range(len(chosen))) if tile is not None]
     if tiles:
         _save(directory / SHEET, _sheet(tiles))
     return len(tiles)

@@ -73,7 +73,9 @@ def test_values_that_are_neither_painted_nor_ids_ask_for_classes(tmp_path: Path)
     whole = square_mask(value=255)
     whole[8:11, 8:12] = 128
     save(tmp_path / "masks/a1.png", whole)
-    with pytest.raises(DataError, match=r"a1\.png holds the values 128, 255, neither 0 and 255 nor small class ids; .*classes"):
+    with pytest.raises(
+        DataError, match=r"a1\.png holds the values 128, 255, neither 0 and 255 nor small class ids; .*classes"
+    ):
         open_dataset(tmp_path, DataOptions())
 
 

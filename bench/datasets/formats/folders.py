@@ -1,9 +1,7 @@
 """Mask files: a folder of images beside a folder of masks, or both in one; `layouts` has the names, `mask_meaning` what values mean."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from bench.datasets.formats.mask_files import Layer, MaskFile
 from bench.datasets.formats.mask_looks import MaskLook, look_at
 from bench.datasets.formats.mask_meaning import Names, Verdict, decide
 from bench.datasets.formats.pictures import image_id
+from bench.datasets.parallel import in_threads
 from bench.errors import DataError
 from bench.records import Finding
 
@@ -90,6 +89,11 @@ def _matches(root: Path, options: DataOptions, findings: list[Finding]) -> list[
         matches += [found for found in beside if found is not None]
     findings += _left_over(root, matches)
     found = [item for group in matches for item in group.found]
+    guessed = [item for group in matches for item in group.guessed]
+    if guessed:
+        first = guessed[0]
+        said = f"{first.masks[0][0].name} is taken for the mask of {first.image.name}, by what is left of the names of all without their common ends"
+        findings.append(Finding(kind="names_matched", message=f"{said} ({len(guessed)} pairs of that kind)"))
     classes = sorted({name for item in found for _, name in item.masks if name is not None})
     if classes:
         message = f"the names of masks, or of the folders that they stand in, are read as classes: {', '.join(classes)}"
@@ -144,8 +148,7 @@ def _looks(masks: Sequence[Path], options: DataOptions, findings: list[Finding],
         except DataError as error:
             return error
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        looked = dict(zip(masks, pool.map(look, masks), strict=True))
+    looked = dict(zip(masks, in_threads(look, masks), strict=True))
     errors = {path: result for path, result in looked.items() if isinstance(result, DataError)}
     if errors and not options.skip_unreadable:
         raise DataError("; ".join(str(error) for error in list(errors.values())[:_FEW]))

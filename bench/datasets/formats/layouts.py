@@ -14,10 +14,12 @@ from bench.errors import DataError
 
 IMAGE_FOLDERS = (
     "images", "image", "imgs", "img", "img_dir", "jpegimages", "imagestr", "leftimg8bit", "pictures", "photos", "original", "originals",
+    "frames", "rgb", "original_images",
 )  # fmt: skip
 MASK_FOLDERS = (
     "masks", "mask", "labels", "label", "annotations", "annotation", "ann_dir", "ann", "segmentationclass", "labelstr", "gtfine", "gt",
     "groundtruth", "ground_truth", "segmentations", "segmentation", "seg", "annots", "mask_images", "masks_machine",
+    "masks_png", "target", "targets", "label_images", "label_images_semantic",
 )  # fmt: skip
 """Folder names, whatever their case: any of the first beside any of the second that holds pictures is a pair."""
 
@@ -61,9 +63,12 @@ class Match:
 
 @dataclass(slots=True, kw_only=True)
 class Matches:
+    """`guessed` are those of `found` whose names differ at both ends by more than a word that says mask."""
+
     found: list[Match]
     images_left: list[Path]
     masks_left: list[Path]
+    guessed: tuple[Match, ...] = ()
 
 
 def folders_in(folder: Path) -> list[Path]:
@@ -242,7 +247,13 @@ def _match_lists(image_key: Mapping[Path, str], mask_key: Mapping[Path, str], pa
         if not done.masks_left or not (done.images_left or simplify is _class_in_name):
             break
         more = simplify(done, image_key, mask_key, pair)
-        done = Matches(found=done.found + more.found, images_left=more.images_left, masks_left=more.masks_left)
+        guessed = tuple(more.found) if simplify in (_without_common, _bare_name) else ()
+        done = Matches(
+            found=done.found + more.found,
+            images_left=more.images_left,
+            masks_left=more.masks_left,
+            guessed=done.guessed + guessed,
+        )
     return done
 
 

@@ -19,6 +19,9 @@ LOSSY = (".jpg", ".jpeg", ".jfif", ".webp", ".jp2")
 MANY = 1024
 """Colours that are still told apart; a file of more is a photograph."""
 
+_FLAT = 32
+"""Greys that compression spreads within three pixels of an area; across the edge of white it is more."""
+
 _SOLID = np.ones((3, 3), np.uint8)
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
@@ -178,8 +181,9 @@ def _middle_share(channel: np.ndarray) -> float:
     """Compression leaves greys at the edges of white; classes leave areas of grey."""
     if channel.dtype != np.uint8:
         return 1.0
-    spread = cv2.dilate(channel, np.ones((5, 5), np.uint8)).astype(int) - cv2.erode(channel, np.ones((5, 5), np.uint8))
-    middle = (channel > 48) & (channel < 208) & (spread <= 16)
+    smooth = cv2.blur(channel, (3, 3))
+    spread = cv2.subtract(cv2.dilate(smooth, _SOLID), cv2.erode(smooth, _SOLID))
+    middle = (smooth > 48) & (smooth < 208) & (spread <= _FLAT)
     return float(middle.sum() / max(1, (channel > 48).sum()))
 
 

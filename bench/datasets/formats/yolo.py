@@ -30,7 +30,7 @@ def recognises(root: Path) -> bool:
 
 
 def read(root: Path, options: DataOptions, reading: Reading) -> Dataset:
-    """Reads every text file with its picture. A line of four numbers is a box, which is not drawn; an empty file is an image of background.
+    """Reads every text file with its picture. A line of four numbers is a box, which is void; an empty file is an image of background.
 
     Raises DataError for names that cannot be read, and where no line can be drawn.
     """
@@ -53,7 +53,7 @@ def read(root: Path, options: DataOptions, reading: Reading) -> Dataset:
                 regions=tuple(regions),
             )
         )
-    if reading.entries and boxes and not any(entry.regions for entry in reading.entries):
+    if boxes and not any(item.doubt is None for entry in reading.entries for item in entry.regions):
         raise DataError(
             f"{reading.entries[0].source} and others hold boxes, not outlines; export YOLO segmentation, or COCO with polygons"
         )
@@ -66,10 +66,13 @@ def _read_text(path: Path, names: Mapping[int, str], reading: Reading) -> tuple[
         where = f"line {number} of {path}"
         fields = line.split()
         try:
+            label = _label(fields[0], names)
             if len(fields) == 5:
                 boxes += 1
-                raise ShapeError("it is a box, not an outline")
-            regions.append(Labelled(label=_label(fields[0], names), region=_region(fields[1:]), where=where))
+                doubt = "is a box, not an outline"
+                regions.append(Labelled(label=label, region=_region(_corners(fields[1:])), where=where, doubt=doubt))
+            else:
+                regions.append(Labelled(label=label, region=_region(fields[1:]), where=where))
         except ShapeError as error:
             reading.bad_shape(where, error, reading.name_of(path))
     return regions, boxes
@@ -81,6 +84,16 @@ def _label(text: str, names: Mapping[int, str]) -> str:
     if names and int(text) not in names:
         raise ShapeError(f"it has the class {text}, which data.yaml does not name")
     return names.get(int(text), f"class_{int(text)}")
+
+
+def _corners(box: Sequence[str]) -> list[str]:
+    """The corners of a box that is given by its centre and size."""
+    try:
+        x, y, width, height = (float(text) for text in box)
+    except ValueError as error:
+        raise ShapeError("its coordinates are not numbers") from error
+    left, right, top, bottom = x - width / 2, x + width / 2, y - height / 2, y + height / 2
+    return [str(number) for number in (left, top, right, top, right, bottom, left, bottom)]
 
 
 def _region(fields: Sequence[str]) -> Region:
