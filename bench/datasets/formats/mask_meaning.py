@@ -36,6 +36,7 @@ _DARK, _BRIGHT = 16, 240
 _FEW_NOISE = 16
 _BLACK, _WHITE = 0, 0xFFFFFF
 _ODD_SHARE = 0.2
+_EDGES_OF_DRAWN, _EDGES_OF_IMAGE = 0.5, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +202,7 @@ def _readings(look: MaskLook, ignored: set[int]) -> frozenset[str]:
 
 def _soft_edges(look: MaskLook, values: set[int]) -> bool:
     """White with greys that have no area; near black and near white they may have one, as compression noise of an earlier life."""
-    if max(values) > 255:
+    if max(values) > 255 or _is_photograph(look):
         return False
     if not any(value >= _BRIGHT for value in values):  # a faint stroke: nothing but edges
         many = len(values) > _FEW_NOISE or (max(values) > THRESHOLD and len(values) > 2)
@@ -213,8 +214,15 @@ def _soft_edges(look: MaskLook, values: set[int]) -> bool:
     return any(_DARK <= value < VOID for value in values)
 
 
+def _is_photograph(look: MaskLook) -> bool:
+    """Edges are a small part of what is drawn, or of the image; greys all over it are something else."""
+    grey = sum(count for value, count in look.counts.items() if _DARK <= value < _BRIGHT)
+    bright = sum(count for value, count in look.counts.items() if value >= _DARK)
+    return grey > _EDGES_OF_DRAWN * bright and grey > _EDGES_OF_IMAGE * sum(look.counts.values())
+
+
 def _lossy_readings(look: MaskLook, values: set[int]) -> frozenset[str]:
-    if max(values) <= THRESHOLD or look.middle_share > 0.05:
+    if max(values) <= THRESHOLD or look.middle_share > 0.05 or _is_photograph(look):
         raise DataError(
             f"mask {look.path} holds class ids or greys in a lossy file ({look.path.suffix}), whose compression changes them; save masks as "
             "PNG"
