@@ -21,8 +21,9 @@ from bench.datasets.formats.layouts import (
 )
 from bench.datasets.formats.mask_files import Layer, MaskFile
 from bench.datasets.formats.mask_looks import MaskLook, look_at
-from bench.datasets.formats.mask_meaning import Names, Verdict, decide
+from bench.datasets.formats.mask_meaning import decide
 from bench.datasets.formats.pictures import image_id
+from bench.datasets.formats.verdict import Names, Verdict
 from bench.datasets.parallel import in_threads
 from bench.errors import DataError
 from bench.records import Finding
