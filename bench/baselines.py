@@ -63,7 +63,7 @@ def predict_nothing(images: np.ndarray, masks: np.ndarray, valid: np.ndarray) ->
 def mean_mask(images: np.ndarray, masks: np.ndarray, valid: np.ndarray) -> Predictor:
     """The same mask for every image: where foreground was in at least a share of the training images, the share that gives the
     best IoU on them; of several classes the most frequent one at that place."""
-    classes = range(1, max(2, int(masks.max()) + 1))
+    classes = range(1, max(2, int(masks[valid].max(initial=0)) + 1))
     shares = np.stack([((masks == class_id) & valid).sum(0) / np.maximum(valid.sum(0), 1) for class_id in classes])
     foreground, label = shares.sum(0), (shares.argmax(0) + 1).astype(np.uint8)
     shown = valid.sum(0)

@@ -139,7 +139,9 @@ def _look(sample: Sample, num_classes: int) -> _Look:
 
 
 def _digest(pixels: np.ndarray) -> str:
-    return hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).data).hexdigest()
+    digest = hashlib.sha256(f"{pixels.shape}".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
 
 
 def _near(looks: Sequence[_Look]) -> list[tuple[int, int]]:

@@ -131,7 +131,7 @@ def test_image_without_annotation_and_the_reverse_are_findings(tmp_path: Path) -
         (via_region(all_points_x=[1, 2], all_points_y=[1, 2]), "needs at least 3 points, this one has 2"),
         (via_region(all_points_x=[1, 5, 1], all_points_y=[1, 2, 1]), "needs at least 3 points, this one has 2"),
         (via_region(all_points_x=[1, 2, 3], all_points_y=[1, 2]), "has 3 x and 2 y coordinates"),
-        (via_region("cube", x=1), "unknown shape 'cube' in .*; choose from polygon"),
+        (via_region("cube", x=1), "unknown shape 'cube'; choose from polygon"),
         (via_region("rect", x=1), "it has no 'y'"),
         (via_region(all_points_x=[1, 2, float("nan")], all_points_y=[1, 2, 3]), "not a finite number"),
     ],

@@ -313,11 +313,17 @@ def test_depth_and_channels_of_a_mask_do_not_matter(
     np.testing.assert_array_equal(found[0], expected)
 
 
+def test_a_photograph_among_the_masks_is_refused(tmp_path: Path) -> None:
+    photograph = picture(HEIGHT, WIDTH, seed=3)[..., 0]
+    with pytest.raises(DataError, match=r"1\.png holds the values .*, neither 0 and 255 nor small class ids"):
+        read(written(tmp_path, disc(255), photograph))
+    save(tmp_path / "masks/1.jpg", photograph)
+    (tmp_path / "masks/1.png").unlink()
+    with pytest.raises(DataError, match=r"1\.jpg holds class ids or greys in a lossy file"):
+        read(tmp_path)
+
+
 def test_too_many_classes_are_one_line(tmp_path: Path) -> None:
-    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-    mask.ravel()[: 300 * 20] = np.repeat(np.arange(300) % 256, 20)
-    mask[70:] = 3
-    with pytest.raises(DataError):
-        read(written(tmp_path, mask))
+    written(tmp_path, disc(1))
     with pytest.raises(DataError, match=r"names 300 classes; a mask can tell 254 apart"):
         read(tmp_path, classes={f"c{n}": n for n in range(1, 301)})

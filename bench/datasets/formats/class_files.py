@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bench.datasets.dataset import VOID
-from bench.datasets.formats.mask_meaning import Names
+from bench.datasets.formats.verdict import Names
 from bench.errors import DataError
 
 CLASS_FILES = ("labelmap.txt", "_classes.csv", "classes.json", "dataset.json")

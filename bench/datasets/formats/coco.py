@@ -5,6 +5,7 @@ The JSON may stand anywhere in the data set's folder; `pictures` says how its im
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bench.datasets.dataset import SPLIT_FOLDERS, Dataset
@@ -82,7 +83,10 @@ def _read_file(document: Document, part: str | None, order: list[str], reading: 
     name_of = _categories(document, reading)
     images = _images(document, reading)
     by_image: dict[str, list[Labelled]] = {image.id: [] for image in images}
-    names = {image.id: image.file_name for image in images}
+    hints = (path.stem.split("_")[-1],)
+    place_of = {image.id: reading.find(image.file_name, path, part, hints) for image in images}
+    names = {key: reading.name_of(place) for key, place in place_of.items() if place is not None}
+    names = {image.id: names.get(image.id, image.file_name[:200]) for image in images}
     orphans: list[str] = []
     unknown_category = used = boxes = 0
     for number, item in enumerate(content["annotations"]):
@@ -96,7 +100,7 @@ def _read_file(document: Document, part: str | None, order: list[str], reading: 
             orphans.append(annotation.image_id)
             continue
         name = names[annotation.image_id]
-        where = f"{where} of {name[:200]} in {path}"
+        where = f"{where} of {name} in {path}"
         label = name_of.get(annotation.category_id)
         if label is None:
             unknown_category += 1
@@ -129,7 +133,7 @@ def _read_file(document: Document, part: str | None, order: list[str], reading: 
         reading.say("orphan_annotation", said)
     drawn = {item.label for items in by_image.values() for item in items}
     order += [name for name in name_of.values() if name in drawn and name not in order]
-    _add_entries(document, part, images, by_image, reading)
+    _add_entries(document, part, images, place_of, by_image, reading)
     return boxes
 
 
@@ -137,11 +141,12 @@ def _add_entries(
     document: Document,
     part: str | None,
     images: Sequence[CocoImage],
+    place_of: Mapping[str, Path | None],
     by_image: Mapping[str, list[Labelled]],
     reading: Reading,
 ) -> None:
     for image in images:
-        image_path = reading.find(image.file_name, document.path, part, (document.path.stem.split("_")[-1],))
+        image_path = place_of[image.id]
         if image_path is None:
             continue
         declared = (image.height, image.width) if image.height and image.width else None

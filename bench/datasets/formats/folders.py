@@ -7,22 +7,13 @@ from pathlib import Path
 
 from bench.datasets.dataset import MOST_CLASSES, DataOptions, Dataset, Sample
 from bench.datasets.formats.class_files import listed_parts, names_in
-from bench.datasets.formats.layouts import (
-    Match,
-    Matches,
-    Pair,
-    find_pairs,
-    folders_in,
-    match,
-    match_beside,
-    match_globs,
-    unused_suffixes,
-    walk_places,
-)
+from bench.datasets.formats.layouts import Pair, find_pairs, folders_in, unused_suffixes, walk_places
 from bench.datasets.formats.mask_files import Layer, MaskFile
 from bench.datasets.formats.mask_looks import MaskLook, look_at
-from bench.datasets.formats.mask_meaning import Names, Verdict, decide
+from bench.datasets.formats.mask_meaning import decide
+from bench.datasets.formats.name_matching import Match, Matches, match, match_beside, match_globs
 from bench.datasets.formats.pictures import image_id
+from bench.datasets.formats.verdict import Names, Verdict
 from bench.datasets.parallel import in_threads
 from bench.errors import DataError
 from bench.records import Finding

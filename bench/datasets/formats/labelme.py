@@ -80,7 +80,7 @@ def _add_entry(document: Document, file: LabelMeFile, reading: Reading) -> None:
             named=name,
             image_path=path,
             id=name if path == document.path else reading.name_of(path),
-            regions=tuple(_shapes(document, file, reading)),
+            regions=tuple(_shapes(document, file, name if path == document.path else reading.name_of(path), reading)),
             declared=declared,
         )
     )
@@ -121,8 +121,7 @@ def _of_own_stem(document: Document, reading: Reading) -> Path | None:
     return None
 
 
-def _shapes(document: Document, file: LabelMeFile, reading: Reading) -> list[Labelled]:
-    name = reading.name_of(document.path)
+def _shapes(document: Document, file: LabelMeFile, name: str, reading: Reading) -> list[Labelled]:
     regions = []
     for number, item in enumerate(file.shapes):
         where = f"shape {number} in {document.path}"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from bench.datasets.dataset import VOID
@@ -88,7 +89,7 @@ def _ids_of(path: Path, meaning: Meaning) -> np.ndarray:
     if meaning.any_value and channel.dtype != np.uint8:
         ids = np.where(channel > 255, np.uint8(1), table[np.minimum(channel, 255)])
     else:
-        ids = table[_narrow(channel, path)]
+        ids = cv2.LUT(_narrow(channel, path), table)
     return upright(ids, pixels.pending)
 
 

@@ -17,6 +17,7 @@ VALUE, INDEX, COLOUR, ALPHA = "value", "index", "colour", "alpha"
 
 LOSSY = (".jpg", ".jpeg", ".jfif", ".webp", ".jp2")
 MANY = 1024
+_SMALL, _FEW = 127, 16
 """Colours that are still told apart; a file of more is a photograph."""
 
 _FLAT = 32
@@ -85,7 +86,8 @@ def look_at(path: Path) -> MaskLook:
         palette = {value: _palette_colour(pixels.palette, value) for value in counts}
         return MaskLook(path=path, source=INDEX, counts=counts, solid=_solid_values(channel), palette=palette)
     counts = _counts(channel)
-    needs_areas = bool(counts.keys() - {0, 1, 255}) or {1, 255} <= counts.keys()
+    values = counts.keys() - {0}  # a few small ids need no second look, nor do 0 and 255
+    needs_areas = values != {255} and (lossy or max(values, default=0) > _SMALL or len(values) > _FEW)
     return MaskLook(
         path=path,
         source=source,

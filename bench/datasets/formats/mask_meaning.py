@@ -10,15 +10,16 @@ setting that decides.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
 from bench.datasets.dataset import ANY, MOST_CLASSES, VOID, DataOptions
+from bench.datasets.formats.mask_colours import decide_by_colour
 from bench.datasets.formats.mask_files import Meaning
-from bench.datasets.formats.mask_looks import ALPHA, COLOUR, INDEX, VALUE, MaskLook, hex_of
+from bench.datasets.formats.mask_looks import ALPHA, COLOUR, INDEX, VALUE, MaskLook
 from bench.datasets.formats.object_numbers import object_numbers
+from bench.datasets.formats.verdict import Names, Verdict
 from bench.errors import DataError
 from bench.records import Finding
 
@@ -27,61 +28,9 @@ THRESHOLD = 127
 
 PAINTED, IDS = "painted", "ids"
 
-VOID_NAMES = ("void", "ignore", "ignored", "ignore_label")
-"""Names in a file of classes (not in an experiment's `classes`) that stand for pixels that nobody has decided on."""
-
-BACKGROUND_NAMES = ("background", "_background_", "bg")
-
 _DARK, _BRIGHT = 16, 240
 _FEW_NOISE = 16
-_BLACK, _WHITE = 0, 0xFFFFFF
-_ODD_SHARE = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """Foreground classes, the meaning of every file, what is to be said, and files that do not fit with the reason."""
-
-    classes: tuple[str, ...]
-    meaning_of: Mapping[Path, Meaning]
-    findings: tuple[Finding, ...] = ()
-    odd: Mapping[Path, str] = ()  # type: ignore[assignment]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    """Class names by value or "#rrggbb". `said_by` is the file that says so, "classes" for the experiment."""
-
-    values: Mapping[str, int | str]
-    said_by: str = "classes"
-
-    @property
-    def by_colour(self) -> bool:
-        return any(is_colour(value) for value in self.values.values())
-
-    @property
-    def any_value(self) -> bool:
-        return any(str(value).casefold() == ANY for value in self.values.values())
-
-    @property
-    def foreground(self) -> tuple[str, ...]:
-        return tuple(name for name in self.values if self._id_kind(name) is None)
-
-    def id_of(self, name: str) -> int:
-        """Its class id: 0 for background, VOID for void, else its number in the order of the names."""
-        special = self._id_kind(name)
-        return self.foreground.index(name) + 1 if special is None else special
-
-    def _id_kind(self, name: str) -> int | None:
-        value, plain = self.values[name], name.strip().casefold()
-        if plain in BACKGROUND_NAMES and str(value) in ("0", "#000000"):
-            return 0
-        return VOID if self.said_by != "classes" and plain in VOID_NAMES else None
-
-
-def is_colour(value: object) -> bool:
-    text = str(value)
-    return len(text) == 7 and text[0] == "#" and all(letter in "0123456789abcdefABCDEF" for letter in text[1:])
+_EDGES_OF_DRAWN, _EDGES_OF_IMAGE = 0.5, 0.1
 
 
 def decide(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> Verdict:
@@ -91,7 +40,7 @@ def decide(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> Ver
     if len(names.foreground) > MOST_CLASSES:
         raise DataError(f"{names.said_by} names {len(names.foreground)} classes; a mask can tell {MOST_CLASSES} apart")
     if names.by_colour:
-        return _by_colour(looks, names, options)
+        return decide_by_colour(looks, names, options, by_value=_by_value, threshold=_threshold(set()))
     looks = _without_palettes(looks)
     used = [look for look in looks if not look.blank]
     alpha = [look for look in used if look.source == ALPHA]
@@ -102,7 +51,7 @@ def decide(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> Ver
             "them in one way"
         )
     if any(look.source == COLOUR for look in used):
-        return _by_colour(looks, names, options)
+        return decide_by_colour(looks, names, options, by_value=_by_value, threshold=_threshold(set()))
     return _by_value(looks, names, options)
 
 
@@ -125,9 +74,6 @@ def _by_palette(look: MaskLook) -> MaskLook:
         counts = {colour & 255: count for colour, count in colours.items()}
         return replace(look, source=VALUE, counts=counts, solid=frozenset(colour & 255 for colour in solid), palette={})
     return replace(look, source=COLOUR, counts=colours, solid=frozenset(solid), palette={})
-
-
-# ---- one channel
 
 
 def _by_value(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> Verdict:
@@ -201,7 +147,7 @@ def _readings(look: MaskLook, ignored: set[int]) -> frozenset[str]:
 
 def _soft_edges(look: MaskLook, values: set[int]) -> bool:
     """White with greys that have no area; near black and near white they may have one, as compression noise of an earlier life."""
-    if max(values) > 255:
+    if max(values) > 255 or _is_photograph(look):
         return False
     if not any(value >= _BRIGHT for value in values):  # a faint stroke: nothing but edges
         many = len(values) > _FEW_NOISE or (max(values) > THRESHOLD and len(values) > 2)
@@ -213,8 +159,15 @@ def _soft_edges(look: MaskLook, values: set[int]) -> bool:
     return any(_DARK <= value < VOID for value in values)
 
 
+def _is_photograph(look: MaskLook) -> bool:
+    """Edges are a small part of what is drawn, or of the image; greys all over it are something else."""
+    grey = sum(count for value, count in look.counts.items() if _DARK <= value < _BRIGHT)
+    bright = sum(count for value, count in look.counts.items() if value >= _DARK)
+    return grey > _EDGES_OF_DRAWN * bright and grey > _EDGES_OF_IMAGE * sum(look.counts.values())
+
+
 def _lossy_readings(look: MaskLook, values: set[int]) -> frozenset[str]:
-    if max(values) <= THRESHOLD or look.middle_share > 0.05:
+    if max(values) <= THRESHOLD or look.middle_share > 0.05 or _is_photograph(look):
         raise DataError(
             f"mask {look.path} holds class ids or greys in a lossy file ({look.path.suffix}), whose compression changes them; save masks as "
             "PNG"
@@ -333,99 +286,3 @@ def _verdict(
         for look in looks
     }
     return Verdict(classes=classes, meaning_of=meaning_of, findings=tuple(findings), odd={})
-
-
-# ---- colours
-
-
-def _by_colour(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> Verdict:
-    void = {int(str(value)[1:], 16) for value in options.ignore if is_colour(value)}
-    if names.any_value:
-        meaning = Meaning(source=COLOUR, colours=((_BLACK, 0), *((key, VOID) for key in void)), any_value=True)
-        return Verdict(
-            classes=names.foreground, meaning_of=dict.fromkeys((look.path for look in looks), meaning), odd={}
-        )
-    odd: dict[Path, str] = {}
-    if not names.by_colour:
-        looks, odd = _without_odd(looks)
-        if not any(look.source == COLOUR for look in looks if not look.blank):
-            found = _by_value(looks, names, options)
-            return replace(found, odd=odd)
-    id_of = {_BLACK: 0, **dict.fromkeys(void, VOID)}
-    if names.by_colour:
-        wrong = [name for name, value in names.values.items() if not is_colour(value)]
-        if wrong:
-            raise DataError(f'class {wrong[0]!r} in {names.said_by} has no colour while others have; write "#rrggbb"')
-        id_of |= {int(str(value)[1:], 16): names.id_of(name) for name, value in names.values.items()}
-        _require_known_colours(looks, id_of, names)
-        _refuse_lossy_colours(looks)
-        return _colour_verdict(looks, names.foreground, id_of, odd)
-    seen = {colour: look.path for look in reversed(looks) for colour in _foreground(look) - void}
-    if len(seen) > 1 or not any(_BLACK in look.colours() for look in looks):
-        _refuse_colours(seen)
-    if len(names.foreground) > 1:
-        raise DataError(
-            f"{names.said_by} names ids while {next(iter(seen.values()))} is painted in the colour {hex_of(next(iter(seen)))}; name "
-            'colours: classes: {name: "#rrggbb"}'
-        )
-    classes = names.foreground or ("foreground",)
-    if any(look.lossy for look in looks):
-        meaning = Meaning(source=COLOUR, brightest=True, table=_threshold(set()))
-        return Verdict(classes=classes, meaning_of=dict.fromkeys((look.path for look in looks), meaning), odd=odd)
-    return _colour_verdict(looks, classes, id_of | dict.fromkeys(seen, 1), odd)
-
-
-def _without_odd(looks: Sequence[MaskLook]) -> tuple[list[MaskLook], dict[Path, str]]:
-    """Where nearly all masks are black and white, those in colours are taken for mistakes, not for other classes."""
-    coloured = [look for look in looks if look.source == COLOUR and not look.blank]
-    plain = [look for look in looks if look.source != COLOUR and not look.blank]
-    if len(coloured) > _ODD_SHARE * len(looks) or not plain:
-        return list(looks), {}
-    odd = {
-        look.path: f"mask {look.path} is painted in the colours {', '.join(hex_of(key) for key in sorted(_foreground(look))[:6])} while "
-        f'{len(plain)} others are not in colour; save class ids, or name colours with classes: {{name: "#rrggbb"}}'
-        for look in coloured
-    }
-    return [look for look in looks if look.path not in odd], odd
-
-
-def _foreground(look: MaskLook) -> set[int]:
-    colours = look.solid_colours() - {_BLACK} or set(look.colours()) - {_BLACK}
-    return colours if not look.blank else set()
-
-
-def _refuse_colours(seen: Mapping[int, Path]) -> None:
-    shown = ", ".join(f"{hex_of(colour)} ({path.name})" for colour, path in sorted(seen.items())[:6])
-    more = f" and {len(seen) - 6} more" if len(seen) > 6 else ""
-    folder = next(iter(seen.values())).parent
-    raise DataError(
-        f"masks in {folder} are painted in several colours, {shown}{more}; say which is which with classes: "
-        f'{{name: "#rrggbb"}}, put CVAT\'s labelmap.txt beside the folder, or make one class of them with classes: {{name: {ANY}}}'
-    )
-
-
-def _require_known_colours(looks: Sequence[MaskLook], id_of: Mapping[int, int], names: Names) -> None:
-    for look in looks:
-        strange = sorted(look.solid_colours() - id_of.keys())
-        if strange and not look.lossy:
-            known = ", ".join(f"{name} {value}" for name, value in names.values.items())
-            raise DataError(
-                f"mask {look.path} holds the colour {', '.join(hex_of(colour) for colour in strange[:6])}, which {names.said_by} does not "
-                f'name ({known}); name it, or say ignore: ["{hex_of(strange[0])}"]'
-            )
-
-
-def _refuse_lossy_colours(looks: Sequence[MaskLook]) -> None:
-    for look in looks:
-        if look.lossy and not look.blank:
-            raise DataError(
-                f"mask {look.path} tells classes by colour in a lossy file ({look.path.suffix}), whose compression changes them; save masks "
-                "as PNG"
-            )
-
-
-def _colour_verdict(
-    looks: Sequence[MaskLook], classes: tuple[str, ...], id_of: Mapping[int, int], odd: Mapping[Path, str]
-) -> Verdict:
-    meaning = Meaning(source=COLOUR, colours=tuple(sorted(id_of.items())))
-    return Verdict(classes=classes, meaning_of=dict.fromkeys((look.path for look in looks), meaning), odd=odd)

@@ -34,6 +34,7 @@ class _Picture:
     """One image of a VIA file with its regions as far as they can be drawn: attributes, region, what messages call it."""
 
     filename: str
+    path: Path
     regions: tuple[tuple[Mapping[str, str | None], Region, str], ...]
 
 
@@ -48,17 +49,14 @@ def read(documents: Sequence[Document], reading: Reading) -> Dataset:
         pictures = _pictures(document, reading)
         attribute = _class_attribute(document.path, pictures, reading.options)
         for picture in pictures:
-            image_path = reading.find(picture.filename, document.path, document.part)
-            if image_path is None:
-                continue
             regions = tuple(_labelled(*region, attribute) for region in picture.regions)
             reading.entries.append(
                 Entry(
                     source=document.path,
                     part=document.part,
                     named=picture.filename,
-                    image_path=image_path,
-                    id=reading.name_of(image_path),
+                    image_path=picture.path,
+                    id=reading.name_of(picture.path),
                     regions=regions,
                 )
             )
@@ -77,22 +75,25 @@ def _pictures(document: Document, reading: Reading) -> list[_Picture]:
             said = f"entry {str(key)[:100]!r} in {reading.name_of(document.path)}: {entry}; left out"
             reading.say("bad_entry", said)
             continue
+        image_path = reading.find(entry.filename, document.path, document.part)
+        if image_path is None:
+            continue
+        name = reading.name_of(image_path)
         regions = entry.regions or []
         numbered: Iterable[tuple[Any, Any]] = regions.items() if isinstance(regions, dict) else enumerate(regions)
+        where = f"of {entry.filename[:200]} in {document.path}"
         read = [
             region
             for number, item in numbered
-            if (
-                region := _region(
-                    item, f"region {str(number)[:40]} of {entry.filename[:200]} in {document.path}", reading
-                )
-            )
+            if (region := _region(item, f"region {str(number)[:40]} {where}", name, reading))
         ]
-        found.append(_Picture(filename=entry.filename, regions=tuple(read)))
+        found.append(_Picture(filename=entry.filename, path=image_path, regions=tuple(read)))
     return found
 
 
-def _region(item: Any, where: str, reading: Reading) -> tuple[Mapping[str, str | None], Region, str] | None:
+def _region(
+    item: Any, where: str, picture: str, reading: Reading
+) -> tuple[Mapping[str, str | None], Region, str] | None:
     region = checked(ViaRegion, item)
     try:
         if isinstance(region, str):
@@ -108,7 +109,7 @@ def _region(item: Any, where: str, reading: Reading) -> tuple[Mapping[str, str |
         }
         return values, SHAPES[name](at), where
     except ShapeError as error:
-        reading.bad_shape(where, error)
+        reading.bad_shape(where, error, picture)
         return None
 
 

@@ -41,7 +41,7 @@ def read(root: Path, options: DataOptions, reading: Reading) -> Dataset:
         text = next((texts[place] for place in _places(picture) if place in texts), None)
         if text is None:
             continue
-        regions, more = _read_text(text, names, reading)
+        regions, more = _read_text(text, picture, names, reading)
         boxes += more
         reading.entries.append(
             Entry(
@@ -60,7 +60,7 @@ def read(root: Path, options: DataOptions, reading: Reading) -> Dataset:
     return assemble(reading, order=_order(names, reading))
 
 
-def _read_text(path: Path, names: Mapping[int, str], reading: Reading) -> tuple[list[Labelled], int]:
+def _read_text(path: Path, picture: Path, names: Mapping[int, str], reading: Reading) -> tuple[list[Labelled], int]:
     regions, boxes = [], 0
     for number, line in enumerate(_lines(path), start=1):
         where = f"line {number} of {path}"
@@ -74,7 +74,7 @@ def _read_text(path: Path, names: Mapping[int, str], reading: Reading) -> tuple[
             else:
                 regions.append(Labelled(label=label, region=_region(fields[1:]), where=where))
         except ShapeError as error:
-            reading.bad_shape(where, error, reading.name_of(path))
+            reading.bad_shape(where, error, reading.name_of(picture))
     return regions, boxes
 
 
