@@ -174,7 +174,7 @@ def test_a_driver_killed_at_each_write_of_its_delivery_goes_on_and_delivers(addr
 def test_drivers_killed_again_and_again_every_tuner_gets_to_its_end(address, material, tmp_path, capsys, tuner) -> None:
     told = Told()
     kills = kills_until_through(
-        lambda killer: attempt(address, tmp_path, tuner, material, told, killer), random.Random(tuner), writes=(20, 45)
+        lambda killer: attempt(address, tmp_path, tuner, material, told, killer), random.Random(tuner), writes=(20, 60)
     )
     require_whole(tmp_path, told)
     with capsys.disabled():

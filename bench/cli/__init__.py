@@ -23,6 +23,7 @@ from bench.cli import delivery
 from bench.errors import UserError
 
 if TYPE_CHECKING:
+    from bench.datasets import DataOptions
     from bench.experiments import Experiment
     from bench.progress import Progress
     from bench.records import Run
@@ -50,7 +51,6 @@ class _Commands(typer.core.TyperGroup):
 
 app = typer.Typer(
     cls=_Commands,
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -60,7 +60,7 @@ app = typer.Typer(
     [bold]Examples[/]
 
     \b
-    python -m bench run                             the sample set, 7-25 minutes
+    python -m bench run                             the sample set, 8 minutes
     python -m bench run --data photos --budget 15m  your own images
     python -m bench run --resume --name default     go on with an interrupted run
     python -m bench report                          write the newest run's report
@@ -237,6 +237,7 @@ def report(
 
 app.command()(delivery.predict)
 app.command()(delivery.export)
+app.command()(delivery.verify)
 
 
 def _report_name(directories: Sequence[Path], name: str | None, results: Path) -> str:
@@ -267,18 +268,55 @@ def _check(runs: Sequence["Run"], directories: Sequence[Path], report: Path) -> 
 
 @data_app.command()
 def audit(
-    path: Annotated[Path, typer.Argument(help="A folder of images with annotations.")],
+    path: Annotated[Path, typer.Argument(help="A folder of images with annotations, or an experiment's YAML file.")],
     every: Annotated[bool, typer.Option("--all", help="Print every finding, not the first 20 of a kind.")] = False,
 ) -> None:
     """Say what a data set holds and what is wrong with it: twins, missing and unreadable files, broken outlines, balance."""
     from bench.cli.audit import audit_lines
     from bench.datasets import open_dataset
     from bench.datasets.audit import audit
-    from bench.experiments import load_experiment
 
-    options = replace(load_experiment("transfer").data.options, skip_unreadable=True)
-    for line in audit_lines(*audit(open_dataset(path, options), options), most=None if every else 20):
+    root, options = _data_of(path)
+    for line in audit_lines(*audit(open_dataset(root, options), options), most=None if every else 20):
         typer.echo(line)
+
+
+@data_app.command()
+def convert(
+    path: Annotated[Path, typer.Argument(help="A folder of images with annotations, or an experiment's YAML file.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that does not exist yet, or is empty.")],
+) -> None:
+    """Write a data set as ordinary folders: images, masks of class ids, classes.json, and its parts. It is what training would see."""
+    from bench.datasets import open_dataset
+    from bench.datasets.convert import convert
+
+    _require_empty(output)
+    root, options = _data_of(path)
+    dataset = open_dataset(root, options)
+    output.mkdir(parents=True, exist_ok=True)
+    left_out = convert(dataset, output, options)
+    for finding in left_out:
+        typer.echo(finding.message)
+    typer.echo(f"{output}: {len(dataset.samples) - len(left_out)} images, classes {', '.join(dataset.classes)}")
+
+
+@data_app.command()
+def show(
+    path: Annotated[Path, typer.Argument(help="A folder of images with annotations, or an experiment's YAML file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the pictures are written.")],
+    most: Annotated[int, typer.Option(metavar="N", min=1, help="How many images are drawn.")] = 48,
+) -> None:
+    """Draw annotations on their images, worst findings first, and one contact sheet of them."""
+    from bench.datasets import open_dataset
+    from bench.datasets.audit import audit
+    from bench.datasets.overlays import SHEET, write_overlays
+
+    _require_empty(output)
+    root, options = _data_of(path)
+    dataset = open_dataset(root, options)
+    record, _ = audit(dataset, options)
+    drawn = write_overlays(dataset, record.findings, output, most=most)
+    typer.echo(f"{drawn} of {len(dataset.samples)} images drawn; all of them on {output / SHEET}")
 
 
 @data_app.command()
@@ -289,10 +327,35 @@ def sample(
     """Write the sample set, about 60 drawn pictures of damaged panels, as folders images/ and masks/."""
     from bench.datasets.sample import write_sample_set
 
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UserError(f"{directory} exists and is not an empty folder; choose another one")
+    _require_empty(directory)
     write_sample_set(directory, seed=seed)
     typer.echo(f"sample set: {directory}")
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The experiment file to write.")],
+    data: Annotated[str | None, typer.Option(metavar="DIR", help="Your images, from where the file is.")] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Write a JSON schema beside it, for editors that complete YAML.")
+    ] = False,
+) -> None:
+    """Write a commented experiment file with every field and its default.
+
+    [bold]Examples[/]
+
+    \b
+    python -m bench init cars.yaml --data photos
+    python -m bench run cars.yaml
+    """
+    from bench.cli.init import schema_text, write_experiment
+
+    write_experiment(path, data)
+    typer.echo(f"experiment: {path}; run it with: python -m bench run {path}")
+    if schema:
+        beside = path.with_suffix(".schema.json")
+        beside.write_text(schema_text(), encoding="utf-8")
+        typer.echo(f"schema:     {beside}")
 
 
 @app.command(name="list")
@@ -336,6 +399,20 @@ def _progress() -> Iterator["Progress"]:
         return
     with LiveProgress(console) as live:
         yield live
+
+
+def _data_of(path: Path) -> "tuple[Path, DataOptions]":
+    """The folder and how it is read: as an experiment's file says it, or as `run --data` does. What cannot be read is left out."""
+    from bench.experiments import load_experiment
+
+    is_file = path.suffix in (".yaml", ".yml")
+    data = load_experiment(str(path) if is_file else "transfer").data
+    return Path(data.path) if is_file else path, replace(data.options, skip_unreadable=True)
+
+
+def _require_empty(directory: Path) -> None:
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UserError(f"{directory} exists and is not an empty folder; choose another one")
 
 
 def _require_tensorflow() -> None:

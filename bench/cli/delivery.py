@@ -1,4 +1,4 @@
-"""The commands that use a delivered model: `predict` and `export`."""
+"""The commands that use a delivered model: `predict`, `export` and `verify`."""
 
 import os
 from collections.abc import Iterator
@@ -95,6 +95,29 @@ def export(
         raise UserError(unknown("format", format_name, FORMATS))
     folder = _model_folder(model, results)
     typer.echo(f"{format_name}: {write(_load(folder), folder, format_name, output, force=force)}")
+
+
+def verify(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")],
+    results: Results = Path("results"),
+) -> None:
+    """Score a run's delivered model again on the locked images, from their files, and compare every count with the record.
+
+    [bold]Example[/]
+
+    \b
+    python -m bench verify cars
+    """
+    from bench.delivery.verification import differences
+
+    directory = Path(run) if (Path(run) / "run.json").is_file() else results / run
+    loaded = _load(_model_folder(run, results))
+    found = list(differences(directory, loaded))
+    for line in found:
+        typer.echo(line, err=True)
+    if found:
+        raise UserError(f"the model of {directory} does not reproduce its record ({len(found)} differences)")
+    typer.echo(f"the model of {directory} reproduces every recorded count of its locked images, to the pixel")
 
 
 def _model_folder(model: str, results: Path) -> Path:

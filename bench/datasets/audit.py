@@ -2,35 +2,28 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
-from bench.datasets.dataset import DataOptions, Dataset, Sample
+from bench.datasets.dataset import VOID, DataOptions, Dataset, Sample
+from bench.datasets.findings import KINDS
 from bench.datasets.images import UnreadableImageError, read_image
 from bench.datasets.letterbox import letterbox_mask, valid_area
 from bench.datasets.twins import equal_pairs, groups, near_pairs, perceptual_hash, thumbnail
+from bench.datasets.vanishing import survives_from, vanishing
 from bench.errors import DataError
 from bench.evaluation.counting import confusion_of, counts_of
 from bench.records import AuditRecord, DatasetRecord, Finding, ImageFacts, SecondAnnotation
 
-KINDS: Mapping[str, str] = {
-    "exact_twins": "two images have the same pixels",
-    "near_twins": "two images are one picture at another size, compression or exposure",
-    "missing_image": "an annotation names an image that does not exist",
-    "missing_annotation": "an image has no annotation and is left out",
-    "unreadable": "a file cannot be decoded and is left out",
-    "exif_rotation": "an image is stored rotated and is read as it is shown",
-    "region_outside": "an outline reaches beyond its image and is cut there",
-    "degenerate_region": "an outline has no area",
-    "empty_mask": "an image has no foreground pixel",
-    "unused_class": "a class has no pixel in the data set",
-}
-"""What `Finding.kind` may be, explained in one line each."""
-
 _COMPARED = 256
+_MOSTLY = 0.5
+_LEFT_OUT = ("unreadable", "misfit", "odd_mask")
+_MOST_ERRORS = 20
+"""Files that one error names; of more it says how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +34,9 @@ class _Look:
     height: int
     width: int
     orientation: int
-    class_pixels: np.ndarray  # int64 [classes + 1]
+    class_pixels: np.ndarray  # int64 [classes + 1], without void
+    void_pixels: int
+    survives_from: tuple[int | None, ...]
     image_digest: str
     mask_digest: str
     hash: np.ndarray
@@ -53,12 +48,15 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
     """Decodes every image and mask once and reports KINDS; also the identity of the data set, from the same pass.
 
     `background_accuracy` pools pixels over the images of a part at their own sizes (the figures 0.940 and 0.951 of the
-    car-damage set are pooled; their means over images would be 0.929 and 0.920). Raises UnreadableImageError for a broken image
-    unless `options.skip_unreadable`, and DataError for an annotation that does not fit its image.
+    car-damage set are pooled; their means over images would be 0.929 and 0.920). Broken images, and annotations that do not fit their
+    image, are left out and said with `options.skip_unreadable`; else raises UnreadableImageError or DataError, after a look at all, that
+    names them. Raises DataError for a data set without any foreground.
     """
     looks, unreadable = _look_at_all(dataset, options, threads)
     if not looks:
-        raise DataError(f"no image of {dataset.root} can be read")
+        raise DataError(f"no image of {dataset.root} can be read: {unreadable[0].message}")
+    if not any(look.class_pixels[1:].any() for look in looks):
+        raise DataError(f"no image of {dataset.root} has a pixel of a class: {len(looks)} masks are all background")
     exact = equal_pairs([look.image_digest for look in looks])
     same = {tuple(rows) for rows in groups(exact)}
     near = [pair for pair in _near(looks) if not any(set(pair) <= set(rows) for rows in same)]
@@ -67,6 +65,8 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
         *unreadable,
         *_findings_by_image(looks),
         *_unused_classes(dataset, looks),
+        *_mostly_foreground(dataset, looks),
+        *vanishing([_facts(look) for look in looks], dataset.classes),
         *(_twins("exact_twins", "the same pixels", looks[i], looks[j]) for i, j in exact),
         *(_twins("near_twins", "nearly the same picture", looks[i], looks[j]) for i, j in near),
     )
@@ -87,33 +87,49 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
 def _look_at_all(
     dataset: Dataset, options: DataOptions, threads: int | None
 ) -> tuple[list[_Look], tuple[Finding, ...]]:
-    def look(sample: Sample) -> _Look | tuple[Sample, UnreadableImageError]:
+    def look(sample: Sample) -> _Look | tuple[Sample, DataError]:
         try:
             return _look(sample, len(dataset.classes))
-        except UnreadableImageError as error:
-            if not options.skip_unreadable:
-                raise UnreadableImageError(f"{error} (--skip-unreadable leaves such images out)") from error
+        except DataError as error:
             return sample, error
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         results = list(pool.map(look, dataset.samples))
     broken = [result for result in results if isinstance(result, tuple)]
+    if broken and not options.skip_unreadable:
+        raise _all_of([error for _, error in broken])
     findings = (
-        Finding(kind="unreadable", message=f"{error}; left out", files=(sample.id,)) for sample, error in broken
+        Finding(
+            kind="unreadable" if isinstance(error, UnreadableImageError) else "misfit",
+            message=f"{error}; left out",
+            files=(sample.id,),
+        )
+        for sample, error in broken
     )
     return [result for result in results if isinstance(result, _Look)], tuple(findings)
 
 
+def _all_of(errors: Sequence[DataError]) -> DataError:
+    """One error that names them all."""
+    more = f"; and {len(errors) - _MOST_ERRORS} more" if len(errors) > _MOST_ERRORS else ""
+    said = "; ".join(str(error) for error in errors[:_MOST_ERRORS])
+    kind = UnreadableImageError if isinstance(errors[0], UnreadableImageError) else DataError
+    return kind(f"{said}{more} (--skip-unreadable leaves such images out)")
+
+
 def _look(sample: Sample, num_classes: int) -> _Look:
-    image, orientation = read_image(sample.image_path)
+    image, orientation = read_image(sample.image_path, sample.value_range)
     height, width = image.shape[:2]
     mask = sample.annotation.rasterise(height, width, orientation)
+    pixels = cv2.calcHist([mask], [0], None, [256], [0, 256]).ravel().astype(np.int64)
     return _Look(
         sample=sample,
         height=height,
         width=width,
         orientation=orientation,
-        class_pixels=np.bincount(mask.ravel(), minlength=num_classes + 1),
+        class_pixels=pixels[: num_classes + 1],
+        void_pixels=int(pixels[VOID]),
+        survives_from=survives_from(mask, num_classes, pixels),
         image_digest=_digest(image),
         mask_digest=_digest(mask),
         hash=perceptual_hash(image),
@@ -135,13 +151,15 @@ def _near(looks: Sequence[_Look]) -> list[tuple[int, int]]:
 
 
 def _facts(look: _Look) -> ImageFacts:
-    share = look.class_pixels[1:] / (look.height * look.width)
+    share = look.class_pixels[1:] / max(1, look.height * look.width - look.void_pixels)
     return ImageFacts(
         id=look.sample.id,
         split=look.sample.split,
         width=look.width,
         height=look.height,
         foreground_share=tuple(float(value) for value in share),
+        void_share=look.void_pixels / (look.height * look.width),
+        survives_from=look.survives_from,
     )
 
 
@@ -166,10 +184,18 @@ def _unused_classes(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Findin
             yield Finding(kind="unused_class", message=f"class {name} has no pixel in {dataset.name}")
 
 
+def _mostly_foreground(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Finding]:
+    totals = np.sum([look.class_pixels for look in looks], axis=0)
+    share = float(totals[1:].sum() / totals.sum())
+    if share > _MOSTLY:
+        said = f"{share:.0%} of all pixels are foreground in {dataset.name}; if it is the background that is marked, the masks are inverted"
+        yield Finding(kind="mostly_foreground", message=said)
+
+
 def _second_annotation(first: _Look, second: _Look, num_classes: int) -> SecondAnnotation:
     """Letterboxed as for the models, so that a large photograph weighs no more than a small one."""
     truth, other = (letterbox_mask(_mask(look), _COMPARED) for look in (first, second))
-    valid = valid_area(first.height, first.width, _COMPARED)
+    valid = valid_area(first.height, first.width, _COMPARED) & (truth != VOID) & (other != VOID)
     return SecondAnnotation(
         first=first.sample.id,
         second=second.sample.id,
@@ -205,7 +231,8 @@ def mask_agreement(
     masks = [first.annotation.rasterise(*first_size), second.annotation.rasterise(*second_size)]
     if masks[0].shape != masks[1].shape:
         masks = [letterbox_mask(mask, _COMPARED) for mask in masks]
-    a, b = masks[0] > 0, masks[1] > 0
+    decided = (masks[0] != VOID) & (masks[1] != VOID)
+    a, b = (masks[0] > 0) & decided, (masks[1] > 0) & decided
     union = int((a | b).sum())
     return int((a & b).sum()) / union if union else None
 
@@ -215,7 +242,7 @@ def _background_accuracy(looks: Sequence[_Look]) -> dict[str, float]:
     for look in looks:
         part = look.sample.split or "all"
         totals[part] = totals.get(part, 0) + look.class_pixels
-    return {part: float(pixels[0] / pixels.sum()) for part, pixels in sorted(totals.items())}
+    return {part: float(pixels[0] / max(1, pixels.sum())) for part, pixels in sorted(totals.items())}
 
 
 def _identity(dataset: Dataset, looks: Sequence[_Look], findings: Sequence[Finding]) -> DatasetRecord:
@@ -229,5 +256,9 @@ def _identity(dataset: Dataset, looks: Sequence[_Look], findings: Sequence[Findi
         classes=dataset.classes,
         fingerprint=digest.hexdigest(),
         num_images=len(looks),
-        skipped=tuple(name for finding in findings if finding.kind == "unreadable" for name in finding.files),
+        skipped=tuple(name for finding in findings if finding.kind in _LEFT_OUT for name in finding.files),
+        value_range=dataset.value_range,
     )
+
+
+__all__ = ["KINDS", "audit", "mask_agreement"]

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from bench.datasets.dataset import Dataset, Sample
+from bench.datasets.dataset import VOID, Dataset, Sample
 from bench.datasets.images import decode
 from bench.datasets.letterbox import letterbox, letterbox_mask, valid_area
 from bench.errors import DataError
@@ -29,12 +29,21 @@ MEMORY_SHARE = 0.25
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedPixels:
     """All images of one size: `images` uint8 [N, S, S, 3], `masks` uint8 [N, S, S] class ids, `valid` bool [N, S, S], in the
-    order of `ids`. The arrays are read-only where they are memory-mapped."""
+    order of `ids`. The arrays are read-only where they are memory-mapped.
+
+    Void, pixels that nobody has decided on, has the id VOID (255) in `masks`, in the padding that reflects it, too; what trains on them
+    has to leave it out of the loss. `valid` is False on padding and on void, so that no metric counts either.
+    """
 
     ids: tuple[str, ...]
     images: np.ndarray
     masks: np.ndarray
     valid: np.ndarray
+
+    def class_ids(self, rows: np.ndarray) -> np.ndarray:
+        """`masks` of those rows, uint8 [n, S, S], with background in place of void: what counts is in `valid`."""
+        masks = np.asarray(self.masks[rows])
+        return np.where(masks == VOID, 0, masks) if (masks == VOID).any() else masks
 
     def rows(self, ids: Iterable[str]) -> np.ndarray:
         """Row numbers of `ids`, int64, in their order. Raises KeyError for an id that is not cached."""
@@ -94,7 +103,7 @@ def _write_sizes(samples: Sequence[Sample], sizes: Sequence[int], scratch: Path,
         for size, (images, masks, valid) in arrays.items():
             images[row] = letterbox(image, size)
             masks[row] = letterbox_mask(mask, size)
-            valid[row] = valid_area(mask.shape[0], mask.shape[1], size)
+            valid[row] = valid_area(mask.shape[0], mask.shape[1], size) & (masks[row] != VOID)
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         for _ in pool.map(fill, range(len(samples))):

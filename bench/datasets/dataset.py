@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from bench.records import Finding
+from bench.records import Finding, ValueRange
 
 SPLIT_FOLDERS: Mapping[str, str] = {
     "train": "train",
@@ -20,12 +20,21 @@ SPLIT_FOLDERS: Mapping[str, str] = {
 }
 """Folder (and COCO file) names that predefine a part."""
 
+VOID = 255
+"""The id of pixels in masks that nobody has decided on: they are left out of the loss and of every metric."""
+
+MOST_CLASSES = VOID - 1
+"""Foreground classes that a mask of 8 bit can tell apart beside background and void."""
+
+ANY = "any"
+"""In `DataOptions.classes`: whatever is not background (masks of object numbers, or every label) is this one class."""
+
 
 class Annotation(Protocol):
     """What is known about one image's pixels, whatever file it came from."""
 
     def rasterise(self, height: int, width: int, orientation: int = 1) -> np.ndarray:
-        """Class ids as uint8 [height, width], 0 for background, of the image as it is shown (after EXIF rotation).
+        """Class ids as uint8 [height, width], 0 for background, VOID for undecided, of the image as it is shown (after EXIF rotation).
 
         `orientation` is the image's EXIF orientation 1-8, for an annotation that was drawn on the pixels as they are stored.
         Raises DataError, naming the file, where the annotation does not fit an image of that size.
@@ -41,13 +50,15 @@ class Annotation(Protocol):
 class Sample:
     """One image with its annotation. `id` is unique and readable: the image's path below the data set's folder, with `/`.
 
-    `split` is the predefined part ("train", "val" or "test"), None where the data set has none.
+    `split` is the predefined part ("train", "val" or "test"), None where the data set has none. `value_range` is the data set's, for a
+    picture with more than 8 bit a channel.
     """
 
     id: str
     image_path: Path
     annotation: Annotation
     split: str | None = None
+    value_range: ValueRange | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +75,24 @@ class Dataset:
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     findings: tuple[Finding, ...] = ()
+    value_range: ValueRange | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataOptions:
     """What a configuration may say about reading a data set.
 
-    `classes` maps a class name to the id (folders) or label (JSON formats) that stands for it; empty: found out by the reader.
-    `split_prefixes` maps a file-name prefix to a part, {"training_": "train", "test_": "test"}. `skip_unreadable` leaves an
-    image that cannot be decoded out (a finding) instead of stopping.
+    `classes` maps a class name to the id, the colour "#rrggbb" (folders) or the label (JSON formats) that stands for it, or to ANY; empty:
+    found out by the reader. `ignore` are values, colours or labels that are void. `images` and `masks` are patterns below the data set's
+    folder, for folders that no table knows. `split_prefixes` maps a file-name prefix to a part, {"training_": "train", "test_": "test"}.
+    `skip_unreadable` leaves an image that cannot be decoded out (a finding) instead of stopping. `allow_outside` reads images outside of
+    the data set's folder where an annotation names them.
     """
 
     classes: Mapping[str, int | str] = field(default_factory=dict)
+    ignore: tuple[int | str, ...] = ()
+    images: str | None = None
+    masks: str | None = None
     split_prefixes: Mapping[str, str] = field(default_factory=dict)
     skip_unreadable: bool = False
+    allow_outside: bool = False

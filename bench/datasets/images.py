@@ -1,74 +1,140 @@
 """Files to pixels: upright, 8 bit, complete. What cannot be decoded whole raises `UnreadableImageError`.
 
-Pillow decodes, because it notices a truncated file where OpenCV fills the rest with grey and says nothing.
+Pillow decodes, because it notices a truncated file where OpenCV fills the rest with grey and says nothing. OpenCV helps only where
+Pillow has no mode: colour with 16 bit a channel, of which Pillow keeps the upper byte.
 """
 
+import base64
 import io
+import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from bench.datasets.dataset import Sample
 from bench.errors import DataError
+from bench.records import ValueRange
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".jp2")
+"""Of files that are taken for pictures, whatever their case."""
+
+PIXEL_LIMIT = 300_000_000
+"""Pixels of the largest picture that is read; decoding one takes about six bytes a pixel, 1.8 GB. Pillow's own limit, a guard of web
+servers against small files that unpack to huge pictures, is below what cameras and scanners deliver."""
+
 _ORIENTATION_TAG = 0x0112
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
+_WIDTH, _HEIGHT, _BITS, _SAMPLES, _EXTRA_SAMPLES = 256, 257, 258, 277, 338
+_ALPHA = (1, 2)
+
+cv2.utils.logging.setLogLevel(
+    cv2.utils.logging.LOG_LEVEL_ERROR
+)  # errors: what OpenCV thinks of a TIFF's tags is said by the audit, once
+Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT  # Pillow knows no other place for it; `_refuse_huge` says more than Pillow's error
 
 
 class UnreadableImageError(DataError):
     """A file that should hold an image and cannot be decoded completely."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What a file says about its picture before any pixel is decoded. `deep`: more than 8 bit a channel, or floating point.
+    `extra_band`: a fourth band that the file does not call transparency."""
+
+    width: int
+    height: int
+    deep: bool
+    extra_band: bool
+    pages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pixels:
+    """Pixels as they are stored, [H, W] or [H, W, channels], and Pillow's name of their mode. `pending` is the part of the EXIF
+    `orientation` that is not yet applied to them. `palette` is uint8 [n, 3] for mode P."""
+
+    stored: np.ndarray
+    mode: str
+    orientation: int
+    pending: int
+    palette: np.ndarray | None = None
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a path has the suffix of a picture and is no hidden file (macOS keeps a `._` twin of each file on foreign disks)."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
 def list_images(folder: Path) -> list[Path]:
     """The image files directly in `folder`, by suffix, sorted by name. Raises DataError for a name that no record could hold."""
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = sorted(path for path in folder.iterdir() if is_picture(path) and path.is_file())
     for path in found:
-        try:
-            path.name.encode()
-        except UnicodeEncodeError:
-            raise DataError(f"file name {path.name!a} in {folder} is not UTF-8; rename it") from None
+        require_utf8(path)
     return found
 
 
+def require_utf8(path: Path) -> None:
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"file name {path.name!a} in {path.parent} is not UTF-8; rename it") from None
+
+
 def decode(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """One sample's pixels, upright: image uint8 RGB [H, W, 3] and class ids uint8 [H, W].
+    """One sample's pixels, upright: image uint8 RGB [H, W, 3] and class ids uint8 [H, W], 255 for void.
 
     Raises UnreadableImageError for a broken file and DataError for an annotation that does not fit its image.
     """
-    image, orientation = read_image(sample.image_path)
+    image, orientation = read_image(sample.image_path, sample.value_range)
     return image, sample.annotation.rasterise(image.shape[0], image.shape[1], orientation)
 
 
-def read_image(path: Path) -> tuple[np.ndarray, int]:
+def read_image(path: Path, value_range: ValueRange | None = None) -> tuple[np.ndarray, int]:
     """The image as it is shown, uint8 RGB [H, W, 3], and the EXIF orientation 1-8 that was applied to it.
 
-    Transparency is laid over white, as annotation tools show it. 16-bit grey is scaled from its full range, or from 12 bit
-    where the values end at 4095, and kept where they end at 255. Raises UnreadableImageError.
+    Transparency is laid over white, as annotation tools show it. Values of more than 8 bit are scaled from `value_range` (that of the
+    whole data set); without one, 16-bit grey from its full range, or from 12 bit where the values end at 4095, and kept where they
+    end at 255. A LabelMe JSON gives the picture that is stored in it. Raises UnreadableImageError.
     """
-    pixels, mode, orientation, pending = _decode_file(path)
-    return upright(_to_rgb(pixels, mode), pending), orientation
+    pixels = read_pixels(path)
+    return upright(_to_rgb(pixels.stored, pixels.mode, value_range), pixels.pending), pixels.orientation
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """The values of a mask file, uint8 [H, W], upright by its own EXIF orientation.
+def read_header(path: Path) -> Header:
+    """Raises UnreadableImageError where there is none that Pillow knows, or it announces more than PIXEL_LIMIT pixels."""
+    try:
+        with Image.open(path) as file:
+            bands = _extra_band(file)
+            return Header(
+                width=file.width,
+                height=file.height,
+                deep=_is_deep(file),
+                extra_band=bands,
+                pages=getattr(file, "n_frames", 1),
+            )
+    except Exception as error:
+        if path.suffix.lower() in (".tif", ".tiff"):
+            tags = _tiff_tags(_bytes_of(path))
+            if _WIDTH in tags and _HEIGHT in tags:
+                extra = tags.get(_SAMPLES, 1) >= 4 and not _says_alpha(tags)
+                return Header(width=tags[_WIDTH], height=tags[_HEIGHT], deep=True, extra_band=extra, pages=1)
+        raise UnreadableImageError(f"cannot read image {path}: {_reason(error, True)}") from error
 
-    A palette image gives its indices, colour the brightest channel, transparency is dropped, 16 bit is divided by 257 where
-    values are above 255. Raises UnreadableImageError, and DataError for a mask that tells classes by colour.
-    """
-    pixels, mode, _, pending = _decode_file(path, keep_palette=True)
-    if mode in ("LA", "RGBA"):
-        pixels = pixels[..., :-1]
-    if pixels.ndim == 3:
-        pixels = _one_colour(pixels, path)
-    if pixels.dtype != np.uint8:
-        high = pixels.max(initial=0)
-        pixels = np.round(pixels / 257) if high > 255 else pixels
-        pixels = pixels * 255 if pixels.dtype.kind == "f" and 0 < high <= 1 else pixels
-        pixels = np.clip(pixels, 0, 255).astype(np.uint8)
-    return upright(pixels, pending)
+
+def read_pixels(path: Path) -> Pixels:
+    """The stored pixels of an image, or of a mask: a palette keeps its indices in a mask, see `mask_pixels`."""
+    return _decode_file(path, keep_palette=False)
+
+
+def mask_pixels(path: Path) -> Pixels:
+    """The same with the indices and colours of a palette."""
+    return _decode_file(path, keep_palette=True)
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -82,55 +148,139 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _one_colour(pixels: np.ndarray, path: Path) -> np.ndarray:
-    """The brightest channel of a mask painted in one colour, [H, W]."""
-    strong = (pixels > pixels.max(initial=0) / 2) @ np.array([1, 2, 4])
-    painted = np.bincount(strong.ravel(), minlength=8)[1:]
-    if np.count_nonzero(painted > 0.02 * painted.sum()) > 1:
-        raise DataError(f"mask {path} is painted in several colours; save class ids (0 is background) in one channel")
-    return pixels.max(axis=2)
+def _decode_file(path: Path, *, keep_palette: bool) -> Pixels:
+    content = _bytes_of(path)
+    deep, palette = False, None
+    try:
+        with Image.open(io.BytesIO(content)) as file:
+            _refuse_huge(file.width, file.height)
+            orientation, extra, deep = _orientation(file), _extra_band(file), _is_deep(file)
+            deep_colour = deep and file.mode in ("RGB", "RGBA", "RGBX")
+            file.load()
+            pending = _orientation(file)  # Pillow turns a TIFF by itself and then drops the tag
+            if file.mode == "P" and keep_palette:
+                palette = np.array(file.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+            picture = _in_known_mode(file, keep_palette, extra)
+            pixels, mode = np.asarray(picture), picture.mode
+            if deep_colour:
+                pixels, mode = _deep_colour(content, mode), "RGBA" if mode == "RGBA" else "RGB"
+                pending = orientation
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
+        if content[:4] in _TIFF_MAGIC and not deep and not isinstance(error, _TooLargeError):
+            unknown_mode = _decode_unknown_tiff(path, content)
+            if unknown_mode is not None:
+                return unknown_mode
+        raise UnreadableImageError(f"cannot read image {path}: {_reason(error, bool(content))}") from error
+    if pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8) * np.uint8(1 if keep_palette else 255)
+    return Pixels(stored=pixels, mode=mode, orientation=orientation, pending=pending, palette=palette)
 
 
-def _decode_file(path: Path, *, keep_palette: bool = False) -> tuple[np.ndarray, str, int, int]:
-    """Stored pixels, Pillow's name of their mode, the EXIF orientation, and the part of it not yet applied."""
+class _TooLargeError(Exception):
+    pass
+
+
+def _refuse_huge(width: int, height: int) -> None:
+    if width * height > PIXEL_LIMIT:
+        raise _TooLargeError(
+            f"{width}x{height} pixels are more than the {PIXEL_LIMIT // 10**6} million that are read; cut it into tiles, or shrink it "
+            "with its mask"
+        )
+
+
+def _reason(error: Exception, has_content: bool) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image" if has_content else "the file is empty"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more than {PIXEL_LIMIT // 10**6} million pixels; cut it into tiles, or shrink it with its mask"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UnreadableImageError(f"cannot read image {path}: {error.strerror}") from error
+    return _embedded_picture(path, content) if path.suffix.lower() == ".json" else content
+
+
+def _embedded_picture(path: Path, content: bytes) -> bytes:
+    """The picture that LabelMe stores in its JSON."""
     try:
-        with Image.open(io.BytesIO(content)) as file:
-            orientation = _orientation(file)
-            file.load()
-            pending = _orientation(file)  # Pillow turns a TIFF by itself and then drops the tag
-            picture = _in_known_mode(file, keep_palette)
-            pixels = np.asarray(picture)
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
-        deep = _decode_deep_tiff(content) if content[:4] in _TIFF_MAGIC else None
-        if deep is not None:
-            return deep, "RGBA" if deep.shape[-1] == 4 else "RGB", 1, 1
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, UnidentifiedImageError):
-            reason = "not an image" if content else "the file is empty"
-        raise UnreadableImageError(f"cannot read image {path}: {reason}") from error
-    if pixels.dtype == bool:
-        pixels = pixels.astype(np.uint8) * np.uint8(1 if keep_palette else 255)
-    return pixels, picture.mode, orientation, pending
+        return base64.b64decode(json.loads(content)["imageData"], validate=True)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UnreadableImageError(f"cannot read the picture in {path}: imageData is no base64") from error
 
 
-def _in_known_mode(picture: Image.Image, keep_palette: bool) -> Image.Image:
+def _in_known_mode(picture: Image.Image, keep_palette: bool, extra_band: bool) -> Image.Image:
     if picture.mode == "P" and not keep_palette:
         return picture.convert("RGBA" if "transparency" in picture.info else "RGB")
+    if picture.mode == "RGBA" and extra_band:
+        return picture.convert("RGB")
     if picture.mode in ("1", "L", "P", "LA", "RGB", "RGBA", "F", "I") or picture.mode.startswith("I;"):
         return picture
     return picture.convert("RGBA" if picture.mode in ("PA", "La", "RGBa") else "RGB")
 
 
-def _decode_deep_tiff(content: bytes) -> np.ndarray | None:
-    """RGB(A) of a TIFF with 16 bit a channel, which Pillow does not know."""
+def _is_deep(file: Image.Image) -> bool:
+    """Before pixels are loaded: the decoder's name of their layout ends in ;16 and the like."""
+    if file.mode in ("I", "F") or file.mode.startswith("I;"):
+        return True
+    return any(";16" in str(tile[3]) for tile in getattr(file, "tile", ()))
+
+
+def _extra_band(file: Image.Image) -> bool:
+    """Whether a fourth band of a TIFF is not said to be transparency."""
+    tags = getattr(file, "tag_v2", None)
+    if tags is None or tags.get(_SAMPLES, 1) < 4 or file.mode in ("CMYK", "LAB"):
+        return False
+    return not _says_alpha(tags)
+
+
+def _says_alpha(tags: Any) -> bool:
+    extra = tags.get(_EXTRA_SAMPLES, ())
+    return any(value in _ALPHA for value in (extra if isinstance(extra, tuple) else (extra,)))
+
+
+def _deep_colour(content: bytes, mode: str) -> np.ndarray:
+    """uint16 [H, W, 3 or 4] in Pillow's order of a file that Pillow has found to be complete."""
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 3:
+        raise ValueError("16-bit colour of this kind is not read; save it as 8-bit PNG")
+    return pixels[..., [2, 1, 0, 3] if mode == "RGBA" and pixels.shape[2] == 4 else [2, 1, 0]]
+
+
+def _decode_unknown_tiff(path: Path, content: bytes) -> Pixels | None:
+    """A TIFF of a mode that Pillow does not have, such as floating point colour, by OpenCV; None where that cannot either."""
+    tags = _tiff_tags(content)
+    if not (_WIDTH in tags and _HEIGHT in tags):
         return None
-    return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+    if tags[_WIDTH] * tags[_HEIGHT] > PIXEL_LIMIT:  # OpenCV would unpack it whatever it takes
+        raise UnreadableImageError(f"cannot read image {path}: it has more than {PIXEL_LIMIT // 10**6} million pixels")
+    if tags.get(_SAMPLES, 1) > 4:
+        raise UnreadableImageError(
+            f"cannot read image {path}: it has {tags[_SAMPLES]} bands; save the three to train on as an RGB picture"
+        )
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        return None
+    if pixels.ndim == 2:
+        return Pixels(stored=pixels, mode="F" if pixels.dtype.kind == "f" else "I", orientation=1, pending=1)
+    alpha = pixels.shape[2] == 4 and _says_alpha(tags)
+    order = [2, 1, 0, 3] if alpha else [2, 1, 0]
+    return Pixels(stored=pixels[..., order], mode="RGBA" if alpha else "RGB", orientation=1, pending=1)
+
+
+def _tiff_tags(content: bytes) -> dict[int, Any]:
+    """The numbers and tuples of numbers of a TIFF's first directory; empty where it has none."""
+    try:
+        directory = ImageFileDirectory_v2(content[:8])
+        stream = io.BytesIO(content)
+        stream.seek(directory.next)
+        directory.load(stream)
+        return {tag: value for tag in directory if isinstance(value := directory[tag], int | tuple)}
+    except Exception:  # whatever a broken directory makes the parser do
+        return {}
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -138,9 +288,14 @@ def _orientation(picture: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _to_rgb(pixels: np.ndarray, mode: str) -> np.ndarray:
+def _to_rgb(pixels: np.ndarray, mode: str, value_range: ValueRange | None) -> np.ndarray:
     if pixels.dtype != np.uint8:
-        pixels = _to_8_bit(pixels)
+        full = 65535.0 if pixels.dtype == np.uint16 else 1.0
+        colour = _to_8_bit(pixels[..., :-1] if mode == "RGBA" else pixels, value_range)
+        if mode == "RGBA":  # transparency is a share, not a brightness
+            alpha_8 = np.clip(np.round(pixels[..., -1:] * (255 / full)), 0, 255).astype(np.uint8)
+            colour = np.concatenate([colour, alpha_8], axis=2)
+        pixels = colour
     if mode in ("LA", "RGBA"):
         alpha = pixels[..., -1:].astype(np.uint16)
         colour = pixels[..., :-1]
@@ -152,10 +307,16 @@ def _to_rgb(pixels: np.ndarray, mode: str) -> np.ndarray:
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)
 
 
-def _to_8_bit(pixels: np.ndarray) -> np.ndarray:
-    high = float(pixels.max(initial=0))
-    if pixels.dtype.kind == "f":
-        full = 1.0 if high <= 1 else 255.0
+def _to_8_bit(pixels: np.ndarray, value_range: ValueRange | None) -> np.ndarray:
+    """Numbers that are none count as the lowest value, infinite ones as the nearest end of the range."""
+    if value_range is not None:
+        low, high = value_range.low, value_range.high
     else:
-        full = 255.0 if high <= 255 else 4095.0 if high <= 4095 else 65535.0
-    return np.clip(np.round(pixels * (255 / full)), 0, 255).astype(np.uint8)
+        finite = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
+        low, top = 0.0, float(finite.max(initial=0))
+        if pixels.dtype.kind == "f":
+            high = 1.0 if top <= 1 else 255.0
+        else:
+            high = 255.0 if top <= 255 else 4095.0 if top <= 4095 else 65535.0
+    values = np.nan_to_num(pixels.astype(np.float64), nan=low, posinf=high, neginf=low)
+    return np.clip(np.round((values - low) * (255 / (high - low))), 0, 255).astype(np.uint8)

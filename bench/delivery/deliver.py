@@ -89,6 +89,7 @@ def deliver_here(
         weights_folder=run_directory,
         classes=run.dataset.classes,
         image_size=record.image_size,
+        evaluation_size=evaluation_size,
         flips=record.flips,
         threshold=record.threshold,
         smallest_object=record.smallest_object,

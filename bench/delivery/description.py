@@ -14,6 +14,9 @@ from bench.records import Member
 
 SCHEMA_VERSION = 1
 
+LARGEST_SIDE = 2**14
+"""Pixels; a file that asks for more is no model."""
+
 MOST_CLASSES = 255
 """Foreground classes: ids are uint8."""
 
@@ -24,13 +27,14 @@ class ModelDescription:
 
     A pixel whose probability is at least `threshold` is foreground (several classes: the most probable wins); regions below
     `smallest_object`, a share 0-1 of the image's area, are dropped. `flips` and `members` say what is inside the network; nothing is left to do for
-    them. `sha256` and `num_bytes` are of the network's file, `versions` by distribution name, `created_at` an ISO time.
+    them. `evaluation_size` is the side of the square on which it was scored. `sha256` and `num_bytes` are of the network's file, `versions` by distribution name, `created_at` an ISO time.
     """
 
     schema_version: int = SCHEMA_VERSION
     name: str
     classes: tuple[str, ...]
     image_size: int
+    evaluation_size: int
     threshold: float
     smallest_object: float
     flips: bool
@@ -48,7 +52,8 @@ class ModelDescription:
     def __post_init__(self) -> None:
         wrong = {
             "classes": not 1 <= len(self.classes) <= MOST_CLASSES,
-            "image_size": not 1 <= self.image_size <= 2**14,
+            "image_size": not 1 <= self.image_size <= LARGEST_SIDE,
+            "evaluation_size": not 1 <= self.evaluation_size <= LARGEST_SIDE,
             "threshold": not 0 <= self.threshold <= 1,
             "smallest_object": not 0 <= self.smallest_object <= 1,
         }

@@ -69,7 +69,6 @@ class LocalExecutor:
         self, setup: TrialSetup | None, logs: Path, placements: Sequence[Placement], *, silence_s: float = SILENCE_S
     ) -> None:
         memory_bytes = int(MEMORY_SHARE * memory_limit() / len(placements))
-        self._setup = setup
         self._stack = ExitStack()
         self._workers = [
             self._stack.enter_context(
@@ -98,7 +97,6 @@ class LocalExecutor:
 
     def begin(self, setup: TrialSetup) -> None:
         """Says what the trials have in common, where the workers were started before that was known."""
-        self._setup = setup
         for worker in self._workers:
             worker.begin(setup)
 

@@ -19,7 +19,7 @@ from bench.records import ClassCounts
 
 Unit = TypeVar("Unit")
 
-MOST_MEMBERS = 4
+MOST_MEMBERS = 3
 """Units in an ensemble: more of them gain little, and each costs its share of the time of every prediction."""
 
 LEAST_GAIN = 0.003

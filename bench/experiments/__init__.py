@@ -60,8 +60,30 @@ class Data(_Section):
 
     path: str = SAMPLE
     classes: Mapping[str, StrictInt | str] = Field(default_factory=dict)
+    ignore: tuple[StrictInt | str, ...] = ()
+    images: str | None = None
+    masks: str | None = None
     split_prefixes: Mapping[str, str] = Field(default_factory=dict)
     skip_unreadable: StrictBool = False
+    allow_outside: StrictBool = False
+
+    @field_validator("classes", "ignore", mode="before")
+    @classmethod
+    def _names_are_text(cls, said: object) -> object:
+        """YAML reads no, off, yes, on and null as something else than the words that they are."""
+        words = [*said, *said.values()] if isinstance(said, Mapping) else said if isinstance(said, list | tuple) else ()
+        for word in words:
+            if word is None or isinstance(word, bool):
+                raise ValueError(
+                    f"a name reads as {json.dumps(word)}; YAML takes yes, no, on, off, true, false and null for values: put it in quotes"
+                )
+        return said
+
+    @model_validator(mode="after")
+    def _patterns_come_in_pairs(self) -> Self:
+        if (self.images is None) != (self.masks is None):
+            raise ValueError("images and masks are patterns that belong together: give both, or neither")
+        return self
 
     @field_validator("split_prefixes")
     @classmethod
@@ -74,7 +96,13 @@ class Data(_Section):
     @property
     def options(self) -> DataOptions:
         return DataOptions(
-            classes=self.classes, split_prefixes=self.split_prefixes, skip_unreadable=self.skip_unreadable
+            classes=self.classes,
+            ignore=self.ignore,
+            images=self.images,
+            masks=self.masks,
+            split_prefixes=self.split_prefixes,
+            skip_unreadable=self.skip_unreadable,
+            allow_outside=self.allow_outside,
         )
 
 

@@ -266,13 +266,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFacts:
-    """Facts about one usable image, upright (after EXIF rotation). `foreground_share` has one fraction 0-1 per foreground class."""
+    """Facts about one usable image, upright (after EXIF rotation). `foreground_share` has one fraction 0-1 per foreground class, of the
+    pixels that are not void; `void_share` is the fraction that is. `survives_from` is for each class the smallest of the audit's sizes at
+    which a pixel of it is left, None where none is; empty where it was not looked at."""
 
     id: str
     split: str | None
     width: int
     height: int
     foreground_share: tuple[float, ...]
+    void_share: float = 0.0
+    survives_from: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,9 +303,18 @@ class AuditRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ValueRange:
+    """What becomes 0 and 255 in the pictures of a data set that have more than 8 bit a channel: one range for all of them."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRecord:
-    """Which data. `classes` are the foreground classes in the order of their ids 1, 2, ...; id 0 is background.
-    `fingerprint` is a SHA-256 over the sorted ids with the decoded pixels of images and masks."""
+    """Which data. `classes` are the foreground classes in the order of their ids 1, 2, ...; id 0 is background, 255 void.
+    `fingerprint` is a SHA-256 over the sorted ids with the decoded pixels of images and masks. `value_range` is that of pictures with more
+    than 8 bit a channel, None where there are none: a prediction has to apply it, too."""
 
     schema_version: int = SCHEMA_VERSION
     name: str
@@ -311,6 +324,7 @@ class DatasetRecord:
     fingerprint: str
     num_images: int
     skipped: tuple[str, ...] = ()
+    value_range: ValueRange | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

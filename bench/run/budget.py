@@ -8,8 +8,9 @@ from dataclasses import replace
 from bench.experiments import Experiment
 from bench.records import Run, StudyRecord
 
-CLOSING_SHARE, CLOSING_S = 0.05, 30.0
-"""What a budget leaves for choosing and writing the model and the report: a share of it, and at least these seconds."""
+CLOSING_SHARE, CLOSING_S, LONGEST_CLOSING_S = 0.07, 30.0, 150.0
+"""What a budget leaves for choosing and writing the model and the report: a share of it, and at least and at most these seconds. A dozen
+networks take a minute to be built, written, opened and scored on two cores."""
 
 
 SEARCH_SHARE = 0.6
@@ -63,7 +64,7 @@ class Timekeeper:
     def _open_s(self) -> float:
         """The budget without what closing takes."""
         budget_s = self._budget_s or 0.0
-        return budget_s - max(CLOSING_S, CLOSING_SHARE * budget_s)
+        return budget_s - min(LONGEST_CLOSING_S, max(CLOSING_S, CLOSING_SHARE * budget_s))
 
     @contextmanager
     def timing(self, study_id: str) -> Iterator[None]:

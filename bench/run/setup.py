@@ -9,8 +9,10 @@ import numpy as np
 from bench.datasets import open_dataset
 from bench.datasets.audit import audit
 from bench.datasets.cache import CachedPixels, open_cache, write_cache
+from bench.datasets.findings import warnings_of
 from bench.datasets.sample import write_sample_set
 from bench.datasets.splits import make_split, stratified_line
+from bench.datasets.vanishing import sizes_said
 from bench.engine.spec import TrialSetup
 from bench.errors import DataError
 from bench.experiments import SAMPLE, Data, Protocol
@@ -64,7 +66,7 @@ class Material:
 
 def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path, progress: Progress) -> Material:
     """Reads everything once. Raises DataError, naming the file, for data that cannot be used."""
-    root = Path(data.path)
+    root = Path(data.path).expanduser()
     if data.path == SAMPLE:
         progress.stage("drawing the sample set")
         root = scratch / SAMPLE
@@ -73,6 +75,9 @@ def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
     dataset = open_dataset(root, data.options)
     progress.note(f"{data.path}: {len(dataset.samples)} images, {dataset.format}, {', '.join(dataset.classes)}")
     audited, record = audit(dataset, data.options)
+    evaluation_size = protocol.evaluation_size or max(sizes)
+    for line in (*warnings_of(audited.findings), *sizes_said(audited.images, record.classes, sizes, evaluation_size)):
+        progress.note(f"warning: {line}")
     if record.skipped:
         progress.note(f"{len(record.skipped)} unreadable images left out: {', '.join(record.skipped)}")
     if data.path == SAMPLE:  # where it happened to be drawn means nothing
@@ -92,7 +97,6 @@ def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
     progress.note(f"{len(split.train)} images train, {len(split.val)} validate, {len(split.test)} test: {split.rule}")
     if split.excluded:
         progress.note(f"{len(split.excluded)} twins left out: {', '.join(split.excluded)}")
-    evaluation_size = protocol.evaluation_size or max(sizes)
     progress.stage("decoding")
     cache = scratch / "pixels"
     ids = (*split.train, *split.val, *split.test)
@@ -107,7 +111,7 @@ def validation_pictures(material: Material) -> dict[str, np.ndarray]:
     return {
         "ids": np.array(material.split.val, np.str_),
         "images": pixels.images[rows],
-        "truth": pixels.masks[rows],
+        "truth": pixels.class_ids(rows),
         "valid": pixels.valid[rows],
     }
 
@@ -117,7 +121,7 @@ def augmentation_pictures(material: Material, seed: int) -> dict[str, np.ndarray
     `DRAWS` passes which changes it most at full strength."""
     pixels = material.pixels()
     rows = pixels.rows(material.split.train)
-    shares = (pixels.masks[rows] > 0).mean(axis=(1, 2))
+    shares = (pixels.class_ids(rows) > 0).mean(axis=(1, 2))
     index = int(np.abs(shares - shares.mean()).argmin())
     image_id, row = material.split.train[index], rows[index]
 

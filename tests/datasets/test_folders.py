@@ -70,8 +70,12 @@ def test_configured_name_of_a_painted_class(tmp_path: Path) -> None:
 
 def test_values_that_are_neither_painted_nor_ids_ask_for_classes(tmp_path: Path) -> None:
     folders(tmp_path, value=128)
-    save(tmp_path / "masks/a1.png", square_mask(value=255))
-    with pytest.raises(DataError, match=r"hold the values 128, 255, neither 0 and 255 nor small class ids; .*classes"):
+    whole = square_mask(value=255)
+    whole[8:11, 8:12] = 128
+    save(tmp_path / "masks/a1.png", whole)
+    with pytest.raises(
+        DataError, match=r"a1\.png holds the values 128, 255, neither 0 and 255 nor small class ids; .*classes"
+    ):
         open_dataset(tmp_path, DataOptions())
 
 

@@ -1,4 +1,5 @@
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -131,22 +132,31 @@ def test_image_without_annotation_and_the_reverse_are_findings(tmp_path: Path) -
         (via_region(all_points_x=[1, 5, 1], all_points_y=[1, 2, 1]), "needs at least 3 points, this one has 2"),
         (via_region(all_points_x=[1, 2, 3], all_points_y=[1, 2]), "has 3 x and 2 y coordinates"),
         (via_region("cube", x=1), "unknown shape 'cube' in .*; choose from polygon"),
-        (via_region("rect", x=1), "cannot be read: KeyError 'y'"),
+        (via_region("rect", x=1), "it has no 'y'"),
         (via_region(all_points_x=[1, 2, float("nan")], all_points_y=[1, 2, 3]), "not a finite number"),
     ],
 )
-def test_bad_via_region_names_file_image_and_number(tmp_path: Path, region: dict[str, Any], message: str) -> None:
-    with pytest.raises(DataError, match=message) as caught:
-        one_image(tmp_path, {"a": via_entry("a.png", via_region(), region)})
-    assert "region 1 of a.png in" in str(caught.value)
-    assert "notes.json" in str(caught.value)
+def test_bad_via_region_is_a_finding_with_file_image_and_number(
+    tmp_path: Path, region: dict[str, Any], message: str
+) -> None:
+    dataset = one_image(tmp_path, {"a": via_entry("a.png", via_region(), region)})
+    (finding,) = dataset.findings
+    assert finding.kind == "bad_region"
+    assert re.search(rf"region 1 of a\.png in .*notes\.json: .*{message}", finding.message)
+    np.testing.assert_array_equal(only_mask(dataset), square_mask(value=1))
+
+
+def test_regions_of_which_none_can_be_read_are_an_error(tmp_path: Path) -> None:
+    flat = via_region(all_points_x=[1, 2], all_points_y=[1, 2])
+    with pytest.raises(DataError, match=r"region 0 of a\.png in .*notes\.json: .*; no other region can be read either"):
+        one_image(tmp_path, {"a": via_entry("a.png", flat)})
 
 
 def test_polygon_without_area_is_a_finding(tmp_path: Path) -> None:
     flat = via_region(all_points_x=[1, 2, 3], all_points_y=[1, 2, 3])
     dataset = one_image(tmp_path, {"a": via_entry("a.png", via_region(), flat)})
     assert [(finding.kind, finding.message) for finding in dataset.findings] == [
-        ("degenerate_region", "region 1 of a.png has no area")
+        ("degenerate_region", f"region 1 of a.png in {tmp_path}/notes.json has no area")
     ]
 
 
@@ -170,9 +180,19 @@ def test_annotations_without_any_image_are_refused(tmp_path: Path) -> None:
         open_dataset(tmp_path, DataOptions())
 
 
-def test_image_annotated_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"a\.png is annotated twice"):
-        one_image(tmp_path, {"a1": via_entry("a.png", via_region()), "a2": via_entry("a.png")})
+def test_two_entries_of_one_image_are_drawn_together_and_said(tmp_path: Path) -> None:
+    more = via_region("rect", x=10, y=8, width=2, height=2)
+    dataset = one_image(tmp_path, {"a1": via_entry("a.png", via_region()), "a2": via_entry("a.png", more)})
+    assert only_mask(dataset).sum() == 16 + 4
+    assert [finding.kind for finding in dataset.findings] == ["merged_entries"]
+
+
+def test_two_files_that_differ_about_one_image_are_refused_and_equal_ones_read_once(tmp_path: Path) -> None:
+    write_json(tmp_path / "copy.json", {"a": via_entry("a.png", via_region())})
+    dataset = one_image(tmp_path, {"a": via_entry("a.png", via_region())})
+    assert only_mask(dataset).sum() == 16
+    with pytest.raises(DataError, match=r"a\.png is annotated in .*copy\.json and in .*notes\.json, and they differ"):
+        one_image(tmp_path, {"a": via_entry("a.png", via_region("rect", x=1, y=1, width=3, height=3))})
 
 
 SQUARE = [3, 2, 7, 2, 7, 6, 3, 6]
@@ -214,7 +234,7 @@ def test_coco_file_names_predefine_the_split(tmp_path: Path) -> None:
     ("annotation", "message"),
     [
         ({"category_id": 3, "segmentation": [[1, 1, 2, 2]]}, r"annotation 1 of a\.png in .* at least 3 points"),
-        ({"category_id": 3, "segmentation": [[1, 1, 2]]}, r"annotation 1 of a\.png in .* cannot be read"),
+        ({"category_id": 3, "segmentation": [[1, 1, 2]]}, r"annotation 1 of a\.png in .*: a polygon has 3 numbers"),
         ({"category_id": 5, "segmentation": [SQUARE]}, "uses the category 5, which its categories do not name"),
         ({"category_id": 3, "segmentation": []}, "has no segmentation, only boxes"),
     ],

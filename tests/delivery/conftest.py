@@ -52,6 +52,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         weights_folder=directory,
         classes=("damage",),
         image_size=SIZE,
+        evaluation_size=EVALUATION_SIZE,
         flips=False,
         threshold=0.5,
         smallest_object=0.002,

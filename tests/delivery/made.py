@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -55,11 +56,22 @@ def save_members(
             scale = 0.1 if near_one or len(variable.shape) < 2 else 1.5 / np.sqrt(np.prod(variable.shape[:-1]))
             drawn = random.normal(0, scale, variable.shape)
             variable.assign(1 + np.abs(drawn) if near_one else drawn)
+        _balance(network, size)
         name = f"finals/member{number}.weights.h5"
         (directory / "finals").mkdir(parents=True, exist_ok=True)
         network.save_weights(directory / name)
         members.append(Member(contestant=f"c{number}", hyperparameters=values, fold=number, seed=0, weights=name))
     return members
+
+
+def _balance(network: Any, size: int) -> None:
+    """Shifts the last bias so that every class is found somewhere in the photographs."""
+    squares = np.stack([letterbox(picture, size) for picture in photographs()]).astype(np.float32)
+    probabilities = np.asarray(network(squares, training=False)).clip(1e-6, 1 - 1e-6)
+    logits = np.log(probabilities) - (np.log(1 - probabilities) if probabilities.shape[-1] == 1 else 0)
+    bias = network.weights[-1]
+    assert bias.shape == probabilities.shape[-1:]
+    bias.assign(bias.numpy() - np.median(logits, axis=(0, 1, 2)))
 
 
 def made_run(root: Path, classes: Sequence[str] = ("damage",)) -> Path:

@@ -37,6 +37,7 @@ def test_every_photograph_gets_a_mask_of_its_own_size_as_predict_gives_it(small,
         mask = read_mask(tmp_path / "masks" / f"photo{number}.png")
         assert mask.shape == picture.shape[:2]
         np.testing.assert_array_equal(mask, small_model.predict(picture))
+        assert 0.02 < (mask == 1).mean() < 0.98
     assert len(list((tmp_path / "masks").iterdir())) == 5
 
 

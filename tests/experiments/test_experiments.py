@@ -8,8 +8,10 @@ from pydantic import ValidationError
 
 from bench.errors import ExperimentError
 from bench.experiments import (
+    DEFAULT_STEPS,
     PRESETS,
     Experiment,
+    Protocol,
     load_experiment,
     load_space,
     load_stored,
@@ -64,6 +66,22 @@ def test_what_is_left_out_has_defaults(experiment: Experiment) -> None:
     assert (experiment.tuners, experiment.seeds, experiment.trials, experiment.budget) == (("random",), (0,), 12, None)
     assert experiment.data.path == "sample"
     assert experiment.protocol.batch_norm == "reestimate"
+
+
+@pytest.mark.parametrize(
+    ("steps", "steps_per_epoch", "shortest_steps", "epochs", "shortest_epochs"),
+    [
+        (200, 25, 100, 8, 4),
+        (None, 25, 100, DEFAULT_STEPS // 25, 4),
+        (60, 25, 100, 2, 2),  # the shortest is never longer than the whole
+        (3, 25, 1, 1, 1),  # at least an epoch
+    ],
+)
+def test_lengths_in_steps_are_epochs_of_so_many_steps(
+    steps: int | None, steps_per_epoch: int, shortest_steps: int, epochs: int, shortest_epochs: int
+) -> None:
+    protocol = Protocol(steps=steps, steps_per_epoch=steps_per_epoch, shortest_steps=shortest_steps)
+    assert (protocol.epochs, protocol.shortest_epochs) == (epochs, shortest_epochs)
 
 
 def test_experiment_cannot_be_changed(experiment: Experiment) -> None:
@@ -128,6 +146,9 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("trials: twelve", "my.yaml:2: trials: must be a whole number, not 'twelve'"),
         ("trials: true", "my.yaml:2: trials: must be a whole number, not true"),
         ("trials: 0", "my.yaml:2: trials: must be at least 1, not 0"),
+        ("search: often", "my.yaml:2: search: unknown search 'often'; choose from auto, always, never"),
+        ("protocol: {shortest_steps: 0}", "my.yaml:2: protocol.shortest_steps: must be at least 1, not 0"),
+        ("protocol: {epochs: 9}", "my.yaml:2: unknown key 'epochs' in protocol"),
         ("trials: null", "my.yaml: the search needs an end: set trials, budget, or both"),
         ("trials: 1\ntrials: 2", "my.yaml:3: trials is set twice"),
         ("budget: 10", "my.yaml:2: budget: '10' is not a duration; write it like 90s, 10m or 1.5h"),

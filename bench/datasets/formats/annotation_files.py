@@ -1,68 +1,144 @@
-"""Where JSON annotations stand in a directory, and the images that they speak of."""
+"""The JSON (and CSV) files of a data set, each read once and told apart by what is in it."""
 
+import csv
+import io
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.datasets.dataset import SPLIT_FOLDERS, Sample
-from bench.datasets.images import list_images
+from bench.datasets.dataset import SPLIT_FOLDERS
 from bench.errors import DataError
-from bench.records import Finding
+
+_DEEPEST = 4
+_VIA_COLUMNS = {"filename", "region_shape_attributes", "region_attributes"}
 
 
-def part_folders(root: Path) -> list[tuple[str | None, Path]]:
-    """The train, val and test folders of `root` with their parts; `root` itself, with None, where it has none."""
-    parts = [(SPLIT_FOLDERS[path.name.lower()], path) for path in sorted(root.iterdir()) if _is_part(path)]
-    return [*parts] if parts else [(None, root)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A file of annotations. `part` is predefined by a folder above it. Pictures inside it are dropped from `content`;
+    `holds_picture` says that there was one."""
+
+    path: Path
+    part: str | None
+    kind: str
+    content: Any
+    holds_picture: bool = False
 
 
-def json_files(folder: Path) -> list[Path]:
-    """The JSON files directly in `folder`, sorted by name."""
-    return sorted(path for path in folder.glob("*.json") if path.is_file())
+def is_coco(content: Any) -> bool:
+    return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in ("images", "annotations"))
 
 
-def documents(folder: Path) -> Iterator[tuple[Path, Any]]:
-    """Each JSON file directly in `folder` with its content. Raises DataError for a broken one."""
-    for path in json_files(folder):
-        yield path, load_json(path)
+def is_labelme(content: Any) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
+
+
+def is_via(content: Any) -> bool:
+    if not isinstance(content, dict):
+        return False
+    if isinstance(content.get("_via_img_metadata"), dict):
+        return True
+    return bool(content) and all(_is_via_entry(value) for value in content.values())
+
+
+def is_via_3(content: Any) -> bool:
+    return isinstance(content, dict) and all(
+        isinstance(content.get(key), dict) for key in ("project", "attribute", "file", "metadata", "view")
+    )
+
+
+KINDS: Mapping[str, Callable[[Any], bool]] = {
+    "coco": is_coco,
+    "labelme": is_labelme,
+    "via": is_via,
+    "via 3": is_via_3,
+}
+"""Kind of file -> whether content is of it, in the order in which they are tried."""
+
+OTHER = "other"
+
+
+def documents(root: Path) -> tuple[list[Document], list[DataError]]:
+    """Every JSON file in `root` and up to four folders below, and VIA's CSV files; and an error for each that cannot be read."""
+    found, errors = [], []
+    for path in _files(root):
+        try:
+            content = _via_table(path) if path.suffix.lower() == ".csv" else load_json(path)
+        except DataError as error:
+            errors.append(error)
+            continue
+        if content is not None:
+            found.append(_document(root, path, content))
+    return found, errors
+
+
+def _document(root: Path, path: Path, content: Any) -> Document:
+    words = [name.lower() for name in path.relative_to(root).parts[:-1]]
+    kind = next((name for name, fits in KINDS.items() if fits(content)), OTHER)
+    picture = False
+    if kind == "labelme":
+        picture = isinstance(content.get("imageData"), str) and bool(content["imageData"])
+        content = {key: value for key, value in content.items() if key != "imageData"}
+    part = next((SPLIT_FOLDERS[word] for word in words if word in SPLIT_FOLDERS), None)
+    return Document(path=path, part=part, kind=kind, content=content, holds_picture=picture)
 
 
 def load_json(path: Path) -> Any:
     """The content of a JSON file. Raises DataError, naming it."""
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 (byte {error.start}); save it again in that encoding") from error
+    except RecursionError as error:
+        raise DataError(f"{path} is not valid JSON for annotations: it is nested too deeply") from error
+    except MemoryError as error:
+        raise DataError(f"{path} is too large to be read into memory; split it into several files") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
         raise DataError(f"{path} is not valid JSON: {error}") from error
 
 
-def find_image(folder: Path, name: str) -> Path | None:
-    """The image that an annotation in `folder` calls `name`: there, in its `images` folder, or beside it by bare name."""
-    plain = name.replace("\\", "/")
-    for candidate in (folder / plain, folder / "images" / plain, folder / plain.rsplit("/", 1)[-1]):
-        if candidate.is_file():
-            return candidate.resolve() if ".." in candidate.parts else candidate
-    return None
+def _files(root: Path) -> list[Path]:
+    found = []
+    for place, folders, files in os.walk(root):
+        deep = len(Path(place).relative_to(root).parts)
+        folders[:] = [] if deep >= _DEEPEST else [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        found += [
+            path
+            for name in files
+            if not name.startswith(".") and (path := Path(place, name)).suffix.lower() in (".json", ".csv")
+        ]
+    return sorted(path for path in found if path.is_file())
 
 
-def image_id(root: Path, path: Path) -> str:
-    """The path below `root` with `/`; of an image elsewhere, its whole path."""
-    for base in (root, root.resolve()):
-        if path.is_relative_to(base):
-            return path.relative_to(base).as_posix()
-    return path.as_posix()
+def _is_via_entry(value: Any) -> bool:
+    return isinstance(value, dict) and "filename" in value and isinstance(value.get("regions"), (dict, list))
 
 
-def unannotated(root: Path, samples: Iterable[Sample]) -> Iterator[Finding]:
-    """A finding for each image in the places where images stand that no annotation speaks of."""
-    known = {sample.id for sample in samples}
-    folders = [folder for _, folder in part_folders(root)]
-    for place in [*folders, *(folder / "images" for folder in folders)]:
-        for path in list_images(place) if place.is_dir() else ():
-            name = image_id(root, path)
-            if name not in known:
-                yield Finding(kind="missing_annotation", message=f"{name} has no annotation; left out", files=(name,))
-
-
-def _is_part(path: Path) -> bool:
-    return path.is_dir() and path.name.lower() in SPLIT_FOLDERS
+def _via_table(path: Path) -> dict[str, Any] | None:
+    """VIA's CSV as its JSON; None for another table."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        if not set(rows.fieldnames or ()) >= _VIA_COLUMNS:
+            return None
+        entries: dict[str, Any] = {}
+        for row in rows:
+            name = row["filename"] or ""
+            entry = entries.setdefault(name, {"filename": name, "regions": []})
+            shape, attributes = (
+                json.loads(row[key] or "{}") for key in ("region_shape_attributes", "region_attributes")
+            )
+            if shape:
+                entry["regions"].append({"shape_attributes": shape, "region_attributes": attributes})
+    except (UnicodeDecodeError, csv.Error):
+        return None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not a table that VIA wrote: {error}") from error
+    return {"_via_img_metadata": entries}

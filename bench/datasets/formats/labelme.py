@@ -1,138 +1,153 @@
-"""LabelMe: one JSON beside each image, also in train, val and test folders."""
+"""LabelMe (and X-AnyLabeling): one JSON for each image, beside it or in a folder of its own."""
 
+import base64
+import binascii
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
-import numpy as np
-
-from bench.datasets.dataset import DataOptions, Dataset, Sample
-from bench.datasets.formats.annotation_files import (
-    find_image,
-    image_id,
-    json_files,
-    load_json,
-    part_folders,
-    unannotated,
-)
-from bench.datasets.formats.regions import (
-    Region,
-    RegionAnnotation,
-    class_ids,
-    ellipse,
-    has_no_area,
-    line,
-    polygon,
-    rectangle,
-)
+from bench.datasets.dataset import Dataset
+from bench.datasets.formats.annotation_files import Document
+from bench.datasets.formats.assembly import Entry, Labelled, Reading, assemble
+from bench.datasets.formats.regions import Outline, Region, ShapeError, bitmap, ellipse, line, polygon, rectangle
+from bench.datasets.formats.schemas import LabelMeFile, LabelMeShape, checked
 from bench.datasets.images import SUFFIXES
 from bench.errors import DataError, unknown
-from bench.records import Finding
 
-Points = Sequence[Sequence[float]]
-
-
-def _rectangle(points: Points, where: str) -> tuple[float, ...]:
-    (x0, y0), (x1, y1) = points
-    return rectangle(min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0), where)
+Points = Sequence[Any]
 
 
-def _circle(points: Points, where: str) -> tuple[float, ...]:
-    centre, rim = points
-    radius = float(np.hypot(rim[0] - centre[0], rim[1] - centre[1]))
-    return ellipse(centre[0], centre[1], radius, radius, where)
+def _rectangle(points: Points) -> Outline:
+    """Two opposite corners, or all four of them in turn (X-AnyLabeling)."""
+    if len(points) == 4:
+        return polygon(points)
+    x0, y0, x1, y1 = line(points) if len(points) == 2 else (0.0, 0.0, 0.0, 0.0)
+    if len(points) != 2:
+        raise ShapeError(f"a rectangle has 2 or 4 points, this one has {len(points)}")
+    return rectangle(min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0))
 
 
-FILLED: Mapping[str, Callable[[Points, str], tuple[float, ...]]] = {
+def _circle(points: Points) -> Outline:
+    if len(points) != 2:
+        raise ShapeError(f"a circle has its centre and a point of its rim, this one has {len(points)} points")
+    cx, cy, x, y = line(points)
+    radius = ((x - cx) ** 2 + (y - cy) ** 2) ** 0.5 if max(abs(x - cx), abs(y - cy)) < 1e150 else float("inf")
+    return ellipse(cx, cy, radius, radius)
+
+
+FILLED: Mapping[str, Callable[[Points], Outline]] = {
     "polygon": polygon,
     "rectangle": _rectangle,
+    "rotation": polygon,
+    "quadrilateral": polygon,
     "circle": _circle,
 }
 OPEN = ("line", "linestrip")
-"""Shapes with an area, and those drawn one pixel wide."""
+MASK = "mask"
+"""Shapes with an area, those drawn one pixel wide, and small masks."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    path: Path
-    split: str | None
-    content: Mapping[str, Any]
+def read(documents: Sequence[Document], reading: Reading) -> Dataset:
+    """Reads every LabelMe file. A picture with the JSON's own stem beside it (or beside the folder of the JSON) is the annotated one, also
+    where `imagePath` names another; else `imagePath` says which. A picture that is nowhere is taken from `imageData`.
 
-
-def recognises(root: Path) -> bool:
-    """Whether the first JSON files in `root`, its parts or their `images` are LabelMe's."""
-    return any(_is_labelme(load_json(path)) for _, path in _files(root)[:3])
-
-
-def read(root: Path, options: DataOptions) -> Dataset:
-    """Reads every LabelMe file. `imagePath` names the image, relative to the JSON; where it is not there, an image with the
-    JSON's stem stands in. Raises DataError, naming file and shape, for a shape that is none."""
-    loaded = [_Entry(path, split, load_json(path)) for split, path in _files(root)]
-    entries = [entry for entry in loaded if _is_labelme(entry.content)]
-    label_files = {str(shape["label"]): str(entry.path) for entry in entries for shape in entry.content["shapes"]}
-    classes, id_of = class_ids(label_files, options)
-    findings: list[Finding] = []
-    samples: list[Sample] = []
-    for entry in entries:
-        image_path = _find(entry)
-        if image_path is None:
-            named = str(entry.content.get("imagePath"))
-            message = f"{image_id(root, entry.path)} names {named}, which does not exist"
-            findings.append(Finding(kind="missing_image", message=message, files=(named,)))
+    A shape that cannot be drawn is a finding with its file and number.
+    """
+    files: dict[Path, LabelMeFile] = {}
+    for document in documents:
+        file = checked(LabelMeFile, document.content)
+        if isinstance(file, str):
+            reading.say(
+                "bad_entry", f"{reading.name_of(document.path)}: {file}; left out", reading.name_of(document.path)
+            )
             continue
-        name = image_id(root, image_path)
-        shapes = entry.content["shapes"]
-        regions = tuple(_read_shape(shape, f"shape {n} in {entry.path}", id_of) for n, shape in enumerate(shapes))
-        findings += [
-            Finding(kind="degenerate_region", message=f"shape {n} of {name} has no area", files=(name,))
-            for n, region in enumerate(regions)
-            if any(has_no_area(outline) for outline in region.polygons)
-        ]
-        annotation = RegionAnnotation(
-            source=str(entry.path), image_path=image_path, regions=regions, declared=_declared(entry.content)
+        files[document.path] = file
+        _add_entry(document, file, reading)
+    if not files:
+        raise DataError(f"{documents[0].path} cannot be read as LabelMe's: {reading.findings[0].message}")
+    return assemble(reading)
+
+
+def _add_entry(document: Document, file: LabelMeFile, reading: Reading) -> None:
+    path, name = _find(document, file, reading)
+    if path is None:
+        return
+    declared = (file.imageHeight, file.imageWidth) if file.imageHeight and file.imageWidth else None
+    reading.entries.append(
+        Entry(
+            source=document.path,
+            part=document.part,
+            named=name,
+            image_path=path,
+            id=name if path == document.path else reading.name_of(path),
+            regions=tuple(_shapes(document, file, reading)),
+            declared=declared,
         )
-        samples.append(Sample(id=name, image_path=image_path, annotation=annotation, split=entry.split))
-    findings += unannotated(root, samples)
-    return Dataset(
-        name=root.resolve().name,
-        root=root,
-        format="labelme",
-        classes=classes,
-        samples=tuple(samples),
-        findings=tuple(findings),
     )
 
 
-def _files(root: Path) -> list[tuple[str | None, Path]]:
-    places = ((split, place) for split, folder in part_folders(root) for place in (folder, folder / "images"))
-    return [(split, path) for split, place in places if place.is_dir() for path in json_files(place)]
+def _find(document: Document, file: LabelMeFile, reading: Reading) -> tuple[Path | None, str]:
+    """The picture, and what it is called: the JSON itself where the picture is inside it."""
+    own = _of_own_stem(document, reading)
+    named = file.imagePath
+    found = reading.index.find(named, document.path.parent, document.part) if named else None
+    if found is not None and found.stem == document.path.stem:
+        own = found  # of a.jpg and a.png beside a.json the one that it names
+    if own is not None and found is not None and own != found:
+        reading.say(
+            "renamed",
+            f"{reading.name_of(document.path)} says imagePath {named}, another picture than {own.name} of its own name; "
+            f"its outlines are read as those of {own.name}",
+            reading.name_of(own),
+        )
+    if own is not None or found is not None:
+        return own or found, str(own or found)
+    if document.holds_picture:
+        suffix = PureWindowsPath(named or "").suffix.lower()
+        suffix = suffix if suffix in SUFFIXES else ".png"
+        return document.path, reading.name_of(document.path.with_suffix(suffix))
+    reading.find(named or document.path.with_suffix("").name, document.path, document.part)
+    return None, ""
 
 
-def _is_labelme(content: Any) -> bool:
-    return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
+def _of_own_stem(document: Document, reading: Reading) -> Path | None:
+    """The one picture with the JSON's stem in its folder, in `images` there or beside it."""
+    folder = document.path.parent
+    for place in (folder, folder / "images", folder.parent / "images", folder.parent):
+        for suffix in SUFFIXES if place.is_relative_to(reading.root) else ():
+            found = reading.index.at(place, document.path.stem + suffix)
+            if found is not None:
+                return found
+    return None
 
 
-def _find(entry: _Entry) -> Path | None:
-    named = str(entry.content["imagePath"] or "")
-    found = find_image(entry.path.parent, named) if named else None
-    same_stem = (entry.path.with_suffix(suffix) for suffix in SUFFIXES)
-    return found or next((path for path in same_stem if path.is_file()), None)
+def _shapes(document: Document, file: LabelMeFile, reading: Reading) -> list[Labelled]:
+    name = reading.name_of(document.path)
+    regions = []
+    for number, item in enumerate(file.shapes):
+        where = f"shape {number} in {document.path}"
+        shape = checked(LabelMeShape, item)
+        try:
+            if isinstance(shape, str):
+                raise ShapeError(shape)
+            regions.append(Labelled(label=shape.label, region=_region(shape), where=where))
+        except ShapeError as error:
+            reading.bad_shape(where, error, name)
+    return regions
 
 
-def _declared(content: Mapping[str, Any]) -> tuple[int, int] | None:
-    height, width = content.get("imageHeight"), content.get("imageWidth")
-    return (int(height), int(width)) if height and width else None
-
-
-def _read_shape(shape: Mapping[str, Any], where: str, id_of: Mapping[str, int]) -> Region:
-    class_id = id_of[str(shape["label"])]
-    kind = shape.get("shape_type") or "polygon"
-    try:
-        if kind in OPEN:
-            return Region(class_id=class_id, lines=(line(shape["points"], where),))
-        if kind in FILLED:
-            return Region(class_id=class_id, polygons=(FILLED[kind](shape["points"], where),))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{where} cannot be read: {type(error).__name__} {error}") from error
-    raise DataError(unknown("shape", kind, (*FILLED, *OPEN), where))
+def _region(shape: LabelMeShape) -> Region:
+    kind = shape.shape_type or "polygon"
+    if kind in OPEN:
+        return Region(lines=(line(shape.points),))
+    if kind == MASK:
+        try:
+            content = base64.b64decode(shape.mask or "", validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ShapeError("its mask is no base64") from error
+        return Region(bitmap=bitmap(content, shape.points))
+    if kind in FILLED:
+        return Region(polygons=(FILLED[kind](shape.points),))
+    if kind in ("point", "points"):
+        raise ShapeError("a point has no area")
+    raise ShapeError(unknown("shape", kind[:40], (*FILLED, *OPEN, MASK)))

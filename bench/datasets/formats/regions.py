@@ -1,36 +1,74 @@
-"""Outlines and run lengths from JSON annotations, and the pixels that they cover."""
+"""Outlines, run lengths and bitmaps from annotation files, and the pixels that they cover."""
 
+import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 from pycocotools import mask as coco
 
-from bench.datasets.dataset import DataOptions
-from bench.datasets.images import upright
-from bench.errors import DataError, unknown
+from bench.datasets.formats.clipping import clip_line, clip_polygon
+from bench.datasets.images import PIXEL_LIMIT, upright
+from bench.errors import DataError
+
+Outline = tuple[float, ...]
+"""Corners as x, y, x, y, ... in pixels from the top left corner."""
 
 _ELLIPSE_POINTS = 128
 """Corners of the polygon that stands for an ellipse; its area is 0.04% too small."""
+_MOST_POINTS = 1_000_000
+
+
+class ShapeError(ValueError):
+    """One shape of an annotation file cannot be drawn; the others can. The message says why, in a few words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLengths:
+    """COCO's run lengths, checked: pixels column by column, background first; they fill `height` times `width`."""
+
+    height: int
+    width: int
+    counts: tuple[int, ...]
+
+    def covered(self) -> np.ndarray:
+        """bool [height, width]"""
+        values = np.arange(len(self.counts)) % 2 == 1
+        return np.repeat(values, self.counts).reshape(self.width, self.height).T
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bitmap:
+    """A small mask with its top left corner at `x`, `y`: `rows` are `height` times `width` bytes, 0 or 1."""
+
+    x: int
+    y: int
+    height: int
+    width: int
+    rows: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """One annotated region: `polygons` (filled), `lines` (one pixel wide) as flat x, y, x, y, ... in pixels from the top left
-    corner, or `rle` as COCO writes it (`size` and `counts`)."""
+    """One annotated region: `polygons` (filled), `lines` (one pixel wide), `rle` or `bitmap`. With `relative`, coordinates are fractions of
+    the image's width and height."""
 
-    class_id: int
-    polygons: tuple[tuple[float, ...], ...] = ()
-    lines: tuple[tuple[float, ...], ...] = ()
-    rle: Mapping[str, Any] | None = None
+    class_id: int = 1
+    polygons: tuple[Outline, ...] = ()
+    lines: tuple[Outline, ...] = ()
+    rle: RunLengths | None = None
+    bitmap: Bitmap | None = None
+    relative: bool = False
 
-    def points(self) -> np.ndarray:
-        """All corners, float64 [n, 2] as x, y."""
-        return np.array([value for line in (*self.polygons, *self.lines) for value in line], float).reshape(-1, 2)
+    def points(self, height: int, width: int) -> np.ndarray:
+        """All corners in pixels, float64 [n, 2] as x, y."""
+        points = np.array([value for line in (*self.polygons, *self.lines) for value in line], float).reshape(-1, 2)
+        return points * (width, height) if self.relative else points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,96 +118,138 @@ class RegionAnnotation:
             return False
         if self.declared is not None:
             return self.declared == (width, height)
+        if any(region.relative for region in self.regions):
+            return False
         fit_shown = all(_fits(region, height, width) for region in self.regions)
         return not fit_shown and all(_fits(region, width, height) for region in self.regions)
 
     def _covered(self, region: Region, number: int, height: int, width: int) -> np.ndarray:
-        covered = np.zeros((height, width), np.uint8)
         if region.rle is not None:
-            return self._decode_rle(region.rle, number, height, width)
-        if region.polygons:
-            runs = coco.frPyObjects([list(polygon) for polygon in region.polygons], height, width)
+            if (region.rle.height, region.rle.width) != (height, width):
+                raise DataError(
+                    f"region {number} of {self.image_path} in {self.source} is run lengths for "
+                    f"{region.rle.width}x{region.rle.height} pixels, but the image is {width}x{height}"
+                )
+            return region.rle.covered()
+        covered = np.zeros((height, width), np.uint8)
+        scale = (width, height) if region.relative else (1, 1)
+        polygons = [clip_polygon(_points(outline) * scale, height, width) for outline in region.polygons]
+        polygons = [polygon for polygon in polygons if len(polygon) >= 3]
+        if polygons:
+            runs = coco.frPyObjects([polygon.ravel().tolist() for polygon in polygons], height, width)
             covered = np.ascontiguousarray(coco.decode(coco.merge(runs)))
         for line in region.lines:
-            points = np.floor(np.array(line).reshape(-1, 2)).astype(np.int32)
-            cv2.polylines(covered, [points], isClosed=False, color=1)
+            for piece in clip_line(_points(line) * scale, height, width):
+                cv2.polylines(covered, [np.floor(piece).astype(np.int32)], isClosed=False, color=1)
+        if region.bitmap is not None:
+            _paste(region.bitmap, covered)
         return covered.astype(bool)
 
-    def _decode_rle(self, rle: Mapping[str, Any], number: int, height: int, width: int) -> np.ndarray:
-        if list(rle["size"]) != [height, width]:
-            raise DataError(
-                f"region {number} of {self.image_path} in {self.source} is run lengths for "
-                f"{rle['size'][1]}x{rle['size'][0]} pixels, but the image is {width}x{height}"
-            )
-        compressed = isinstance(rle["counts"], (str, bytes))
-        if not compressed and sum(rle["counts"]) != height * width:
-            raise DataError(
-                f"region {number} of {self.image_path} in {self.source}: its run lengths do not fill the image"
-            )
-        return coco.decode(dict(rle) if compressed else coco.frPyObjects(dict(rle), height, width)).astype(bool)
+
+def polygon(points: Iterable[Any]) -> Outline:
+    """Corners (x, y) as an outline. Raises ShapeError for fewer than 3 different ones, or for what is no number."""
+    corners = _corners(points)
+    different = len(set(map(tuple, corners.tolist())))
+    if different < 3:
+        raise ShapeError(f"a polygon needs at least 3 points, this one has {different}")
+    return _flat(corners)
 
 
-def polygon(points: Sequence[Sequence[float]], where: str) -> tuple[float, ...]:
-    """Corners (x, y) as the flat tuple that `Region` holds. Raises DataError for fewer than 3 different ones; `where` names
-    the file and the region."""
-    corners = _finite(points, where)
-    if len(set(corners)) < 3:
-        raise DataError(f"{where}: a polygon needs at least 3 points, this one has {len(set(corners))}")
-    return tuple(value for corner in corners for value in corner)
-
-
-def line(points: Sequence[Sequence[float]], where: str) -> tuple[float, ...]:
+def line(points: Iterable[Any]) -> Outline:
     """Like `polygon`, for an open line of at least 2 points."""
-    corners = _finite(points, where)
+    corners = _corners(points)
     if len(corners) < 2:
-        raise DataError(f"{where}: a line needs at least 2 points, this one has {len(corners)}")
-    return tuple(value for corner in corners for value in corner)
+        raise ShapeError(f"a line needs at least 2 points, this one has {len(corners)}")
+    return _flat(corners)
 
 
-def rectangle(x: float, y: float, width: float, height: float, where: str) -> tuple[float, ...]:
+def rectangle(x: Any, y: Any, width: Any, height: Any) -> Outline:
     """The rectangle with its top left corner at x, y; pixels."""
-    return polygon([(x, y), (x + width, y), (x + width, y + height), (x, y + height)], where)
+    x, y, width, height = _numbers(x, y, width, height)
+    return polygon([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
 
 
-def ellipse(cx: float, cy: float, rx: float, ry: float, where: str, theta: float = 0.0) -> tuple[float, ...]:
+def ellipse(cx: Any, cy: Any, rx: Any, ry: Any, theta: Any = 0.0) -> Outline:
     """The ellipse around cx, cy with half axes rx, ry, turned by `theta` radians (clockwise as seen); pixels."""
+    cx, cy, rx, ry, theta = _numbers(cx, cy, rx, ry, theta)
     angle = np.linspace(0, 2 * math.pi, _ELLIPSE_POINTS, endpoint=False)
     x, y = rx * np.cos(angle), ry * np.sin(angle)
     cos, sin = math.cos(theta), math.sin(theta)
-    return polygon(np.stack([cx + x * cos - y * sin, cy + x * sin + y * cos], axis=1).tolist(), where)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return polygon(np.stack([cx + x * cos - y * sin, cy + x * sin + y * cos], axis=1).tolist())
+
+
+def bitmap(content: bytes, points: Any) -> Bitmap:
+    """A PNG of 0 and 255 (or 1) whose top left corner is at the first of two `points`. Raises ShapeError."""
+    corners = _corners(points)
+    if len(corners) != 2:
+        raise ShapeError(f"a mask needs the two corners of its box, this one has {len(corners)} points")
+    if np.abs(corners).max() > PIXEL_LIMIT:
+        raise ShapeError("a coordinate is far beyond every picture")
+    try:
+        with Image.open(io.BytesIO(content)) as file:
+            if file.width * file.height > PIXEL_LIMIT:
+                raise ShapeError(f"its mask has {file.width}x{file.height} pixels")
+            rows = np.asarray(file.convert("L")) > 0
+    except ShapeError:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever they like
+        raise ShapeError("its mask is no picture") from error
+    x, y = np.floor(corners.min(axis=0)).astype(int).tolist()
+    return Bitmap(x=x, y=y, height=rows.shape[0], width=rows.shape[1], rows=rows.astype(np.uint8).tobytes())
 
 
 def has_no_area(outline: Sequence[float]) -> bool:
     """Whether all corners of a flat outline lie on one line."""
     corners = np.array(outline, float).reshape(-1, 2)
-    return int(np.linalg.matrix_rank(corners - corners[0], tol=1e-6)) < 2
+    scale = max(1.0, float(np.abs(corners).max()))
+    return int(np.linalg.matrix_rank((corners - corners[0]) / scale, tol=1e-6 / scale)) < 2
 
 
-def class_ids(
-    label_files: Mapping[str, str], options: DataOptions, *, keep_order: bool = False
-) -> tuple[tuple[str, ...], dict[str, int]]:
-    """The foreground classes and the id of each label, from the labels in use (label -> a file that uses it).
-
-    Configured classes keep their order; else the labels are the classes, sorted unless `keep_order`; without any label there is one class,
-    "foreground". Raises DataError for a label that the configured classes do not know.
-    """
-    if options.classes:
-        id_of = {str(label): number for number, label in enumerate(options.classes.values(), start=1)}
-        for label, file in sorted(label_files.items()):
-            if label not in id_of:
-                raise DataError(unknown("label", label, id_of, file))
-        return tuple(options.classes), id_of
-    labels = list(label_files) if keep_order else sorted(label_files)
-    return tuple(labels) or ("foreground",), {label: number for number, label in enumerate(labels, start=1)}
-
-
-def _finite(points: Sequence[Sequence[float]], where: str) -> list[tuple[float, float]]:
-    corners = [(float(x), float(y)) for x, y in points]
-    if not all(math.isfinite(value) for corner in corners for value in corner):
-        raise DataError(f"{where}: a coordinate is not a finite number")
+def _corners(points: Any) -> np.ndarray:
+    """float64 [n, 2]"""
+    try:
+        listed = list(points)
+        if len(listed) > _MOST_POINTS:
+            raise ShapeError(f"it has {len(listed)} points, more than {_MOST_POINTS}")
+        corners = np.array(listed, dtype=float) if listed else np.zeros((0, 2))
+    except (TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, ShapeError):
+            raise
+        raise ShapeError("its points are not pairs of numbers") from error
+    if corners.ndim != 2 or corners.shape[1] != 2:
+        raise ShapeError("its points are not pairs of numbers")
+    if not np.isfinite(corners).all():
+        raise ShapeError("a coordinate is not a finite number")
     return corners
 
 
+def _numbers(*values: Any) -> list[float]:
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ShapeError("a coordinate is not a number") from error
+    if not all(math.isfinite(number) for number in numbers):
+        raise ShapeError("a coordinate is not a finite number")
+    return numbers
+
+
+def _flat(corners: np.ndarray) -> Outline:
+    return tuple(corners.ravel().tolist())
+
+
+def _points(outline: Outline) -> np.ndarray:
+    return np.array(outline, float).reshape(-1, 2)
+
+
+def _paste(small: Bitmap, covered: np.ndarray) -> None:
+    rows = np.frombuffer(small.rows, np.uint8).reshape(small.height, small.width)
+    top, left = max(0, small.y), max(0, small.x)
+    bottom, right = min(covered.shape[0], small.y + small.height), min(covered.shape[1], small.x + small.width)
+    if top < bottom and left < right:
+        covered[top:bottom, left:right] |= rows[top - small.y : bottom - small.y, left - small.x : right - small.x]
+
+
 def _fits(region: Region, height: int, width: int) -> bool:
-    points = region.points()
+    points = region.points(height, width)
     return len(points) == 0 or bool((points >= -1).all() and (points <= (width + 1, height + 1)).all())

@@ -1,187 +1,181 @@
-"""VGG Image Annotator: version 1 (regions a dict), version 2 (a list) and its project files (`_via_img_metadata`).
+"""VGG Image Annotator: version 1 (regions a dict), version 2 (a list), its project files (`_via_img_metadata`), its CSV and version 3."""
 
-One JSON beside the images, or one in each of the train, val and test folders; images beside it or in `images/`.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.datasets.dataset import DataOptions, Dataset, Sample
-from bench.datasets.formats.annotation_files import (
-    documents,
-    find_image,
-    image_id,
-    json_files,
-    load_json,
-    part_folders,
-    unannotated,
-)
-from bench.datasets.formats.regions import (
-    Region,
-    RegionAnnotation,
-    class_ids,
-    ellipse,
-    has_no_area,
-    line,
-    polygon,
-    rectangle,
-)
+from pydantic import TypeAdapter, ValidationError
+
+from bench.datasets.dataset import ANY, DataOptions, Dataset
+from bench.datasets.formats.annotation_files import Document
+from bench.datasets.formats.assembly import Entry, Labelled, Reading, assemble
+from bench.datasets.formats.regions import Outline, Region, ShapeError, ellipse, line, polygon, rectangle
+from bench.datasets.formats.schemas import Name, ViaEntry, ViaRegion, checked
+from bench.datasets.formats.via_3 import as_version_2
 from bench.errors import DataError, unknown
-from bench.records import Finding
 
-_CLASS_ATTRIBUTES = ("name", "class name", "class", "label", "category", "type")
-"""Attributes that hold the class where regions have several, in this order, whatever their case."""
+CLASS_ATTRIBUTES = ("name", "class name", "class", "label", "category", "type")
+"""Attributes that hold the class where regions have several: the first of these that a file uses, whatever its case."""
 
-Outline = tuple[float, ...]
-SHAPES: Mapping[str, Callable[[Mapping[str, Any], str], tuple[str, Outline]]] = {
-    "polygon": lambda at, where: ("polygons", polygon(_corners(at, where), where)),
-    "polyline": lambda at, where: ("lines", line(_corners(at, where), where)),
-    "rect": lambda at, where: ("polygons", rectangle(at["x"], at["y"], at["width"], at["height"], where)),
-    "circle": lambda at, where: ("polygons", ellipse(at["cx"], at["cy"], at["r"], at["r"], where)),
-    "ellipse": lambda at, where: (
-        "polygons",
-        ellipse(at["cx"], at["cy"], at["rx"], at["ry"], where, float(at.get("theta", 0))),
-    ),
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+
+SHAPES: Mapping[str, Callable[[Mapping[str, Any]], Region]] = {
+    "polygon": lambda at: Region(polygons=(polygon(_corners(at)),)),
+    "polyline": lambda at: Region(lines=(line(_corners(at)),)),
+    "rect": lambda at: Region(polygons=(rectangle(*_get(at, "x", "y", "width", "height")),)),
+    "circle": lambda at: Region(polygons=(_circle(*_get(at, "cx", "cy", "r")),)),
+    "ellipse": lambda at: Region(polygons=(_ellipse(at),)),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One image of a VIA file, before labels have ids."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Picture:
+    """One image of a VIA file with its regions as far as they can be drawn: attributes, region, what messages call it."""
 
-    file: Path
-    split: str | None
     filename: str
-    regions: tuple[tuple[str | None, str, Outline], ...]  # label, field of Region, outline
+    regions: tuple[tuple[Mapping[str, str | None], Region, str], ...]
 
 
-def recognises(root: Path) -> bool:
-    """Whether a JSON file in `root` or in one of its parts is VIA's."""
-    return any(
-        _entries_of(load_json(path)) is not None for _, folder in part_folders(root) for path in json_files(folder)[:3]
-    )
+def read(documents: Sequence[Document], reading: Reading) -> Dataset:
+    """Reads every VIA file. A region's class is the value of one attribute, the same for all of a file: the one whose values the configured
+    classes name, else the first of CLASS_ATTRIBUTES that the file uses, else the only one that has values. One value in all files is one
+    class, several are several classes. Regions without a value join the only class there is; where there are several they are void.
 
-
-def read(root: Path, options: DataOptions) -> Dataset:
-    """Reads every VIA file. A region's class is the value of its attribute, whatever the attribute is called; one value in all
-    files is one class, several are several classes; regions without a value join the only class there is.
-
-    Raises DataError, naming file, image and region, for an outline that is none.
+    A region that cannot be drawn is a finding with its file, image and number. Raises DataError where several attributes may be the class.
     """
-    entries: list[_Entry] = []
-    findings: list[Finding] = []
-    for split, folder in part_folders(root):
-        for path, content in documents(folder):
-            entries += _read_entries(path, split, _entries_of(content) or {}, options)
-    label_files = {label: str(entry.file) for entry in entries for label, _, _ in entry.regions if label is not None}
-    classes, id_of = class_ids(label_files, options)
-    samples: list[Sample] = []
-    for entry in entries:
-        image_path = find_image(entry.file.parent, entry.filename)
-        if image_path is None:
-            message = f"{image_id(root, entry.file)} names {entry.filename}, which does not exist"
-            findings.append(Finding(kind="missing_image", message=message, files=(entry.filename,)))
+    for document in documents:
+        pictures = _pictures(document, reading)
+        attribute = _class_attribute(document.path, pictures, reading.options)
+        for picture in pictures:
+            image_path = reading.find(picture.filename, document.path, document.part)
+            if image_path is None:
+                continue
+            regions = tuple(_labelled(*region, attribute) for region in picture.regions)
+            reading.entries.append(
+                Entry(
+                    source=document.path,
+                    part=document.part,
+                    named=picture.filename,
+                    image_path=image_path,
+                    id=reading.name_of(image_path),
+                    regions=regions,
+                )
+            )
+    return assemble(reading)
+
+
+def _pictures(document: Document, reading: Reading) -> list[_Picture]:
+    content = document.content
+    if document.kind == "via 3":
+        content = as_version_2(content, document.path, reading)
+    content = content.get("_via_img_metadata", content)
+    found = []
+    for key, value in content.items():
+        entry = checked(ViaEntry, value)
+        if isinstance(entry, str):
+            said = f"entry {str(key)[:100]!r} in {reading.name_of(document.path)}: {entry}; left out"
+            reading.say("bad_entry", said)
             continue
-        regions = tuple(_region(entry, number, classes, id_of) for number in range(len(entry.regions)))
-        findings += _flat_regions(entry, image_id(root, image_path), regions)
-        annotation = RegionAnnotation(source=str(entry.file), image_path=image_path, regions=regions)
-        samples.append(
-            Sample(id=image_id(root, image_path), image_path=image_path, annotation=annotation, split=entry.split)
-        )
-    findings += unannotated(root, samples)
-    return Dataset(
-        name=root.resolve().name,
-        root=root,
-        format="via",
-        classes=classes,
-        samples=tuple(samples),
-        findings=tuple(findings),
-    )
-
-
-def _entries_of(content: Any) -> Mapping[str, Any] | None:
-    """The images of a VIA file by key, None for another kind of JSON."""
-    if isinstance(content, dict) and isinstance(content.get("_via_img_metadata"), dict):
-        return content["_via_img_metadata"]
-    if isinstance(content, dict) and content and all(_is_entry(value) for value in content.values()):
-        return content
-    return None
-
-
-def _is_entry(value: Any) -> bool:
-    return isinstance(value, dict) and "filename" in value and isinstance(value.get("regions"), (dict, list))
-
-
-def _read_entries(path: Path, split: str | None, content: Mapping[str, Any], options: DataOptions) -> Iterator[_Entry]:
-    for value in content.values():
-        regions = value["regions"]
+        regions = entry.regions or []
         numbered: Iterable[tuple[Any, Any]] = regions.items() if isinstance(regions, dict) else enumerate(regions)
-        read = tuple(
-            _read_region(region, f"region {number} of {value['filename']} in {path}", options)
-            for number, region in numbered
-        )
-        yield _Entry(path, split, value["filename"], read)
+        read = [
+            region
+            for number, item in numbered
+            if (
+                region := _region(
+                    item, f"region {str(number)[:40]} of {entry.filename[:200]} in {document.path}", reading
+                )
+            )
+        ]
+        found.append(_Picture(filename=entry.filename, regions=tuple(read)))
+    return found
 
 
-def _read_region(region: Mapping[str, Any], where: str, options: DataOptions) -> tuple[str | None, str, Outline]:
+def _region(item: Any, where: str, reading: Reading) -> tuple[Mapping[str, str | None], Region, str] | None:
+    region = checked(ViaRegion, item)
     try:
-        at = region["shape_attributes"]
-        name = at["name"]
-        label = _label(region.get("region_attributes") or {}, where, options)
-        if name not in SHAPES:
-            raise DataError(unknown("shape", name, SHAPES, where))
-        return label, *SHAPES[name](at, where)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{where} cannot be read: {type(error).__name__} {error}") from error
+        if isinstance(region, str):
+            raise ShapeError(region)
+        at = region.shape_attributes
+        name = at.get("name")
+        if not isinstance(name, str) or name not in SHAPES:
+            raise ShapeError(unknown("shape", str(name)[:40], SHAPES))
+        values = {
+            key.strip().casefold(): text
+            for key, value in (region.region_attributes or {}).items()
+            if (text := _plain(value)) != ""
+        }
+        return values, SHAPES[name](at), where
+    except ShapeError as error:
+        reading.bad_shape(where, error)
+        return None
 
 
-def _corners(at: Mapping[str, Any], where: str) -> list[tuple[float, float]]:
-    x, y = at["all_points_x"], at["all_points_y"]
-    if len(x) != len(y):
-        raise DataError(f"{where} has {len(x)} x and {len(y)} y coordinates")
-    return list(zip(x, y, strict=True))
-
-
-def _label(attributes: Mapping[str, Any], where: str, options: DataOptions) -> str | None:
-    """The one value that names the class; None where the region has none."""
-    given = {key.strip().casefold(): label for key, value in attributes.items() if (label := _plain(value))}
-    if len(given) <= 1:
-        return next(iter(given.values()), None)
-    wanted = {str(label) for label in options.classes.values()}
-    known = [label for label in given.values() if label in wanted] or [
-        given[key] for key in _CLASS_ATTRIBUTES if key in given
+def _class_attribute(path: Path, pictures: Sequence[_Picture], options: DataOptions) -> str | None:
+    """The attribute that holds the class in this file; None where no region has any."""
+    used = {key for picture in pictures for values, _, _ in picture.regions for key in values}
+    if len(used) <= 1:
+        return next(iter(used), None)
+    wanted = {str(label) for label in options.classes.values() if str(label).casefold() != ANY}
+    named = [
+        key
+        for key in sorted(used)
+        if wanted & {values.get(key) for picture in pictures for values, _, _ in picture.regions}
     ]
+    known = named if len(named) == 1 else [key for key in CLASS_ATTRIBUTES if key in used]
     if not known:
+        values = sorted({v for p in pictures for a, _, _ in p.regions for v in a.values() if v})
         raise DataError(
-            f"{where} has the attributes {', '.join(given)}; one must be called {' or '.join(_CLASS_ATTRIBUTES)}"
+            f"regions in {path} have the attributes {', '.join(sorted(used))}; say which values are classes with classes: {{name: value}} "
+            f"(values: {', '.join(values[:8])}), or call one attribute {' or '.join(CLASS_ATTRIBUTES)}"
         )
     return known[0]
 
 
-def _plain(value: Any) -> str:
-    """A text field as it is; of a checkbox ({"dent": true}) the ticked names."""
+def _labelled(values: Mapping[str, str | None], region: Region, where: str, attribute: str | None) -> Labelled:
+    label = doubt = None
+    if attribute is not None and attribute in values:
+        label = values[attribute]
+        doubt = None if label else f"has several ticked values of {attribute}, or one that is no name"
+    return Labelled(label=label, region=region, where=where, doubt=doubt)
+
+
+def _plain(value: Any) -> str | None:
+    """A text field in one line; of a checkbox ({"dent": true}) the ticked name. "" for none, None for several or for what is no name."""
     if isinstance(value, dict):
-        return "+".join(sorted(str(key) for key, ticked in value.items() if ticked))
-    return str(value).strip()
+        ticked = [str(key) for key, is_ticked in value.items() if is_ticked is True or is_ticked == "true"]
+        if len(ticked) > 1:
+            return None
+        value = ticked[0] if ticked else ""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return ""
+    try:
+        return _NAME.validate_python(value)
+    except ValidationError:
+        return None
 
 
-def _region(entry: _Entry, number: int, classes: tuple[str, ...], id_of: Mapping[str, int]) -> Region:
-    label, kind, outline = entry.regions[number]
-    if label is None and len(classes) > 1:
-        raise DataError(
-            f"region {number} of {entry.filename} in {entry.file} has no class; choose from {', '.join(classes)}"
-        )
-    class_id = 1 if label is None else id_of[label]
-    return (
-        Region(class_id=class_id, polygons=(outline,))
-        if kind == "polygons"
-        else Region(class_id=class_id, lines=(outline,))
-    )
+def _corners(at: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    x, y = _get(at, "all_points_x", "all_points_y")
+    if not isinstance(x, list) or not isinstance(y, list):
+        raise ShapeError("its coordinates are no lists")
+    if len(x) != len(y):
+        raise ShapeError(f"it has {len(x)} x and {len(y)} y coordinates")
+    return list(zip(x, y, strict=True))
 
 
-def _flat_regions(entry: _Entry, name: str, regions: tuple[Region, ...]) -> Iterator[Finding]:
-    for number, region in enumerate(regions):
-        if any(has_no_area(outline) for outline in region.polygons):
-            yield Finding(kind="degenerate_region", message=f"region {number} of {name} has no area", files=(name,))
+def _circle(cx: Any, cy: Any, r: Any) -> Outline:
+    return ellipse(cx, cy, r, r)
+
+
+def _ellipse(at: Mapping[str, Any]) -> Outline:
+    cx, cy, rx, ry = _get(at, "cx", "cy", "rx", "ry")
+    return ellipse(cx, cy, rx, ry, at.get("theta", 0))
+
+
+def _get(at: Mapping[str, Any], *names: str) -> list[Any]:
+    missing = [name for name in names if name not in at]
+    if missing:
+        raise ShapeError(f"it has no {missing[0]!r}")
+    return [at[name] for name in names]

@@ -1,0 +1,71 @@
+"""Any data set that is read, written as ordinary folders: exactly the pixels that training would see, for people and other tools."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from bench.datasets.dataset import VOID, DataOptions, Dataset, Sample
+from bench.datasets.images import decode
+from bench.datasets.parallel import in_threads
+from bench.errors import DataError
+from bench.records import Finding
+
+CLASSES_FILE = "classes.json"
+
+
+def convert(dataset: Dataset, directory: Path, options: DataOptions) -> list[Finding]:
+    """Writes `images/` and `masks/` (PNG, the same names; masks hold class ids, 255 is void), in `train/`, `val/` and `test/` where the
+    data set has parts, and `classes.json` (name -> id). Samples that cannot be decoded are findings with `options.skip_unreadable`.
+
+    Read again, the folders give the same pixels. Raises DataError, and OSError where nothing can be written.
+    """
+    names = _names(dataset.samples)
+
+    def write(sample: Sample) -> tuple[Finding | None, bool]:
+        try:
+            image, mask = decode(sample)
+        except DataError as error:
+            if not options.skip_unreadable:
+                raise
+            return Finding(kind="unreadable", message=f"{error}; left out", files=(sample.id,)), False
+        for kind, pixels in (("images", image), ("masks", mask)):
+            path = directory.joinpath(sample.split or "", kind, names[sample.id])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path, compress_level=3)
+        return None, bool((mask == VOID).any())
+
+    results = in_threads(write, dataset.samples)
+    classes: dict[str, int] = {"background": 0}
+    classes |= {name: number for number, name in enumerate(dataset.classes, start=1)}
+    if any(has_void for _, has_void in results):
+        classes["void"] = VOID
+    (directory / CLASSES_FILE).write_text(json.dumps(classes, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [finding for finding, _ in results if finding is not None]
+
+
+def _names(samples: Sequence[Sample]) -> dict[str, str]:
+    """A file name for each id: its last part, with the folders above it where two of a part have the same, and its own suffix where they
+    still have."""
+    names = {sample.id: f"{PurePosixPath(sample.id).stem}.png" for sample in samples}
+    for longer in (
+        lambda path: f"{'_'.join(_folders(path))}_{path.stem}.png",
+        lambda path: f"{'_'.join(_folders(path))}_{path.name}.png",
+    ):
+        counts = Counter((sample.split, names[sample.id].casefold()) for sample in samples)
+        for sample in samples:
+            if counts[sample.split, names[sample.id].casefold()] > 1:
+                names[sample.id] = longer(PurePosixPath(sample.id))
+    counts = Counter((sample.split, names[sample.id].casefold()) for sample in samples)
+    return {
+        sample.id: names[sample.id]
+        if counts[sample.split, names[sample.id].casefold()] == 1
+        else f"{number}_{names[sample.id]}"
+        for number, sample in enumerate(samples)
+    }
+
+
+def _folders(path: PurePosixPath) -> list[str]:
+    return [part for part in path.parts[:-1] if part not in ("/", "..", ".")]

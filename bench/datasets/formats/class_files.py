@@ -1,0 +1,124 @@
+"""Files beside masks that say what their values or colours mean, and lists of images that predefine parts."""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from bench.datasets.dataset import VOID
+from bench.datasets.formats.mask_meaning import Names
+from bench.errors import DataError
+
+CLASS_FILES = ("labelmap.txt", "_classes.csv", "classes.json", "dataset.json")
+
+
+def names_in(folders: Iterable[Path]) -> Names | None:
+    """What the first of CLASS_FILES in `folders` says; None without one. Raises DataError where two of one name disagree."""
+    found: Names | None = None
+    for folder in folders:
+        for name in CLASS_FILES:
+            path = folder / name
+            if not path.is_file():
+                continue
+            values = _READERS[name](path)
+            if values is None:
+                continue
+            if found is not None and dict(values) != dict(found.values):
+                raise DataError(
+                    f"{path} and {found.said_by} name different classes; the parts of a data set need one list"
+                )
+            found = found or Names(values=values, said_by=str(path))
+    return found
+
+
+def listed_parts(root: Path) -> dict[str, str | None] | None:
+    """Stem -> part, as Pascal VOC's ImageSets/Segmentation says it; None without it. A list that is no part (default.txt) names images only."""
+    folder = root / "ImageSets" / "Segmentation"
+    if not folder.is_dir():
+        return None
+    lists = {path.stem.lower(): _lines(path) for path in sorted(folder.glob("*.txt")) if not path.name.startswith(".")}
+    parts = {name: lists[name] for name in ("train", "val", "test") if lists.get(name)}
+    if "train" in parts and len(parts) > 1:
+        return {stem: part for part, stems in parts.items() for stem in stems}
+    stems = [stem for names in lists.values() for stem in names]
+    return dict.fromkeys(stems) if stems else None
+
+
+def _lines(path: Path) -> list[str]:
+    return [line.split()[0] for line in _text(path).splitlines() if line.strip()]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8; save it in that encoding") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _labelmap(path: Path) -> Mapping[str, int | str] | None:
+    """CVAT's lines name:red,green,blue:parts:actions."""
+    values: dict[str, int | str] = {}
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, _, rest = line.partition(":")
+        channels = rest.split(":")[0].split(",")
+        if len(channels) != 3 or not all(text.strip().isdecimal() and int(text) <= 255 for text in channels):
+            raise DataError(f"{path} line {number}: {line.strip()!r} is not name:red,green,blue::")
+        values[name.strip()] = "#{:02x}{:02x}{:02x}".format(*(int(text) for text in channels))
+    return values or None
+
+
+def _roboflow(path: Path) -> Mapping[str, int | str] | None:
+    """Roboflow's table Pixel Value, Class; None for its table of image classes, which has another head."""
+    rows = [[cell.strip() for cell in row] for row in csv.reader(_text(path).splitlines()) if row]
+    if not rows or [cell.lower() for cell in rows[0][:2]] != ["pixel value", "class"]:
+        return None
+    values: dict[str, int | str] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) < 2 or not row[0].isdecimal():
+            raise DataError(f"{path} line {number}: {', '.join(row)} is not a pixel value and a class")
+        values[row[1]] = int(row[0])
+    return values
+
+
+def _json(path: Path) -> Mapping[str, object] | None:
+    try:
+        content = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not valid JSON: {error}") from error
+    return content if isinstance(content, dict) else None
+
+
+def _classes_json(path: Path) -> Mapping[str, int | str] | None:
+    """name -> value or "#rrggbb", as `data convert` writes it; None for another kind of JSON."""
+    content = _json(path)
+    if not content or not all(
+        isinstance(value, int | str) and not isinstance(value, bool) for value in content.values()
+    ):
+        return None
+    return {str(name): value for name, value in content.items() if isinstance(value, int | str)}
+
+
+def _dataset_json(path: Path) -> Mapping[str, int | str] | None:
+    """nnU-Net's labels: name -> value, in its first version value -> name."""
+    labels = (_json(path) or {}).get("labels")
+    if not isinstance(labels, dict):
+        return None
+    values: dict[str, int | str] = {}
+    for key, value in labels.items():
+        name, number = (str(value), key) if str(key).isdecimal() else (str(key), value)
+        if isinstance(number, bool) or not str(number).isdecimal() or int(number) > VOID:
+            raise DataError(f"{path}: label {name!r} stands for {number!r}; only single values from 0 to 255 are read")
+        values[name] = int(number)
+    return values
+
+
+_READERS = {
+    "labelmap.txt": _labelmap,
+    "_classes.csv": _roboflow,
+    "classes.json": _classes_json,
+    "dataset.json": _dataset_json,
+}

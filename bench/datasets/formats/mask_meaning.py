@@ -1,0 +1,431 @@
+"""What the values and colours of mask files mean, decided file by file; the files of one data set must agree.
+
+Nothing is guessed from counts pooled over files. A file has readings that are possible for it:
+
+- painted: nothing but 0 and 255, or with soft edges: greys in between that nowhere have an area of 3x3 pixels;
+- ids: each value is a class, 255 beside small ones is void.
+
+What is left is what all files have in common. Where that is nothing, the error names two files that contradict each other and the
+setting that decides.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bench.datasets.dataset import ANY, MOST_CLASSES, VOID, DataOptions
+from bench.datasets.formats.mask_files import Meaning
+from bench.datasets.formats.mask_looks import ALPHA, COLOUR, INDEX, VALUE, MaskLook, hex_of
+from bench.datasets.formats.object_numbers import object_numbers
+from bench.errors import DataError
+from bench.records import Finding
+
+THRESHOLD = 127
+"""Grey values above it are foreground in masks painted with 0 and 255."""
+
+PAINTED, IDS = "painted", "ids"
+
+VOID_NAMES = ("void", "ignore", "ignored", "ignore_label")
+"""Names in a file of classes (not in an experiment's `classes`) that stand for pixels that nobody has decided on."""
+
+BACKGROUND_NAMES = ("background", "_background_", "bg")
+
+_DARK, _BRIGHT = 16, 240
+_FEW_NOISE = 16
+_BLACK, _WHITE = 0, 0xFFFFFF
+_ODD_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Foreground classes, the meaning of every file, what is to be said, and files that do not fit with the reason."""
+
+    classes: tuple[str, ...]
+    meaning_of: Mapping[Path, Meaning]
+    findings: tuple[Finding, ...] = ()
+    odd: Mapping[Path, str] = ()  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """Class names by value or "#rrggbb". `said_by` is the file that says so, "classes" for the experiment."""
+
+    values: Mapping[str, int | str]
+    said_by: str = "classes"
+
+    @property
+    def by_colour(self) -> bool:
+        return any(is_colour(value) for value in self.values.values())
+
+    @property
+    def any_value(self) -> bool:
+        return any(str(value).casefold() == ANY for value in self.values.values())
+
+    @property
+    def foreground(self) -> tuple[str, ...]:
+        return tuple(name for name in self.values if self._id_kind(name) is None)
+
+    def id_of(self, name: str) -> int:
+        """Its class id: 0 for background, VOID for void, else its number in the order of the names."""
+        special = self._id_kind(name)
+        return self.foreground.index(name) + 1 if special is None else special
+
+    def _id_kind(self, name: str) -> int | None:
+        value, plain = self.values[name], name.strip().casefold()
+        if plain in BACKGROUND_NAMES and str(value) in ("0", "#000000"):
+            return 0
+        return VOID if self.said_by != "classes" and plain in VOID_NAMES else None
+
+
+def is_colour(value: object) -> bool:
+    text = str(value)
+    return len(text) == 7 and text[0] == "#" and all(letter in "0123456789abcdefABCDEF" for letter in text[1:])
+
+
+def decide(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> Verdict:
+    """Raises DataError where files contradict each other or say too little."""
+    if names.any_value and len(names.values) > 1:
+        raise DataError(f"classes has {ANY!r} beside other classes; {ANY!r} makes one class of everything")
+    if len(names.foreground) > MOST_CLASSES:
+        raise DataError(f"{names.said_by} names {len(names.foreground)} classes; a mask can tell {MOST_CLASSES} apart")
+    if names.by_colour:
+        return _by_colour(looks, names, options)
+    looks = _without_palettes(looks)
+    used = [look for look in looks if not look.blank]
+    alpha = [look for look in used if look.source == ALPHA]
+    other = [look for look in used if look.source != ALPHA]
+    if alpha and other:
+        raise DataError(
+            f"mask {alpha[0].path} has its drawing in the transparency (alpha) channel and mask {other[0].path} has not; save all of "
+            "them in one way"
+        )
+    if any(look.source == COLOUR for look in used):
+        return _by_colour(looks, names, options)
+    return _by_value(looks, names, options)
+
+
+def _without_palettes(looks: Sequence[MaskLook]) -> list[MaskLook]:
+    """Palettes that agree are read by index; those that differ, and black with white, by colour, which is what a person sees."""
+    palettes = [look for look in looks if look.source == INDEX]
+    colour_of: dict[int, tuple[int, ...]] = {}
+    agree = all(
+        colour_of.setdefault(value, colour) == colour for look in palettes for value, colour in look.palette.items()
+    )
+    black_and_white = {(0, 0, 0), (255, 255, 255)} >= set(colour_of.values())
+    if agree and not black_and_white:
+        return list(looks)
+    return [_by_palette(look) if look.source == INDEX else look for look in looks]
+
+
+def _by_palette(look: MaskLook) -> MaskLook:
+    colours, solid = look.colours(), look.solid_colours()
+    if all(colour >> 16 == (colour & 255) == (colour >> 8 & 255) for colour in colours):
+        counts = {colour & 255: count for colour, count in colours.items()}
+        return replace(look, source=VALUE, counts=counts, solid=frozenset(colour & 255 for colour in solid), palette={})
+    return replace(look, source=COLOUR, counts=colours, solid=frozenset(solid), palette={})
+
+
+# ---- one channel
+
+
+def _by_value(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> Verdict:
+    ignored = {int(value) for value in options.ignore if str(value).isdecimal() and int(value) <= 65535}
+    if names.any_value:
+        return _anything(looks, names, ignored)
+    if names.foreground:
+        return _named(looks, names, ignored)
+    reading = _common_reading(looks, ignored)
+    if reading == PAINTED:
+        return _verdict(looks, ("foreground",), _threshold(ignored), ())
+    values = sorted({value for look in looks for value in _values(look, ignored)})
+    findings = []
+    if max(values, default=0) > 255 or len(values) > MOST_CLASSES:
+        raise DataError(
+            f"{_holder(looks, max(values))} holds values up to {max(values)}, {len(values)} in all: these look like object numbers, not "
+            f"classes; classes: {{NAME: {ANY}}} makes one class of all objects"
+        )
+    if VOID in values and len(values) > 1:
+        values.remove(VOID)
+        findings.append(_void_finding(looks, VOID))
+    findings += object_numbers([look.path for look in looks if not look.blank], values)
+    classes = tuple(f"class_{value}" for value in values) if len(values) > 1 else ("foreground",)
+    table = _table({value: number for number, value in enumerate(values, start=1)}, {VOID, *ignored} - {*values})
+    return _verdict(looks, classes, table, findings)
+
+
+def _common_reading(looks: Sequence[MaskLook], ignored: set[int]) -> str:
+    readings = {look.path: _readings(look, ignored) for look in looks}
+    for look in looks:
+        if not readings[look.path]:
+            shown = ", ".join(map(str, sorted(_values(look, ignored))[:8]))
+            raise DataError(
+                f"mask {look.path} holds the values {shown}, neither 0 and 255 nor small class ids; say which is which with classes: "
+                "{name: value, ...} (values of no class: ignore: [value])"
+            )
+    common = frozenset.intersection(*readings.values()) if readings else frozenset()
+    if not common:
+        painted = next((look for look in looks if readings[look.path] == {PAINTED}), None)
+        ids = next((look for look in looks if readings[look.path] == {IDS}), None)
+        if painted and ids:
+            held = ", ".join(map(str, sorted({0, *_values(ids, ignored)})[:8]))
+            raise DataError(
+                f"mask {ids.path} holds {held.replace(', ', ' and ')} while others hold 0 and 255 ({painted.path}); save all of them "
+                "with one pair of values, or name them with classes: {name: value} and ignore: [value]"
+            )
+    if common == {IDS, PAINTED}:
+        return PAINTED
+    if IDS in common and PAINTED not in common:
+        _require_small_ids(looks, ignored)
+        return IDS
+    return PAINTED
+
+
+def _readings(look: MaskLook, ignored: set[int]) -> frozenset[str]:
+    values = _values(look, ignored)
+    if not values:
+        return frozenset({PAINTED, IDS})
+    if look.lossy and values not in ({1}, {255}):
+        return _lossy_readings(look, values)
+    found = set()
+    if values == {255} or _soft_edges(look, values):
+        found.add(PAINTED)
+    ids = values - {VOID}
+    if ids and (max(ids) <= THRESHOLD or len(values) == 1 or (VOID not in values and max(ids) <= 4 * len(ids) + 20)):
+        found.add(IDS)
+    if max(ids, default=0) > 255 and VOID not in ignored:
+        found.add(IDS)
+    return frozenset(found)
+
+
+def _soft_edges(look: MaskLook, values: set[int]) -> bool:
+    """White with greys that have no area; near black and near white they may have one, as compression noise of an earlier life."""
+    if max(values) > 255:
+        return False
+    if not any(value >= _BRIGHT for value in values):  # a faint stroke: nothing but edges
+        many = len(values) > _FEW_NOISE or (max(values) > THRESHOLD and len(values) > 2)
+        return many and not look.solid & values
+    if any(_DARK <= value < _BRIGHT for value in look.solid & values):
+        return False
+    if any(value < _DARK for value in look.solid & values) and len(values) <= _FEW_NOISE:
+        return False
+    return any(_DARK <= value < VOID for value in values)
+
+
+def _lossy_readings(look: MaskLook, values: set[int]) -> frozenset[str]:
+    if max(values) <= THRESHOLD or look.middle_share > 0.05:
+        raise DataError(
+            f"mask {look.path} holds class ids or greys in a lossy file ({look.path.suffix}), whose compression changes them; save masks as "
+            "PNG"
+        )
+    return frozenset({PAINTED})
+
+
+def _require_small_ids(looks: Sequence[MaskLook], ignored: set[int]) -> None:
+    """255 is void beside ids that count up from 1; beside 60 or 100 it may as well be the white of three greys."""
+    values = {value for look in looks for value in _values(look, ignored)}
+    ids = values - {VOID}
+    if VOID in values and ids and max(ids) > 3 * len(ids) + 21:
+        shown = ", ".join(map(str, sorted(values)[:8]))
+        raise DataError(
+            f"{_holder(looks, VOID)} and others hold the values {shown}: whether 255 is void or a class is not clear; say "
+            "ignore: [255], or classes: {name: value, ...}"
+        )
+
+
+def _anything(looks: Sequence[MaskLook], names: Names, ignored: set[int]) -> Verdict:
+    lossy = [look for look in looks if look.lossy and not look.blank]
+    painted = all(PAINTED in _readings(look, ignored) for look in looks) if lossy else False
+    soft = not lossy and all(PAINTED in _readings(look, ignored) for look in looks)
+    table = _threshold(ignored) if painted or soft else _table(dict.fromkeys(range(1, 256), 1), ignored)
+    return _verdict(looks, names.foreground, table, (), any_value=True)
+
+
+def _named(looks: Sequence[MaskLook], names: Names, ignored: set[int]) -> Verdict:
+    id_of: dict[int, int] = {0: 0}
+    for name, value in names.values.items():
+        if not str(value).isdecimal() or not 0 <= int(value) <= 255 or (int(value) == 0 and names.id_of(name) != 0):
+            raise DataError(
+                f"class {name!r} stands for {value!r} in {names.said_by}; mask files need an id from 1 to 255 (0 is background), a colour "
+                f'"#rrggbb", or {ANY}'
+            )
+        id_of[int(value)] = names.id_of(name)
+    if len(names.foreground) == 1 and not _all_known(looks, id_of, ignored):
+        found = _by_value(looks, Names(values={}), DataOptions(ignore=tuple(ignored)))
+        if len(found.classes) == 1 and not any(set(id_of) - {0} & set(look.counts) for look in looks if _is_ids(look)):
+            return replace(found, classes=names.foreground)
+    findings: list[Finding] = []
+    void = set(ignored)
+    for look in looks:
+        values = _values(look, ignored)
+        if look.lossy and values and not values <= id_of.keys():
+            _refuse_lossy(look)
+        strange = sorted(values - id_of.keys())
+        if VOID in strange and len(values) > 1 and max(id_of) < VOID:
+            strange.remove(VOID)
+            void.add(VOID)
+        if strange:
+            known = ", ".join(str(value) for value in id_of if value)
+            raise DataError(
+                f"mask {look.path} holds the ids {', '.join(map(str, strange[:8]))}; {names.said_by} knows 0 (background), {known} "
+                "(values that are no class: ignore: [value])"
+            )
+    if void - ignored:
+        findings.append(_void_finding(looks, VOID))
+    return _verdict(looks, names.foreground, _table(id_of, void), findings)
+
+
+def _is_ids(look: MaskLook) -> bool:
+    return not look.lossy and IDS in _readings(look, set())
+
+
+def _all_known(looks: Sequence[MaskLook], id_of: Mapping[int, int], ignored: set[int]) -> bool:
+    return all(_values(look, ignored) <= {*id_of, VOID} for look in looks) and any(
+        set(id_of) - {0} & _values(look, ignored) for look in looks
+    )
+
+
+def _refuse_lossy(look: MaskLook) -> None:
+    raise DataError(
+        f"mask {look.path} holds class ids in a lossy file ({look.path.suffix}), whose compression changes them; save masks as PNG"
+    )
+
+
+def _values(look: MaskLook, ignored: set[int]) -> set[int]:
+    return set(look.counts) - {0} - ignored
+
+
+def _holder(looks: Sequence[MaskLook], value: int) -> str:
+    return f"mask {next(look.path for look in looks if value in look.counts)}"
+
+
+def _void_finding(looks: Sequence[MaskLook], value: int) -> Finding:
+    holders = [look.path for look in looks if value in look.counts]
+    message = f"{len(holders)} masks hold {value} beside class ids ({holders[0].name} is one): read as void, left out of loss and metrics"
+    return Finding(kind="void_pixels", message=message)
+
+
+def _threshold(ignored: set[int]) -> bytes:
+    return _table({value: int(value > THRESHOLD) for value in range(256)}, ignored)
+
+
+def _table(id_of: Mapping[int, int], void: set[int]) -> bytes:
+    table = np.zeros(256, np.uint8)
+    for value, number in id_of.items():
+        table[value] = number
+    for value in void:
+        if value <= 255:
+            table[value] = VOID
+    return table.tobytes()
+
+
+def _verdict(
+    looks: Sequence[MaskLook],
+    classes: tuple[str, ...],
+    table: bytes,
+    findings: Sequence[Finding],
+    *,
+    any_value: bool = False,
+) -> Verdict:
+    meaning_of = {
+        look.path: Meaning(source=look.source if look.source != COLOUR else VALUE, table=table, any_value=any_value)
+        for look in looks
+    }
+    return Verdict(classes=classes, meaning_of=meaning_of, findings=tuple(findings), odd={})
+
+
+# ---- colours
+
+
+def _by_colour(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> Verdict:
+    void = {int(str(value)[1:], 16) for value in options.ignore if is_colour(value)}
+    if names.any_value:
+        meaning = Meaning(source=COLOUR, colours=((_BLACK, 0), *((key, VOID) for key in void)), any_value=True)
+        return Verdict(
+            classes=names.foreground, meaning_of=dict.fromkeys((look.path for look in looks), meaning), odd={}
+        )
+    odd: dict[Path, str] = {}
+    if not names.by_colour:
+        looks, odd = _without_odd(looks)
+        if not any(look.source == COLOUR for look in looks if not look.blank):
+            found = _by_value(looks, names, options)
+            return replace(found, odd=odd)
+    id_of = {_BLACK: 0, **dict.fromkeys(void, VOID)}
+    if names.by_colour:
+        wrong = [name for name, value in names.values.items() if not is_colour(value)]
+        if wrong:
+            raise DataError(f'class {wrong[0]!r} in {names.said_by} has no colour while others have; write "#rrggbb"')
+        id_of |= {int(str(value)[1:], 16): names.id_of(name) for name, value in names.values.items()}
+        _require_known_colours(looks, id_of, names)
+        _refuse_lossy_colours(looks)
+        return _colour_verdict(looks, names.foreground, id_of, odd)
+    seen = {colour: look.path for look in reversed(looks) for colour in _foreground(look) - void}
+    if len(seen) > 1 or not any(_BLACK in look.colours() for look in looks):
+        _refuse_colours(seen)
+    if len(names.foreground) > 1:
+        raise DataError(
+            f"{names.said_by} names ids while {next(iter(seen.values()))} is painted in the colour {hex_of(next(iter(seen)))}; name "
+            'colours: classes: {name: "#rrggbb"}'
+        )
+    classes = names.foreground or ("foreground",)
+    if any(look.lossy for look in looks):
+        meaning = Meaning(source=COLOUR, brightest=True, table=_threshold(set()))
+        return Verdict(classes=classes, meaning_of=dict.fromkeys((look.path for look in looks), meaning), odd=odd)
+    return _colour_verdict(looks, classes, id_of | dict.fromkeys(seen, 1), odd)
+
+
+def _without_odd(looks: Sequence[MaskLook]) -> tuple[list[MaskLook], dict[Path, str]]:
+    """Where nearly all masks are black and white, those in colours are taken for mistakes, not for other classes."""
+    coloured = [look for look in looks if look.source == COLOUR and not look.blank]
+    plain = [look for look in looks if look.source != COLOUR and not look.blank]
+    if len(coloured) > _ODD_SHARE * len(looks) or not plain:
+        return list(looks), {}
+    odd = {
+        look.path: f"mask {look.path} is painted in the colours {', '.join(hex_of(key) for key in sorted(_foreground(look))[:6])} while "
+        f'{len(plain)} others are not in colour; save class ids, or name colours with classes: {{name: "#rrggbb"}}'
+        for look in coloured
+    }
+    return [look for look in looks if look.path not in odd], odd
+
+
+def _foreground(look: MaskLook) -> set[int]:
+    colours = look.solid_colours() - {_BLACK} or set(look.colours()) - {_BLACK}
+    return colours if not look.blank else set()
+
+
+def _refuse_colours(seen: Mapping[int, Path]) -> None:
+    shown = ", ".join(f"{hex_of(colour)} ({path.name})" for colour, path in sorted(seen.items())[:6])
+    more = f" and {len(seen) - 6} more" if len(seen) > 6 else ""
+    folder = next(iter(seen.values())).parent
+    raise DataError(
+        f"masks in {folder} are painted in several colours, {shown}{more}; say which is which with classes: "
+        f'{{name: "#rrggbb"}}, put CVAT\'s labelmap.txt beside the folder, or make one class of them with classes: {{name: {ANY}}}'
+    )
+
+
+def _require_known_colours(looks: Sequence[MaskLook], id_of: Mapping[int, int], names: Names) -> None:
+    for look in looks:
+        strange = sorted(look.solid_colours() - id_of.keys())
+        if strange and not look.lossy:
+            known = ", ".join(f"{name} {value}" for name, value in names.values.items())
+            raise DataError(
+                f"mask {look.path} holds the colour {', '.join(hex_of(colour) for colour in strange[:6])}, which {names.said_by} does not "
+                f'name ({known}); name it, or say ignore: ["{hex_of(strange[0])}"]'
+            )
+
+
+def _refuse_lossy_colours(looks: Sequence[MaskLook]) -> None:
+    for look in looks:
+        if look.lossy and not look.blank:
+            raise DataError(
+                f"mask {look.path} tells classes by colour in a lossy file ({look.path.suffix}), whose compression changes them; save masks "
+                "as PNG"
+            )
+
+
+def _colour_verdict(
+    looks: Sequence[MaskLook], classes: tuple[str, ...], id_of: Mapping[int, int], odd: Mapping[Path, str]
+) -> Verdict:
+    meaning = Meaning(source=COLOUR, colours=tuple(sorted(id_of.items())))
+    return Verdict(classes=classes, meaning_of=dict.fromkeys((look.path for look in looks), meaning), odd=odd)

@@ -1,0 +1,78 @@
+"""Foreground that is too thin or too small for a size: no pixel of a smaller mask is left of it, and nothing can be learned."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import cv2
+import numpy as np
+
+from bench.errors import DataError
+from bench.records import Finding, ImageFacts
+
+SIZES = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 1024)
+"""Sides in pixels of the square at which an audit looks."""
+
+_HALF = 127
+"""Of 255: a pixel is foreground where at least half of it is covered, see `letterbox_mask`."""
+_WORTH_SAYING = 0.05
+_MOST = 0.5
+
+
+def survives_from(mask: np.ndarray, num_classes: int, pixels: np.ndarray) -> tuple[int | None, ...]:
+    """For each class the smallest of SIZES at which a pixel of it is left of a mask uint8 [H, W], None where there is none, or where the
+    class is not in it. `pixels` are its pixels of each value."""
+    found: list[int | None] = [None] * num_classes
+    longest = max(mask.shape)
+    for number in np.flatnonzero(pixels[1 : num_classes + 1]).tolist():
+        region = cv2.compare(mask, number + 1, cv2.CMP_EQ)
+        for size in SIZES:
+            if size >= longest or _is_left(region, size / longest):
+                found[number] = size
+                break
+    return tuple(found)
+
+
+def vanishing(facts: Sequence[ImageFacts], classes: Sequence[str]) -> Iterator[Finding]:
+    """A finding for each class that is gone in more than one of twenty of its images at some size."""
+    for number, name in enumerate(classes):
+        present = [image for image in facts if image.survives_from and image.foreground_share[number] > 0]
+        gone = {size: _gone(present, number, size) for size in SIZES}
+        told = {size: count for size, count in gone.items() if present and count > _WORTH_SAYING * len(present)}
+        if told:
+            at = ", ".join(f"{count} at size {size}" for size, count in told.items())
+            enough = next((size for size, count in gone.items() if count <= _WORTH_SAYING * len(present)), None)
+            way_out = f"it is left from size {enough} on" if enough else "cut the images into tiles"
+            what = f"the foreground of class {name}" if len(classes) > 1 else "the foreground"
+            message = f"{what} is too thin or too small and vanishes in {at}, of {len(present)} images; {way_out}"
+            yield Finding(kind="vanishing", message=message)
+
+
+def sizes_said(
+    facts: Sequence[ImageFacts], classes: Sequence[str], sizes: Iterable[int], evaluation_size: int
+) -> Iterator[str]:
+    """A line for each class that is gone in more than one of twenty images at a size of the search. Raises DataError where it is gone in
+    most images at the size at which all trials are compared: a score there says nothing."""
+    for number, name in enumerate(classes):
+        present = [image for image in facts if image.survives_from and image.foreground_share[number] > 0]
+        gone = {size: _gone(present, number, size) for size in sorted({*sizes, evaluation_size})}
+        told = {size: count for size, count in gone.items() if present and count > _WORTH_SAYING * len(present)}
+        if not told:
+            continue
+        enough = next((size for size in SIZES if _gone(present, number, size) <= _WORTH_SAYING * len(present)), None)
+        way_out = f"it is left from size {enough} on" if enough else "cut the images into tiles"
+        at = ", ".join(f"{count} at size {size}" for size, count in told.items())
+        said = f"the foreground of class {name} vanishes in {at}, of {len(present)} images; {way_out}"
+        if gone[evaluation_size] > _MOST * len(present):
+            raise DataError(
+                f"{said}: at the evaluation size {evaluation_size} it is gone in most; set image_size in the search space, or "
+                "evaluation_size in the protocol"
+            )
+        yield said
+
+
+def _gone(present: Sequence[ImageFacts], number: int, size: int) -> int:
+    return sum((smallest := image.survives_from[number]) is None or smallest > size for image in present)
+
+
+def _is_left(region: np.ndarray, scale: float) -> bool:
+    height, width = (max(1, round(side * scale)) for side in region.shape)
+    return bool(cv2.resize(region, (width, height), interpolation=cv2.INTER_AREA).max() >= _HALF)

@@ -1,0 +1,91 @@
+"""Which trainings become the delivered model, from what lies in a run's folder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.datasets.cache import CachedPixels
+from bench.evaluation.metrics import iou, pool
+from bench.records import COMPLETED, FAILED, TrainingRecord
+from bench.run.delivery import libraries, masks_by_configuration, select, weights_path
+from bench.run.final_evaluation import configuration_name, unit_name
+
+SIZE = 8
+FOLDS = (("a", "b"), ("c", "d"))
+IDS = tuple(name for ids in FOLDS for name in ids)
+
+
+@pytest.fixture
+def truth() -> CachedPixels:
+    masks = np.zeros((4, SIZE, SIZE), np.uint8)
+    masks[:, 2:6, 2:6] = 1
+    images = np.zeros((4, SIZE, SIZE, 3), np.uint8)
+    return CachedPixels(ids=IDS, images=images, masks=masks, valid=np.ones_like(masks, bool))
+
+
+def training(directory: Path, found: np.ndarray, fold: int, *, seed: int = 1, status: str = COMPLETED, **values):
+    """On record, with weights and the probabilities `found`, float [n, size, size], on its fold."""
+    record = TrainingRecord(
+        contestant="candidate", hyperparameters={"image_size": found.shape[-1], **values}, fold=fold, seed=seed,
+        status=status, started_at="2026-01-01",
+    )  # fmt: skip
+    both = np.stack([found, found], axis=1)[..., None]
+    for folder in ("maps", "members"):
+        (directory / folder).mkdir(exist_ok=True)
+    values_ = (both * 255).astype(np.uint8)
+    np.savez(directory / "maps" / f"{unit_name(record)}.npz", ids=np.array(FOLDS[fold]), values=values_)
+    (directory / weights_path(record)).write_bytes(b"weights")
+    return record
+
+
+def whole(directory: Path, masks: np.ndarray, **values) -> list[TrainingRecord]:
+    return [training(directory, masks[2 * fold : 2 * fold + 2], fold, **values) for fold in (0, 1)]
+
+
+def test_the_better_configuration_is_delivered_with_the_networks_of_all_folds(tmp_path, truth):
+    good = whole(tmp_path, truth.masks.astype(float), loss="dice")
+    bad = whole(tmp_path, 1.0 - truth.masks, loss="bce")
+    found = select(tmp_path, [*bad, *good], truth, 2)
+    assert [(each.hyperparameters["loss"], each.fold) for each in found.record.members] == [("dice", 0), ("dice", 1)]
+    assert [each.weights for each in found.record.members] == [weights_path(each) for each in good]
+    assert iou(pool(found.record.out_of_fold.values())[1]) == 1.0
+    np.testing.assert_array_equal(found.masks, truth.masks)
+    assert found.ids == IDS
+
+
+def test_networks_of_one_input_size_are_delivered_together(tmp_path, truth):
+    small = truth.masks[:, ::2, ::2].astype(float)
+    kept = [*whole(tmp_path, truth.masks * 0.2), *whole(tmp_path, small)]
+    assert sorted(each.maps[0].shape[2] for each in libraries(tmp_path, kept, truth, 2)) == [4, 8]
+    assert select(tmp_path, kept, truth, 2).record.image_size == 4
+
+
+def test_a_configuration_on_fewer_folds_waits_for_the_others(tmp_path, truth):
+    wide = whole(tmp_path, truth.masks * 0.9, loss="dice")
+    narrow = training(tmp_path, truth.masks[:2].astype(float), 0, loss="bce")
+    (library,) = libraries(tmp_path, [narrow, *wide], truth, 2)
+    assert [each[0].hyperparameters["loss"] for each in library.trainings] == ["dice"]
+
+
+def test_with_one_fold_trained_its_network_is_delivered(tmp_path, truth):
+    only = training(tmp_path, truth.masks[:2].astype(float), 0)
+    found = select(tmp_path, [only], truth, 2)
+    assert len(found.record.members) == 1
+    assert set(found.record.out_of_fold) == {"a", "b"}
+
+
+def test_nothing_is_delivered_without_weights_or_without_a_training_that_ended_well(tmp_path, truth):
+    gone = training(tmp_path, truth.masks[:2].astype(float), 0)
+    (tmp_path / weights_path(gone)).unlink()
+    failed = training(tmp_path, truth.masks[2:].astype(float), 1, status=FAILED)
+    assert select(tmp_path, [gone, failed], truth, 2) is None
+    assert select(tmp_path, [], truth, 2) is None
+
+
+def test_masks_of_every_configuration_are_kept_for_the_report(tmp_path, truth):
+    kept = whole(tmp_path, truth.masks.astype(float), loss="dice")
+    ((name, arrays),) = masks_by_configuration(tmp_path, kept, truth, ("a", "d"))
+    assert name == f"predictions/{configuration_name(kept[0].hyperparameters)}"
+    assert list(arrays["ids"]) == ["a", "d"]
+    np.testing.assert_array_equal(arrays["masks"], truth.masks[[0, 3]])
