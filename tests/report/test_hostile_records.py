@@ -7,11 +7,14 @@ import io
 import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
+from pathlib import Path
 
+import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
-from bench.records import Finding, Run, SecondAnnotation
+from bench.records import DeliveryRecord, Finding, Member, Run, SecondAnnotation, configuration_name
+from bench.records.store import RunStore, load_arrays
 from bench.report import write_across, write_report
 from bench.report.render.html import target
 from tests.report.made_finals import with_finals
@@ -72,7 +75,21 @@ def hostile_run(directory) -> Run:
         finals=dataclasses.replace(changed.finals, contestants=tuple(map(with_names, changed.finals.contestants))),
     )
     write_arrays(made)
-    return changed
+    store, shown = RunStore(directory / "results" / "made-up"), load_arrays(Path(made.directory), "predictions/images")
+    names = np.array([f"{name}{HOSTILE}" for name in shown["ids"]])
+    store.write_arrays("predictions/development", shown | {"ids": names})
+    for each in changed.finals.contestants:
+        masks = {"ids": names, "masks": shown["truth"]}
+        store.write_arrays(f"predictions/{configuration_name(each.hyperparameters)}", masks)
+    first = changed.finals.contestants[0]
+    member = Member(
+        contestant=first.name, hyperparameters=first.hyperparameters, fold=0, seed=0, weights=f"model/{HOSTILE}"
+    )
+    delivery = DeliveryRecord(
+        members=(member,), image_size=96, flips=False, threshold=0.5, smallest_object=0.0, rule=HOSTILE,
+        out_of_fold={name: counts(0.7) for fold in changed.split.folds for name in fold},
+    )  # fmt: skip
+    return dataclasses.replace(changed, delivery=delivery)
 
 
 class Seen(HTMLParser):
@@ -101,7 +118,10 @@ def report(tmp_path_factory):
 def is_harmless(html: str) -> bool:
     found = elements(html)
     scripts = [attributes for tag, attributes in found if tag == "script"]
-    if [each.get("type") for each in scripts] not in ([None], ["application/json", None]):
+    if [each.get("type") for each in scripts] not in (
+        [None],
+        ["application/json", None],
+    ):  # the viewer's data, the page's
         return False
     for tag, attributes in found:
         if any(name.startswith("on") or name == "style" for name in attributes):
@@ -121,6 +141,7 @@ def is_harmless(html: str) -> bool:
 def test_no_text_of_a_record_is_alive_in_the_browser_page(report):
     html = report.with_name("leaderboard.html").read_text(encoding="utf-8")
     assert html.count("alert(1)") > 50, "the texts are on the page"
+    assert "alert(1)" in html[html.index('id="predictions"') :], "and among the viewer's data"
     assert is_harmless(html)
     assert "\x1b" not in html
 

@@ -122,10 +122,15 @@ if (byId("viewer")) {
     button.setAttribute("aria-label", `${image.name}, ${model.label}: IoU ${shown(score(model, image.at, of))}`);
     const enlarge = () => {
       byId("large-place").replaceChildren(view(image, model, of));
-      byId("large").showModal();
+      if (!byId("large").open) byId("large").showModal();
     };
-    button.addEventListener("click", (event) => { if (event.detail === 0 && !button.closest("dialog")) enlarge(); else button.classList.toggle("bare"); });
-    button.addEventListener("dblclick", () => { if (!button.closest("dialog")) enlarge(); });
+    const isLarge = () => button.closest("dialog") !== null;
+    // With a mouse or keys a click enlarges; a finger hides the colours with one tap and enlarges with two.
+    button.addEventListener("click", (event) => {
+      if (!isLarge() && (event.detail === 0 || matchMedia("(hover: hover)").matches)) enlarge();
+      else button.classList.toggle("bare");
+    });
+    button.addEventListener("dblclick", () => { if (!isLarge()) enlarge(); });
     paint(canvas, image, model, of);
     return button;
   };
