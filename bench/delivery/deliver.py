@@ -68,6 +68,7 @@ def deliver_here(
     measured: list[DeliveryRecord] = []
 
     def finish(folder: Path) -> None:
+        tell("opening what was written")
         model = load_model(folder)
         scored: ScoredImages | None = None
         if test_ids:

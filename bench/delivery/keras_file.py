@@ -1,5 +1,6 @@
 """A `.keras` file from anywhere, looked at before Keras opens it: an archive of three known parts, Keras's own layers, plain arrays."""
 
+import io
 import json
 import zipfile
 from collections.abc import Iterator
@@ -30,7 +31,8 @@ def check_keras_file(path: Path) -> None:
             _check_parts(path, archive)
             config = json.loads(archive.read("config.json"))
             _check_config(path, config)
-            with archive.open("model.weights.h5") as weights, h5py.File(weights, "r") as arrays:
+            weights = io.BytesIO(archive.read("model.weights.h5"))  # in an archive h5py would seek for minutes
+            with h5py.File(weights, "r") as arrays:
                 _check_arrays(path, arrays)
     except DataError:
         raise

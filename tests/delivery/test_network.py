@@ -12,6 +12,9 @@ from search_spaces.backbones import BACKBONES
 pytestmark = pytest.mark.slow
 
 LIGHT = "mobilenetv2"
+ROUNDING = 3e-4
+"""In probability: Keras's normalisation rounds differently from the fused kernel, and untrained statistics let that grow (ResNet-18: 6e-5)."""
+
 FAMILIES = {name.rstrip("0123456789"): name for name in reversed(BACKBONES)}
 """The first backbone of each family: the others have more of the same layers."""
 
@@ -49,4 +52,4 @@ def test_a_plain_copy_predicts_what_the_trained_network_predicts(
     images = random.integers(0, 256, (2, size, size, 3)).astype(np.float32)
     expected = np.asarray(network(images, training=False))
     assert expected.std() > 1e-4
-    np.testing.assert_allclose(np.asarray(loaded(images, training=False)), expected, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(loaded(images, training=False)), expected, atol=ROUNDING)
