@@ -25,7 +25,7 @@ def evaluate_references(
 ) -> list[Evaluation]:
     """Every reference on every part, as records. `pixels` is the cache at the evaluation size."""
     rows = pixels.rows(train_ids)
-    images, masks, valid = pixels.images[rows], pixels.masks[rows], pixels.valid[rows]
+    images, masks, valid = pixels.images[rows], pixels.class_ids(rows), pixels.valid[rows]
     evaluations = []
     for name, (_, make) in REFERENCES.items():
         predict = make(images, masks, valid)

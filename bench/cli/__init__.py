@@ -51,7 +51,6 @@ class _Commands(typer.core.TyperGroup):
 
 app = typer.Typer(
     cls=_Commands,
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -61,7 +60,7 @@ app = typer.Typer(
     [bold]Examples[/]
 
     \b
-    python -m bench run                             the sample set, 7-25 minutes
+    python -m bench run                             the sample set, 8 minutes
     python -m bench run --data photos --budget 15m  your own images
     python -m bench run --resume --name default     go on with an interrupted run
     python -m bench report                          write the newest run's report
@@ -331,6 +330,32 @@ def sample(
     _require_empty(directory)
     write_sample_set(directory, seed=seed)
     typer.echo(f"sample set: {directory}")
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The experiment file to write.")],
+    data: Annotated[str | None, typer.Option(metavar="DIR", help="Your images, from where the file is.")] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Write a JSON schema beside it, for editors that complete YAML.")
+    ] = False,
+) -> None:
+    """Write a commented experiment file with every field and its default.
+
+    [bold]Examples[/]
+
+    \b
+    python -m bench init cars.yaml --data photos
+    python -m bench run cars.yaml
+    """
+    from bench.cli.init import schema_text, write_experiment
+
+    write_experiment(path, data)
+    typer.echo(f"experiment: {path}; run it with: python -m bench run {path}")
+    if schema:
+        beside = path.with_suffix(".schema.json")
+        beside.write_text(schema_text(), encoding="utf-8")
+        typer.echo(f"schema:     {beside}")
 
 
 @app.command(name="list")

@@ -40,6 +40,11 @@ class CachedPixels:
     masks: np.ndarray
     valid: np.ndarray
 
+    def class_ids(self, rows: np.ndarray) -> np.ndarray:
+        """`masks` of those rows, uint8 [n, S, S], with background in place of void: what counts is in `valid`."""
+        masks = np.asarray(self.masks[rows])
+        return np.where(masks == VOID, 0, masks) if (masks == VOID).any() else masks
+
     def rows(self, ids: Iterable[str]) -> np.ndarray:
         """Row numbers of `ids`, int64, in their order. Raises KeyError for an id that is not cached."""
         row_of = {name: row for row, name in enumerate(self.ids)}

@@ -124,7 +124,7 @@ def _library(
     images = Images(
         ids=tuple(ids),
         fold=np.array(fold_of),
-        truth=np.asarray(truth.masks[rows]),
+        truth=truth.class_ids(rows),
         valid=np.asarray(truth.valid[rows]),
         num_classes=num_classes,
     )

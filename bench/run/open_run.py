@@ -312,7 +312,7 @@ class OpenRun:
             {
                 "ids": np.array(ids, np.str_),
                 "images": pixels.images[rows],
-                "truth": pixels.masks[rows],
+                "truth": pixels.class_ids(rows),
                 "valid": pixels.valid[rows],
             },
         )

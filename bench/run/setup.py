@@ -111,7 +111,7 @@ def validation_pictures(material: Material) -> dict[str, np.ndarray]:
     return {
         "ids": np.array(material.split.val, np.str_),
         "images": pixels.images[rows],
-        "truth": pixels.masks[rows],
+        "truth": pixels.class_ids(rows),
         "valid": pixels.valid[rows],
     }
 
@@ -121,7 +121,7 @@ def augmentation_pictures(material: Material, seed: int) -> dict[str, np.ndarray
     `DRAWS` passes which changes it most at full strength."""
     pixels = material.pixels()
     rows = pixels.rows(material.split.train)
-    shares = (pixels.masks[rows] > 0).mean(axis=(1, 2))
+    shares = (pixels.class_ids(rows) > 0).mean(axis=(1, 2))
     index = int(np.abs(shares - shares.mean()).argmin())
     image_id, row = material.split.train[index], rows[index]
 

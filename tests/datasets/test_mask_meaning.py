@@ -293,7 +293,7 @@ def test_inverted_masks_and_masks_without_foreground_are_said(tmp_path: Path) ->
     record, _ = audit(dataset, DataOptions())
     assert "mostly_foreground" in {finding.kind for finding in record.findings}
     empty = open_dataset(written(tmp_path / "b", np.zeros((HEIGHT, WIDTH), np.uint8)), DataOptions())
-    with pytest.raises(DataError, match="no image of .* has a pixel of a class"):
+    with pytest.raises(DataError, match=r"no image of .* has a pixel of a class"):
         audit(empty, DataOptions())
 
 

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bench.datasets.dataset import VOID
 from search_spaces.initial_weights import Weights, initialise, layers_of
 from search_spaces.losses import LOSSES, PARAMETERS, loss_value
 from search_spaces.optimizers import OPTIMIZERS
@@ -185,11 +186,14 @@ class TrainingGraph:
         return loss, predicted, tf.cast(tf.round(confusion), tf.int64), tf.cast(probabilities, tf.float32)
 
     def _loss(self, masks: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+        """Void is certain background on both sides: it adds nothing to a loss, and no gradient comes from it."""
+        void = (masks == VOID)[..., None]
         if self.key.num_classes == 2:
-            truth = tf.cast(masks, tf.float32)[..., None]
-        else:
-            truth = tf.one_hot(masks, self.key.num_classes)
-        return loss_value(self._mix, truth, probabilities)
+            truth = tf.cast(masks == 1, tf.float32)[..., None]
+            return loss_value(self._mix, truth, tf.where(void, 0.0, probabilities))
+        background = tf.one_hot(0, self.key.num_classes)
+        truth = tf.where(void, background, tf.one_hot(masks, self.key.num_classes))
+        return loss_value(self._mix, truth, tf.where(void, background, probabilities))
 
 
 @dataclass(frozen=True, slots=True)

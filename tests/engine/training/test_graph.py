@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bench.datasets.dataset import VOID
 from bench.engine.training.graph import GraphKey, TrainingGraph
 from bench.evaluation.counting import confusion_of
 from search_spaces.initial_weights import layers_of
@@ -175,3 +176,27 @@ def test_xla_compiles_a_training_step_where_it_is_asked_to():
 
 def test_max_pooling_which_xla_cannot_repeat_exactly_is_left_to_tensorflow():
     assert not must_compile(TrainingGraph(replace(key(), xla=True)))
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_void_adds_nothing_to_the_loss_whatever_is_predicted_there(num_classes):
+    graph = TrainingGraph(key(num_classes))
+    graph.reset(values(), seed=0, pretrained=None)
+    masks = batch(num_classes)[1]
+    masks[:, :8] = VOID
+    rng = np.random.default_rng(1)
+    channels = 1 if num_classes == 2 else num_classes
+    predicted = rng.uniform(0.05, 0.95, (*masks.shape, channels)).astype(np.float32)
+    other = predicted.copy()
+    other[:, :8] = rng.uniform(0.05, 0.95, other[:, :8].shape)
+    if num_classes > 2:
+        predicted, other = (each / each.sum(-1, keepdims=True) for each in (predicted, other))
+    losses = [float(graph._loss(tf.constant(masks), tf.constant(each))) for each in (predicted, other)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert np.isfinite(losses).all()
+    variable = tf.Variable(predicted)
+    with tf.GradientTape() as tape:
+        loss = graph._loss(tf.constant(masks), variable)
+    gradient = tape.gradient(loss, variable).numpy()
+    assert np.abs(gradient[:, :8]).max() == 0
+    assert np.abs(gradient[:, 8:]).max() > 0
