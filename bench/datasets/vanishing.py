@@ -8,7 +8,7 @@ import numpy as np
 from bench.errors import DataError
 from bench.records import Finding, ImageFacts
 
-SIZES = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 1024)
+SIZES = (32, 48, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 1024)
 """Sides in pixels of the square at which an audit looks."""
 
 _HALF = 127
