@@ -204,7 +204,8 @@ def _tiles(found: Analysis, decision: Decision) -> Iterator[Tile]:
     choice = decision.choice
     if choice is None:
         return
-    yield Tile(_digits(choice.iou, choice.interval), f"IoU, {_how_scored(found)}", _limits(choice.interval))
+    if choice.iou is not None:
+        yield Tile(_digits(choice.iou, choice.interval), f"IoU, {_how_scored(found)}", _limits(choice.interval))
     if choice.test is not None:
         yield Tile(_digits(choice.test, choice.test_interval), "IoU, held-out test set", _limits(choice.test_interval))
     if decision.baseline:
