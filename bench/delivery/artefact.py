@@ -13,7 +13,7 @@ from bench import __version__
 from bench.delivery import DESCRIPTION, NETWORK, SCRIPT, standalone
 from bench.delivery.description import ModelDescription, dumps, sealed
 from bench.errors import StoreError
-from bench.records import Member
+from bench.records import Member, ValueRange
 from bench.records.durable import said_plainly, sync_directory
 
 _PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "numpy")
@@ -32,6 +32,7 @@ def write(
     flips: bool,
     threshold: float,
     smallest_object: float,
+    value_range: ValueRange | None = None,
     tell: Callable[[str], None] = lambda text: None,
     finish: Callable[[Path], None] = lambda folder: None,
 ) -> ModelDescription:
@@ -53,6 +54,7 @@ def write(
         smallest_object=smallest_object,
         flips=flips,
         members=tuple(members),
+        value_range=value_range,
         versions={"segbench": __version__} | {package: v for package in _PACKAGES if (v := _version(package))},
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

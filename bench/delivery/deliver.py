@@ -94,6 +94,7 @@ def deliver_here(
         flips=record.flips,
         threshold=record.threshold,
         smallest_object=record.smallest_object,
+        value_range=run.dataset.value_range,
         tell=tell,
         finish=finish,
     )

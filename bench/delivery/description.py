@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bench.delivery import DESCRIPTION, NETWORK
 from bench.errors import DataError
-from bench.records import Member
+from bench.records import Member, ValueRange
 
 SCHEMA_VERSION = 1
 
@@ -27,7 +27,8 @@ class ModelDescription:
 
     A pixel whose probability is at least `threshold` is foreground (several classes: the most probable wins); regions below
     `smallest_object`, a share 0-1 of the image's area, are dropped. `flips` and `members` say what is inside the network; nothing is left to do for
-    them. `evaluation_size` is the side of the square on which it was scored. `sha256` and `num_bytes` are of the network's file, `versions` by distribution name, `created_at` an ISO time.
+    them. `evaluation_size` is the side of the square on which it was scored. Pictures of more than 8 bit a channel are scaled from
+    `value_range`, that of the data set (None where it had none). `sha256` and `num_bytes` are of the network's file, `versions` by distribution name, `created_at` an ISO time.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -41,6 +42,7 @@ class ModelDescription:
     members: tuple[Member, ...]
     versions: Mapping[str, str]
     created_at: str
+    value_range: ValueRange | None = None
     sha256: str = ""
     num_bytes: int = 0
 

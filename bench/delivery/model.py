@@ -15,6 +15,7 @@ from bench.delivery.description import ModelDescription, read_description
 from bench.delivery.keras_file import check_keras_file
 from bench.errors import DataError
 from bench.evaluation.postprocess import segment
+from bench.records import ValueRange
 
 CPU_BATCH, GPU_BATCH = 2, 16
 """Images that are computed at once, always so many, since a kernel may round differently for another number and equal images are to get
@@ -50,12 +51,12 @@ class SegmentationModel:
 
     def predict(self, image: Image) -> np.ndarray:
         """Class ids, uint8 [H, W], of one image at its own size; a file is turned upright first."""
-        pixels = _pixels(image)
+        pixels = _pixels(image, self.description.value_range)
         return self.mask_of(self.probabilities(pixels))
 
     def probabilities(self, image: Image) -> np.ndarray:
         """float32 [H, W, channels] in 0-1 of one image at its own size: of the only foreground class, or of background and every class."""
-        pixels = _pixels(image)
+        pixels = _pixels(image, self.description.value_range)
         square = self.squares(letterbox(pixels, self.description.image_size)[None])[0]
         return self.unletterbox(square, *pixels.shape[:2])
 
@@ -137,9 +138,9 @@ def model_folder(path: Path) -> Path:
     raise DataError(f"{path} holds no model; give a run, or a folder with {NETWORK} and {DESCRIPTION}")
 
 
-def _pixels(image: Image) -> np.ndarray:
+def _pixels(image: Image, value_range: ValueRange | None) -> np.ndarray:
     if isinstance(image, str | Path):
-        return read_image(Path(image))[0]
+        return read_image(Path(image), value_range)[0]
     if not isinstance(image, np.ndarray):
         raise DataError(f"an image is a path or a NumPy array, not {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3 or 0 in image.shape:

@@ -16,6 +16,7 @@ from bench.delivery.masks import AREA_COLUMNS, areas, coco_json, labelme_json, l
 from bench.delivery.model import SegmentationModel
 from bench.delivery.photographs import output_names
 from bench.errors import DataError, StoreError
+from bench.records import ValueRange
 from bench.records.durable import said_plainly, write_file
 
 _SHOWN = 3
@@ -123,15 +124,15 @@ def _read(model: SegmentationModel, photographs: Sequence[Path], pool: ThreadPoo
     parts = [photographs[start : start + size] for start in range(0, len(photographs), size)]
     waiting: list[Future[Read]] = []
     for part in [*parts, ()]:
-        following = [pool.submit(_pixels, path) for path in part]
+        following = [pool.submit(_pixels, path, model.description.value_range) for path in part]
         if waiting:
             yield [each.result() for each in waiting]
         waiting = following
 
 
-def _pixels(path: Path) -> Read:
+def _pixels(path: Path, value_range: ValueRange | None) -> Read:
     try:
-        return path, read_image(path)[0]
+        return path, read_image(path, value_range)[0]
     except DataError as error:
         return path, str(error)
 
