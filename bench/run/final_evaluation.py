@@ -233,6 +233,10 @@ class Costs:
             self._epoch_s[own] = min(own_s, self._epoch_s[own]) if own in self._is_measured else own_s
             self._is_measured.add(own)
 
+    def knows(self, spec: TrialSpec) -> bool:
+        """Whether its network has been measured."""
+        return family(spec.hyperparameters) in self._epoch_s
+
     def of(self, spec: TrialSpec) -> float:
         """Of the training `spec`; 0 while nothing is known."""
         own = family(spec.hyperparameters)
@@ -260,9 +264,10 @@ def run_finals(
     shares: Sequence[float] = (1.0,),
     keep_model: Callable[[str, TrialSpec, TrialOutcome], None] | None = None,
     leaders_first: bool = False,
+    dearest_s: float | None = None,
 ) -> str:
     """Trains what is left of the plan, seed by seed, so that what the budget ends early is whole for the first seeds, or with
-    `leaders_first` in the order of `in_order`; says why it ended: "trials" or "budget". A training is kept before the next takes its
+    `leaders_first` in the order of `in_order`, in which a candidate that takes more than `dearest_s` is out; says why it ended: "trials" or "budget". A training is kept before the next takes its
     place, its evidence and its model, by name, before its line; what the budget stopped in the middle is not. `shares` are those of the
     training images with which each training is held (`bench.run.data_curve`)."""
     trainings = _Trainings(
@@ -276,6 +281,7 @@ def run_finals(
         keep_evidence=keep_evidence,
         keep_model=keep_model,
         progress=progress,
+        dearest_s=dearest_s,
     )
     waiting = sum(1 for _ in trainings.waiting())
     if not waiting:
@@ -321,6 +327,8 @@ class _Trainings:
     again: list[tuple[TrialSpec, Contestant]] = field(default_factory=list)
     """Whose process died, and that are tried once more."""
     running: dict[str, tuple[TrialSpec, Contestant]] = field(default_factory=dict)
+    dearest_s: float | None = None
+    """Seconds that a training may take whose cost is not known; None: all that are left."""
     ended: str = "trials"
 
     def waiting(self) -> Iterator[tuple[TrialSpec, Contestant]]:
@@ -358,9 +366,16 @@ class _Trainings:
             self.again = [each for each in self.again if each[0].trial_id != spec.trial_id]
             self.running[spec.trial_id] = fits
             self.progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
-            self.executor.submit(replace(spec, time_limit_s=self.deadline.left_s))
+            self.executor.submit(replace(spec, time_limit_s=self._limit_s(spec)))
         if not self.running and not self.deadline.allows(None):  # no place to find it out
             self.ended = "budget"
+
+    def _limit_s(self, spec: TrialSpec) -> float | None:
+        """What a training may take: in a budget no candidate may eat up the time of several others."""
+        left_s = self.deadline.left_s
+        if left_s is None or self.dearest_s is None:
+            return left_s
+        return min(left_s, max(self.dearest_s, self.costs.of(spec) if self.costs.knows(spec) else 0.0))
 
     def _take(self, outcome: TrialOutcome) -> None:
         spec, contestant = self.running.pop(outcome.record.trial_id)
@@ -368,8 +383,8 @@ class _Trainings:
             self.progress.note(f"training {spec.trial_id}: {outcome.record.error}; it is tried again")
             self.again.append((replace(spec, attempt=spec.attempt + 1), contestant))
             return
-        if outcome.record.status == STOPPED:  # a run with more time trains it again
-            self.ended = "budget"
+        if outcome.record.status == STOPPED and self._had_all_the_time(outcome, spec):
+            self.ended = "budget"  # a run with more time trains it again
         else:
             training, evidence = _training(outcome, spec, contestant), _evidence(outcome)
             if training.evidence and evidence:
@@ -380,6 +395,11 @@ class _Trainings:
             self.finished.append(training)
             self.costs.add(training)
         self.progress.trial_ended(outcome.record)
+
+    def _had_all_the_time(self, outcome: TrialOutcome, spec: TrialSpec) -> bool:
+        """Whether it was the end of the budget that stopped a training, and not a limit of its own."""
+        left_s = self.deadline.left_s
+        return self.dearest_s is None or left_s is None or left_s < self.dearest_s
 
 
 def _specs(

@@ -50,6 +50,9 @@ LEAST_FOR_PROBE_S = 60.0
 SEARCH_SHARE = 0.5
 """Of a budget, where a search was asked for."""
 
+PATIENCE = 3.0
+"""A candidate that takes more than so many times as long as the default recipe is out: others would have to go without."""
+
 SHOWN = 48
 """Images whose predictions the report can show."""
 
@@ -345,7 +348,14 @@ class OpenRun:
             shares=shares,
             keep_model=self._keep_model if study == FINALS else None,
             leaders_first=leaders_first,
+            dearest_s=self._dearest_s(planned) if leaders_first else None,
         )
+
+    def _dearest_s(self, planned: FinalsRecord) -> float | None:
+        """What a candidate may take in a budget: so many times what the default recipe does."""
+        if self.probe is None:
+            return None
+        return PATIENCE * (planned.epochs * self.probe.epoch_s + self.probe.first_s)
 
     def _keep_model(self, name: str, spec: TrialSpec, outcome: TrialOutcome) -> None:
         """What an ensemble is made of: probabilities out of fold, and weights."""

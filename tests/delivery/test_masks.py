@@ -10,8 +10,9 @@ from PIL import Image
 
 from bench.datasets import open_dataset
 from bench.datasets.dataset import DataOptions
-from bench.datasets.images import decode, read_mask
+from bench.datasets.images import decode
 from bench.delivery.masks import areas, coco_json, labelme_json, mask_png, overlay
+from tests.delivery.masks_read import read_mask
 
 
 def blobs(seed: int) -> np.ndarray:

@@ -10,8 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.datasets.images import read_mask
 from tests.delivery import made
+from tests.delivery.masks_read import read_mask
 
 pytestmark = pytest.mark.slow
 
