@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 def draw_foreground_shares(series: ForegroundShares) -> "Figure":
     """A histogram a part over the same bins, with a bar at the median."""
     import numpy as np
+    import seaborn as sns
     from matplotlib.ticker import MaxNLocator
 
     figure = new_figure(0.95 * len(series.parts) + 0.7)
@@ -20,7 +21,7 @@ def draw_foreground_shares(series: ForegroundShares) -> "Figure":
     edges = np.linspace(0, 100 * max(highest, 0.01), 31)
     for axes, (name, shares) in zip(panels, series.parts, strict=True):
         middle = 100 * float(np.median(shares))
-        axes.hist(100 * np.array(shares), bins=edges, color=ACCENT, alpha=0.6, edgecolor=PAPER)
+        sns.histplot(x=100 * np.array(shares), bins=edges, color=ACCENT, alpha=0.6, edgecolor=PAPER, ax=axes)
         axes.axvline(middle, color=INK, linewidth=2)
         axes.set_title(f"{name}: {len(shares)} images, median {middle:.1f} %", fontweight="normal", fontsize=9)
         axes.set_ylabel("images")
