@@ -143,10 +143,27 @@ def test_run_on_own_data_starts_from_pretrained_models(runner: SimpleNamespace) 
 
 def test_resume_by_name_goes_on_with_the_stored_experiment(runner: SimpleNamespace) -> None:
     stored = load_experiment("my.yaml").model_copy(update={"name": "quick", "trials": 5})
-    empty_run(Path("results/quick")).write_experiment(to_json(stored))
+    store = empty_run(Path("results/quick"))
+    store.write_experiment(to_json(stored))
+    store.write_bytes("delivery.json", b"{}")
     assert ask("run", "--resume", "--name", "quick").exit_code == 0
     assert runner.asked.experiment == stored
     assert runner.asked.resume is True
+
+
+def test_run_that_ends_without_a_model_has_an_exit_code_of_its_own(runner: SimpleNamespace) -> None:
+    result = ask("run", "my.yaml", "--budget", "60s", "--name", "short")
+    assert result.exit_code == 3
+    assert "no model was delivered" in result.stderr
+    assert "a larger --budget than 60s goes on with --resume" in result.stderr
+
+
+def test_run_says_where_its_model_is_and_how_to_use_it(runner: SimpleNamespace) -> None:
+    empty_run(Path("results/cars")).write_bytes("delivery.json", b"{}")
+    result = ask("run", "my.yaml", "--name", "cars")
+    assert result.exit_code == 0
+    assert "model:       results/cars/model" in result.stdout
+    assert "python -m bench predict cars PHOTOS -o masks" in result.stdout
 
 
 @pytest.mark.parametrize("error", [DataError("a.png is\n  truncated"), StoreError("a.png is truncated")])
