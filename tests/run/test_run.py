@@ -19,7 +19,7 @@ from bench.evaluation.evidence import PixelEvidence
 from bench.evaluation.pixel_metrics import BINS
 from bench.experiments import Experiment
 from bench.progress import PlainProgress
-from bench.records import COMPLETED, OUT_OF_FOLD, ClassCounts, Run
+from bench.records import COMPLETED, OUT_OF_FOLD, ClassCounts, Run, configuration_name
 from bench.records.store import load, load_arrays
 from bench.report import write_report
 from bench.report.check import differences
@@ -59,7 +59,15 @@ def experiment(data: Path, **changed: object) -> Experiment:
         },
         "tuners": ["random", "hyperband"],
         "trials": 3,
-        "protocol": {"steps": 9, "steps_per_epoch": 3, "keep_models": 2, "finalists": 1, "folds": 2, "final_seeds": 2},
+        "protocol": {
+            "steps": 9,
+            "steps_per_epoch": 3,
+            "shortest_steps": 3,
+            "keep_models": 2,
+            "finalists": 1,
+            "folds": 2,
+            "final_seeds": 2,
+        },
     }
     return Experiment.model_validate(content | changed)
 
@@ -155,11 +163,9 @@ def test_only_the_best_models_are_kept_and_no_checkpoint_stays(finished):
     directory = root / "results" / "tiny"
     names = {path.name.removesuffix(".weights.h5") for path in (directory / "models").iterdir()}
     assert len(names) == 2
-    assert {path.stem for path in (directory / "predictions").iterdir()} == names | {
-        "images",
-        "development",
-        "delivered",
-    }
+    candidates = {configuration_name(each.hyperparameters) for each in record.finals.contestants}
+    shown = {"images", "development", "delivered"}
+    assert {path.stem for path in (directory / "predictions").iterdir()} == names | candidates | shown
     assert not (directory / "checkpoints").exists()
     pictures = load_arrays(directory, "predictions/images")
     assert tuple(pictures["ids"]) == record.split.val
