@@ -324,7 +324,7 @@ def sample(
     directory: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another seed draws other pictures.")] = 0,
 ) -> None:
-    """Write the sample set, about 60 drawn pictures of damaged panels, as folders images/ and masks/."""
+    """Write the sample set, 100 drawn pictures of damaged panels, as folders images/ and masks/."""
     from bench.datasets.sample import write_sample_set
 
     _require_empty(directory)
