@@ -154,12 +154,14 @@ LEADERS = 3
 def in_order(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> Iterator[tuple[Contestant, int, int]]:
     """(candidate, seed, fold) of the trainings of a budgeted final evaluation, the most wanted first, given what is `trained`: every
     candidate on the first fold, the leaders on the others (fold by fold where all are to be trained everywhere), then the leaders with
-    further seeds. The default recipe is a leader, since the others are compared with it."""
+    further seeds. A candidate of which a training failed, or took too long, gets no other: it takes no part in the ranking."""
     first, *others = record.seeds
     yield from ((contestant, first, 0) for contestant in record.contestants)
-    ranking = leaders(record, trained)
+    out = {configuration_key(each.hyperparameters) for each in trained if each.status != COMPLETED}
+    ranking = [each for each in leaders(record, trained) if configuration_key(each.hyperparameters) not in out]
     if record.everywhere:
-        yield from ((each, first, fold) for fold in range(1, record.folds) for each in record.contestants)
+        standing = [each for each in record.contestants if each in ranking]
+        yield from ((each, first, fold) for fold in range(1, record.folds) for each in standing)
     else:
         yield from ((each, first, fold) for each in ranking for fold in range(1, record.folds))
     for seed in others:
@@ -383,7 +385,7 @@ class _Trainings:
             self.progress.note(f"training {spec.trial_id}: {outcome.record.error}; it is tried again")
             self.again.append((replace(spec, attempt=spec.attempt + 1), contestant))
             return
-        if outcome.record.status == STOPPED and self._had_all_the_time(outcome, spec):
+        if outcome.record.status == STOPPED and self._had_all_the_time():
             self.ended = "budget"  # a run with more time trains it again
         else:
             training, evidence = _training(outcome, spec, contestant), _evidence(outcome)
@@ -396,7 +398,7 @@ class _Trainings:
             self.costs.add(training)
         self.progress.trial_ended(outcome.record)
 
-    def _had_all_the_time(self, outcome: TrialOutcome, spec: TrialSpec) -> bool:
+    def _had_all_the_time(self) -> bool:
         """Whether it was the end of the budget that stopped a training, and not a limit of its own."""
         left_s = self.deadline.left_s
         return self.dearest_s is None or left_s is None or left_s < self.dearest_s

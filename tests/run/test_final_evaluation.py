@@ -279,6 +279,16 @@ def test_everywhere_means_fold_by_fold():
     assert [fold for _, seed, fold in order if seed == 1] == [0] * 4 + [1] * 4
 
 
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_a_candidate_whose_training_failed_or_took_too_long_gets_no_other(everywhere):
+    record = in_budget(everywhere=everywhere)
+    scores = [(40, 1.0)] * len(record.contestants)
+    first, second, *rest = trained(record, scores)
+    order = units(record, [first, replace(second, status=STOPPED, out_of_fold={}), *rest])
+    assert [fold for name, _, fold in order if name == "recipe 2"] == [0]
+    assert ("default recipe", 1, 1) in order
+
+
 def test_what_is_too_long_by_now_leaves_its_time_to_something_cheaper():
     class ByArchitecture(Costs):
         def of(self, spec):
