@@ -24,6 +24,7 @@ from bench.formats import plural
 from bench.progress import Progress
 from bench.records import (
     OUT_OF_FOLD,
+    DeliveryRecord,
     Environment,
     Evaluation,
     FinalsRecord,
@@ -78,6 +79,7 @@ class OpenRun:
         self.evaluations: list[Evaluation] = list(earlier.evaluations) if earlier else []
         self.trainings: list[TrainingRecord] = list(earlier.trainings) if earlier else []
         self.finals = earlier.finals if earlier else None
+        self.delivered = earlier.delivery if earlier else None
         self.chosen: Plan | None = None
         self.probe: Probe | None = None
         self.times = Timekeeper(experiment, earlier, began)
@@ -291,6 +293,8 @@ class OpenRun:
         if selection is None:
             self.progress.note("no model: no training of the final evaluation came to its end")
             return
+        if self._is_delivered(selection.record):
+            return
         self._keep_predictions(selection)
         self.progress.stage(f"writing the model, {plural(len(selection.record.members), 'network')}")
         record = deliver(
@@ -303,6 +307,13 @@ class OpenRun:
         )
         self.store.write(record)
         self.progress.note(f"model: {directory / FOLDER} ({record.rule})")
+
+    def _is_delivered(self, record: DeliveryRecord) -> bool:
+        """Whether this very model is there: the locked images have been scored by it, once."""
+        there = self.delivered
+        if there is None or not (self.store.directory / FOLDER).is_dir():
+            return False
+        return replace(there, test={}, latency_s=None, num_bytes=None) == record
 
     def _keep_predictions(self, selection: Selection) -> None:
         """What the report shows: some images, and what the delivered model found in them without having seen them."""

@@ -337,3 +337,11 @@ def test_a_killed_run_goes_on_and_repeats_nothing(data, tmp_path):
     assert after.record.status == "finished"
     assert [trial.trial_id for trial in after.trials] == [f"000{number}" for number in range(6)]
     assert log.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
+
+
+def test_a_finished_run_that_is_resumed_delivers_nothing_again(finished, data, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "copy")
+    model = tmp_path / "copy" / "results" / "tiny" / "model" / "model.keras"
+    before = model.stat().st_mtime_ns, load(model.parents[1]).delivery
+    run(experiment(data), tmp_path / "copy", resume=True)
+    assert (model.stat().st_mtime_ns, load(model.parents[1]).delivery) == before
