@@ -102,10 +102,13 @@ def whole_finals(
     """The protocol's final evaluation, where no budget cuts it; None where there is nothing to compare. Seeds start after those of the search,
     whose luck the finalists had."""
     protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
-    if not any(trial.status == COMPLETED for trial in trials) or len(folds) < 2:
+    searched = any(trial.status == COMPLETED for trial in trials)
+    if len(folds) < 2 or not (searched or experiment.search == "never"):
         return None
     return FinalsRecord(
-        contestants=contestants(trials, experiment.space, protocol.finalists),
+        contestants=contestants(
+            trials, experiment.space, protocol.finalists, from_portfolio=0 if searched else protocol.finalists + 1
+        ),
         folds=len(folds),
         seeds=tuple(range(first_seed, first_seed + protocol.final_seeds)),
         epochs=protocol.epochs,

@@ -115,6 +115,12 @@ def test_without_a_budget_the_whole_protocol_is_held():
     assert (record.rule, record.epochs) == ("the whole protocol", 8)
 
 
+def test_without_budget_and_search_recipes_of_the_portfolio_are_evaluated():
+    never = EXPERIMENT.model_copy(update={"search": "never"})
+    roles = [each.roles for each in whole_finals(never, FOLDS, []).contestants]
+    assert roles == [(DEFAULT,), (PORTFOLIO,), (PORTFOLIO,), (ORIGIN,)]
+
+
 def test_seeds_start_after_those_of_the_search():
     several = EXPERIMENT.model_copy(update={"seeds": (4, 0, 2)})
     record = whole_finals(several, FOLDS, TRIALS)
