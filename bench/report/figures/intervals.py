@@ -32,7 +32,7 @@ def draw_intervals(found: Finals) -> "Figure":
     left.set_xlabel("IoU, with 95 % interval")
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=8)
     right.axvline(0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    right.set_xlabel("Difference to the default configuration")
+    right.set_xlabel("Difference to the default")
     right.margins(x=0.2)  # for the words at 0
     for axes in (left, right):
         axes.grid(axis="y", visible=False)
