@@ -7,6 +7,7 @@ import numpy as np
 
 from bench.analysis.predictions import Gallery
 from bench.analysis.series import Missing
+from bench.evaluation.resampling import even_spread
 from bench.records import Run
 from bench.records.store import load_arrays
 
@@ -118,7 +119,7 @@ def samples(run: Run) -> Samples | Missing:
     valid = shown["valid"].astype(bool)
     shares = ((shown["truth"] > 0) & valid).sum(axis=(1, 2)) / np.maximum(1, valid.sum(axis=(1, 2)))
     order = np.argsort(shares, kind="stable")
-    chosen = order[np.unique(np.linspace(0, len(order) - 1, MAX_SAMPLES).round().astype(int))]
+    chosen = order[even_spread(len(order), MAX_SAMPLES)]
     return Samples(
         num_images=len(order),
         shares=tuple(float(shares[index]) for index in chosen),

@@ -14,6 +14,11 @@ _CHUNK = 1_000
 """Resamples at a time: with 20 contestants, 3 seeds, 500 images and 5 classes a chunk takes about 15 MB."""
 
 
+def even_spread(count: int, most: int) -> np.ndarray:
+    """At most `most` places of 0 to `count` - 1, int64, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
 def counts_array(evaluations: Sequence[Sequence[Evaluation]]) -> np.ndarray:
     """int64 [contestants, seeds, images, classes, 4] from one row of evaluations for each contestant, one for each of its seeds.
 

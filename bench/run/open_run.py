@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.analysis.final_evaluation import NoFinals
-from bench.baselines import evaluate_on_folds, evaluate_references
+from bench.baselines import REFERENCES, evaluate_on_folds, evaluate_references
 from bench.delivery import FOLDER
 from bench.delivery.deliver import deliver
 from bench.engine.executor import Executor
@@ -19,6 +19,7 @@ from bench.engine.spec import Scored, TrialOutcome, TrialSpec
 from bench.engine.training.batches import PROBE_STEPS
 from bench.errors import StoreError, UserError
 from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.resampling import even_spread
 from bench.experiments import Experiment, to_json
 from bench.formats import plural
 from bench.progress import Progress
@@ -123,6 +124,8 @@ class OpenRun:
 
     def _score_references_on_folds(self) -> None:
         known = {evaluation.reference for evaluation in self.evaluations if evaluation.split == OUT_OF_FOLD}
+        if known == set(REFERENCES):
+            return
         num_classes, seed = len(self.material.dataset.classes) + 1, self.experiment.seeds[0]
         folds = self.material.split.folds
         for evaluation in evaluate_on_folds(self.material.pixels(), folds, num_classes=num_classes, seed=seed):
@@ -317,7 +320,7 @@ class OpenRun:
 
     def _keep_predictions(self, selection: Selection) -> None:
         """What the report shows: some images, and what the delivered model found in them without having seen them."""
-        places = np.unique(np.linspace(0, len(selection.ids) - 1, min(len(selection.ids), SHOWN)).round().astype(int))
+        places = even_spread(len(selection.ids), SHOWN)
         ids = [selection.ids[place] for place in places]
         pixels = self.material.pixels()
         rows = pixels.rows(ids)

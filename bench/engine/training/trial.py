@@ -21,6 +21,7 @@ from bench.evaluation.collapse import collapse_of_epoch, foreground, has_collaps
 from bench.evaluation.counting import counts_of
 from bench.evaluation.evidence import evidence_of
 from bench.evaluation.metrics import pool, summarise
+from bench.evaluation.resampling import even_spread
 from bench.records import COLLAPSED, COMPLETED, STOPPED, EpochRecord, TrialRecord
 from search_spaces.initial_weights import Weights
 from search_spaces.optimizers import SCHEDULES
@@ -263,8 +264,7 @@ def probability_maps(
     graph: TrainingGraph, pixels: CachedPixels, ids: Sequence[str], batch_size: int
 ) -> ProbabilityMaps:
     """The graph's present probabilities of at most `MAP_IMAGES` of `ids`, an even spread over them."""
-    places = np.unique(np.linspace(0, len(ids) - 1, min(len(ids), MAP_IMAGES)).round().astype(int))
-    chosen = [ids[place] for place in places]
+    chosen = [ids[place] for place in even_spread(len(ids), MAP_IMAGES)]
     parts = []
     for rows in in_batches(pixels.rows(chosen), batch_size):
         images = pixels.images[rows]
