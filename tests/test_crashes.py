@@ -422,6 +422,7 @@ def test_killed_while_it_takes_the_place_of_an_earlier_model_the_one_or_the_othe
     told, directory = Told(), tmp_path / "results" / "killed"
     assert in_child(tmp_path, "random", material, Killer(), told, places=1, pace_s=0)
     earlier = (directory / "model" / NETWORK).read_bytes()
+    (directory / "delivery.json").unlink()  # else the resumed run knows that its model is there, and keeps it
     assert not in_child(tmp_path, "random", material, Killer(0, phase, of), told, places=1, pace_s=0)
     left = [path / NETWORK for path in (directory / "model", directory / ".model.old") if path.is_dir()]
     assert left
