@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -70,7 +70,7 @@ def addresses(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 
 def test_a_killed_driver_goes_on_where_it_was_even_from_elsewhere(
-    addresses: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture
+    addresses: tuple[str, str], tmp_path: Path, say_at_the_end: Callable[[str], None]
 ) -> None:
     (tmp_path / "killed.yaml").write_text(EXPERIMENT)
     command = [
@@ -103,8 +103,7 @@ def test_a_killed_driver_goes_on_where_it_was_even_from_elsewhere(
     assert run.trainings == trained, "a finished training was lost or run again"
     assert (directory / "model" / NETWORK).stat().st_size == run.delivery.num_bytes
     assert not list(directory.glob(".model*"))
-    with capsys.disabled():
-        print("\n2 kills of a driver with a Ray cluster: 0 trials lost, 0 repeated, 0 stuck")
+    say_at_the_end("2 kills of a driver with a Ray cluster: 0 trials lost, 0 repeated, 0 stuck")
 
 
 @pytest.fixture(scope="module")
@@ -159,24 +158,26 @@ def attempt(address: str, root: Path, tuner: str, material: Material, told: Told
     return driver.exitcode == 0
 
 
-def test_a_driver_killed_at_each_write_of_its_delivery_goes_on_and_delivers(address, material, tmp_path, capsys):
+def test_a_driver_killed_at_each_write_of_its_delivery_goes_on_and_delivers(
+    address, material, tmp_path, say_at_the_end
+):
     told = Told()
     for of in OF_A_DELIVERY:
         for phase in PHASES:
             assert not attempt(address, tmp_path, "random", material, told, Killer(0, phase, of)), (of, phase)
     assert attempt(address, tmp_path, "random", material, told, Killer())
     require_whole(tmp_path, told)
-    with capsys.disabled():
-        print(f"\n{3 * len(OF_A_DELIVERY)} kills in a delivery on Ray: 0 trials lost, 0 repeated, 0 stuck")
+    say_at_the_end(f"{3 * len(OF_A_DELIVERY)} kills in a delivery on Ray: 0 trials lost, 0 repeated, 0 stuck")
 
 
 @pytest.mark.parametrize("tuner", ORACLES)
-def test_drivers_killed_again_and_again_every_tuner_gets_to_its_end(address, material, tmp_path, capsys, tuner) -> None:
+def test_drivers_killed_again_and_again_every_tuner_gets_to_its_end(
+    address, material, tmp_path, say_at_the_end, tuner
+) -> None:
     told = Told()
     kills = kills_until_through(
         lambda killer: attempt(address, tmp_path, tuner, material, told, killer), random.Random(tuner), writes=(20, 60)
     )
     require_whole(tmp_path, told)
-    with capsys.disabled():
-        print(f"\n{tuner} on Ray: {kills} kills of the driver, 0 trials lost, 0 repeated, 0 stuck")
+    say_at_the_end(f"{tuner} on Ray: {kills} kills of the driver, 0 trials lost, 0 repeated, 0 stuck")
     assert kills >= 1

@@ -1,0 +1,27 @@
+"""What tests count (kills, made-up files) is printed at the end, with xdist too."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+_SAID = "said"
+
+
+@pytest.fixture
+def say_at_the_end(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Takes a line for the summary of the whole test run."""
+    return lambda line: record_property(_SAID, line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = sorted(_said(terminalreporter))
+    if lines:
+        terminalreporter.section("what the tests counted")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def _said(terminalreporter: pytest.TerminalReporter) -> Iterator[str]:
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            yield from (str(value) for name, value in report.user_properties if name == _SAID)
