@@ -32,7 +32,7 @@ PARTS = ("train", "val", "test")
 
 SEARCH: dict[str, str] = {
     "auto": "where a budget has room for one beside the portfolio",
-    "always": "half of a budget, whatever it is",
+    "always": "three tenths of a budget, whatever it is",
     "never": "recipes of the portfolio alone",
 }
 """When tuners search before the final evaluation; without a budget they always do, unless never."""

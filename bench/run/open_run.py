@@ -49,7 +49,7 @@ from search_spaces.portfolio import portfolio
 LEAST_FOR_PROBE_S = 60.0
 """A budget that leaves less is not measured: compiling alone takes a third of it."""
 
-SEARCH_SHARE = 0.5
+SEARCH_SHARE = 0.3
 """Of a budget, where a search was asked for."""
 
 PATIENCE = 3.0

@@ -25,7 +25,7 @@ _ASPECTS = (4 / 3, 4 / 3, 3 / 2, 16 / 9, 1.0, 3 / 4)
 
 
 def write_sample_set(
-    directory: Path, *, num_images: int = 100, size: tuple[int, int] = (192, 144), seed: int = 0
+    directory: Path, *, num_images: int = 140, size: tuple[int, int] = (192, 144), seed: int = 0
 ) -> None:
     """Writes `images/panel_000.jpg` ... and `masks/panel_000.png` ... (0 and 255) below `directory`.
 
@@ -71,7 +71,7 @@ def _shape(rng: np.random.Generator, size: tuple[int, int]) -> tuple[int, int]:
 def _share(number: int) -> float:
     """Foreground share 0-1 wanted of picture `number`: log-normal quantiles, evenly spread over any run of numbers."""
     quantile = (0.5 + number * _GOLDEN) % 1
-    return float(np.clip(math.exp(math.log(0.052) + 0.8 * ndtri(quantile)), 0.008, 0.3))
+    return float(np.clip(math.exp(math.log(0.065) + 0.7 * ndtri(quantile)), 0.015, 0.3))
 
 
 def _soil(rng: np.random.Generator, seen: np.ndarray) -> np.ndarray:
@@ -82,11 +82,11 @@ def _soil(rng: np.random.Generator, seen: np.ndarray) -> np.ndarray:
         patches = np.clip(smooth_noise(rng, shape, 6) + 0.5 * smooth_noise(rng, shape, 30) + 2.5 * y - 0.6, 0, 2)
         dirt = (rng.uniform(0.1, 0.3) * patches)[..., None]
         seen = seen * np.clip(1 - dirt, 0, 1) + dirt * np.array([0.30, 0.25, 0.19], np.float32)
-    if rng.random() < 0.35:
+    if rng.random() < 0.25:
         specks = rng.random(shape, dtype=np.float32) < rng.uniform(0.0002, 0.002)
         blurred = cv2.GaussianBlur(specks.astype(np.float32), (0, 0), 0.9) * 5
         seen = seen + (blurred * rng.uniform(-0.22, 0.22))[..., None]
-    if rng.random() < 0.15:
+    if rng.random() < 0.1:
         seen = _drops(rng, seen)
     return np.clip(seen, 0, None).astype(np.float32)
 
@@ -113,7 +113,7 @@ def _shade(rng: np.random.Generator, seen: np.ndarray) -> np.ndarray:
         edge = x * math.cos(angle) + y * math.sin(angle) - rng.uniform(-0.2, 0.3) + 0.03 * smooth_noise(rng, shape, 5)
         lit = 0.5 + 0.5 * np.tanh(edge / rng.uniform(0.004, 0.05))
         seen = seen * (1 - rng.uniform(0.25, 0.6) * lit)[..., None]
-    if rng.random() < 0.2:
+    if rng.random() < 0.1:
         leaves = smooth_noise(rng, shape, 7) + 0.7 * smooth_noise(rng, shape, 18) + 0.5 * smooth_noise(rng, shape, 45)
         seen = seen * (1 - rng.uniform(0.15, 0.5) * (0.5 + 0.5 * np.tanh(leaves / rng.uniform(0.5, 1.5))))[..., None]
     return seen

@@ -35,7 +35,7 @@ def add_damage(rng: np.random.Generator, panel: Panel, share: float) -> np.ndarr
 def scratch(rng: np.random.Generator, panel: Panel, area: float) -> np.ndarray:
     """One to several side by side strokes, bent, broken, bright where primer shows and dark where dirt sits, with a paint edge."""
     shape = panel.gloss.shape
-    margin = rng.uniform(0.018, 0.032) * max(shape)
+    margin = rng.uniform(0.022, 0.028) * max(shape)
     length = float(np.clip(area / (2.6 * margin), 0.06 * max(shape), 0.8 * max(shape)))
     strands = max(1, round(area / (length * 2.6 * margin) * rng.uniform(1, 2.5)))
     spread = max(0.0, (area / length - 2 * margin) / 2)
@@ -45,15 +45,15 @@ def scratch(rng: np.random.Generator, panel: Panel, area: float) -> np.ndarray:
         offset = rng.normal(0, 0.5, 2) * spread + rng.normal(0, 0.002 * max(shape), 2)
         strand = spine + offset + _wobble(rng, len(spine)) * 0.004 * max(shape)
         first, last = sorted(rng.choice(len(strand), 2, replace=False)) if strands > 1 else (0, len(strand) - 1)
-        _stroke(rng, depth, strand[first : last + 1], rng.uniform(3.0, 7.0))
+        _stroke(rng, depth, strand[first : last + 1], rng.uniform(4.0, 8.0))
         _stroke(rng, edge, strand[first : last + 1] + rng.uniform(1, 2, 2), rng.uniform(0.8, 1.5))
     outline = cv2.GaussianBlur(((depth > 0.3) & (panel.body > 0.5)).astype(np.float32), (0, 0), 0.7 * margin)
     if strands > 2:
         scuff = cv2.GaussianBlur(depth, (0, 0), 0.012 * max(shape)) * np.abs(smooth_noise(rng, shape, 60))
         depth = np.maximum(depth, np.clip(1.5 * scuff, 0, 0.5))
-    bright = panel.paint.mean() < 0.1 or (rng.random() < 0.65 and panel.paint.mean() < 0.4)
+    bright = panel.paint.mean() < 0.3  # the primer that is seen the better
     bare = np.array([0.68, 0.66, 0.61] if bright else [0.05, 0.045, 0.04], np.float32)
-    strength = rng.uniform(0.8, 1.0)
+    strength = rng.uniform(0.85, 1.0)
     panel.albedo *= (1 - 0.4 * strength * edge * panel.body)[..., None]
     _paint(panel, strength * depth, bare)
     return _drawn_by_hand(rng, outline > 0.03)
@@ -77,10 +77,10 @@ def dent(rng: np.random.Generator, panel: Panel, area: float) -> np.ndarray:
     if area > 0.03 * depth.size:
         depth *= 1 + 0.35 * smooth_noise(rng, shape, 2.5 / radius**0.5)
     steep_y, steep_x = (cv2.GaussianBlur(part, (0, 0), 1.5) for part in np.gradient(depth.astype(np.float32)))
-    scale = rng.uniform(1.6, 2.8) / (np.percentile(np.hypot(steep_y, steep_x)[r2 < 1.2], 90) + 1e-6)
+    scale = rng.uniform(2.0, 3.2) / (np.percentile(np.hypot(steep_y, steep_x)[r2 < 1.2], 90) + 1e-6)
     panel.tilt_y += (scale * steep_y * panel.body).astype(np.float32)
     panel.tilt_x += (scale * steep_x * panel.body).astype(np.float32)
-    panel.albedo *= (1 + rng.uniform(0.2, 0.5) * depth * panel.body)[..., None].astype(np.float32)
+    panel.albedo *= (1 + rng.uniform(0.4, 0.65) * depth * panel.body)[..., None].astype(np.float32)
     return _drawn_by_hand(rng, r2 < 1.0)
 
 
