@@ -31,12 +31,12 @@ def pooled_iou(predicted: list[np.ndarray], truth: list[np.ndarray]) -> float:
     return common / sum(int((p | t).sum()) for p, t in zip(predicted, truth, strict=True))
 
 
-def test_it_is_a_clean_data_set_of_100_different_images(directory: Path) -> None:
+def test_it_is_a_clean_data_set_of_140_different_images(directory: Path) -> None:
     dataset = open_dataset(directory, DataOptions())
     record, identity = audit(dataset, DataOptions())
-    assert (identity.num_images, identity.classes) == (100, ("foreground",))
+    assert (identity.num_images, identity.classes) == (140, ("foreground",))
     assert record.findings == ()
-    assert len(make_split(record, dataset, seed=0).test) == 20
+    assert len(make_split(record, dataset, seed=0).test) == 28
 
 
 def test_foreground_is_as_rare_and_as_spread_as_in_real_damage_photographs(pictures: Pictures) -> None:
