@@ -84,7 +84,7 @@ def open_dataset(path: Path, options: DataOptions) -> Dataset:
         raise DataError(_not_recognised(root, found))
     dataset = _read(root, present, by_format, options)
     unread = (Finding(kind="unreadable", message=f"{error}; left out") for error in errors)
-    dataset = replace(dataset, findings=(*unread, *dataset.findings))
+    dataset = replace(dataset, findings=(*unread, *dataset.findings), mask_resize=options.mask_resize)
     return with_headers(_with_prefix_splits(_checked(dataset), options))
 
 

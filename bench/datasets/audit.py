@@ -66,7 +66,7 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
         *_findings_by_image(looks),
         *_unused_classes(dataset, looks),
         *_mostly_foreground(dataset, looks),
-        *vanishing([_facts(look) for look in looks], dataset.classes),
+        *vanishing([_facts(look) for look in looks], dataset.classes, dataset.mask_resize),
         *(_twins("exact_twins", "the same pixels", looks[i], looks[j]) for i, j in exact),
         *(_twins("near_twins", "nearly the same picture", looks[i], looks[j]) for i, j in near),
     )
@@ -76,7 +76,7 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
         twin_groups=tuple(tuple(looks[row].sample.id for row in rows) for rows in groups([*exact, *near])),
         background_accuracy=_background_accuracy(looks),
         second_annotations=tuple(
-            _second_annotation(looks[i], looks[j], len(dataset.classes) + 1)
+            _second_annotation(looks[i], looks[j], len(dataset.classes) + 1, dataset.mask_resize)
             for i, j in exact
             if looks[i].mask_digest != looks[j].mask_digest
         ),
@@ -89,7 +89,7 @@ def _look_at_all(
 ) -> tuple[list[_Look], tuple[Finding, ...]]:
     def look(sample: Sample) -> _Look | tuple[Sample, DataError]:
         try:
-            return _look(sample, len(dataset.classes))
+            return _look(sample, len(dataset.classes), dataset.mask_resize)
         except DataError as error:
             return sample, error
 
@@ -117,7 +117,7 @@ def _all_of(errors: Sequence[DataError]) -> DataError:
     return kind(f"{said}{more} (--skip-unreadable leaves such images out)")
 
 
-def _look(sample: Sample, num_classes: int) -> _Look:
+def _look(sample: Sample, num_classes: int, mask_resize: str) -> _Look:
     image, orientation = read_image(sample.image_path, sample.value_range)
     height, width = image.shape[:2]
     mask = sample.annotation.rasterise(height, width, orientation)
@@ -129,7 +129,7 @@ def _look(sample: Sample, num_classes: int) -> _Look:
         orientation=orientation,
         class_pixels=pixels[: num_classes + 1],
         void_pixels=int(pixels[VOID]),
-        survives_from=survives_from(mask, num_classes, pixels),
+        survives_from=survives_from(mask, num_classes, pixels, mask_resize),
         image_digest=_digest(image),
         mask_digest=_digest(mask),
         hash=perceptual_hash(image),
@@ -194,9 +194,9 @@ def _mostly_foreground(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Fin
         yield Finding(kind="mostly_foreground", message=said)
 
 
-def _second_annotation(first: _Look, second: _Look, num_classes: int) -> SecondAnnotation:
+def _second_annotation(first: _Look, second: _Look, num_classes: int, mask_resize: str) -> SecondAnnotation:
     """Letterboxed as for the models, so that a large photograph weighs no more than a small one."""
-    truth, other = (letterbox_mask(_mask(look), _COMPARED) for look in (first, second))
+    truth, other = (letterbox_mask(_mask(look), _COMPARED, mask_resize) for look in (first, second))
     valid = valid_area(first.height, first.width, _COMPARED) & (truth != VOID) & (other != VOID)
     return SecondAnnotation(
         first=first.sample.id,
@@ -260,6 +260,7 @@ def _identity(dataset: Dataset, looks: Sequence[_Look], findings: Sequence[Findi
         num_images=len(looks),
         skipped=tuple(name for finding in findings if finding.kind in _LEFT_OUT for name in finding.files),
         value_range=dataset.value_range,
+        mask_resize=dataset.mask_resize,
     )
 
 
