@@ -8,7 +8,7 @@ from bench.datasets.dataset import SPLIT_FOLDERS, DataOptions, Dataset, Sample
 from bench.datasets.formats import coco, folders, labelme, via, yolo
 from bench.datasets.formats.annotation_files import Document, documents
 from bench.datasets.formats.assembly import Reading
-from bench.datasets.formats.foreign import suffixes_said, tool_of
+from bench.datasets.formats.foreign import suffixes_said, tool_of, volume_said
 from bench.datasets.formats.layouts import IMAGE_FOLDERS, MASK_FOLDERS, folders_in, pictures_below
 from bench.datasets.formats.pictures import PictureIndex
 from bench.datasets.headers import with_headers
@@ -17,6 +17,7 @@ from bench.records import Finding
 
 PARTS = ("train", "val", "test")
 
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar")
 _MOST_ERRORS = 20
 
 
@@ -91,7 +92,7 @@ def open_dataset(path: Path, options: DataOptions) -> Dataset:
 def _directory(path: Path) -> Path:
     """`path` with ~ resolved; of a folder that holds nothing but one folder, that one (an unpacked archive)."""
     root = path.expanduser()
-    if root.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar") and root.is_file():
+    if root.suffix.lower() in _ARCHIVES and root.is_file():
         raise DataError(f"data set {path} is an archive; unpack it and give the folder")
     if not root.is_dir():
         what = "is a file" if root.exists() else "does not exist"
@@ -140,6 +141,9 @@ def _not_recognised(root: Path, found: Sequence[Document]) -> str:
     tool = tool_of(found)
     if tool is not None:
         return tool
+    volume = volume_said(root)
+    if volume is not None:
+        return volume
     folders_said = ", ".join(f"{child.name}/" for child in folders_in(root)[:8])
     there = f" It has the folders {folders_said};" if folders_said else ""
     unread = suffixes_said(root)
