@@ -18,6 +18,7 @@ from bench.records import Finding
 PARTS = ("train", "val", "test")
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar")
+_LEFT_OUT = ("unreadable", "misfit", "odd_mask", "missing_image")
 _MOST_ERRORS = 20
 
 
@@ -191,7 +192,11 @@ def _with_prefix_splits(dataset: Dataset, options: DataOptions) -> Dataset:
 
 def _checked(dataset: Dataset) -> Dataset:
     if not dataset.samples:
-        raise DataError(f"{dataset.root} has annotations ({dataset.format}) but none of their images can be used")
+        left_out = [
+            finding.message.removesuffix("; left out") for finding in dataset.findings if finding.kind in _LEFT_OUT
+        ]
+        why = f": {left_out[0]}" if left_out else ""
+        raise DataError(f"{dataset.root} has annotations ({dataset.format}) but none of their images can be used{why}")
     seen: dict[str, Path] = {}
     for sample in dataset.samples:
         if sample.id in seen:

@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.datasets.dataset import VOID, DataOptions, Dataset, Sample
 from bench.datasets.findings import KINDS
+from bench.datasets.formats.mask_files import MaskFile
 from bench.datasets.images import UnreadableImageError, read_image
 from bench.datasets.letterbox import letterbox_mask, valid_area
 from bench.datasets.twins import equal_pairs, groups, near_pairs, perceptual_hash, thumbnail
@@ -171,12 +172,23 @@ def _findings_by_image(looks: Sequence[_Look]) -> Iterator[Finding]:
         if look.orientation != 1:
             message = f"{name} is stored with EXIF orientation {look.orientation}; it is read as it is shown"
             yield Finding(kind="exif_rotation", message=message, files=(name,))
+            if isinstance(look.sample.annotation, MaskFile) and look.class_pixels[1:].any() and _fits_both_ways(look):
+                message = (
+                    f"{name} is stored with EXIF orientation {look.orientation} and its mask fits it turned and unturned; the mask is taken for the "
+                    "picture as it is shown. If it was drawn on the pixels as they are stored, rotate the picture's pixels and drop the tag"
+                )
+                yield Finding(kind="turned_mask", message=message, files=(name,))
         if look.outside:
             numbers = ", ".join(map(str, look.outside))
             message = f"{name}: region {numbers} reaches beyond the image ({look.width}x{look.height}) and is cut there"
             yield Finding(kind="region_outside", message=message, files=(name,))
         if not look.class_pixels[1:].any():
             yield Finding(kind="empty_mask", message=f"{name} has no foreground pixel", files=(name,))
+
+
+def _fits_both_ways(look: _Look) -> bool:
+    """Orientations 2 to 4 keep height and width, the others do in a square."""
+    return look.orientation in (2, 3, 4) or look.height == look.width
 
 
 def _unused_classes(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Finding]:
@@ -189,7 +201,13 @@ def _unused_classes(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Findin
 def _mostly_foreground(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Finding]:
     totals = np.sum([look.class_pixels for look in looks], axis=0)
     share = float(totals[1:].sum() / totals.sum())
-    if share > _MOSTLY:
+    if share == 1:
+        said = (
+            f"no pixel is background in {dataset.name}; where a value of the masks stands for it, say so with classes: {{background: VALUE, "
+            "NAME: VALUE}"
+        )
+        yield Finding(kind="mostly_foreground", message=said)
+    elif share > _MOSTLY:
         said = f"{share:.0%} of all pixels are foreground in {dataset.name}; if it is the background that is marked, the masks are inverted"
         yield Finding(kind="mostly_foreground", message=said)
 

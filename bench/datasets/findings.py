@@ -13,6 +13,7 @@ KINDS: Mapping[str, str] = {
     "misfit": "an annotation does not fit its image, which is left out",
     "odd_mask": "a mask is painted in another way than the others and is left out",
     "exif_rotation": "an image is stored rotated and is read as it is shown",
+    "turned_mask": "a mask fits its rotated image both ways and is taken as shown",
     "region_outside": "an outline reaches beyond its image and is cut there",
     "degenerate_region": "an outline has no area",
     "bad_region": "a region cannot be drawn; the others of its image are",
@@ -45,7 +46,7 @@ KINDS: Mapping[str, str] = {
 """What `Finding.kind` may be, explained in one line each."""
 
 DECISIVE = (
-    "misfit", "odd_mask", "bad_region", "bad_entry", "orphan_annotation", "unannotated_part", "no_class", "renamed", "second_format",
+    "misfit", "odd_mask", "turned_mask", "bad_region", "bad_entry", "orphan_annotation", "unannotated_part", "no_class", "renamed", "second_format",
     "classes_in_names", "names_matched", "void_pixels", "object_numbers", "similar_names", "label_per_object", "mostly_foreground", "value_range", "pages",
     "extra_band", "large_image", "outside",
 )  # fmt: skip
