@@ -22,6 +22,7 @@ from bench.records import AuditRecord, DatasetRecord, Finding, ImageFacts, Secon
 
 _COMPARED = 256
 _MOSTLY = 0.5
+_FEW_FRAMED = 0.25
 _LEFT_OUT = ("unreadable", "misfit", "odd_mask")
 _MOST_ERRORS = 20
 """Files that one error names; of more it says how many."""
@@ -43,6 +44,7 @@ class _Look:
     hash: np.ndarray
     thumbnail: np.ndarray
     outside: tuple[int, ...]
+    framed: bool  # foreground all along the edge and in most of the image
 
 
 def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None) -> tuple[AuditRecord, DatasetRecord]:
@@ -67,6 +69,7 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
         *_findings_by_image(looks),
         *_unused_classes(dataset, looks),
         *_mostly_foreground(dataset, looks),
+        *_inverted(looks),
         *vanishing([_facts(look) for look in looks], dataset.classes, dataset.mask_resize),
         *(_twins("exact_twins", "the same pixels", looks[i], looks[j]) for i, j in exact),
         *(_twins("near_twins", "nearly the same picture", looks[i], looks[j]) for i, j in near),
@@ -136,7 +139,12 @@ def _look(sample: Sample, num_classes: int, mask_resize: str) -> _Look:
         hash=perceptual_hash(image),
         thumbnail=thumbnail(image),
         outside=sample.annotation.outside(height, width),
+        framed=pixels[1 : num_classes + 1].sum() > _MOSTLY * mask.size and _is_framed(mask),
     )
+
+
+def _is_framed(mask: np.ndarray) -> bool:
+    return all(bool(edge.all()) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
 
 
 def _digest(pixels: np.ndarray) -> str:
@@ -210,6 +218,16 @@ def _mostly_foreground(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Fin
     elif share > _MOSTLY:
         said = f"{share:.0%} of all pixels are foreground in {dataset.name}; if it is the background that is marked, the masks are inverted"
         yield Finding(kind="mostly_foreground", message=said)
+
+
+def _inverted(looks: Sequence[_Look]) -> Iterator[Finding]:
+    framed = [look for look in looks if look.framed]
+    if len(framed) > _FEW_FRAMED * len(looks):
+        return
+    for look in framed:
+        share = float(look.class_pixels[1:].sum() / (look.height * look.width))
+        said = f"the mask of {look.sample.id} is foreground all around its edge and in {share:.0%} of the image, unlike the others; it may be inverted"
+        yield Finding(kind="inverted_mask", message=said, files=(look.sample.id,))
 
 
 def _second_annotation(first: _Look, second: _Look, num_classes: int, mask_resize: str) -> SecondAnnotation:

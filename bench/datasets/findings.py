@@ -29,11 +29,13 @@ KINDS: Mapping[str, str] = {
     "unused_files": "files between images or masks that are not read",
     "classes_in_names": "names of masks, or of their folders, are read as classes",
     "names_matched": "images and masks of different names are taken for pairs",
+    "shifted_numbers": "images and masks may be numbered from different starts",
     "void_pixels": "a value of masks is read as void",
     "object_numbers": "values of masks may be numbers of objects, not classes",
     "similar_names": "names of classes that may be one class",
     "label_per_object": "labels that may number objects",
     "mostly_foreground": "most pixels are foreground; masks may be inverted",
+    "inverted_mask": "a mask is foreground all around its edge while hardly another is",
     "vanishing": "foreground is gone at a size of the model's input",
     "empty_mask": "an image has no foreground pixel",
     "unused_class": "a class has no pixel in the data set",
@@ -47,7 +49,7 @@ KINDS: Mapping[str, str] = {
 
 DECISIVE = (
     "misfit", "odd_mask", "turned_mask", "bad_region", "bad_entry", "orphan_annotation", "unannotated_part", "no_class", "renamed", "second_format",
-    "classes_in_names", "names_matched", "void_pixels", "object_numbers", "similar_names", "label_per_object", "mostly_foreground", "value_range", "pages",
+    "classes_in_names", "names_matched", "shifted_numbers", "inverted_mask", "void_pixels", "object_numbers", "similar_names", "label_per_object", "mostly_foreground", "value_range", "pages",
     "extra_band", "large_image", "outside",
 )  # fmt: skip
 """Kinds that change what is trained on, or what its score means."""

@@ -27,7 +27,7 @@ _LONGEST = 1600
 _FILL = 0.35
 
 WORST_FIRST = (
-    "misfit", "odd_mask", "turned_mask", "renamed", "bad_region", "no_class", "region_outside", "degenerate_region", "merged_entries", "exif_rotation",
+    "misfit", "odd_mask", "turned_mask", "inverted_mask", "renamed", "bad_region", "no_class", "region_outside", "degenerate_region", "merged_entries", "exif_rotation",
     "exact_twins", "near_twins", "pages", "extra_band", "large_image", "empty_mask",
 )  # fmt: skip
 

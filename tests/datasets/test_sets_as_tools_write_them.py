@@ -280,3 +280,15 @@ def test_the_memory_of_a_large_picture_is_said_before_it_is_decoded(
     save(tmp_path / "masks/0.png", white(0))
     (said,) = [f.message for f in open_dataset(tmp_path, DataOptions()).findings if f.kind == "large_image"]
     assert said == "images/0.jpg has 80x60 pixels; decoding it takes about 28.1 GiB of memory"
+
+
+def test_images_and_masks_numbered_from_different_starts_and_a_lone_inverted_mask_are_warnings(tmp_path: Path) -> None:
+    for number in range(5):
+        photo(tmp_path, f"a/images/img{number}.jpg", number)
+        save(tmp_path / f"a/masks/img{number + 1}.png", white(number))
+        photo(tmp_path, f"b/images/{number}.jpg", number)
+        save(tmp_path / f"b/masks/{number}.png", white(number) if number else 255 - white(0))
+    said = list(warnings_of(read(tmp_path / "a")[0].findings))
+    assert any("images/img0.jpg has no mask and masks/img5.png has no image" in line for line in said)
+    (said_of_b,) = [line for line in warnings_of(read(tmp_path / "b")[0].findings) if "inverted" in line]
+    assert said_of_b.startswith("the mask of images/0.jpg is foreground all around its edge and in 94% of the image")
