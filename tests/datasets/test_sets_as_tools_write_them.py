@@ -99,6 +99,15 @@ def coco_with(names: str, said: str, encoding: str = "utf-8", mark: bytes = b"")
     return draw
 
 
+def coco_with_ids_as_text(root: Path) -> None:
+    for number in range(COUNT):
+        photo(root, f"images/{number}.jpg", number)
+    content = coco([f"{number}.jpg" for number in range(COUNT)])
+    for annotation in content["annotations"]:
+        annotation |= {"image_id": str(annotation["image_id"]), "category_id": str(annotation["category_id"]), "id": 1}
+    write_json(root / "result.json", content)
+
+
 def roboflow_masks(root: Path) -> None:
     for number in range(COUNT):
         photo(root, f"train/{number}_jpg.rf.ab.jpg", number)
@@ -124,6 +133,7 @@ TWO_CLASSES: dict[str, Callable[[Path], None]] = {
     "COCO with Windows paths": coco_with("imgs/p {n}.jpg", "C:\\Users\\me\\imgs\\p {n}.jpg"),
     "COCO with a byte order mark": coco_with("images/{n}.JPG", "{n}.jpg", mark=codecs.BOM_UTF8),
     "COCO in UTF-16": coco_with("images/Löcher{n}.jpg", "Löcher{n}.jpg", encoding="utf-16"),
+    "COCO with ids as text, and one id for all annotations": coco_with_ids_as_text,
     "Roboflow masks with a byte order mark": roboflow_masks,
     "ids of 16 bit, suffixes in capitals": ids_16_bit,
 }
