@@ -75,6 +75,7 @@ _ALIKE: Mapping[str, Callable[[Run], object]] = {
     "the fingerprint of their split": lambda run: run.split.fingerprint,
     "the folds of their finals": lambda run: run.split.folds or None,
     "the classes": lambda run: run.dataset.classes,
+    "how masks are shrunk": lambda run: run.dataset.mask_resize,
     "the pixels scored on validation": _scored_pixels,
     "the threshold": _of_protocol("threshold"),
     "the steps of a training": _of_protocol("steps"),

@@ -8,7 +8,7 @@ from bench.datasets.dataset import SPLIT_FOLDERS, DataOptions, Dataset, Sample
 from bench.datasets.formats import coco, folders, labelme, via, yolo
 from bench.datasets.formats.annotation_files import Document, documents
 from bench.datasets.formats.assembly import Reading
-from bench.datasets.formats.foreign import suffixes_said, tool_of
+from bench.datasets.formats.foreign import suffixes_said, tool_of, volume_said
 from bench.datasets.formats.layouts import IMAGE_FOLDERS, MASK_FOLDERS, folders_in, pictures_below
 from bench.datasets.formats.pictures import PictureIndex
 from bench.datasets.headers import with_headers
@@ -17,6 +17,8 @@ from bench.records import Finding
 
 PARTS = ("train", "val", "test")
 
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar")
+_LEFT_OUT = ("unreadable", "misfit", "odd_mask", "missing_image")
 _MOST_ERRORS = 20
 
 
@@ -84,14 +86,14 @@ def open_dataset(path: Path, options: DataOptions) -> Dataset:
         raise DataError(_not_recognised(root, found))
     dataset = _read(root, present, by_format, options)
     unread = (Finding(kind="unreadable", message=f"{error}; left out") for error in errors)
-    dataset = replace(dataset, findings=(*unread, *dataset.findings))
+    dataset = replace(dataset, findings=(*unread, *dataset.findings), mask_resize=options.mask_resize)
     return with_headers(_with_prefix_splits(_checked(dataset), options))
 
 
 def _directory(path: Path) -> Path:
     """`path` with ~ resolved; of a folder that holds nothing but one folder, that one (an unpacked archive)."""
     root = path.expanduser()
-    if root.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar") and root.is_file():
+    if root.suffix.lower() in _ARCHIVES and root.is_file():
         raise DataError(f"data set {path} is an archive; unpack it and give the folder")
     if not root.is_dir():
         what = "is a file" if root.exists() else "does not exist"
@@ -140,6 +142,9 @@ def _not_recognised(root: Path, found: Sequence[Document]) -> str:
     tool = tool_of(found)
     if tool is not None:
         return tool
+    volume = volume_said(root)
+    if volume is not None:
+        return volume
     folders_said = ", ".join(f"{child.name}/" for child in folders_in(root)[:8])
     there = f" It has the folders {folders_said};" if folders_said else ""
     unread = suffixes_said(root)
@@ -187,7 +192,11 @@ def _with_prefix_splits(dataset: Dataset, options: DataOptions) -> Dataset:
 
 def _checked(dataset: Dataset) -> Dataset:
     if not dataset.samples:
-        raise DataError(f"{dataset.root} has annotations ({dataset.format}) but none of their images can be used")
+        left_out = [
+            finding.message.removesuffix("; left out") for finding in dataset.findings if finding.kind in _LEFT_OUT
+        ]
+        why = f": {left_out[0]}" if left_out else ""
+        raise DataError(f"{dataset.root} has annotations ({dataset.format}) but none of their images can be used{why}")
     seen: dict[str, Path] = {}
     for sample in dataset.samples:
         if sample.id in seen:

@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.datasets.dataset import VOID, DataOptions, Dataset, Sample
 from bench.datasets.findings import KINDS
+from bench.datasets.formats.mask_files import MaskFile
 from bench.datasets.images import UnreadableImageError, read_image
 from bench.datasets.letterbox import letterbox_mask, valid_area
 from bench.datasets.twins import equal_pairs, groups, near_pairs, perceptual_hash, thumbnail
@@ -21,6 +22,7 @@ from bench.records import AuditRecord, DatasetRecord, Finding, ImageFacts, Secon
 
 _COMPARED = 256
 _MOSTLY = 0.5
+_FEW_FRAMED = 0.25
 _LEFT_OUT = ("unreadable", "misfit", "odd_mask")
 _MOST_ERRORS = 20
 """Files that one error names; of more it says how many."""
@@ -42,6 +44,7 @@ class _Look:
     hash: np.ndarray
     thumbnail: np.ndarray
     outside: tuple[int, ...]
+    framed: bool  # foreground all along the edge and in most of the image
 
 
 def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None) -> tuple[AuditRecord, DatasetRecord]:
@@ -66,7 +69,8 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
         *_findings_by_image(looks),
         *_unused_classes(dataset, looks),
         *_mostly_foreground(dataset, looks),
-        *vanishing([_facts(look) for look in looks], dataset.classes),
+        *_inverted(looks),
+        *vanishing([_facts(look) for look in looks], dataset.classes, dataset.mask_resize),
         *(_twins("exact_twins", "the same pixels", looks[i], looks[j]) for i, j in exact),
         *(_twins("near_twins", "nearly the same picture", looks[i], looks[j]) for i, j in near),
     )
@@ -76,7 +80,7 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
         twin_groups=tuple(tuple(looks[row].sample.id for row in rows) for rows in groups([*exact, *near])),
         background_accuracy=_background_accuracy(looks),
         second_annotations=tuple(
-            _second_annotation(looks[i], looks[j], len(dataset.classes) + 1)
+            _second_annotation(looks[i], looks[j], len(dataset.classes) + 1, dataset.mask_resize)
             for i, j in exact
             if looks[i].mask_digest != looks[j].mask_digest
         ),
@@ -89,7 +93,7 @@ def _look_at_all(
 ) -> tuple[list[_Look], tuple[Finding, ...]]:
     def look(sample: Sample) -> _Look | tuple[Sample, DataError]:
         try:
-            return _look(sample, len(dataset.classes))
+            return _look(sample, len(dataset.classes), dataset.mask_resize)
         except DataError as error:
             return sample, error
 
@@ -117,7 +121,7 @@ def _all_of(errors: Sequence[DataError]) -> DataError:
     return kind(f"{said}{more} (--skip-unreadable leaves such images out)")
 
 
-def _look(sample: Sample, num_classes: int) -> _Look:
+def _look(sample: Sample, num_classes: int, mask_resize: str) -> _Look:
     image, orientation = read_image(sample.image_path, sample.value_range)
     height, width = image.shape[:2]
     mask = sample.annotation.rasterise(height, width, orientation)
@@ -129,13 +133,18 @@ def _look(sample: Sample, num_classes: int) -> _Look:
         orientation=orientation,
         class_pixels=pixels[: num_classes + 1],
         void_pixels=int(pixels[VOID]),
-        survives_from=survives_from(mask, num_classes, pixels),
+        survives_from=survives_from(mask, num_classes, pixels, mask_resize),
         image_digest=_digest(image),
         mask_digest=_digest(mask),
         hash=perceptual_hash(image),
         thumbnail=thumbnail(image),
         outside=sample.annotation.outside(height, width),
+        framed=pixels[1 : num_classes + 1].sum() > _MOSTLY * mask.size and _is_framed(mask),
     )
+
+
+def _is_framed(mask: np.ndarray) -> bool:
+    return all(bool(edge.all()) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
 
 
 def _digest(pixels: np.ndarray) -> str:
@@ -171,12 +180,23 @@ def _findings_by_image(looks: Sequence[_Look]) -> Iterator[Finding]:
         if look.orientation != 1:
             message = f"{name} is stored with EXIF orientation {look.orientation}; it is read as it is shown"
             yield Finding(kind="exif_rotation", message=message, files=(name,))
+            if isinstance(look.sample.annotation, MaskFile) and look.class_pixels[1:].any() and _fits_both_ways(look):
+                message = (
+                    f"{name} is stored with EXIF orientation {look.orientation} and its mask fits it turned and unturned; the mask is taken for the "
+                    "picture as it is shown. If it was drawn on the pixels as they are stored, rotate the picture's pixels and drop the tag"
+                )
+                yield Finding(kind="turned_mask", message=message, files=(name,))
         if look.outside:
             numbers = ", ".join(map(str, look.outside))
             message = f"{name}: region {numbers} reaches beyond the image ({look.width}x{look.height}) and is cut there"
             yield Finding(kind="region_outside", message=message, files=(name,))
         if not look.class_pixels[1:].any():
             yield Finding(kind="empty_mask", message=f"{name} has no foreground pixel", files=(name,))
+
+
+def _fits_both_ways(look: _Look) -> bool:
+    """Orientations 2 to 4 keep height and width, the others do in a square."""
+    return look.orientation in (2, 3, 4) or look.height == look.width
 
 
 def _unused_classes(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Finding]:
@@ -189,14 +209,30 @@ def _unused_classes(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Findin
 def _mostly_foreground(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Finding]:
     totals = np.sum([look.class_pixels for look in looks], axis=0)
     share = float(totals[1:].sum() / totals.sum())
-    if share > _MOSTLY:
+    if share == 1:
+        said = (
+            f"no pixel is background in {dataset.name}; where a value of the masks stands for it, say so with classes: {{background: VALUE, "
+            "NAME: VALUE}"
+        )
+        yield Finding(kind="mostly_foreground", message=said)
+    elif share > _MOSTLY:
         said = f"{share:.0%} of all pixels are foreground in {dataset.name}; if it is the background that is marked, the masks are inverted"
         yield Finding(kind="mostly_foreground", message=said)
 
 
-def _second_annotation(first: _Look, second: _Look, num_classes: int) -> SecondAnnotation:
+def _inverted(looks: Sequence[_Look]) -> Iterator[Finding]:
+    framed = [look for look in looks if look.framed]
+    if len(framed) > _FEW_FRAMED * len(looks):
+        return
+    for look in framed:
+        share = float(look.class_pixels[1:].sum() / (look.height * look.width))
+        said = f"the mask of {look.sample.id} is foreground all around its edge and in {share:.0%} of the image, unlike the others; it may be inverted"
+        yield Finding(kind="inverted_mask", message=said, files=(look.sample.id,))
+
+
+def _second_annotation(first: _Look, second: _Look, num_classes: int, mask_resize: str) -> SecondAnnotation:
     """Letterboxed as for the models, so that a large photograph weighs no more than a small one."""
-    truth, other = (letterbox_mask(_mask(look), _COMPARED) for look in (first, second))
+    truth, other = (letterbox_mask(_mask(look), _COMPARED, mask_resize) for look in (first, second))
     valid = valid_area(first.height, first.width, _COMPARED) & (truth != VOID) & (other != VOID)
     return SecondAnnotation(
         first=first.sample.id,
@@ -260,6 +296,7 @@ def _identity(dataset: Dataset, looks: Sequence[_Look], findings: Sequence[Findi
         num_images=len(looks),
         skipped=tuple(name for finding in findings if finding.kind in _LEFT_OUT for name in finding.files),
         value_range=dataset.value_range,
+        mask_resize=dataset.mask_resize,
     )
 
 

@@ -62,10 +62,10 @@ def write_cache(
 ) -> None:
     """Writes every missing size of `ids` below `directory`, decoding each image once for all of them.
 
-    A size that is there with the same ids and data set `fingerprint` is kept; another one is replaced. Raises DataError where
+    A size that is there with the same ids, data set `fingerprint` and rule for masks is kept; another one is replaced. Raises DataError where
     an image cannot be decoded or the disk cannot hold the arrays.
     """
-    stamp = {"ids": list(ids), "fingerprint": fingerprint}
+    stamp = {"ids": list(ids), "fingerprint": fingerprint, "mask_resize": dataset.mask_resize}
     missing = [size for size in sorted(set(sizes)) if _read_stamp(directory / str(size)) != stamp]
     if not missing:
         return
@@ -73,7 +73,7 @@ def write_cache(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory, prefix=".writing-") as scratch:
-            _write_sizes([sample_of[name] for name in ids], missing, Path(scratch), threads)
+            _write_sizes([sample_of[name] for name in ids], missing, Path(scratch), dataset.mask_resize, threads)
             for size in missing:
                 (Path(scratch) / str(size) / "ids.json").write_text(json.dumps(stamp))
                 shutil.rmtree(directory / str(size), ignore_errors=True)
@@ -95,14 +95,16 @@ def open_cache(directory: Path, size: int, *, memory_share: float = MEMORY_SHARE
     return CachedPixels(ids=tuple(stamp["ids"]), **arrays)
 
 
-def _write_sizes(samples: Sequence[Sample], sizes: Sequence[int], scratch: Path, threads: int | None) -> None:
+def _write_sizes(
+    samples: Sequence[Sample], sizes: Sequence[int], scratch: Path, mask_resize: str, threads: int | None
+) -> None:
     arrays = {size: _allocate(scratch / str(size), len(samples), size) for size in sizes}
 
     def fill(row: int) -> None:
         image, mask = decode(samples[row])
         for size, (images, masks, valid) in arrays.items():
             images[row] = letterbox(image, size)
-            masks[row] = letterbox_mask(mask, size)
+            masks[row] = letterbox_mask(mask, size, mask_resize)
             valid[row] = valid_area(mask.shape[0], mask.shape[1], size) & (masks[row] != VOID)
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:

@@ -26,6 +26,12 @@ VOID = 255
 MOST_CLASSES = VOID - 1
 """Foreground classes that a mask of 8 bit can tell apart beside background and void."""
 
+MASK_RESIZE: Mapping[str, str] = {
+    "majority": "a pixel takes the class that covers most of it",
+    "thin_lines": "a pixel is foreground where a line of one pixel would run through it: thin lines stay, areas grow at their edges",
+}
+"""How a mask is shrunk to the size of a model."""
+
 ANY = "any"
 """In `DataOptions.classes`: whatever is not background (masks of object numbers, or every label) is this one class."""
 
@@ -67,6 +73,7 @@ class Dataset:
 
     `classes` are the foreground classes in the order of their ids 1, 2, ... `findings` are what the reader noticed on its
     way (an annotated file that does not exist, an image without annotation, a polygon with no area), for the audit.
+    `mask_resize`, one of MASK_RESIZE, is how its masks are shrunk, wherever they are.
     """
 
     name: str
@@ -76,6 +83,7 @@ class Dataset:
     samples: tuple[Sample, ...]
     findings: tuple[Finding, ...] = ()
     value_range: ValueRange | None = None
+    mask_resize: str = "majority"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +94,7 @@ class DataOptions:
     found out by the reader. `ignore` are values, colours or labels that are void. `images` and `masks` are patterns below the data set's
     folder, for folders that no table knows. `split_prefixes` maps a file-name prefix to a part, {"training_": "train", "test_": "test"}.
     `skip_unreadable` leaves an image that cannot be decoded out (a finding) instead of stopping. `allow_outside` reads images outside of
-    the data set's folder where an annotation names them.
+    the data set's folder where an annotation names them. `mask_resize` is one of MASK_RESIZE.
     """
 
     classes: Mapping[str, int | str] = field(default_factory=dict)
@@ -96,3 +104,4 @@ class DataOptions:
     split_prefixes: Mapping[str, str] = field(default_factory=dict)
     skip_unreadable: bool = False
     allow_outside: bool = False
+    mask_resize: str = "majority"

@@ -13,6 +13,7 @@ KINDS: Mapping[str, str] = {
     "misfit": "an annotation does not fit its image, which is left out",
     "odd_mask": "a mask is painted in another way than the others and is left out",
     "exif_rotation": "an image is stored rotated and is read as it is shown",
+    "turned_mask": "a mask fits its rotated image both ways and is taken as shown",
     "region_outside": "an outline reaches beyond its image and is cut there",
     "degenerate_region": "an outline has no area",
     "bad_region": "a region cannot be drawn; the others of its image are",
@@ -28,11 +29,13 @@ KINDS: Mapping[str, str] = {
     "unused_files": "files between images or masks that are not read",
     "classes_in_names": "names of masks, or of their folders, are read as classes",
     "names_matched": "images and masks of different names are taken for pairs",
+    "shifted_numbers": "images and masks may be numbered from different starts",
     "void_pixels": "a value of masks is read as void",
     "object_numbers": "values of masks may be numbers of objects, not classes",
     "similar_names": "names of classes that may be one class",
     "label_per_object": "labels that may number objects",
     "mostly_foreground": "most pixels are foreground; masks may be inverted",
+    "inverted_mask": "a mask is foreground all around its edge while hardly another is",
     "vanishing": "foreground is gone at a size of the model's input",
     "empty_mask": "an image has no foreground pixel",
     "unused_class": "a class has no pixel in the data set",
@@ -45,8 +48,8 @@ KINDS: Mapping[str, str] = {
 """What `Finding.kind` may be, explained in one line each."""
 
 DECISIVE = (
-    "misfit", "odd_mask", "bad_region", "bad_entry", "orphan_annotation", "unannotated_part", "no_class", "renamed", "second_format",
-    "classes_in_names", "names_matched", "void_pixels", "object_numbers", "similar_names", "label_per_object", "mostly_foreground", "value_range", "pages",
+    "misfit", "odd_mask", "turned_mask", "bad_region", "bad_entry", "orphan_annotation", "unannotated_part", "no_class", "renamed", "second_format",
+    "classes_in_names", "names_matched", "shifted_numbers", "inverted_mask", "void_pixels", "object_numbers", "similar_names", "label_per_object", "mostly_foreground", "value_range", "pages",
     "extra_band", "large_image", "outside",
 )  # fmt: skip
 """Kinds that change what is trained on, or what its score means."""

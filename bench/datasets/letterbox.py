@@ -3,6 +3,9 @@
 import cv2
 import numpy as np
 
+THIN_LINES = "thin_lines"
+"""Of `bench.datasets.dataset.MASK_RESIZE` the rule that is not the default."""
+
 _TIE = 1e-4
 """Coverage that float32 may lose: half a pixel covered is still half."""
 
@@ -18,15 +21,16 @@ def letterbox(image: np.ndarray, size: int) -> np.ndarray:
     return resized[_reflected(size, top, height)][:, _reflected(size, left, width)]
 
 
-def letterbox_mask(mask: np.ndarray, size: int) -> np.ndarray:
+def letterbox_mask(mask: np.ndarray, size: int, rule: str = "majority") -> np.ndarray:
     """Class ids uint8 [H, W] as uint8 [size, size], placed as `letterbox` places the image, padding reflected like it.
 
     Each target pixel takes the class that covers most of its area; a foreground class wins a tie against background, so with
-    one class foreground is where at least half is covered. Between foreground classes the lower id wins a tie.
+    one class foreground is where at least half is covered. Between foreground classes the lower id wins a tie. By the `rule`
+    THIN_LINES a target pixel is background only where every class covers less of it than `thin_share`.
     """
     height, width, top, left = _placement(mask.shape[0], mask.shape[1], size)
     if size < max(mask.shape):
-        resized = _shrink(mask, height, width)
+        resized = _shrink(mask, height, width, rule)
     else:
         resized = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     return resized[_reflected(size, top, height)][:, _reflected(size, left, width)]
@@ -38,6 +42,15 @@ def valid_area(height: int, width: int, size: int) -> np.ndarray:
     valid = np.zeros((size, size), bool)
     valid[top : top + inner_height, left : left + inner_width] = True
     return valid
+
+
+def thin_share(height: int, width: int, size: int) -> float:
+    """Share of a target pixel that is foreground by the rule THIN_LINES, where a mask of that height and width is shrunk to `size`.
+
+    A line one pixel wide that crosses a target pixel covers 1 / scale of it; half of that is asked for, since the line may run along the edge
+    between two target pixels. So every line of one pixel is left, a single pixel is not, and nobody has to know how wide the lines are.
+    """
+    return min(0.5, size / max(height, width) / 2)
 
 
 def _placement(height: int, width: int, size: int) -> tuple[int, int, int, int]:
@@ -53,12 +66,14 @@ def _reflected(size: int, start: int, length: int) -> np.ndarray:
     return np.minimum(index, 2 * length - 1 - index)
 
 
-def _shrink(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+def _shrink(mask: np.ndarray, height: int, width: int, rule: str) -> np.ndarray:
     ids = [int(value) for value in np.unique(mask) if value]
     if not ids:
         return np.zeros((height, width), np.uint8)
     covered = [_coverage(mask == value, height, width) for value in ids]
     background = 1 - np.sum(covered, axis=0) - _TIE
+    if rule == THIN_LINES:
+        background[np.max(covered, axis=0) >= thin_share(mask.shape[0], mask.shape[1], max(height, width)) - _TIE] = -1
     best = np.argmax([*covered, background], axis=0)
     return np.array([*ids, 0], np.uint8)[best]
 

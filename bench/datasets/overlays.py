@@ -27,7 +27,7 @@ _LONGEST = 1600
 _FILL = 0.35
 
 WORST_FIRST = (
-    "misfit", "odd_mask", "renamed", "bad_region", "no_class", "region_outside", "degenerate_region", "merged_entries", "exif_rotation",
+    "misfit", "odd_mask", "turned_mask", "inverted_mask", "renamed", "bad_region", "no_class", "region_outside", "degenerate_region", "merged_entries", "exif_rotation",
     "exact_twins", "near_twins", "pages", "extra_band", "large_image", "empty_mask",
 )  # fmt: skip
 
@@ -70,7 +70,7 @@ def write_overlays(dataset: Dataset, findings: Sequence[Finding], directory: Pat
             return None
         name = sample.id.replace("/", "_")
         _save(directory / f"{number:04}_{kind or 'fine'}_{name}.png", _shrunk(overlay(image, mask)))
-        tile = overlay(letterbox(image, _TILE), letterbox_mask(mask, _TILE))
+        tile = overlay(letterbox(image, _TILE), letterbox_mask(mask, _TILE, dataset.mask_resize))
         return _captioned(tile, f"{number} {kind.replace('_', ' ')} {sample.id.rsplit('/', 1)[-1]}")
 
     tiles = [tile for tile in in_threads(draw, range(len(chosen))) if tile is not None]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import cv2
 import numpy as np
 
+from bench.datasets.letterbox import THIN_LINES, letterbox_mask
 from bench.errors import DataError
 from bench.records import Finding, ImageFacts
 
@@ -17,18 +18,20 @@ _WORTH_SAYING = 0.05
 _MOST = 0.5
 
 
-def survives_from(mask: np.ndarray, num_classes: int, pixels: np.ndarray) -> tuple[int | None, ...]:
+def survives_from(
+    mask: np.ndarray, num_classes: int, pixels: np.ndarray, mask_resize: str = "majority"
+) -> tuple[int | None, ...]:
     """For each class the smallest of SIZES at which a pixel of it is left of a mask uint8 [H, W], None where there is none, or where the
     class is not in it. `pixels` are its pixels of each value."""
     found: list[int | None] = [None] * num_classes
     longest = max(mask.shape)
     for number in np.flatnonzero(pixels[1 : num_classes + 1]).tolist():
         region = cv2.compare(mask, number + 1, cv2.CMP_EQ)
-        found[number] = next((size for size in SIZES if size >= longest or _is_left(region, size)), None)
+        found[number] = next((size for size in SIZES if size >= longest or _is_left(region, size, mask_resize)), None)
     return tuple(found)
 
 
-def vanishing(facts: Sequence[ImageFacts], classes: Sequence[str]) -> Iterator[Finding]:
+def vanishing(facts: Sequence[ImageFacts], classes: Sequence[str], mask_resize: str = "majority") -> Iterator[Finding]:
     """A finding for each class that is gone in more than one of twenty of its images at some size."""
     for number, name in enumerate(classes):
         present = [image for image in facts if image.survives_from and image.foreground_share[number] > 0]
@@ -36,15 +39,18 @@ def vanishing(facts: Sequence[ImageFacts], classes: Sequence[str]) -> Iterator[F
         told = {size: count for size, count in gone.items() if present and count > _WORTH_SAYING * len(present)}
         if told:
             at = ", ".join(f"{count} at size {size}" for size, count in told.items())
-            enough = next((size for size, count in gone.items() if count <= _WORTH_SAYING * len(present)), None)
-            way_out = f"it is left from size {enough} on" if enough else "cut the images into tiles"
+            way_out = _way_out(present, number, mask_resize)
             what = f"the foreground of class {name}" if len(classes) > 1 else "the foreground"
             message = f"{what} is too thin or too small and vanishes in {at}, of {len(present)} images; {way_out}"
             yield Finding(kind="vanishing", message=message)
 
 
 def sizes_said(
-    facts: Sequence[ImageFacts], classes: Sequence[str], sizes: Iterable[int], evaluation_size: int
+    facts: Sequence[ImageFacts],
+    classes: Sequence[str],
+    sizes: Iterable[int],
+    evaluation_size: int,
+    mask_resize: str = "majority",
 ) -> Iterator[str]:
     """A line for each class that is gone in more than one of twenty images at a size of the search. Raises DataError where it is gone in
     most images at the size at which all trials are compared: a score there says nothing."""
@@ -54,8 +60,7 @@ def sizes_said(
         told = {size: count for size, count in gone.items() if present and count > _WORTH_SAYING * len(present)}
         if not told:
             continue
-        enough = next((size for size in SIZES if _gone(present, number, size) <= _WORTH_SAYING * len(present)), None)
-        way_out = f"it is left from size {enough} on" if enough else "cut the images into tiles"
+        way_out = _way_out(present, number, mask_resize)
         at = ", ".join(f"{count} at size {size}" for size, count in told.items())
         said = f"the foreground of class {name} vanishes in {at}, of {len(present)} images; {way_out}"
         if gone[evaluation_size] > _MOST * len(present):
@@ -66,13 +71,21 @@ def sizes_said(
         yield said
 
 
+def _way_out(present: Sequence[ImageFacts], number: int, mask_resize: str) -> str:
+    enough = next((size for size in SIZES if _gone(present, number, size) <= _WORTH_SAYING * len(present)), None)
+    larger = f"it is left from size {enough} on" if enough else "cut the images into tiles"
+    return larger if mask_resize == THIN_LINES else f"{larger}; data: {{mask_resize: {THIN_LINES}}} keeps thin lines"
+
+
 def _gone(present: Sequence[ImageFacts], number: int, size: int) -> int:
     return sum((smallest := image.survives_from[number]) is None or smallest > size for image in present)
 
 
-def _is_left(region: np.ndarray, size: int) -> bool:
+def _is_left(region: np.ndarray, size: int, mask_resize: str) -> bool:
     """Whether a pixel is left of a region uint8 [H, W] of 0 and 255 at that size of its longest side. What is much larger is shrunk by a
     whole number first, which OpenCV does several times as fast."""
+    if mask_resize == THIN_LINES:
+        return bool(letterbox_mask(region, size, mask_resize).any())
     height, width = region.shape
     scale = size / max(height, width)
     factor = int(1 / (2 * scale))

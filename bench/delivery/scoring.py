@@ -42,9 +42,9 @@ def score_cached(
 
 
 def score_samples(
-    model: SegmentationModel, samples: Sequence[Sample], evaluation_size: int
+    model: SegmentationModel, samples: Sequence[Sample], evaluation_size: int, mask_resize: str
 ) -> dict[str, tuple[ClassCounts, ...]]:
-    """The same counts from the files themselves, as somebody has them who only has the model."""
+    """The same counts from the files themselves, as somebody has them who only has the model. `mask_resize` is the data set's."""
     counts = {}
     for start in range(0, len(samples), model.batch_size):
         part = samples[start : start + model.batch_size]
@@ -53,7 +53,7 @@ def score_samples(
         found = zip(part, decoded, model.squares_at(squares, evaluation_size), strict=True)
         for sample, (image, mask), probability in found:
             valid = valid_area(image.shape[0], image.shape[1], evaluation_size)
-            truth = letterbox_mask(mask, evaluation_size)
+            truth = letterbox_mask(mask, evaluation_size, mask_resize)
             counts[sample.id] = _counts(model, truth, model.mask_of(probability, valid), valid)
     return counts
 

@@ -25,7 +25,7 @@ def differences(run_directory: Path, model: SegmentationModel) -> Iterator[str]:
         raise DataError(f"run {run_directory} has no counts of locked images by a delivered model")
     with _dataset(run) as dataset:
         samples = [sample for sample in dataset.samples if sample.id in recorded]
-        counted = score_samples(model, samples, model.description.evaluation_size)
+        counted = score_samples(model, samples, model.description.evaluation_size, run.dataset.mask_resize)
     for name, counts in recorded.items():
         if name not in counted:
             yield f"{name}: is not in {run.dataset.path} any more"

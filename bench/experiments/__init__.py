@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator, model_validator
 
-from bench.datasets.dataset import DataOptions
+from bench.datasets.dataset import MASK_RESIZE, DataOptions
 from bench.engine.devices import PRECISIONS, XLA
 from bench.engine.training.batch_statistics import BATCH_NORM
 from bench.errors import ExperimentError, unknown
@@ -66,6 +66,7 @@ class Data(_Section):
     split_prefixes: Mapping[str, str] = Field(default_factory=dict)
     skip_unreadable: StrictBool = False
     allow_outside: StrictBool = False
+    mask_resize: str = "majority"
 
     @field_validator("classes", "ignore", mode="before")
     @classmethod
@@ -85,6 +86,13 @@ class Data(_Section):
             raise ValueError("images and masks are patterns that belong together: give both, or neither")
         return self
 
+    @field_validator("mask_resize")
+    @classmethod
+    def _rule_exists(cls, rule: str) -> str:
+        if rule not in MASK_RESIZE:
+            raise ValueError(unknown("rule", rule, MASK_RESIZE))
+        return rule
+
     @field_validator("split_prefixes")
     @classmethod
     def _parts_exist(cls, prefixes: Mapping[str, str]) -> Mapping[str, str]:
@@ -103,6 +111,7 @@ class Data(_Section):
             split_prefixes=self.split_prefixes,
             skip_unreadable=self.skip_unreadable,
             allow_outside=self.allow_outside,
+            mask_resize=self.mask_resize,
         )
 
 

@@ -314,7 +314,8 @@ class ValueRange:
 class DatasetRecord:
     """Which data. `classes` are the foreground classes in the order of their ids 1, 2, ...; id 0 is background, 255 void.
     `fingerprint` is a SHA-256 over the sorted ids with the decoded pixels of images and masks. `value_range` is that of pictures with more
-    than 8 bit a channel, None where there are none: a prediction has to apply it, too."""
+    than 8 bit a channel, None where there are none: a prediction has to apply it, too. `mask_resize` is the rule by which masks were shrunk:
+    whatever scores the model again has to shrink them by it."""
 
     schema_version: int = SCHEMA_VERSION
     name: str
@@ -325,6 +326,7 @@ class DatasetRecord:
     num_images: int
     skipped: tuple[str, ...] = ()
     value_range: ValueRange | None = None
+    mask_resize: str = "majority"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

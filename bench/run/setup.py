@@ -76,7 +76,8 @@ def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
     progress.note(f"{data.path}: {len(dataset.samples)} images, {dataset.format}, {', '.join(dataset.classes)}")
     audited, record = audit(dataset, data.options)
     evaluation_size = protocol.evaluation_size or max(sizes)
-    for line in (*warnings_of(audited.findings), *sizes_said(audited.images, record.classes, sizes, evaluation_size)):
+    vanishing = sizes_said(audited.images, record.classes, sizes, evaluation_size, record.mask_resize)
+    for line in (*warnings_of(audited.findings), *vanishing):
         progress.note(f"warning: {line}")
     if record.skipped:
         progress.note(f"{len(record.skipped)} unreadable images left out: {', '.join(record.skipped)}")

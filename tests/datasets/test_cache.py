@@ -62,6 +62,20 @@ def test_a_size_that_is_there_is_kept_and_one_of_other_data_is_replaced(tmp_path
     assert sorted(path.name for path in directory.iterdir()) == ["16", "8"]
 
 
+def test_masks_are_shrunk_by_the_rule_that_is_asked_for_and_a_size_of_another_rule_is_replaced(tmp_path: Path) -> None:
+    line = np.zeros((12, 16), np.uint8)
+    line[5, 3:] = 1
+    for number in range(3):
+        save(tmp_path / "data/images" / f"a{number}.png", picture(seed=number))
+        save(tmp_path / "data/masks" / f"a{number}.png", line)
+    for rule in ("majority", "thin_lines"):
+        dataset = open_dataset(tmp_path / "data", DataOptions(mask_resize=rule))
+        write_cache(dataset, IDS, [4], tmp_path / "cache", fingerprint="f")
+        masks = open_cache(tmp_path / "cache", 4).masks
+        np.testing.assert_array_equal(masks[0], letterbox_mask(line, 4, rule))
+        assert masks.any() == (rule == "thin_lines")
+
+
 def test_an_image_that_cannot_be_decoded_leaves_no_half_written_size(tmp_path: Path) -> None:
     folders(tmp_path / "data")
     save(tmp_path / "data/masks/a2.png", square_mask(5, 5))

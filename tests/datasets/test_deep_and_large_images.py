@@ -98,3 +98,23 @@ def test_thin_foreground_that_is_gone_at_a_size_is_said_with_the_size_from_which
     assert "4 at size 96" in line_said
     with pytest.raises(DataError, match="at the evaluation size 96 it is gone in most"):
         list(sizes_said(record.images, dataset.classes, [96], 96))
+
+
+def test_lines_that_vanish_name_the_rule_that_keeps_them_and_by_that_rule_none_vanishes(tmp_path: Path) -> None:
+    for number in range(4):
+        line = np.zeros((600, 800), np.uint8)
+        cv2.line(line, (10, 40 + 90 * number), (780, 300), 255, 1)
+        save(tmp_path / "images" / f"{number}.jpg", picture(600, 800, seed=number))
+        save(tmp_path / "masks" / f"{number}.png", line)
+    record, identity = audit(open_dataset(tmp_path, DataOptions()), DataOptions())
+    (said,) = [finding.message for finding in record.findings if finding.kind == "vanishing"]
+    assert said.endswith("; data: {mask_resize: thin_lines} keeps thin lines")
+    with pytest.raises(DataError, match=r"mask_resize: thin_lines.* it is gone in most"):
+        list(sizes_said(record.images, identity.classes, [64], 64, identity.mask_resize))
+    options = DataOptions(mask_resize="thin_lines")
+    record, kept = audit(open_dataset(tmp_path, options), options)
+    assert [finding for finding in record.findings if finding.kind == "vanishing"] == []
+    assert {image.survives_from for image in record.images} == {(32,)}
+    assert list(sizes_said(record.images, kept.classes, [64], 64, kept.mask_resize)) == []
+    assert (identity.mask_resize, kept.mask_resize) == ("majority", "thin_lines")
+    assert identity.fingerprint == kept.fingerprint  # the pixels are the same; what is made of them is not

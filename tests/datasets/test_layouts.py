@@ -164,9 +164,7 @@ def test_files_that_are_no_pictures_are_counted_by_suffix(tmp_path: Path) -> Non
     assert [finding.message for finding in findings] == ["masks/ has files that are not read: 3 .npy"]
 
 
-@pytest.mark.parametrize(
-    ("suffix", "said"), [("heic", "HEIC: convert"), ("npy", "NumPy"), ("dcm", "DICOM"), ("nii", "NIfTI")]
-)
+@pytest.mark.parametrize(("suffix", "said"), [("heic", "HEIC: convert"), ("npy", "NumPy")])
 def test_files_that_nothing_here_reads_have_a_way_out(tmp_path: Path, suffix: str, said: str) -> None:
     for number in range(3):
         save(tmp_path / "masks" / f"{number}.png", mask_of(number))
@@ -222,9 +220,32 @@ def test_files_of_classes_name_values(tmp_path: Path) -> None:
 def test_an_archive_says_to_unpack_it_and_a_home_folder_is_resolved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "a.zip").write_bytes(b"PK")
-    with pytest.raises(DataError, match="is an archive; unpack it"):
-        open_dataset(tmp_path / "a.zip", DataOptions())
+    for name in ("a.zip", "a.tar.xz"):
+        (tmp_path / name).write_bytes(b"PK")
+        with pytest.raises(DataError, match="is an archive; unpack it"):
+            open_dataset(tmp_path / name, DataOptions())
     monkeypatch.setenv("HOME", str(tmp_path))
     draw(tmp_path / "set", "images/{n}.jpg", "masks/{n}.png")
     assert_pairs(open_dataset(Path("~/set"), DataOptions()))
+
+
+def test_dicom_and_nifti_are_refused_with_a_file_and_the_way_out(tmp_path: Path) -> None:
+    for name, content in {
+        "scan/images/IM0001": bytes(128) + b"DICM",  # DICOM often has no suffix
+        "scan/images/IM0002": bytes(128) + b"DICM",
+        "brain/imagesTr/brain_001_0000.nii.gz": b"",
+        "brain/labelsTr/brain_001.nii.gz": b"",
+        "mixed/images/a.dcm": b"",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    save(tmp_path / "mixed/masks/a.png", square_mask())
+    with pytest.raises(
+        DataError,
+        match=r"scan/images/IM0001 is DICOM, which is not read, and 1 more like it: save each slice .*dcm2img",
+    ):
+        open_dataset(tmp_path / "scan", DataOptions())
+    with pytest.raises(DataError, match=r"brain_001_0000\.nii\.gz is NIfTI, which is not read, and 1 more.*nibabel"):
+        open_dataset(tmp_path / "brain", DataOptions())
+    with pytest.raises(DataError, match=r"mixed/images/a\.dcm is DICOM, which is not read: save"):
+        open_dataset(tmp_path / "mixed", DataOptions())

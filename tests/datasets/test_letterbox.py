@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -89,3 +90,41 @@ def test_image_and_mask_lie_on_each_other() -> None:
     mask[20:70, 30:120] = 1
     image = np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)
     np.testing.assert_array_equal(letterbox(image, 48)[..., 0] >= 128, letterbox_mask(mask, 48) == 1)
+
+
+def test_a_line_of_one_pixel_on_a_large_image_vanishes_by_default_and_is_left_by_the_rule_that_keeps_it() -> None:
+    mask = np.zeros((1500, 2000), np.uint8)
+    mask[700, 100:1900] = 1
+    assert not letterbox_mask(mask, 64).any()
+    # 2000 / 64 = 31.25 source pixels to one of the target: row 700 is row 22.4 of the picture, which begins at row 8; columns 3.2 to 60.8
+    rows, columns = np.nonzero(letterbox_mask(mask, 64, "thin_lines"))
+    assert set(rows.tolist()) == {30}
+    assert columns.tolist() == list(range(3, 61))
+
+
+@pytest.mark.parametrize("size", [32, 100, 333])
+def test_every_line_of_one_pixel_stays_in_one_piece_at_any_angle(size: int) -> None:
+    for degrees in range(0, 180, 15):
+        mask = np.zeros((1000, 1000), np.uint8)
+        along = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))]) * 480
+        start, end = (tuple(np.round(499 + sign * along).astype(int).tolist()) for sign in (-1, 1))
+        cv2.line(mask, start, end, 1, 1, cv2.LINE_8)
+        kept = letterbox_mask(mask, size, "thin_lines")
+        assert cv2.connectedComponents(kept, connectivity=8)[0] - 1 == 1, f"{degrees} degrees at {size}"
+
+
+def test_thin_lines_are_what_half_a_line_of_one_pixel_covers_counted_block_by_block() -> None:
+    randomness = np.random.default_rng(3)
+    mask = np.zeros((200, 200), np.uint8)
+    for _ in range(12):
+        start, end = randomness.integers(0, 200, (2, 2)).tolist()
+        cv2.line(mask, start, end, 1, int(randomness.integers(1, 4)))
+    blocks = mask.reshape(20, 10, 20, 10).sum(axis=(1, 3))
+    np.testing.assert_array_equal(letterbox_mask(mask, 20, "thin_lines"), (blocks >= 5).astype(np.uint8))
+    np.testing.assert_array_equal(letterbox_mask(mask, 20), (blocks >= 50).astype(np.uint8))
+
+
+def test_between_two_classes_a_thin_line_is_of_the_one_that_covers_more() -> None:
+    mask = np.zeros((40, 40), np.uint8)
+    mask[:, 5], mask[:, 16:18], mask[:, 19] = 1, 2, 1  # in the second column of target pixels 2 covers more than 1
+    assert letterbox_mask(mask, 4, "thin_lines").tolist() == [[1, 2, 0, 0]] * 4

@@ -17,10 +17,12 @@ def written(tmp_path: Path, data: str) -> str:
 
 def test_every_field_reaches_the_reader_and_survives_storing(tmp_path: Path) -> None:
     text = '  classes: {crack: "#ff0000"}\n  ignore: [255, unsure]\n  images: a/*.jpg\n  masks: b/*.png\n  allow_outside: true\n'
+    text += "  mask_resize: thin_lines\n"
     experiment = load_experiment(written(tmp_path, text))
     options = experiment.data.options
     assert (options.classes, options.ignore) == ({"crack": "#ff0000"}, (255, "unsure"))
     assert (options.images, options.masks, options.allow_outside) == ("a/*.jpg", "b/*.png", True)
+    assert options.mask_resize == "thin_lines"
     assert load_stored(write_json(tmp_path / "experiment.json", to_json(experiment))) == experiment
 
 
@@ -33,3 +35,8 @@ def test_names_that_yaml_takes_for_values_ask_for_quotes(tmp_path: Path, classes
 def test_one_pattern_without_the_other_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="give both, or neither"):
         load_experiment(written(tmp_path, "  images: a/*.jpg\n"))
+
+
+def test_an_unknown_rule_for_masks_names_the_choices(tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match="unknown rule 'area'; choose from majority, thin_lines"):
+        load_experiment(written(tmp_path, "  mask_resize: area\n"))

@@ -123,7 +123,9 @@ def _via_table(path: Path) -> dict[str, Any] | None:
     """VIA's CSV as its JSON; None for another table."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        rows = csv.DictReader(io.StringIO(text, newline=""))
+        head = text.partition("\n")[0]
+        between = max(",;\t", key=head.count)  # spreadsheets of some countries save semicolons
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=between)
         if not set(rows.fieldnames or ()) >= _VIA_COLUMNS:
             return None
         entries: dict[str, Any] = {}

@@ -13,12 +13,13 @@ CLASS_FILES = ("labelmap.txt", "_classes.csv", "classes.json", "dataset.json")
 
 
 def names_in(folders: Iterable[Path]) -> Names | None:
-    """What the first of CLASS_FILES in `folders` says; None without one. Raises DataError where two of one name disagree."""
+    """What the first of CLASS_FILES in `folders`, whatever their case, says; None without one. Raises DataError where two of one name disagree."""
     found: Names | None = None
     for folder in folders:
+        there = _files_by_name(folder)
         for name in CLASS_FILES:
-            path = folder / name
-            if not path.is_file():
+            path = there.get(name)
+            if path is None:
                 continue
             values = _READERS[name](path)
             if values is None:
@@ -29,6 +30,10 @@ def names_in(folders: Iterable[Path]) -> Names | None:
                 )
             found = found or Names(values=values, said_by=str(path))
     return found
+
+
+def _files_by_name(folder: Path) -> dict[str, Path]:
+    return {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()} if folder.is_dir() else {}
 
 
 def listed_parts(root: Path) -> dict[str, str | None] | None:

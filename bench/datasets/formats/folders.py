@@ -1,7 +1,8 @@
 """Mask files: a folder of images beside a folder of masks, or both in one; `layouts` has the names, `mask_meaning` what values mean."""
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,6 +93,18 @@ def _matches(root: Path, options: DataOptions, findings: list[Finding]) -> list[
     return found
 
 
+def _shifted(root: Path, group: Matches) -> Iterator[Finding]:
+    """As many images as masks are left over and their names differ in numbers alone: images counted from 0 and masks from 1."""
+    images, masks = sorted(group.images_left), sorted(group.masks_left)
+    unnumbered = [{re.sub(r"\d+", "", path.stem).casefold() for path in paths} for paths in (images, masks)]
+    if group.found and len(images) == len(masks) > 0 and unnumbered[0] == unnumbered[1]:
+        said = (
+            f"{image_id(root, images[0])} has no mask and {image_id(root, masks[0])} has no image, {len(images)} of each kind: if images and masks "
+            "count the same pictures from different numbers, every pair is shifted; look at data show, and rename one side"
+        )
+        yield Finding(kind="shifted_numbers", message=said, files=(image_id(root, images[0]),))
+
+
 def _left_over(root: Path, matches: Sequence[Matches]) -> list[Finding]:
     """What has no partner: one finding each, or a count where there are many."""
     findings = []
@@ -101,7 +114,7 @@ def _left_over(root: Path, matches: Sequence[Matches]) -> list[Finding]:
     ):
         names = sorted(image_id(root, path) for path in paths)
         findings += [Finding(kind=kind, message=f"{name} {what}", files=(name,)) for name in names]
-    return findings
+    return findings + [finding for group in matches for finding in _shifted(root, group)]
 
 
 def _unused_files(root: Path, pairs: Sequence[Pair]) -> list[Finding]:

@@ -1,5 +1,6 @@
 """Exports that are not read, recognised well enough to say which tool wrote them and what to choose there instead."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,7 @@ FOREIGN: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 """Tool -> how its JSON is recognised, and the way out."""
 
 SUFFIXES: Mapping[str, str] = {
-    ".dcm": "DICOM: save the slices as 8- or 16-bit PNG, for example with dcm2img",
-    ".nii": "NIfTI: save the slices as PNG or TIFF",
-    ".gz": "compressed volumes (NIfTI?): unpack them and save the slices as PNG or TIFF",
+    ".gz": "compressed files: unpack them",
     ".npy": "NumPy arrays: save each as PNG of class ids (0 is background)",
     ".npz": "NumPy arrays: save each as PNG of class ids (0 is background)",
     ".mat": "MATLAB files: save each as PNG of class ids (0 is background)",
@@ -77,6 +76,53 @@ SUFFIXES: Mapping[str, str] = {
     ".zip": "archives: unpack them",
 }
 """Suffix -> what files of it are, and the way out."""
+
+
+VOLUMES: Mapping[str, str] = {
+    "DICOM": "save each slice as a 16-bit PNG, for example with DCMTK: dcm2img --write-16-bit-png a.dcm a.png",
+    "NIfTI": "save each slice as TIFF or PNG, image and mask alike, for example of nibabel.load(FILE).get_fdata()[:, :, k]",
+    "a medical volume": "save each slice as TIFF or PNG, image and mask alike, for example with SimpleITK or 3D Slicer",
+}
+"""Kind of file -> the way out. Which slices count, and in which window, is for somebody who knows the pictures."""
+
+_VOLUME_ENDS = {
+    "DICOM": (".dcm", ".dicom", ".ima"),
+    "NIfTI": (".nii", ".nii.gz"),
+    "a medical volume": (".mha", ".mhd", ".nrrd", ".nrrd.gz"),
+}
+_DICOM_AT, _DICOM_MARK = 128, b"DICM"
+
+
+def volume_said(root: Path) -> str | None:
+    """What to say of DICOM, NIfTI and other volumes below `root`, with the first of the files; None where there are none. DICOM often
+    has no suffix, so files without one are looked into."""
+    found: dict[str, list[Path]] = {}
+    for place, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        for name in files:
+            kind = None if name.startswith(".") else _volume_kind(Path(place, name))
+            if kind is not None:
+                found.setdefault(kind, []).append(Path(place, name))
+    if not found:
+        return None
+    said = []
+    for kind, paths in sorted(found.items()):
+        more = f", and {len(paths) - 1} more like it" if len(paths) > 1 else ""
+        said.append(f"{min(paths)} is {kind}, which is not read{more}: {VOLUMES[kind]}")
+    return "; ".join(said)
+
+
+def _volume_kind(path: Path) -> str | None:
+    name = path.name.lower()
+    kind = next((kind for kind, ends in _VOLUME_ENDS.items() if name.endswith(ends)), None)
+    if kind is not None or path.suffix:
+        return kind
+    try:
+        with path.open("rb") as file:
+            file.seek(_DICOM_AT)
+            return "DICOM" if file.read(len(_DICOM_MARK)) == _DICOM_MARK else None
+    except OSError:
+        return None
 
 
 def tool_of(documents: Sequence[Document]) -> str | None:

@@ -53,7 +53,7 @@ class MaskFile:
             if ids.shape != (height, width):
                 raise DataError(
                     f"mask {layer.path} is {ids.shape[1]}x{ids.shape[0]} pixels, but its image {self.image_path} is "
-                    f"{width}x{height}"
+                    f"{width}x{height}; save masks at the size of their images"
                 )
             if layer.class_id is not None:
                 ids = np.where((ids > 0) & (ids != VOID), np.uint8(layer.class_id), ids)

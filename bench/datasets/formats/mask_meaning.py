@@ -37,6 +37,8 @@ def decide(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> Ver
     """Raises DataError where files contradict each other or say too little."""
     if names.any_value and len(names.values) > 1:
         raise DataError(f"classes has {ANY!r} beside other classes; {ANY!r} makes one class of everything")
+    if names.values and not names.foreground and names.said_by == "classes":
+        raise DataError("classes names the background alone; name what is to be found, too: classes: {NAME: VALUE}")
     if len(names.foreground) > MOST_CLASSES:
         raise DataError(f"{names.said_by} names {len(names.foreground)} classes; a mask can tell {MOST_CLASSES} apart")
     if names.by_colour:

@@ -108,7 +108,7 @@ class RegionAnnotation:
             assert self.declared is not None
             raise DataError(
                 f"{self.source} describes {self.image_path} as {self.declared[1]}x{self.declared[0]} pixels, "
-                f"but the image is {width}x{height}"
+                f"but the image is {width}x{height}; export the annotations again, or put back the picture that was annotated"
             )
         return (width, height) if stored else (height, width)
 

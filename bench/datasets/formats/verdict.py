@@ -50,7 +50,8 @@ class Names:
 
     def _id_kind(self, name: str) -> int | None:
         value, plain = self.values[name], name.strip().casefold()
-        if plain in BACKGROUND_NAMES and str(value) in ("0", "#000000"):
+        told = self.said_by == "classes" and (str(value).isdecimal() or is_colour(value))
+        if plain in BACKGROUND_NAMES and (told or str(value) in ("0", "#000000")):
             return 0
         return VOID if self.said_by != "classes" and plain in VOID_NAMES else None
 

@@ -15,7 +15,7 @@ from bench.analysis.pictures import (
     Overlays,
 )
 from bench.formats import shortened
-from bench.report.figures.style import MUTED, PADDING_GREY, WIDTH_IN, new_figure
+from bench.report.figures.style import MUTED, PADDING_GREY, WIDTH_IN, new_figure, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,10 @@ def draw_overlays(series: Overlays) -> "Figure":
     keys = [_key(colour, name) for code, (name, colour) in OUTCOMES.items() if code in found]
     figure.legend(handles=keys, loc="outside lower right", ncols=len(keys), **_KEYS)
     if len(series.classes) > 1:
-        names = [_key(_class_colour(number), name) for number, name in enumerate(series.classes, start=1)]
+        names = [
+            _key(_class_colour(number), written(name, f"class {number}"))
+            for number, name in enumerate(series.classes, start=1)
+        ]
         figure.legend(handles=names, loc="outside upper right", ncols=min(len(names), 6), **_KEYS)
     return figure
 

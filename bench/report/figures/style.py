@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from bench.formats import printable, shortened
+from bench.report.figures.fonts import FAMILY, families_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +50,7 @@ RC = {
     "axes.titlelocation": "left",
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
-    "font.family": "DejaVu Sans",
+    "font.family": FAMILY,
     "font.size": 9,
     "svg.fonttype": "none",
     "grid.color": FAINT,
@@ -98,10 +99,28 @@ def _pixels(figure: "Figure") -> "Picture":
     from PIL import Image
 
     buffer = io.BytesIO()
-    with warnings.catch_warnings(), matplotlib.rc_context(RC):
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    _make_legible(figure)
+    with matplotlib.rc_context(RC):
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return Image.open(buffer).convert("RGB")
+
+
+def _make_legible(figure: "Figure") -> None:
+    """Text in fonts that have its letters, in place of boxes; a letter that none has becomes a question mark. What matters has another
+    name beside it, see `written`."""
+    from matplotlib.text import Text
+
+    texts = [text for text in figure.findobj(Text) if not text.get_text().isascii()]
+    for text in texts:
+        families, lost = families_for([text.get_text()])
+        text.set_fontfamily(list(families))
+        if lost:
+            text.set_text("".join("?" if letter in lost else letter for letter in text.get_text()))
+
+
+def written(name: str, otherwise: str) -> str:
+    """`name` where this machine has fonts for all its letters, else `otherwise`: for pictures, where no browser can help."""
+    return otherwise if families_for([name])[1] else name
 
 
 def to_svg(figure: "Figure", name: str, titles: Mapping[str, str], label: str) -> str:
@@ -112,6 +131,7 @@ def to_svg(figure: "Figure", name: str, titles: Mapping[str, str], label: str) -
 
     buffer = io.StringIO()
     with warnings.catch_warnings(), matplotlib.rc_context(RC | {"svg.hashsalt": name}):
+        # what a browser draws it draws in its own fonts; Matplotlib only measures the text here
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     root = ElementTree.fromstring(printable(buffer.getvalue()))

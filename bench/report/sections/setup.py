@@ -65,9 +65,10 @@ def _data(run: Run) -> str:
     dataset = run.dataset
     skipped = f", {len(dataset.skipped)} skipped" if dataset.skipped else ""
     count = "1 class" if len(dataset.classes) == 1 else f"{len(dataset.classes)} classes"
+    shrunk = "" if dataset.mask_resize == "majority" else f"; masks shrunk by the rule {dataset.mask_resize}"
     return (
         f"{dataset.name} ({dataset.format}), {plural(dataset.num_images, 'image')}{skipped}; {count} "
-        f"({', '.join(dataset.classes)})"
+        f"({', '.join(dataset.classes)}){shrunk}"
     )
 
 
