@@ -2,13 +2,15 @@
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from bench.errors import StoreError
 from bench.experiments import Experiment, to_json
@@ -32,7 +34,7 @@ def earlier_part(directory: Path, resume: bool, stack: ExitStack) -> Run | None:
 
 def require_same(earlier: Run, experiment: Experiment, material: Material) -> None:
     """A run may go on only as what it was; how far, where and by how many workers is all that may change."""
-    now, then = to_json(experiment), dict(earlier.experiment)
+    now, then = to_json(experiment), _as_read_today(earlier.experiment)
     for free in ("trials", "budget", "workers", "cluster", "retries", "learning_curve"):
         now.pop(free)
         then.pop(free, None)
@@ -49,6 +51,14 @@ def require_same(earlier: Run, experiment: Experiment, material: Material) -> No
             raise StoreError(
                 f"run {earlier.record.name!r} cannot be resumed: {what} changed from {before} to {after}; choose another --name"
             )
+
+
+def _as_read_today(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored experiment with the defaults of options that are newer than its run."""
+    try:
+        return to_json(Experiment.model_validate(stored))
+    except ValidationError:
+        return dict(stored)
 
 
 def went_on(earlier: Run | None, here: Environment) -> Environment:
