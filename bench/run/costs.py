@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.engine.spec import family
+from bench.experiments import Protocol
 from bench.records import TrialRecord
 
 MARGIN = 1.15
@@ -63,6 +64,12 @@ class TrialClock:
         dearest_s = max(self.first_time_s.values(), default=0.0)
         first_time_s = 0.0 if warm else self.first_time_s.get(own, dearest_s)
         return MARGIN * (first_time_s + epochs * epoch_s)
+
+
+def short_training_s(protocol: Protocol, *, step_s: float, first_s: float) -> float:
+    """Seconds of a short training, the unit of `bench.run.plan`, where a step takes `step_s` and building and compiling the network
+    `first_s`, which is shared by the trainings of one network."""
+    return MARGIN * protocol.shortest_steps * step_s + first_s / 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -385,7 +385,7 @@ class _Trainings:
     def _take(self, outcome: TrialOutcome) -> None:
         spec, contestant = self.running.pop(outcome.record.trial_id)
         if outcome.crashed and spec.attempt <= self.retries:
-            self.progress.note(f"training {spec.trial_id}: {outcome.record.error}; it is tried again")
+            self.progress.warning(f"training {spec.trial_id}: {outcome.record.error}; it is tried again")
             self.again.append((replace(spec, attempt=spec.attempt + 1), contestant))
             return
         if outcome.record.status == STOPPED and self._had_all_the_time():

@@ -119,7 +119,7 @@ class _Study:
                     self._take(event)
             self._fill()
         if self.ended == "budget" and not self.proposed:
-            self.progress.note("no time is left for a trial: a larger --budget is needed")
+            self.progress.warning("no time is left for a trial: a larger --budget is needed")
         if self.waiting:
             self.progress.note(f"{len(self.waiting)} proposed and not run: they could not have ended in time")
         return self.ended or "space exhausted"
@@ -194,7 +194,7 @@ class _Study:
         told."""
         spec = self.running.pop(outcome.record.trial_id)
         if outcome.crashed and spec.attempt <= self.plan.retries and self._fits(spec):
-            self.progress.note(f"trial {spec.trial_id}: {outcome.record.error}; it is tried again")
+            self.progress.warning(f"trial {spec.trial_id}: {outcome.record.error}; it is tried again")
             self.waiting.insert(0, replace(spec, attempt=spec.attempt + 1))
             return
         outcome = replace(outcome, record=replace(outcome.record, attempts=spec.attempt))

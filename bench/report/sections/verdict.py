@@ -16,15 +16,18 @@ from bench.analysis.decision import (
     Decision,
     lead_of_delivery,
 )
-from bench.analysis.final_evaluation import Finals
+from bench.analysis.final_evaluation import Finals, configuration_label
 from bench.analysis.run_analysis import Analysis
 from bench.evaluation.statistics import Difference, Interval
 from bench.formats import plural, titled
-from bench.records import DEFAULT
+from bench.records import DEFAULT, Contestant
 from bench.report.blocks import Banner, Colour, Tile, VerdictCard
 
 FEW_IMAGES = 50
 """With fewer scored images an interval is so wide that only large differences show."""
+
+FIRST = 5
+"""Rows of the ranking in a summary."""
 
 MANY_FAILURES = 0.2
 LOW_IOU = 0.4
@@ -68,9 +71,9 @@ def in_one_line(found: Analysis) -> str:
 
 
 def summary(found: Analysis) -> dict[str, object]:
-    """The verdict for programs, at full precision."""
+    """The verdict and the first of the ranking for programs, at full precision."""
     decision, choice = found.decision, found.decision.choice
-    facts: dict[str, object] = {"kind": decision.kind, "model": None, "iou": None}
+    facts: dict[str, object] = {"kind": decision.kind, "model": None, "iou": None, "ranking": _first_ranked(found)}
     if choice is None:
         return facts
     return facts | {
@@ -79,6 +82,48 @@ def summary(found: Analysis) -> dict[str, object]:
         "iou_low": choice.interval.low if choice.interval else None,
         "iou_high": choice.interval.high if choice.interval else None,
         "test_iou": choice.test,
+    }
+
+
+def _first_ranked(found: Analysis) -> list[dict[str, object]]:
+    """Candidates of the final evaluation and then baselines, or trials where there was none: `FIRST` of them."""
+    if isinstance(found.final, Finals):
+        candidates = [
+            _ranked(each.group, each.label, each.score, each.interval, each.test, each.latency_s)
+            for each in found.final.standings
+        ]
+        best_first = sorted(found.final.references, key=lambda each: -each.score)
+        baselines = [_ranked(None, each.label, each.score, each.interval, each.test, None) for each in best_first]
+        return [*candidates, *baselines][:FIRST]
+    return [
+        _ranked(
+            row.rank,
+            configuration_label(Contestant(name=row.name, roles=(), hyperparameters=row.trial.hyperparameters)),
+            row.iou,
+            None,
+            (row.test or {}).get("iou"),
+            row.trial.latency_s,
+        )
+        for row in found.ranked[:FIRST]
+    ]
+
+
+def _ranked(
+    rank: int | None,
+    model: str,
+    iou: float | None,
+    interval: Interval | None,
+    test: float | None,
+    latency_s: float | None,
+) -> dict[str, object]:
+    return {
+        "rank": rank,
+        "model": model,
+        "iou": iou,
+        "iou_low": interval.low if interval else None,
+        "iou_high": interval.high if interval else None,
+        "test_iou": test,
+        "latency_s": latency_s,
     }
 
 
