@@ -369,11 +369,10 @@ def test_report_for_programs_says_verdict_ranking_and_paths(elsewhere: Path) -> 
     assert (told["kind"], told["ranking"][0]["rank"]) == ("not confirmed", 1)
     assert Path(told["paths"]["page"]).is_file()
     checked = ask("report", "quick", "--check", "--json")
-    assert json.loads(checked.stdout)["differences"] == []
-    Path("reports/quick/summary.json").write_text("{}")
-    checked = ask("report", "quick", "--check", "--json")
-    assert checked.exit_code == 2
-    assert json.loads(checked.stdout)["differences"]
+    assert checked.exit_code == 2  # the metrics of these trials were made up
+    found = json.loads(checked.stdout)["differences"]
+    assert len(found) == 2
+    assert all("its recorded metrics are not those of its counts" in line for line in found)
 
 
 def test_dry_run_says_plan_time_and_memory_and_writes_nothing(elsewhere: Path) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 from bench.engine.spec import family
 from bench.experiments import Protocol
 from bench.records import TrialRecord
+from search_spaces.space import Part
 
 MARGIN = 1.15
 """An estimate is multiplied by this: neighbours on the machine, the noise of a short history."""
 
-Family = tuple[Any, ...]
+Family = tuple[Part, ...]
 """Trials of one compiled graph and batch size."""
 
 
@@ -94,5 +95,5 @@ class Deadline:
 
 def pixels(family: Family) -> float:
     """Of a batch."""
-    size, batch, *_ = family
-    return float(size**2 * batch)
+    of = dict(family)
+    return float(of["image_size"] or 0) ** 2 * float(of["batch_size"] or 0)

@@ -22,7 +22,7 @@ from bench.run.plan import Plan, plan
 from bench.run.setup import Examined
 from search_spaces.architectures import ARCHITECTURES
 from search_spaces.portfolio import portfolio
-from search_spaces.space import Range, Space
+from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
 
 LEAST_FOR_PROBE_S = 60.0
 """A budget that leaves less is not measured: compiling alone takes a third of it."""
@@ -62,7 +62,7 @@ def ahead(experiment: Experiment, folds: int, left_s: float | None, epochs_over:
     """What whoever watches is told when trainings begin: `left_s` seconds of the budget, and epochs but for those that are over. A budget
     with a final evaluation is used up, whatever is planned."""
     planned = None if left_s is not None and experiment.protocol.finalists else planned_epochs(experiment, folds)
-    values = {name: getattr(experiment.space, name) for name in Space.model_fields}
+    values = {name: getattr(experiment.space, name) for name in HYPERPARAMETERS}
     fixed = {name: own[0] for name, own in values.items() if not isinstance(own, Range) and len(own) == 1}
     return Ahead(
         budget_s=left_s,
@@ -93,15 +93,13 @@ def most_candidates(experiment: Experiment) -> int:
 
 def configurations(space: Space) -> int | None:
     """How many there are; None where a hyperparameter has a range."""
-    values = {name: getattr(space, name) for name in Space.model_fields}
+    values = {name: getattr(space, name) for name in HYPERPARAMETERS}
     if any(isinstance(own, Range) for own in values.values()):
         return None
-    heads = sum(
-        max(1, len(space.backbone)) * len(space.encoder_weights) if ARCHITECTURES[name].has_backbone else 1
-        for name in space.architecture
-    )
-    others = [len(own) for name, own in values.items() if name not in ("architecture", "backbone", "encoder_weights")]
-    return heads * math.prod(others)
+    encoders = math.prod(len(values[name]) for name in OF_BACKBONE)
+    networks = sum(encoders if ARCHITECTURES[name].has_backbone else 1 for name in space.architecture)
+    others = [len(own) for name, own in values.items() if name != "architecture" and name not in OF_BACKBONE]
+    return networks * math.prod(others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +183,7 @@ def outlook(experiment: Experiment, found: Examined, measured: Measured | None, 
         measured=measured,
         cache_bytes=_cache_bytes(experiment, found),
         memory_limit_bytes=memory_limit(),
-        varies={name: _range(getattr(experiment.space, name)) for name in Space.model_fields if name in told.varies},
+        varies={name: _range(getattr(experiment.space, name)) for name in HYPERPARAMETERS if name in told.varies},
         fixed=told.fixed,
     )
 
