@@ -164,4 +164,8 @@ def _are_few_round_numbers(values: Sequence[object]) -> bool:
 
 def _level(label: str, rows: Sequence[Row]) -> Level:
     scored = (row.iou for row in rows if row.compares and row.iou is not None)
-    return Level(label=label, ious=tuple(sorted(scored, reverse=True)), **counted(rows))
+    return Level(
+        label=label,
+        ious=tuple(sorted(scored, reverse=True)),
+        **{status.word: count for status, count in counted(rows).items()},
+    )

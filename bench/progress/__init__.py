@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bench.formats import plural
 from bench.progress.ahead import Ahead, RunView
-from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, EpochRecord, StudyRecord, TrialRecord
+from bench.records import COLLAPSED, COMPLETED, FAILED, NOTED, PRUNED, EpochRecord, Status, StudyRecord, TrialRecord
 
 
 class Progress(Protocol):
@@ -61,7 +61,7 @@ class StudyView:
     trials: int | None = None
     budget_s: float | None = None
     places: int = 1
-    statuses: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[Status] = field(default_factory=Counter)
     best: TrialRecord | None = None
 
     def trial_ended(self, record: TrialRecord) -> None:
@@ -202,7 +202,7 @@ def outcome(record: TrialRecord, varies: Collection[str] = ()) -> str:
         result = f"failed: {(record.error or 'no reason recorded').splitlines()[0]}"
     else:
         result = "no IoU" if iou is None else f"IoU {iou:.3f}"
-        result += "" if record.status == COMPLETED else f" ({record.status.lower()})"
+        result += "" if record.status == COMPLETED else f" ({record.status.word})"
         result += _rung(record)
     spent = "" if record.wall_s is None else f" in {duration(record.wall_s)}"
     who = record.trial_id if is_named(record.trial_id) else configuration(record.hyperparameters, varies)
@@ -223,9 +223,10 @@ def in_every_trial(ahead: Ahead) -> str:
 
 def _rung(record: TrialRecord) -> str:
     """How long a tuner that promotes let a trial train, and which one it is again; nothing of others."""
-    if "tuner/epochs" not in record.hyperparameters:
+    promotion = record.promotion
+    if promotion is None or promotion.epochs is None:
         return ""
-    parent = record.hyperparameters.get("tuner/trial_id")
+    parent = promotion.parent
     return f" after {plural(record.epochs_run, 'epoch')}" + (f", promoted from {parent}," if parent else "")
 
 
@@ -246,7 +247,7 @@ def summary(view: StudyView, study: StudyRecord, varies: Collection[str] = ()) -
 def configuration(hyperparameters: Mapping[str, object], shown: Collection[str] = ()) -> str:
     """Hyperparameters in one line: names by their value alone, numbers with their name, a tuner's own book-keeping not at all. Of them those
     that are to be `shown`; all, where none of these is there."""
-    own = {name: value for name, value in hyperparameters.items() if not name.startswith("tuner/")}
+    own = {name: value for name, value in hyperparameters.items() if not name.startswith(NOTED)}
     words = []
     for name, value in ({name: own[name] for name in own if name in shown} or own).items():
         number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -417,7 +417,7 @@ class OpenRun:
         """After selection, once: what the locked test images say about the best models."""
         scored = {(evaluation.study_id, evaluation.trial_id, evaluation.split) for evaluation in self.evaluations}
         before = {who[:2] for who in scored if who[2] == "test" and who[0]}
-        new = [record for record in self.best.records if (record.study_id, record.trial_id) not in before]
+        new = [record for record in self.best.records if record.key not in before]
         if before and new:
             self.progress.warning(
                 f"the locked test images were scored before: {len(before)} models then, {len(new)} more now"
@@ -433,7 +433,7 @@ class OpenRun:
                 epochs=record.epochs_planned,
             )
             for part, ids in parts.items():
-                if (record.study_id, record.trial_id, part) not in scored:
+                if (*record.key, part) not in scored:
                     answer = self.executor.score(spec, self.best.path(record).read_bytes(), ids)
                     self._append(_evaluation(record, part, answer))
 

@@ -209,8 +209,9 @@ class _Study:
         """A trial in the worker's terms. Every trial of a study has the study's seed, and a schedule of its own length: a promoted one
         trains again from the start, since a schedule that was cut short says little of one that was not."""
         plan, values = self.plan, proposal.hyperparameters
-        rungs = values.get("tuner/epochs")
-        epochs = plan.epochs if rungs is None else int(rungs) * plan.rung_epochs
+        promotion = proposal.promotion
+        length = promotion.epochs if promotion else None
+        epochs = plan.epochs if length is None else length * plan.rung_epochs
         return TrialSpec(
             study_id=plan.study_id,
             trial_id=proposal.trial_id,

@@ -20,7 +20,7 @@ from bench.analysis.final_evaluation import Finals, configuration_label
 from bench.analysis.run_analysis import Analysis
 from bench.evaluation.statistics import Difference, Interval
 from bench.formats import plural, titled
-from bench.records import DEFAULT, Contestant
+from bench.records import DEFAULT, FAILED, Contestant
 from bench.report.blocks import Banner, Colour, Tile, VerdictCard
 
 FEW_IMAGES = 50
@@ -285,7 +285,7 @@ def banners(found: Analysis) -> Iterator[Banner]:
         yield Banner(f"The run is not finished (status: {run.record.status}); this is what it has so far.")
     yield from _data_banners(found)
     yield from _quality_banners(found)
-    total, failed = len(found.rows), found.counts["failed"]
+    total, failed = len(found.rows), found.counts[FAILED]
     if total and failed / total > MANY_FAILURES:
         yield Banner(
             f"{failed} of {plural(total, 'trial')} failed: what was compared is a part of what was tried.", "failures"
