@@ -74,7 +74,7 @@ def test_with_one_seed_nobody_wins(run):
     held = finals(one)
     assert held.winner is None
     text = said([verdict(Analysis(one))])
-    assert "It scores higher than every other candidate" in text
+    assert "The leader scores higher than every other candidate" in text
     assert "seed variance is unknown" in text
 
 

@@ -199,7 +199,7 @@ def _delivery(found: Analysis, choice: Choice, held: Finals) -> Iterator[str]:
     lead = lead_of_delivery(found.run, choice, leader, held)
     if lead is not None:
         yield (
-            f"Compared with the best single candidate, {leader.label}, the delivered model scores {_difference(lead)}."
+            f"Compared with the leader of the ranking, {leader.label}, the delivered model scores {_difference(lead)}."
         )
 
 
@@ -221,11 +221,12 @@ def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
     elif decision.closest:
         other, by_other = decision.closest
         yield (
-            f"It scores higher than every other candidate; the closest, {other.label}, is behind by "
+            f"The leader scores higher than every other candidate; the closest, {other.label}, is behind by "
             f"{_amount(by_other)}."
         )
     if found.final.comparison.num_trainings == 1:  # type: ignore[union-attr]
-        yield "Each candidate was trained with one seed: seed variance is unknown, and a lead may be due to it."
+        unknown = "each candidate was trained with one seed: seed variance is unknown, and a lead may be due to it."
+        yield f"E{unknown[1:]}" if others else f"No winner is named, since {unknown}"
     if decision.detectable:
         low, high = decision.detectable
         span = (
@@ -250,7 +251,8 @@ def _tiles(found: Analysis, decision: Decision) -> Iterator[Tile]:
     if choice is None:
         return
     if choice.iou is not None:
-        yield Tile(_digits(choice.iou, choice.interval), f"IoU, {_how_scored(found)}", _limits(choice.interval))
+        sure = " with 95 % interval" if choice.interval else ""
+        yield Tile(_digits(choice.iou, choice.interval), f"IoU{sure}, {_how_scored(found)}", _limits(choice.interval))
     if choice.test is not None:
         yield Tile(_digits(choice.test, choice.test_interval), "IoU, held-out test set", _limits(choice.test_interval))
     if decision.baseline:
@@ -296,7 +298,7 @@ def banners(found: Analysis) -> Iterator[Banner]:
         if held.record.folds < held.all_folds:
             extent = f"{held.record.folds} of {plural(held.all_folds, 'fold')}"
             yield Banner(
-                f"The budget allowed {extent}: {plural(held.scored, 'image')} are scored, and intervals are wide.",
+                f"The budget allowed {extent}: candidates are compared on {plural(held.scored, 'image')}, and intervals are wide.",
                 "setup",
             )
         elif held.trained < held.planned:
