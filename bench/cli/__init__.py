@@ -26,6 +26,7 @@ from bench import __version__
 from bench.cli import delivery
 from bench.cli.ending import Ending
 from bench.errors import UserError
+from bench.options import OPTIONS
 
 if TYPE_CHECKING:
     from bench.datasets import DataOptions
@@ -75,6 +76,13 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Look at a data set, or write the sample set.")
 app.add_typer(data_app, name="data")
 
+
+def _option(field: str, *names: str, **more: Any) -> Any:
+    """The option for a field of an experiment, in the words of `OPTIONS`."""
+    known = OPTIONS[field]
+    return typer.Option(*names, metavar=known.metavar, help=known.help, **more)
+
+
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
 Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports are written.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON document on stdout, all else on stderr.")]
@@ -90,41 +98,17 @@ def run(
             "(MobileNets pretrained on ImageNet).",
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(metavar="PATH", help="A folder of images with annotations.")] = None,
-    tuner: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Repeat it to compare tuners; see list.")
-    ] = None,
-    trials: Annotated[int | None, typer.Option(metavar="N", help="Trials for each tuner and seed.")] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="Time for search and finals: 90s, 10m, 1.5h. Without --trials, as many as fit."
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="The only seed, in place of the experiment's.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="The run's name, its folder in --results.")] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Trials at the same time. Left out: one for each GPU, or one for the CPU."),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: ray://HOST:PORT, HOST:PORT, auto or local."),
-    ] = None,
+    data: Annotated[str | None, _option("path")] = None,
+    tuner: Annotated[list[str] | None, _option("tuners")] = None,
+    trials: Annotated[int | None, _option("trials")] = None,
+    budget: Annotated[str | None, _option("budget")] = None,
+    seed: Annotated[int | None, _option("seeds", min=0)] = None,
+    name: Annotated[str | None, _option("name")] = None,
+    workers: Annotated[int | None, _option("workers")] = None,
+    cluster: Annotated[str | None, _option("cluster")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of that name.")] = False,
-    learning_curve: Annotated[
-        bool,
-        typer.Option(
-            "--learning-curve",
-            help="Train the first of the finals on 25, 50 and 75 % of the images too: would more data help?",
-        ),
-    ] = False,
-    skip_unreadable: Annotated[
-        bool,
-        typer.Option("--skip-unreadable", help="Leave images out that cannot be decoded, and say so in the report."),
-    ] = False,
+    learning_curve: Annotated[bool, _option("learning_curve", "--learning-curve")] = False,
+    skip_unreadable: Annotated[bool, _option("skip_unreadable", "--skip-unreadable")] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
