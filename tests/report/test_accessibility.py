@@ -174,7 +174,7 @@ def test_lists_hold_items_alone(elements: list[Element]) -> None:
 
 
 def palettes() -> dict[str, dict[str, str]]:
-    """Theme -> variable -> colour: the light one, and over it the dark one, as the button and as the system choose it."""
+    """Theme -> variable -> colour: the light one, and over it the dark one, as the button and as the system choose it, and that of print."""
     blocks = re.findall(r"(:root[^{]*)\{([^{}]*)\}", STYLE.read_text(encoding="utf-8"))
     read = [(head.strip(), dict(re.findall(r"--([\w-]+):\s*(#[0-9a-f]{6})", body))) for head, body in blocks]
     (light,) = [colours for head, colours in read if head == ":root"]
@@ -213,7 +213,9 @@ def test_text_and_marks_stand_out_from_what_is_behind_them(theme: str) -> None:
     assert weak == {}
 
 
-def test_both_ways_into_the_dark_theme_have_its_colours() -> None:
-    light, *dark = palettes().values()
+def test_both_ways_into_the_dark_theme_have_its_colours_and_paper_has_the_light_ones() -> None:
+    light, *others = palettes().values()
+    dark = [colours for colours in others if colours != light]
     assert len(dark) == 2
-    assert dark[0] == dark[1] != light
+    assert dark[0] == dark[1]
+    assert len(others) == 3
