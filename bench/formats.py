@@ -131,6 +131,12 @@ def listing(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
+def first_few(words: Sequence[str], most: int = 3) -> str:
+    """'a, b, c and 5 more'."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
+
+
 def shortened(text: str, limit: int) -> str:
     """Cut in the middle, so that both ends of a file name stay readable."""
     if len(text) <= limit:

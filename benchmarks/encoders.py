@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _graph(name: str, size: int):
-    from bench.engine.graph import GraphKey, TrainingGraph
+    from bench.engine.training.graph import GraphKey, TrainingGraph
 
     values = hyperparameters(*name.split("/"), size)
     graph = TrainingGraph(GraphKey.of(values, num_classes=2, evaluation_size=size, threshold=0.5))

@@ -43,6 +43,7 @@ from bench.records import (
     ImageFacts,
     RunRecord,
     SplitRecord,
+    Status,
     StudyRecord,
     TrainingRecord,
     TrialRecord,
@@ -164,7 +165,8 @@ def _single_records(folds: Sequence[Sequence[str]], random: np.random.Generator)
 
 
 def _trial(number: int, random: np.random.Generator) -> TrialRecord:
-    status, iou = random.choice([COMPLETED, STOPPED, FAILED], p=[0.85, 0.1, 0.05]), float(random.beta(4, 9))
+    status = Status(random.choice([COMPLETED, STOPPED, FAILED], p=[0.85, 0.1, 0.05]))
+    iou = float(random.beta(4, 9))
     scored = (
         {}
         if status == FAILED
@@ -181,7 +183,7 @@ def _trial(number: int, random: np.random.Generator) -> TrialRecord:
         for epoch in range(1, EPOCHS + 1)
     )
     return TrialRecord(
-        study_id=TUNERS[number % len(TUNERS)], trial_id=f"{number:05}", status=str(status), hyperparameters=_configuration(random), seed=0,
+        study_id=TUNERS[number % len(TUNERS)], trial_id=f"{number:05}", status=status, hyperparameters=_configuration(random), seed=0,
         val_metrics=scored, curve=curve if scored else (), epochs_planned=EPOCHS, epochs_run=EPOCHS, best_epoch=EPOCHS,
         num_params=int(random.integers(10**6, 3 * 10**7)), train_s=float(random.uniform(20, 200)), wall_s=float(random.uniform(30, 250)),
         latency_s=float(random.uniform(0.01, 0.1)), peak_memory_bytes=2**30,

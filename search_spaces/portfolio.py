@@ -8,10 +8,9 @@ import json
 from collections.abc import Mapping, Sequence
 
 from search_spaces.architectures import ARCHITECTURES
+from search_spaces.hyperparameters import Value
 from search_spaces.reference import reference_recipe
-from search_spaces.space import Range, Space
-
-Value = str | int | float
+from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
 
 VARIATIONS: tuple[Mapping[str, Value], ...] = (
     {},
@@ -49,7 +48,7 @@ def _whole(space: Space) -> dict[str, Value]:
     """The default recipe with a backbone, even where its own architecture has none."""
     recipe = reference_recipe(space)
     if space.backbone:
-        recipe = {"backbone": space.backbone[0], "encoder_weights": space.encoder_weights[0], **recipe}
+        recipe = {**{name: getattr(space, name)[0] for name in OF_BACKBONE}, **recipe}
     return recipe
 
 
@@ -57,9 +56,7 @@ def _active(values: Mapping[str, Value]) -> dict[str, Value]:
     """In the order in which a space declares them, without a backbone where the architecture has none."""
     takes_backbone = ARCHITECTURES[str(values["architecture"])].has_backbone
     return {
-        name: values[name]
-        for name in Space.model_fields
-        if name in values and (takes_backbone or name not in ("backbone", "encoder_weights"))
+        name: values[name] for name in HYPERPARAMETERS if name in values and (takes_backbone or name not in OF_BACKBONE)
     }
 
 

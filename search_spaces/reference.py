@@ -4,54 +4,44 @@ import math
 from collections.abc import Sequence
 
 from search_spaces.architectures import ARCHITECTURES
-from search_spaces.space import Range, Space
+from search_spaces.hyperparameters import Value
+from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
 
-RECIPE: dict[str, str | int | float] = {
-    "architecture": "unet_slim",
-    "encoder_weights": "imagenet",
-    "loss": "bce_dice",
-    "backbone": "efficientnet_lite0",
-    "augmentation": 0.5,
-    "image_size": 192,
-    "optimizer": "adam",
-    "learning_rate": 1e-3,
-    "schedule": "cosine",
-    "weight_decay": 0.0,
-}
+RECIPE: dict[str, Value] = {name: row.default for name, row in HYPERPARAMETERS.items() if row.default is not None}
 """A good start on most data sets. What it does not name (batch size) is the first that a space lists."""
 
-_BACKBONE_ONLY = ("backbone", "encoder_weights")
+ORIGIN: dict[str, Value] = {
+    "architecture": "plain_unet",
+    "loss": "bce",
+    "augmentation": 0.5,
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "schedule": "constant",
+    "weight_decay": 0.0,
+}
+"""What this project began with; of hyperparameters that came later it has the default."""
 
 
-def reference_recipe(space: Space) -> dict[str, str | int | float]:
+def reference_recipe(space: Space) -> dict[str, Value]:
     """The active values of the configuration of `space` that is nearest to `RECIPE`.
 
     Where the space lacks a name, its first one stands in; where it lacks a number, the nearest (of learning rates: by ratio), and of
     two that are equally near the one listed first.
     """
-    recipe = {name: _nearest(name, getattr(space, name)) for name in Space.model_fields if getattr(space, name)}
+    recipe = {name: _nearest(name, getattr(space, name)) for name in HYPERPARAMETERS if getattr(space, name)}
     if not ARCHITECTURES[str(recipe["architecture"])].has_backbone:
-        recipe = {name: value for name, value in recipe.items() if name not in _BACKBONE_ONLY}
+        recipe = {name: value for name, value in recipe.items() if name not in OF_BACKBONE}
     return recipe
 
 
-def origin_recipe(space: Space) -> dict[str, str | int | float]:
+def origin_recipe(space: Space) -> dict[str, Value]:
     """What this project began with: a plain U-Net of 16 start filters without pretraining, binary cross-entropy, Adam at a constant
     1e-3; at the largest image size of the space, with its first batch size, augmented at half strength."""
-    return {
-        "architecture": "plain_unet",
-        "loss": "bce",
-        "augmentation": 0.5,
-        "image_size": max(space.image_size),
-        "batch_size": space.batch_size[0],
-        "optimizer": "adam",
-        "learning_rate": 1e-3,
-        "schedule": "constant",
-        "weight_decay": 0.0,
-    }
+    whole = {**RECIPE, "image_size": max(space.image_size), "batch_size": space.batch_size[0], **ORIGIN}
+    return {name: whole[name] for name, row in HYPERPARAMETERS.items() if not row.of_backbone}
 
 
-def _nearest(name: str, values: Sequence[str | int | float] | Range) -> str | int | float:
+def _nearest(name: str, values: Sequence[Value] | Range) -> Value:
     wanted = RECIPE.get(name)
     if isinstance(values, Range):
         return min(max(float(wanted or 0.0), values.min), values.max)
@@ -63,4 +53,5 @@ def _nearest(name: str, values: Sequence[str | int | float] | Range) -> str | in
 
 
 def _distance(name: str, value: float, wanted: float) -> float:
-    return abs(math.log(value / wanted)) if name == "learning_rate" else abs(value - wanted)
+    by_ratio = HYPERPARAMETERS[name].kind == "rate" and min(value, wanted) > 0
+    return abs(math.log(value / wanted)) if by_ratio else abs(value - wanted)

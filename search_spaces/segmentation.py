@@ -14,7 +14,7 @@ from search_spaces.backbones import BACKBONES, UNIT
 from search_spaces.losses import LOSSES, loss_value
 from search_spaces.optimizers import OPTIMIZERS
 from search_spaces.reference import reference_recipe
-from search_spaces.space import Range, Space
+from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
 
 Values = Mapping[str, Any]
 """Active hyperparameters by name."""
@@ -38,10 +38,10 @@ class SegmentationHyperModel(kt.HyperModel):
         with_backbone = [name for name in space.architecture if ARCHITECTURES[name].has_backbone]
         if with_backbone:
             with hp.conditional_scope("architecture", with_backbone):
-                for name in ("backbone", "encoder_weights"):
+                for name in OF_BACKBONE:
                     _declare(hp, name, getattr(space, name), recipe.get(name))
-        for name in Space.model_fields:
-            if name not in ("architecture", "backbone", "encoder_weights"):
+        for name in HYPERPARAMETERS:
+            if name != "architecture" and name not in OF_BACKBONE:
                 _declare(hp, name, getattr(space, name), recipe[name])
         return hp
 

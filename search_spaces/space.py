@@ -1,5 +1,6 @@
 """A search space as a YAML file declares it: names and ranges, checked before anything is built."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from search_spaces.architectures import ARCHITECTURES
 from search_spaces.backbones import BACKBONES
+from search_spaces.hyperparameters import Hyperparameter, Value
 from search_spaces.losses import LOSSES
 from search_spaces.optimizers import OPTIMIZERS, SCHEDULES
 
@@ -46,8 +48,8 @@ BatchSizes = Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(m
 
 
 class Space(BaseModel):
-    """The choices that a search has. Every field is a list of values; `augmentation`, `learning_rate` and `weight_decay` may be a
-    `Range` instead.
+    """The choices that a search has. Every field is a list of values, or a `Range` where it says so, with its row of `HYPERPARAMETERS` beside
+    it.
 
     `image_size` is in pixels, the side of the square that an image is fitted into; `augmentation` is a strength from 0 (none)
     to 1; `encoder_weights` is "imagenet", "none" or the path of a weights file. Architectures without a backbone ignore
@@ -56,17 +58,41 @@ class Space(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    architecture: Names
-    backbone: tuple[str, ...] = ()
-    encoder_weights: Names = ("none",)
-    loss: Names = ("bce_dice",)
-    augmentation: tuple[Fraction, ...] | Range = (0.5,)
-    image_size: Sizes = (192,)
-    batch_size: BatchSizes = (8,)
-    optimizer: Names = ("adam",)
-    learning_rate: tuple[Positive, ...] | Range = (1e-3,)
-    schedule: Names = ("cosine",)
-    weight_decay: tuple[NotNegative, ...] | Range = (0.0,)
+    architecture: Annotated[
+        Names, Hyperparameter(title="Architecture", kind="name", default="unet_slim", in_graph="value")
+    ]
+    backbone: Annotated[
+        tuple[str, ...],
+        Hyperparameter(title="Backbone", kind="name", default="efficientnet_lite0", in_graph="value", of_backbone=True),
+    ] = ()
+    encoder_weights: Annotated[
+        Names, Hyperparameter(title="Encoder weights", kind="file", default="imagenet", of_backbone=True)
+    ] = ("none",)
+    loss: Annotated[Names, Hyperparameter(title="Loss", kind="name", default="bce_dice")] = ("bce_dice",)
+    augmentation: Annotated[
+        tuple[Fraction, ...] | Range,
+        Hyperparameter(title="Augmentation strength", kind="strength", default=0.5, limits=(0, 1)),
+    ] = (0.5,)
+    image_size: Annotated[
+        Sizes, Hyperparameter(title="Image size (px)", kind="number", default=192, in_graph="value")
+    ] = (192,)
+    batch_size: Annotated[BatchSizes, Hyperparameter(title="Batch size", kind="number", costs=True)] = (8,)
+    optimizer: Annotated[Names, Hyperparameter(title="Optimizer", kind="name", default="adam", in_graph="value")] = (
+        "adam",
+    )
+    learning_rate: Annotated[
+        tuple[Positive, ...] | Range,
+        Hyperparameter(title="Learning rate", kind="rate", default=1e-3, tuned_finely=True, limits=(1e-9, 1e3)),
+    ] = (1e-3,)
+    schedule: Annotated[Names, Hyperparameter(title="Learning-rate schedule", kind="name", default="cosine")] = (
+        "cosine",
+    )
+    weight_decay: Annotated[
+        tuple[NotNegative, ...] | Range,
+        Hyperparameter(
+            title="Weight decay", kind="rate", default=0.0, in_graph="above 0", tuned_finely=True, limits=(0, 1e3)
+        ),
+    ] = (0.0,)
 
     @field_validator("architecture", "backbone", "loss", "optimizer", "schedule")
     @classmethod
@@ -98,8 +124,9 @@ class Space(BaseModel):
                         f"image_size {size} is impossible for {name}, which needs a multiple of {multiple}; "
                         f"choose {' or '.join(map(str, near))} (96, 192 and 288 suit every architecture)"
                     )
-        for part, least, most in (("augmentation", 0, 1), ("learning_rate", 1e-9, 1e3), ("weight_decay", 0, 1e3)):
+        for part, row in HYPERPARAMETERS.items():
             values = getattr(self, part)
+            least, most = row.limits or (-math.inf, math.inf)
             if isinstance(values, Range) and not least <= values.min < values.max <= most:
                 raise ValueError(f"{part} goes from {least:g} to {most:g}, not from {values.min:g} to {values.max:g}")
         return self
@@ -110,3 +137,38 @@ class Space(BaseModel):
         if not any(ARCHITECTURES[name].has_backbone for name in self.architecture):
             return ()
         return tuple((name, weights) for weights in self.encoder_weights if weights != "none" for name in self.backbone)
+
+
+HYPERPARAMETERS: dict[str, Hyperparameter] = {
+    name: next(row for row in field.metadata if isinstance(row, Hyperparameter))
+    for name, field in Space.model_fields.items()
+}
+"""Name -> its row, in the order of every table."""
+
+OF_BACKBONE = tuple(name for name, row in HYPERPARAMETERS.items() if row.of_backbone)
+"""What an architecture without a backbone does not have."""
+
+Part = tuple[str, Value | None]
+"""A hyperparameter's name, and what of its value counts; None where a configuration lacks it."""
+
+
+def graph_identity(values: Mapping[str, Value]) -> tuple[Part, ...]:
+    """What two configurations must have in common to share a compiled graph."""
+    return tuple((name, _in_graph(row, values.get(name))) for name, row in HYPERPARAMETERS.items() if _is_in_graph(row))
+
+
+def cost_identity(values: Mapping[str, Value]) -> tuple[Part, ...]:
+    """What two configurations must have in common for their steps to cost the same."""
+    return tuple(
+        (name, _in_graph(row, values.get(name)) if _is_in_graph(row) else values.get(name))
+        for name, row in HYPERPARAMETERS.items()
+        if _is_in_graph(row) or row.costs
+    )
+
+
+def _is_in_graph(row: Hyperparameter) -> bool:
+    return row.in_graph != "not"
+
+
+def _in_graph(row: Hyperparameter, value: Value | None) -> Value | None:
+    return float(value or 0) > 0 if row.in_graph == "above 0" else value

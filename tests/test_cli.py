@@ -1,5 +1,6 @@
 """Commands, exit codes, and what somebody reads who made a mistake."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 import bench.cli
@@ -46,7 +49,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def runner(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Stands for bench.run: remembers the call; `answer` is what a run does."""
-    stub = SimpleNamespace(answer=lambda: Path("reports/x/leaderboard.md"), asked=None)
+    stub = SimpleNamespace(answer=a_report, asked=None)
 
     def run_experiment(experiment: Experiment, **rest: Any) -> Path:
         stub.asked = SimpleNamespace(experiment=experiment, **rest)
@@ -57,6 +60,26 @@ def runner(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(bench.cli, "_require_tensorflow", lambda: None)
     (elsewhere / "my.yaml").write_text(SPACE)
     return stub
+
+
+def a_report() -> Path:
+    """What a run leaves: a report whose summary has what is said at the end."""
+    folder = Path("reports/x")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "summary.json").write_text(json.dumps(SUMMARY))
+    return folder / "leaderboard.md"
+
+
+SUMMARY = {
+    "name": "x",
+    "verdict": "No clear winner. Stay with the default.",
+    "kind": "no clear winner",
+    "ranking": [
+        {"rank": 1, "model": "U-Net", "iou": 0.5, "iou_low": 0.4, "iou_high": 0.61, "test_iou": None, "latency_s": 0.02},
+        {"rank": None, "model": "Otsu threshold", "iou": 0.1, "iou_low": None, "iou_high": None, "test_iou": 0.2,
+         "latency_s": None},
+    ],
+}  # fmt: skip
 
 
 def raising(error: BaseException) -> Callable[[], Path]:
@@ -116,7 +139,15 @@ def test_unknown_option_is_exit_code_2() -> None:
 
 def test_run_hands_the_experiment_over_with_what_the_command_line_says(runner: SimpleNamespace) -> None:
     result = ask("run", "my.yaml", "--tuner", "grid", "--tuner", "random", "--trials", 3, "--seed", 7, "--name", "mine")
-    assert result.stdout == "leaderboard: reports/x/leaderboard.md\n"
+    assert result.stdout.splitlines() == [
+        "No clear winner. Stay with the default.",
+        "",
+        "  #  model           IoU (95 % interval)  held-out  latency",
+        "  1  U-Net           0.50 (0.40 to 0.61)  –         20 ms",
+        "  –  Otsu threshold  0.10                 0.20      –",
+        "",
+        "page:        reports/x/leaderboard.html",
+    ]
     experiment = runner.asked.experiment
     assert (experiment.name, experiment.tuners, experiment.trials, experiment.seeds) == (
         "mine",
@@ -156,6 +187,46 @@ def test_run_that_ends_without_a_model_has_an_exit_code_of_its_own(runner: Simpl
     assert result.exit_code == 3
     assert "no model was delivered" in result.stderr
     assert "a larger --budget than 60s goes on with --resume" in result.stderr
+
+
+def test_run_for_programs_has_one_document_on_stdout_and_nothing_else(runner: SimpleNamespace) -> None:
+    empty_run(Path("results/cars")).write_bytes("delivery.json", b"{}")
+
+    def answer() -> Path:
+        runner.asked.progress.note("reading")
+        return a_report()
+
+    runner.answer = answer
+    result = ask("run", "my.yaml", "--name", "cars", "--json")
+    told = json.loads(result.stdout)
+    assert told["ranking"] == SUMMARY["ranking"]
+    assert told["paths"]["page"] == "reports/x/leaderboard.html"
+    assert (told["paths"]["runs"], told["paths"]["model"]) == (["results/cars"], "results/cars/model")
+    assert "note: reading" in result.stderr
+
+
+def test_run_without_a_model_says_so_to_programs_too(runner: SimpleNamespace) -> None:
+    result = ask("run", "my.yaml", "--name", "cars", "--json")
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["paths"]["model"] is None
+
+
+def test_quiet_run_says_warnings_and_the_result(runner: SimpleNamespace) -> None:
+    def answer() -> Path:
+        runner.asked.progress.note("reading")
+        runner.asked.progress.warning("2 duplicates left out")
+        return a_report()
+
+    runner.answer = answer
+    result = ask("run", "my.yaml", "--quiet")
+    assert "note" not in result.output
+    assert result.stderr.startswith("warning: 2 duplicates left out\n")
+    assert result.stdout.startswith("No clear winner.")
+
+
+@pytest.mark.parametrize("options", [("--quiet", "--verbose"), ("--dry-run", "--resume")], ids=" ".join)
+def test_options_that_contradict_each_other_are_refused(runner: SimpleNamespace, options: tuple[str, str]) -> None:
+    assert all(option in mistake("run", "my.yaml", *options) for option in options)
 
 
 def test_run_says_where_its_model_is_and_how_to_use_it(runner: SimpleNamespace) -> None:
@@ -227,7 +298,9 @@ def test_report_is_written_from_the_records_again_and_again(elsewhere: Path) -> 
     stored_run(Path("results/quick"))
     for _ in range(2):
         result = ask("report", "quick")
-        assert (result.stdout, result.exit_code) == ("leaderboard: reports/quick/leaderboard.md\n", 0)
+        assert result.exit_code == 0
+        assert result.stdout.splitlines()[-1] == "page:        reports/quick/leaderboard.html"
+        assert "  1  U-Net " in result.stdout
     assert "U-Net" in Path("reports/quick/leaderboard.md").read_text()
 
 
@@ -264,3 +337,69 @@ def test_list_has_a_line_for_everything_that_can_be_named() -> None:
     named = {line.split()[0]: line.split(maxsplit=1)[1:] for line in lines if line.startswith("  ")}
     for name in ("default", "random", "hyperband", "unet", "plain_unet", "mobilenetv2", "focal", "adam", "via", "coco"):
         assert named[name], name
+
+
+def test_list_for_programs_has_every_table() -> None:
+    told = json.loads(ask("list", "--json").stdout)
+    assert told["losses"]["focal"]
+    assert {"experiments", "search spaces", "tuners", "architectures", "data formats"} <= set(told)
+
+
+def test_audit_for_programs_has_every_finding(elsewhere: Path) -> None:
+    small_photos(elsewhere / "photos")
+    told = json.loads(ask("data", "audit", "photos", "--json").stdout)
+    assert told["dataset"]["num_images"] == 12
+    assert [finding["kind"] for finding in told["audit"]["findings"]].count("empty_mask") == 4
+
+
+def test_audit_groups_what_repeats(elsewhere: Path) -> None:
+    small_photos(elsewhere / "photos")
+    lines = ask("data", "audit", "photos").stdout.splitlines()
+    start = lines.index("empty mask (4): an image has no foreground pixel")
+    assert lines[start + 1 : start + 3] == [
+        "  images/0.png has no foreground pixel",
+        "    the same of 3 more: images/1.png, images/2.png, images/3.png",
+    ]
+    assert "  images/3.png has no foreground pixel" in ask("data", "audit", "photos", "--all").stdout.splitlines()
+
+
+def test_report_for_programs_says_verdict_ranking_and_paths(elsewhere: Path) -> None:
+    stored_run(Path("results/quick"))
+    told = json.loads(ask("report", "quick", "--json").stdout)
+    assert (told["kind"], told["ranking"][0]["rank"]) == ("not confirmed", 1)
+    assert Path(told["paths"]["page"]).is_file()
+    checked = ask("report", "quick", "--check", "--json")
+    assert checked.exit_code == 2  # the metrics of these trials were made up
+    found = json.loads(checked.stdout)["differences"]
+    assert len(found) == 2
+    assert all("its recorded metrics are not those of its counts" in line for line in found)
+
+
+def test_dry_run_says_plan_time_and_memory_and_writes_nothing(elsewhere: Path) -> None:
+    small_photos(elsewhere / "photos")
+    (elsewhere / "small.yaml").write_text(
+        "space: {architecture: [plain_unet], image_size: [32], loss: [bce, dice], augmentation: [0, 0.5, 1]}\n"
+        "tuners: [random, grid]\ntrials: 4\ndata: {path: photos}\n"
+    )
+    said = ask("run", "small.yaml", "--dry-run").stdout
+    assert "12 images" in said
+    assert "random-seed0, grid-seed0: at most 4 trials each, of 6 configurations" in said
+    assert "at most 5 candidates on 3 folds with 3 seeds: 45 trainings, 200 steps each" in said
+    assert "not known:   seconds of a step and memory of a training here" in said
+    told = json.loads(ask("run", "small.yaml", "--dry-run", "--budget", "20m", "--json").stdout)
+    assert told["seconds"] == told["budget_s"] == 1200
+    assert told["plans"][0]["candidates"] >= told["plans"][-1]["candidates"]
+    assert not Path("results").exists()
+    assert not Path("reports").exists()
+
+
+def small_photos(root: Path) -> None:
+    """12 pictures, 40 x 40 px, of squares; on four of them there is none."""
+    rng = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for number in range(12):
+        mask = np.zeros((40, 40), np.uint8)
+        mask[5:25, 5:25] = 255 * (number > 3)
+        Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(root / "images" / f"{number}.png")
+        Image.fromarray(mask).save(root / "masks" / f"{number}.png")

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from bench.progress import PlainProgress, Progress, StudyView, configuration, duration, limits, outcome
+from bench.progress import PlainProgress, Progress, QuietProgress, StudyView, configuration, duration, limits, outcome
+from bench.progress.ahead import Ahead, RunView
 from bench.progress.live import LiveProgress
 from bench.records import COLLAPSED, FAILED, PRUNED, STOPPED, EpochRecord, StudyRecord
 from tests.examples import trial
@@ -21,14 +22,25 @@ class Clock:
         return self.now
 
 
+AHEAD = Ahead(
+    budget_s=600.0,
+    epochs=6,
+    varies=frozenset({"architecture", "learning_rate"}),
+    fixed={"optimizer": "adam", "image_size": 96},
+)
+"""Of three trials of two epochs."""
+
+
 def a_study(progress: Progress) -> None:
     progress.stage("reading 3 images")
     progress.note("[0, 1] are the masks' values")
+    progress.warning("2 duplicates [train, test] left out")
+    progress.run_started(AHEAD)
     progress.study_started("random-0", trials=3, budget_s=600.0)
     records = [
-        trial(0),
-        trial(1, status=FAILED, error="out of memory [96 px]\nTraceback", val_metrics={}),
-        trial(2, val_metrics={"iou": 0.5}),
+        trial(0, epochs_planned=2, epochs_run=2),
+        trial(1, epochs_planned=2, status=FAILED, error="out of memory [96 px]\nTraceback", val_metrics={}),
+        trial(2, epochs_planned=2, epochs_run=2, val_metrics={"iou": 0.5}),
     ]
     for record in records:
         progress.trial_started(record.trial_id, hyperparameters=record.hyperparameters, epochs=2)
@@ -45,12 +57,35 @@ def test_plain_progress_is_a_line_an_event() -> None:
     assert lines == [
         "reading 3 images",
         "note: [0, 1] are the masks' values",
+        "warning: 2 duplicates [train, test] left out",
+        "in every trial: adam, image size 96",
         "random-0: at most 3 trials or 10 min 00 s",
-        "  trial 1/3: IoU 0.250 in 2.0 s · unet, learning rate 0.001, image size 96, 4.0 s left",
-        "  trial 2/3: failed: out of memory [96 px] in 2.0 s · unet, learning rate 0.001, image size 96, 2.0 s left",
-        "  trial 3/3: IoU 0.500 in 2.0 s · unet, learning rate 0.001, image size 96",
-        "random-0: 3 trials, 1 failed (ended by: trials); best IoU 0.500 · unet, learning rate 0.001, image size 96",
+        "  trial 1/3: IoU 0.250 in 2.0 s · unet, learning rate 0.001, run ends in about 4.0 s",
+        "  trial 2/3: failed: out of memory [96 px] in 2.0 s · unet, learning rate 0.001, run ends in about 2.0 s",
+        "  trial 3/3: IoU 0.500 in 2.0 s · unet, learning rate 0.001",
+        "random-0: 3 trials, 1 failed (ended by: trials); best IoU 0.500 · unet, learning rate 0.001",
     ]
+
+
+def test_a_verbose_log_has_every_epoch_and_every_hyperparameter() -> None:
+    lines: list[str] = []
+    a_study(PlainProgress(write=lines.append, clock=Clock(), verbose=True))
+    assert lines.count("    0002, epoch 1: training loss 0.500, validation loss 0.400, 1.0 s") == 1
+    assert "  trial 3/3: IoU 0.500 in 2.0 s · unet, learning rate 0.001, image size 96" in lines
+
+
+def test_a_quiet_run_says_warnings_alone() -> None:
+    lines: list[str] = []
+    a_study(QuietProgress(write=lines.append))
+    assert lines == ["warning: 2 duplicates [train, test] left out"]
+
+
+def test_a_training_of_the_final_evaluation_is_known_by_its_name() -> None:
+    lines: list[str] = []
+    progress = PlainProgress(write=lines.append, clock=Clock())
+    progress.study_started("finals", trials=None, budget_s=None)
+    progress.trial_ended(trial(trial_id="finalist 1, seed 2, fold 3"))
+    assert lines[-1] == "  training 1: IoU 0.250 in 2.0 s · finalist 1, seed 2, fold 3"
 
 
 def test_live_progress_leaves_notes_and_finished_trials_on_the_screen() -> None:
@@ -59,6 +94,8 @@ def test_live_progress_leaves_notes_and_finished_trials_on_the_screen() -> None:
         a_study(progress)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     for line in (
+        "warning: 2 duplicates [train, test] left out",
+        "in every trial: adam, image size 96",
         "note: [0, 1] are the masks' values",
         "failed: out of memory [96 px]",
         "IoU 0.500",
@@ -70,13 +107,14 @@ def test_live_progress_leaves_notes_and_finished_trials_on_the_screen() -> None:
 def test_live_display_shows_trial_epoch_best_and_time_left() -> None:
     console = Console(file=io.StringIO(), width=200)
     progress = LiveProgress(console)
+    progress.run_started(AHEAD)
     progress.study_started("random-0", trials=3, budget_s=None)
-    progress.trial_ended(trial(0))
+    progress.trial_ended(trial(0, epochs_planned=2, epochs_run=2))
     progress.trial_started("0001", hyperparameters={"architecture": "fpn"}, epochs=4)
     progress.epoch_ended("0001", EpochRecord(epoch=1, train_loss=0.5, val_loss=0.4, val_iou=0.125, elapsed_s=1.0))
     with console.capture() as captured:
         console.print(progress)
-    for shown in ("trial 2 of 3", "fpn", "epoch 1/4", "IoU 0.125", "best IoU 0.250", "about 4.0 s left"):
+    for shown in ("trial 2 of 3", "fpn", "epoch 1/4", "IoU 0.125", "best IoU 0.250", "run ends in about 4.0 s"):
         assert shown in captured.get()
 
 
@@ -96,22 +134,28 @@ def test_live_display_shows_every_trial_under_way() -> None:
 
 
 def test_two_places_halve_the_time_left() -> None:
-    view = StudyView("random-0", trials=5, places=2, clock=Clock())
-    view.trial_ended(trial(0, wall_s=10.0))
+    view = RunView(Ahead(epochs=10), places=2, clock=Clock())
+    view.trial_ended(trial(0, epochs_planned=2, epochs_run=2, wall_s=10.0))
     assert view.remaining_s() == pytest.approx(20.0)
 
 
-def test_time_left_is_the_mean_trial_for_each_trial_left() -> None:
-    view = StudyView("random-0", trials=5, clock=Clock())
+def test_time_left_is_the_mean_epoch_for_each_epoch_that_the_run_has_left() -> None:
+    view = RunView(Ahead(epochs=10), clock=Clock())
     assert view.remaining_s() is None
-    view.trial_ended(trial(0, wall_s=10.0))
-    view.trial_ended(trial(1, wall_s=20.0))
+    view.trial_ended(trial(0, epochs_planned=2, epochs_run=2, wall_s=10.0))
+    view.trial_ended(trial(1, epochs_planned=2, epochs_run=2, wall_s=20.0))
     assert view.remaining_s() == pytest.approx(45.0)
 
 
-def test_time_left_is_never_more_than_the_budget() -> None:
+def test_epochs_that_a_trial_was_spared_are_over_too() -> None:
+    view = RunView(Ahead(epochs=10), clock=Clock())
+    view.trial_ended(trial(0, epochs_planned=8, epochs_run=2, wall_s=10.0, status=COLLAPSED))
+    assert view.remaining_s() == pytest.approx(10.0)
+
+
+def test_time_left_is_of_the_whole_run_and_never_more_than_its_budget() -> None:
     clock = Clock()
-    view = StudyView("random-0", trials=None, budget_s=60.0, clock=clock)
+    view = RunView(Ahead(budget_s=60.0), clock=clock)
     clock.now += 45.0
     assert view.remaining_s() == 15.0
     clock.now += 45.0
@@ -121,12 +165,13 @@ def test_time_left_is_never_more_than_the_budget() -> None:
 def test_resumed_study_counts_what_was_finished_before() -> None:
     lines: list[str] = []
     progress = PlainProgress(write=lines.append, clock=Clock())
+    progress.run_started(Ahead(epochs=4))
     progress.study_started("random-0", trials=4, budget_s=None, earlier=[trial(0, val_metrics={"iou": 0.75}), trial(1)])
-    progress.trial_ended(trial(2))
+    progress.trial_ended(trial(2, epochs_planned=2, epochs_run=2))
     progress.study_ended(StudyRecord(study_id="random-0", tuner="random", seed=0))
     assert lines[0] == "random-0: at most 4 trials, 2 finished before"
     assert lines[1].startswith("  trial 3/4: IoU 0.250 ")
-    assert lines[1].endswith(", 2.0 s left")
+    assert lines[1].endswith(", run ends in about 2.0 s")
     assert "best IoU 0.750" in lines[2]
 
 
@@ -143,7 +188,7 @@ def test_a_trial_that_was_ended_early_is_named_and_counted_and_never_the_best(st
 
 
 def test_trial_that_did_not_complete_is_never_the_best() -> None:
-    view = StudyView("random-0", clock=Clock())
+    view = StudyView("random-0")
     view.trial_ended(trial(0, status=STOPPED, val_metrics={"iou": 0.9}))
     view.trial_ended(trial(1, status=FAILED, val_metrics={}))
     assert (view.best, view.finished, view.failed) == (None, 2, 1)
@@ -180,6 +225,12 @@ def test_trial_that_its_tuner_stopped_says_so() -> None:
 )  # fmt: skip
 def test_numbers_are_said_for_people(said: Callable[[], str], expected: str) -> None:
     assert said() == expected
+
+
+def test_a_configuration_shows_what_is_asked_for_or_all_where_it_has_none_of_it() -> None:
+    values = {"loss": "dice", "augmentation": 0.5}
+    assert configuration(values, {"loss", "backbone"}) == "dice"
+    assert configuration(values, {"backbone"}) == "dice, augmentation 0.5"
 
 
 def test_a_tuners_book_keeping_is_not_shown():

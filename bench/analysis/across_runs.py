@@ -11,7 +11,7 @@ from bench.analysis.leaderboard import Row, leaderboard, ranked
 from bench.analysis.pooled_runs import DataSet, data_sets
 from bench.evaluation.ranks import Ranks, compare_ranks
 from bench.formats import listing
-from bench.records import DEFAULT, FINALIST, ORIGIN, Contestant, Run, configuration_key
+from bench.records import DEFAULT, FINALIST, ORIGIN, Contestant, Run
 
 CHOICE = "the search's choice"
 
@@ -57,10 +57,7 @@ def across(runs: Sequence[Run]) -> Across:
     datasets = data_sets(runs)
     held = {each.label: each.held.standings for each in datasets if isinstance(each.held, Finals)}
     labels = _labels([standing.contestant for standings in held.values() for standing in standings])
-    standings = {
-        name: {labels[configuration_key(each.contestant.hyperparameters)]: each for each in of}
-        for name, of in held.items()
-    }
+    standings = {name: {labels[each.contestant.configuration]: each for each in of} for name, of in held.items()}
     return Across(
         datasets=datasets,
         found=tuple(_found(label, each.label, run) for each in datasets for label, run in each.runs.items()),
@@ -117,11 +114,9 @@ def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
     """By configuration; where two would be called the same, the hyperparameters in which they differ tell them
     apart."""
     roles: dict[str, list[str]] = {}
-    by_key = {configuration_key(each.hyperparameters): each for each in contestants}
+    by_key = {each.configuration: each for each in contestants}
     for each in contestants:
-        roles.setdefault(configuration_key(each.hyperparameters), []).extend(
-            role for role in each.roles if role in (DEFAULT, ORIGIN)
-        )
+        roles.setdefault(each.configuration, []).extend(role for role in each.roles if role in (DEFAULT, ORIGIN))
     short = {
         key: configuration_label(Contestant(name=each.name, roles=(), hyperparameters=each.hyperparameters))
         for key, each in by_key.items()

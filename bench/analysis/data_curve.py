@@ -17,7 +17,7 @@ from bench.analysis.series import Missing
 from bench.evaluation.resampling import counts_array, pooled_scores
 from bench.evaluation.statistics import Difference, Interval, compare
 from bench.formats import plural
-from bench.records import COMPLETED, Run, TrainingRecord, configuration_key
+from bench.records import COMPLETED, Run, TrainingRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +48,7 @@ class DataCurve:
 def data_curve(run: Run, held: Finals) -> DataCurve | Missing | None:
     """Of the leader of the ranking; None where no training on a share of the images is on record."""
     first = held.standings[0]
-    own = [
-        each
-        for each in run.curve_trainings
-        if configuration_key(each.hyperparameters) == configuration_key(first.contestant.hyperparameters)
-    ]
+    own = [each for each in run.curve_trainings if each.configuration == first.contestant.configuration]
     if not own:
         return None
     trained = {

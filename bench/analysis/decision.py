@@ -20,7 +20,18 @@ from bench.analysis.search_result import SearchResult
 from bench.evaluation.metrics import pool, summarise
 from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare
-from bench.records import DEFAULT, OUT_OF_FOLD, ClassCounts, Contestant, DeliveryRecord, Evaluation, Run
+from bench.records import (
+    COMPLETED,
+    DEFAULT,
+    FAILED,
+    OUT_OF_FOLD,
+    ClassCounts,
+    Contestant,
+    DeliveryRecord,
+    Evaluation,
+    Run,
+    Status,
+)
 
 CLEAR, TIED, SINGLE = "clear winner", "no clear winner", "only candidate"
 UNCONFIRMED, UNUSABLE, NOTHING = "not confirmed", "not usable", "no result"
@@ -211,14 +222,14 @@ def _best_baseline(searched: SearchResult) -> tuple[str, float, Difference | Non
     return None if name is None else (REFERENCES.get(name, name), searched.reference_iou[name], None)
 
 
-def _why_nothing(run: Run, counts: Mapping[str, int]) -> str:
+def _why_nothing(run: Run, counts: Mapping[Status, int]) -> str:
     total = sum(counts.values())
     if total == 0:
         trained = len(run.trainings)
         return f"{trained} trainings are on record and no comparison." if trained else "No trial has ended."
-    if counts["failed"] == total:
+    if counts[FAILED] == total:
         return f"All {total} trials failed." if total > 1 else "The only trial failed."
-    if counts["completed"] == 0:
+    if counts[COMPLETED] == 0:
         return f"None of {total} trials completed." if total > 1 else "The only trial did not complete."
     return "No completed trial has a validation IoU."
 

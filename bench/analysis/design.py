@@ -55,9 +55,7 @@ def design(rows: Sequence[Row]) -> Design | Missing:
     """Trials that are compared: scored ones, and those that collapsed or lost a race, else a value would look good
     that often does. Of a promoted configuration its first training counts, which every configuration had: how long
     one trained at last depends on its score, and to set that apart would hide effects."""
-    kept = tuple(
-        row for row in rows if (row.is_scored or row.ended_early) and "tuner/trial_id" not in row.trial.hyperparameters
-    )
+    kept = tuple(row for row in rows if (row.is_scored or row.ended_early) and not row.was_promoted)
     labels = {factor: bins(kept, factor) for factor in FACTORS}
     used = _at_common_levels(labels, len(kept))
     found = {factor: [own[index] for index in used] for factor, own in labels.items()}

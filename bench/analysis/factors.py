@@ -11,6 +11,8 @@ from statistics import median
 from bench.analysis.leaderboard import Row, counted
 from bench.formats import power
 from bench.records import HyperparameterValue
+from search_spaces.hyperparameters import Kind
+from search_spaces.space import HYPERPARAMETERS
 
 Hyperparameters = Mapping[str, HyperparameterValue]
 
@@ -68,19 +70,15 @@ class Factor:
     bin: Callable[[object], Bin]
 
 
-FACTORS = {
-    "architecture": Factor("Architecture", _by_name),
-    "backbone": Factor("Backbone", _by_name),
-    "encoder_weights": Factor("Encoder weights", _by_file_name),
-    "loss": Factor("Loss", _by_name),
-    "augmentation": Factor("Augmentation strength", _by_quarter),
-    "image_size": Factor("Image size (px)", _by_number),
-    "batch_size": Factor("Batch size", _by_number),
-    "optimizer": Factor("Optimizer", _by_name),
-    "learning_rate": Factor("Learning rate", _by_third_of_a_decade),
-    "schedule": Factor("Learning-rate schedule", _by_name),
-    "weight_decay": Factor("Weight decay", _by_third_of_a_decade),
+_BIN_OF: Mapping[Kind, Callable[[object], Bin]] = {
+    "name": _by_name,
+    "file": _by_file_name,
+    "number": _by_number,
+    "strength": _by_quarter,
+    "rate": _by_third_of_a_decade,
 }
+
+FACTORS = {name: Factor(row.title, _BIN_OF[row.kind]) for name, row in HYPERPARAMETERS.items()}
 """What trials are compared by: a hyperparameter's name, its heading and how its values are grouped."""
 
 
@@ -166,4 +164,8 @@ def _are_few_round_numbers(values: Sequence[object]) -> bool:
 
 def _level(label: str, rows: Sequence[Row]) -> Level:
     scored = (row.iou for row in rows if row.compares and row.iou is not None)
-    return Level(label=label, ious=tuple(sorted(scored, reverse=True)), **counted(rows))
+    return Level(
+        label=label,
+        ious=tuple(sorted(scored, reverse=True)),
+        **{status.word: count for status, count in counted(rows).items()},
+    )

@@ -35,7 +35,6 @@ from bench.records import (
     Run,
     TrainingRecord,
     TrialRecord,
-    configuration_key,
 )
 
 SEED = 0
@@ -135,7 +134,7 @@ def finals(run: Run) -> Finals | NoFinals:
         return NoFinals(
             "the run has not come to them, or there was no time for them" if asked else "none were asked for"
         )
-    known = {_unit(training): training for training in run.trainings}
+    known = {training.unit: training for training in run.trainings}
     out = {
         contestant.name: failed[0]
         for contestant in record.contestants
@@ -143,21 +142,13 @@ def finals(run: Run) -> Finals | NoFinals:
             failed := [known[unit].error or "failed" for unit in _units(contestant, record) if _failed(known.get(unit))]
         )
     }
-    begun = [
-        contestant
-        for contestant in record.contestants
-        if (configuration_key(contestant.hyperparameters), record.seeds[0], 0) in known
-    ]
+    begun = [contestant for contestant in record.contestants if (contestant.configuration, record.seeds[0], 0) in known]
     standing = [contestant for contestant in begun if contestant.name not in out]
     record = _as_far_as_all(record, standing, known)
     seeds = tuple(
         seed
         for seed in record.seeds
-        if all(
-            (configuration_key(each.hyperparameters), seed, fold) in known
-            for each in standing
-            for fold in range(record.folds)
-        )
+        if all((each.configuration, seed, fold) in known for each in standing for fold in range(record.folds))
     )
     if not standing or not seeds:
         reason = f"{plural(len(run.trainings), 'training')} on record, which make no candidate complete for one seed"
@@ -182,11 +173,7 @@ def _as_far_as_all(
     one take no part."""
     done = [
         next(
-            (
-                fold
-                for fold in range(record.folds)
-                if (configuration_key(each.hyperparameters), record.seeds[0], fold) not in known
-            ),
+            (fold for fold in range(record.folds) if (each.configuration, record.seeds[0], fold) not in known),
             record.folds,
         )
         for each in standing
@@ -320,12 +307,8 @@ def _newer(run: Run, record: FinalsRecord) -> TrialRecord | None:
     best = next(iter(ranked(leaderboard(run))), None)
     if best is None:
         return None
-    trial, own = best.trial, configuration_key(best.trial.hyperparameters)
-    held = any(
-        (each.study_id, each.trial_id) == (trial.study_id, trial.trial_id)
-        or configuration_key(each.hyperparameters) == own
-        for each in record.contestants
-    )
+    trial, own = best.trial, best.trial.configuration
+    held = any((each.study_id, each.trial_id) == trial.key or each.configuration == own for each in record.contestants)
     return None if held else trial
 
 
@@ -411,32 +394,16 @@ def _costs(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
 
 def trainings_of(run: Run, contestant: Contestant) -> list[TrainingRecord]:
     """By configuration: a run that went on may have given it another name."""
-    return [
-        training
-        for training in run.trainings
-        if configuration_key(training.hyperparameters) == configuration_key(contestant.hyperparameters)
-    ]
+    return [training for training in run.trainings if training.configuration == contestant.configuration]
 
 
 def _units(contestant: Contestant, record: FinalsRecord) -> list[tuple[str, int, int]]:
-    return [
-        (configuration_key(contestant.hyperparameters), seed, fold)
-        for seed in record.seeds
-        for fold in range(record.folds)
-    ]
-
-
-def _unit(training: TrainingRecord) -> tuple[str, int, int]:
-    return configuration_key(training.hyperparameters), training.seed, training.fold
+    return [(contestant.configuration, seed, fold) for seed in record.seeds for fold in range(record.folds)]
 
 
 def _is_of(training: TrainingRecord, record: FinalsRecord) -> bool:
-    keys = {configuration_key(contestant.hyperparameters) for contestant in record.contestants}
-    return (
-        configuration_key(training.hyperparameters) in keys
-        and training.seed in record.seeds
-        and training.fold < record.folds
-    )
+    keys = {contestant.configuration for contestant in record.contestants}
+    return training.configuration in keys and training.seed in record.seeds and training.fold < record.folds
 
 
 def _failed(training: TrainingRecord | None) -> bool:

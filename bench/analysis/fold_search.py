@@ -71,7 +71,7 @@ def contradictions(run: Run) -> Iterator[str]:
     """Trials on folds whose metrics are not those of their counts, or whose race is not that of their counts and
     their rival's."""
     folds = searched_folds(run)
-    by_name = {(trial.study_id, trial.trial_id): trial for trial in run.trials}
+    by_name = {trial.key: trial for trial in run.trials}
     for trial in run.trials:
         if trial.status not in (COMPLETED, PRUNED) or not trial.folds_run:
             continue

@@ -1,5 +1,6 @@
 """Records to rows: every trial with its rank, its tuner and, where it was scored on the test set, its test metrics."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from bench import formats
 from bench.analysis.fold_search import fold_metrics, searched_folds
-from bench.analysis.promotions import Key, Training, key_of, trainings
+from bench.analysis.promotions import Training, trainings
 from bench.evaluation.collapse import collapse_of_trial
 from bench.evaluation.metrics import pool, summarise
 from bench.evaluation.resampling import counts_array
@@ -15,11 +16,14 @@ from bench.evaluation.statistics import Interval, compare
 from bench.records import (
     COLLAPSED,
     COMPLETED,
+    FAILED,
     OUT_OF_FOLD,
     PRUNED,
     STOPPED,
     Evaluation,
+    Key,
     Run,
+    Status,
     TrialRecord,
 )
 
@@ -63,6 +67,12 @@ class Row:
         return " / ".join(formats.titled(part) for part in parts if part is not None) or formats.MISSING
 
     @property
+    def was_promoted(self) -> bool:
+        """Whether its configuration had been trained before, in a trial of a lower rung."""
+        promotion = self.trial.promotion
+        return promotion is not None and promotion.parent is not None
+
+    @property
     def is_scored(self) -> bool:
         """Whether it completed with a score."""
         return _is_scored(self.trial)
@@ -101,18 +111,18 @@ def leaderboard(run: Run) -> tuple[Row, ...]:
     by_score = sorted(filter(_is_scored, run.trials), key=lambda t: (-(t.val_metrics["iou"] or 0.0), *_order(t)))
     best_of: dict[Key, TrialRecord] = {}
     for trial in by_score:
-        best_of.setdefault(trained[key_of(trial)].beginning, trial)
-    placed = {key_of(trial) for trial in best_of.values()}
-    others = sorted((trial for trial in run.trials if key_of(trial) not in placed), key=_order)
+        best_of.setdefault(trained[trial.key].beginning, trial)
+    placed = {trial.key for trial in best_of.values()}
+    others = sorted((trial for trial in run.trials if trial.key not in placed), key=_order)
     rows = []
     for position, trial in enumerate([*best_of.values(), *others], start=1):
-        test = tests.get(key_of(trial))
+        test = tests.get(trial.key)
         rows.append(
             Row(
                 rank=position if position <= len(best_of) else None,
                 tuner=tuners.get(trial.study_id, trial.study_id),
                 trial=trial,
-                training=trained[key_of(trial)],
+                training=trained[trial.key],
                 test=metrics_of(run, test) if test else None,
                 test_interval=score_interval(test) if test else None,
             )
@@ -177,14 +187,11 @@ def ranked(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(row for row in rows if row.rank is not None)
 
 
-def counted(rows: Sequence[Row]) -> dict[str, int]:
+def counted(rows: Sequence[Row]) -> dict[Status, int]:
     """How many trials ended in which way, each in one: those that collapsed, stopped for it or not, are not among the
     completed."""
-    collapsed = sum(row.collapsed for row in rows)
-    completed = sum(row.trial.status == COMPLETED and not row.collapsed for row in rows)
-    pruned, stopped = (sum(row.trial.status == status for row in rows) for status in (PRUNED, STOPPED))
-    failed = len(rows) - completed - collapsed - pruned - stopped
-    return {"completed": completed, "collapsed": collapsed, "pruned": pruned, "stopped": stopped, "failed": failed}
+    found = Counter(COLLAPSED if row.collapsed else row.trial.status for row in rows)
+    return {status: found[status] for status in (COMPLETED, COLLAPSED, PRUNED, STOPPED, FAILED)}
 
 
 def _reference_evaluations(run: Run) -> list[Evaluation]:

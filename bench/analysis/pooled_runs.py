@@ -6,7 +6,7 @@ from itertools import combinations
 
 from bench.analysis.final_evaluation import Finals, NoFinals, finals
 from bench.errors import StoreError
-from bench.records import COMPLETED, Contestant, FinalsRecord, Run, TrainingRecord, configuration_key
+from bench.records import COMPLETED, Contestant, FinalsRecord, Run, TrainingRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ def _pooled(runs: Mapping[str, Run]) -> Run:
     for label, run in held.items():
         places = {seed: place for place, seed in enumerate(records[label].seeds)}
         for training in run.trainings:
-            unit = configuration_key(training.hyperparameters), places.get(training.seed, -1), training.fold
+            unit = training.configuration, places.get(training.seed, -1), training.fold
             if training.seed in places and (unit not in trainings or trainings[unit].status == COMPLETED):
                 trainings[unit] = replace(training, seed=places[training.seed])
     record = FinalsRecord(
@@ -125,7 +125,7 @@ def _contestants(records: Mapping[str, FinalsRecord]) -> tuple[Contestant, ...]:
     found: dict[str, Contestant] = {}
     for label, record in records.items():
         for each in record.contestants:
-            key = configuration_key(each.hyperparameters)
+            key = each.configuration
             there = found.get(key)
             if there is None:
                 found[key] = replace(each, name=f"{each.name} of {label}")

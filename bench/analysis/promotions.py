@@ -4,13 +4,7 @@ names the former)."""
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.records import EpochRecord, TrialRecord
-
-Key = tuple[str, str]
-
-
-def key_of(trial: TrialRecord) -> Key:
-    return trial.study_id, trial.trial_id
+from bench.records import EpochRecord, Key, TrialRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +18,7 @@ class Training:
     @property
     def beginning(self) -> Key:
         """Equal for all trials of one training."""
-        return key_of(self.line[0])
+        return self.line[0].key
 
     @property
     def curve(self) -> tuple[EpochRecord, ...]:
@@ -45,15 +39,15 @@ class Training:
 
 def trainings(trials: Iterable[TrialRecord]) -> dict[Key, Training]:
     """By trial."""
-    known = {key_of(trial): trial for trial in trials}
+    known = {trial.key: trial for trial in trials}
     lines = {key: _line(trial, known) for key, trial in known.items()}
-    whole = {key_of(line[0]): line for line in sorted(lines.values(), key=len)}
-    return {key: Training(line, whole[key_of(line[0])]) for key, line in lines.items()}
+    whole = {line[0].key: line for line in sorted(lines.values(), key=len)}
+    return {key: Training(line, whole[line[0].key]) for key, line in lines.items()}
 
 
 def _line(trial: TrialRecord, known: Mapping[Key, TrialRecord]) -> tuple[TrialRecord, ...]:
     line = [trial]
-    while parent := known.get((trial.study_id, str(line[0].hyperparameters.get("tuner/trial_id")))):
+    while (promotion := line[0].promotion) and (parent := known.get((trial.study_id, str(promotion.parent)))):
         line.insert(0, parent)
     return tuple(line)
 

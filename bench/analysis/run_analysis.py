@@ -16,7 +16,7 @@ from bench.analysis.probabilities import ProbabilityMetrics, probability_metrics
 from bench.analysis.rungs import Rung, rungs
 from bench.analysis.series import Missing
 from bench.analysis.tuners import Tuners, compare_tuners
-from bench.records import Run
+from bench.records import Run, Status
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Analysis:
         return leaderboard.ranked(self.rows)
 
     @cached_property
-    def counts(self) -> Mapping[str, int]:
+    def counts(self) -> Mapping[Status, int]:
         """How many trials ended in which way."""
         return leaderboard.counted(self.rows)
 

@@ -1,11 +1,12 @@
 """What tuners that train many configurations briefly did with them: who went on, and who was pruned, rung by rung."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from bench.analysis.leaderboard import Row
-from bench.records import COLLAPSED, FAILED, STOPPED
+from bench.records import COLLAPSED, FAILED, STOPPED, Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,24 +33,22 @@ def rungs(rows: Sequence[Row]) -> tuple[Rung, ...]:
     """By study, bracket and rung; () where no tuner promotes."""
     groups: dict[tuple[str, int, int], list[Row]] = {}
     for row in rows:
-        values = row.trial.hyperparameters
-        if "tuner/round" in values:
-            key = (row.trial.study_id, int(values.get("tuner/bracket", 0)), int(values["tuner/round"]))
+        promotion = row.trial.promotion
+        if promotion is not None and promotion.rung is not None:
+            key = (row.trial.study_id, promotion.bracket, promotion.rung)
             groups.setdefault(key, []).append(row)
-    parents: set[tuple[str, object]] = {
-        (row.trial.study_id, row.trial.hyperparameters.get("tuner/trial_id")) for row in rows
-    }
+    promotions = [(row.trial.study_id, row.trial.promotion) for row in rows]
+    parents = {(study, promotion.parent) for study, promotion in promotions if promotion and promotion.parent}
     keys = sorted(groups, key=lambda key: (key[0], -key[1], key[2]))  # Hyperband begins with its highest bracket
     last = {(study, bracket): rung for study, bracket, rung in keys}
     return tuple(_rung(key, groups[key], parents, is_last=last[key[:2]] == key[2]) for key in keys)
 
 
-def _rung(key: tuple[str, int, int], group: Sequence[Row], parents: set[tuple[str, object]], *, is_last: bool) -> Rung:
+def _rung(key: tuple[str, int, int], group: Sequence[Row], parents: set[Key], *, is_last: bool) -> Rung:
     study, bracket, rung = key
-    promoted = sum((study, row.trial.trial_id) in parents for row in group)
-    failed = sum(row.trial.status == FAILED for row in group)
-    collapsed = sum(row.trial.status == COLLAPSED for row in group)
-    stopped = sum(row.trial.status == STOPPED for row in group)
+    promoted = sum(row.trial.key in parents for row in group)
+    ended = Counter(row.trial.status for row in group)
+    failed, collapsed, stopped = ended[FAILED], ended[COLLAPSED], ended[STOPPED]
     ious = [row.iou for row in group if row.iou is not None]
     return Rung(
         study_id=study,

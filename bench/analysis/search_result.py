@@ -16,7 +16,7 @@ from bench.analysis.leaderboard import (
     score_interval,
 )
 from bench.evaluation.statistics import Interval
-from bench.records import Evaluation, Run
+from bench.records import Evaluation, Run, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class SearchResult:
     """`judged_on` is the split on which the best trial meets the baselines: "test" where it was
     scored there, else "val". `margin` is its IoU minus the mean training mask's on that split."""
 
-    counts: Mapping[str, int]
+    counts: Mapping[Status, int]
     best: Row | None
     val_interval: Interval | None
     judged_on: str

@@ -5,13 +5,17 @@ without a model, 130 Ctrl-C.
 """
 
 import contextlib
+import functools
+import json
 import os
 import re
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +24,9 @@ import typer
 
 from bench import __version__
 from bench.cli import delivery
+from bench.cli.ending import Ending
 from bench.errors import UserError
+from bench.options import OPTIONS
 
 if TYPE_CHECKING:
     from bench.datasets import DataOptions
@@ -70,8 +76,16 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Look at a data set, or write the sample set.")
 app.add_typer(data_app, name="data")
 
+
+def _option(field: str, *names: str, **more: Any) -> Any:
+    """The option for a field of an experiment, in the words of `OPTIONS`."""
+    known = OPTIONS[field]
+    return typer.Option(*names, metavar=known.metavar, help=known.help, **more)
+
+
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
 Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports are written.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON document on stdout, all else on stderr.")]
 
 
 @app.command()
@@ -84,41 +98,28 @@ def run(
             "(MobileNets pretrained on ImageNet).",
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(metavar="PATH", help="A folder of images with annotations.")] = None,
-    tuner: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Repeat it to compare tuners; see list.")
-    ] = None,
-    trials: Annotated[int | None, typer.Option(metavar="N", help="Trials for each tuner and seed.")] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="Time for search and finals: 90s, 10m, 1.5h. Without --trials, as many as fit."
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="The only seed, in place of the experiment's.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="The run's name, its folder in --results.")] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Trials at the same time. Left out: one for each GPU, or one for the CPU."),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Train on a Ray cluster: ray://HOST:PORT, HOST:PORT, auto or local."),
-    ] = None,
+    data: Annotated[str | None, _option("path")] = None,
+    tuner: Annotated[list[str] | None, _option("tuners")] = None,
+    trials: Annotated[int | None, _option("trials")] = None,
+    budget: Annotated[str | None, _option("budget")] = None,
+    seed: Annotated[int | None, _option("seeds", min=0)] = None,
+    name: Annotated[str | None, _option("name")] = None,
+    workers: Annotated[int | None, _option("workers")] = None,
+    cluster: Annotated[str | None, _option("cluster")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of that name.")] = False,
-    learning_curve: Annotated[
+    learning_curve: Annotated[bool, _option("learning_curve", "--learning-curve")] = False,
+    skip_unreadable: Annotated[bool, _option("skip_unreadable", "--skip-unreadable")] = False,
+    dry_run: Annotated[
         bool,
         typer.Option(
-            "--learning-curve",
-            help="Train the first of the finals on 25, 50 and 75 % of the images too: would more data help?",
+            "--dry-run", help="Say what would be tried, for how long and with how much memory; train nothing."
         ),
     ] = False,
-    skip_unreadable: Annotated[
-        bool,
-        typer.Option("--skip-unreadable", help="Leave images out that cannot be decoded, and say so in the report."),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say warnings and the result alone.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say each epoch too, and all hyperparameters of a trial.")
     ] = False,
+    as_json: Json = False,
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
 ) -> None:
@@ -129,11 +130,16 @@ def run(
     \b
     python -m bench run --trials 4 --name quick
     python -m bench run --data photos --budget 15m --skip-unreadable
+    python -m bench run --data photos --budget 1h --dry-run
     python -m bench run my.yaml --tuner random --tuner bayesian --budget 1h
     python -m bench run --resume --name quick
     """
     from bench.experiments import load_experiment, load_stored, override
 
+    if quiet and verbose:
+        raise UserError("--quiet and --verbose are opposites; choose one of them")
+    if dry_run and resume:
+        raise UserError("--dry-run says what a new run would do; leave --resume out")
     stored = results / name / "experiment.json" if resume and name and experiment is None and data is None else None
     if stored and stored.is_file():
         chosen = load_stored(stored)
@@ -152,36 +158,74 @@ def run(
         skip_unreadable=skip_unreadable,
         learning_curve=learning_curve,
     )
+    if dry_run:
+        _say_what_it_would_do(chosen, results, as_json)
+        return
     _require_tensorflow()
     command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
-    typer.echo(f"leaderboard: {_search(chosen, results, reports, command, resume)}")
-    _say_what_was_delivered(chosen, results)
+    told = functools.partial(_progress, quiet=quiet, verbose=verbose, on_stderr=as_json)
+    page = _search(chosen, results, reports, command, resume, told)
+    _say(Ending.of(page.parent, [results / chosen.name]), as_json)
+    _require_model(chosen, results)
 
 
-def _say_what_was_delivered(experiment: "Experiment", results: Path) -> None:
-    """The model and how to use it. A run that was to deliver one and did not ends with exit code 3."""
-    directory = results / experiment.name
-    if not experiment.protocol.finalists:
+def _say(ending: Ending, as_json: bool) -> None:
+    if as_json:
+        _write_json(ending.as_json())
         return
-    if not (directory / "delivery.json").is_file():
-        larger = f"; a larger --budget than {experiment.budget} goes on with --resume" if experiment.budget else ""
-        typer.echo(f"no model was delivered: no training of the final evaluation came to its end{larger}", err=True)
-        raise typer.Exit(NO_MODEL)
-    run = shlex.quote(experiment.name if results == Path("results") else str(directory))
-    typer.echo(
-        f"model:       {directory / 'model'}\n"
-        f"use it:      python -m bench predict {run} PHOTOS -o masks\n"
-        f"export it:   python -m bench export {run} --format onnx"
-    )
+    for line in ending.lines():
+        typer.echo(line)
 
 
-def _search(experiment: "Experiment", results: Path, reports: Path, command: str, resume: bool) -> Path:
+def _write_json(content: object) -> None:
+    typer.echo(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def _require_model(experiment: "Experiment", results: Path) -> None:
+    """A run that was to deliver a model and did not ends with exit code 3."""
+    if not experiment.protocol.finalists or (results / experiment.name / "delivery.json").is_file():
+        return
+    larger = f"; a larger --budget than {experiment.budget} goes on with --resume" if experiment.budget else ""
+    typer.echo(f"no model was delivered: no training of the final evaluation came to its end{larger}", err=True)
+    raise typer.Exit(NO_MODEL)
+
+
+def _say_what_it_would_do(experiment: "Experiment", results: Path, as_json: bool) -> None:
+    """Reads and audits the data, and asks earlier runs what a training costs here."""
+    from bench.cli.dry_run import dry_run_lines
+    from bench.engine.devices import placements
+    from bench.progress import QuietProgress
+    from bench.records.store import require_new
+    from bench.run.outlook import measured_before, outlook
+    from bench.run.setup import examine
+
+    require_new(results / experiment.name)
+    places = (experiment.workers or 1) if experiment.cluster else len(placements(experiment.workers))
+    warned = QuietProgress(functools.partial(typer.echo, err=True))
+    with tempfile.TemporaryDirectory(prefix="segbench-") as scratch:
+        found = examine(experiment.data, experiment.protocol, experiment.space.image_size, Path(scratch), warned)
+    told = outlook(experiment, found, measured_before(results, experiment), places=places)
+    if as_json:
+        _write_json(asdict(told))
+        return
+    for line in dry_run_lines(told):
+        typer.echo(line)
+
+
+def _search(
+    experiment: "Experiment",
+    results: Path,
+    reports: Path,
+    command: str,
+    resume: bool,
+    told: "Callable[[], AbstractContextManager[Progress]]",
+) -> Path:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on the CPU would break the display
     from bench.run import run_experiment
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what job schedulers and containers send: like Ctrl-C
     try:
-        with _progress() as progress:
+        with told() as progress:
             return run_experiment(
                 experiment, results=results, reports=reports, command=command, resume=resume, progress=progress
             )
@@ -208,6 +252,7 @@ def report(
             metavar="NAME", help="Of the leaderboard of several runs, its folder in --reports. Left out: RUN+RUN."
         ),
     ] = None,
+    as_json: Json = False,
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
 ) -> None:
@@ -228,11 +273,11 @@ def report(
     loaded = [load(directory) for directory in directories]
     target = reports / _report_name(directories, name, results)
     if check:
-        _check(loaded, directories, target)
+        _check(loaded, directories, target, as_json)
         return
     page = write_report(loaded[0], target) if len(loaded) == 1 else write_across(loaded, target)
     write_index(reports)
-    typer.echo(f"leaderboard: {page}")
+    _say(Ending.of(page.parent, directories), as_json)
 
 
 app.command()(delivery.predict)
@@ -254,30 +299,41 @@ def _report_name(directories: Sequence[Path], name: str | None, results: Path) -
     return name
 
 
-def _check(runs: Sequence["Run"], directories: Sequence[Path], report: Path) -> None:
+def _check(runs: Sequence["Run"], directories: Sequence[Path], report: Path, as_json: bool) -> None:
     from bench.report.check import differences
 
     found = list(differences(runs, report))
+    if as_json:
+        _write_json({"report": str(report), "runs": list(map(str, directories)), "differences": found})
     for line in found:
         typer.echo(line, err=True)
     records = " and ".join(map(str, directories))
     if found:
         raise UserError(f"{report} differs from the records in {records} ({len(found)} differences)")
-    typer.echo(f"every number of {report} is what the records in {records} say")
+    if not as_json:
+        typer.echo(f"every number of {report} is what the records in {records} say")
 
 
 @data_app.command()
 def audit(
     path: Annotated[Path, typer.Argument(help="A folder of images with annotations, or an experiment's YAML file.")],
-    every: Annotated[bool, typer.Option("--all", help="Print every finding, not the first 20 of a kind.")] = False,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Print every finding; else what repeats is grouped, and of a kind 20 are shown."),
+    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Say what a data set holds and what is wrong with it: twins, missing and unreadable files, broken outlines, balance."""
+    """Say what a data set holds and what is wrong with it: duplicates, missing and unreadable files, broken outlines, balance."""
     from bench.cli.audit import audit_lines
     from bench.datasets import open_dataset
     from bench.datasets.audit import audit
 
     root, options = _data_of(path)
-    for line in audit_lines(*audit(open_dataset(root, options), options), most=None if every else 20):
+    found, dataset = audit(open_dataset(root, options), options)
+    if as_json:
+        _write_json({"dataset": asdict(dataset), "audit": asdict(found)})
+        return
+    for line in audit_lines(found, dataset, most=None if every else 20):
         typer.echo(line)
 
 
@@ -359,10 +415,13 @@ def init(
 
 
 @app.command(name="list")
-def list_names() -> None:
+def list_names(as_json: Json = False) -> None:
     """Print everything that an experiment can name, one line each."""
     from bench.cli.catalogue import catalogue
 
+    if as_json:
+        _write_json(catalogue())
+        return
     for kind, names in catalogue().items():
         typer.secho(kind, bold=True)
         width = max(map(len, names), default=0)
@@ -386,18 +445,23 @@ def _root(
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator["Progress"]:
+def _progress(*, quiet: bool, verbose: bool, on_stderr: bool) -> Iterator["Progress"]:
     """A live display where someone watches, else a line for each event."""
     from rich.console import Console
 
-    from bench.progress import PlainProgress
+    from bench.progress import PlainProgress, QuietProgress
     from bench.progress.live import LiveProgress
 
-    console = Console()
-    if not console.is_terminal:
-        yield PlainProgress(write=lambda line: print(line, flush=True))  # noqa: T201  a log wants each line at once
+    stream = sys.stderr if on_stderr else sys.stdout
+    if quiet:
+        yield QuietProgress(write=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201
         return
-    with LiveProgress(console) as live:
+    console = Console(stderr=on_stderr)
+    if not console.is_terminal:
+        plain = functools.partial(print, file=stream, flush=True)  # a log wants each line at once
+        yield PlainProgress(write=plain, verbose=verbose)
+        return
+    with LiveProgress(console, verbose=verbose) as live:
         yield live
 
 

@@ -1,13 +1,19 @@
 """An audit for people to read in a terminal."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from bench.records import AuditRecord, DatasetRecord
+from bench.datasets.findings import KINDS
+from bench.formats import first_few
+from bench.records import AuditRecord, DatasetRecord, Finding
+
+FILES = 6
+"""Named in one line of those that a finding repeats for."""
 
 
 def audit_lines(audit: AuditRecord, dataset: DatasetRecord, *, most: int | None = None) -> Iterator[str]:
-    """What was read, what it is made of, and findings with their file names, one a line, `most` of each kind (None: all)."""
+    """What was read, what it is made of, and findings with their file names: what repeats together, `most` lines of each kind; None: all, one a line."""
     yield f"{dataset.path}: {dataset.format}, {dataset.num_images} images, classes {', '.join(dataset.classes)}"
     yield f"fingerprint {dataset.fingerprint}"
     parts = Counter(image.split or "no predefined part" for image in audit.images)
@@ -25,12 +31,39 @@ def _findings(audit: AuditRecord, most: int | None) -> Iterator[str]:
         yield "nothing was found to be wrong"
     by_kind = Counter(finding.kind for finding in audit.findings)
     for kind, count in by_kind.most_common():
-        yield f"{kind.replace('_', ' ')} ({count}):"
-        for finding in [finding for finding in audit.findings if finding.kind == kind][:most]:
-            unsaid = [name for name in finding.files if name not in finding.message]
-            yield f"  {finding.message}{': ' if unsaid else ''}{', '.join(unsaid)}"
-        if most is not None and count > most:
-            yield f"  and {count - most} more (--all prints them)"
+        yield f"{kind.replace('_', ' ')} ({count}): {KINDS[kind]}" if kind in KINDS else f"{kind} ({count}):"
+        own = [finding for finding in audit.findings if finding.kind == kind]
+        yield from map(_line, own) if most is None else _grouped(own, most)
+
+
+def _grouped(findings: Sequence[Finding], most: int) -> Iterator[str]:
+    """Findings that say the same of other files in two lines, the rest one by one: `most` lines, and how many findings are not in them."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(_said_of_any(finding), []).append(finding)
+    shown = 0
+    for alike in list(groups.values())[:most]:
+        first, *others = alike
+        shown += len(alike)
+        yield _line(first)
+        if others:
+            files = [" + ".join(finding.files) for finding in others]
+            yield f"    the same of {len(others)} more: {first_few(files, FILES)}"
+    if shown < len(findings):
+        yield f"  and {len(findings) - shown} more (--all prints them)"
+
+
+def _said_of_any(finding: Finding) -> str:
+    """The message without its files and numbers, so that two findings that differ in nothing else are equal."""
+    said = finding.message
+    for name in sorted(finding.files, key=len, reverse=True):
+        said = said.replace(name, "FILE")
+    return re.sub(r"\d+(\.\d+)?", "N", said)
+
+
+def _line(finding: Finding) -> str:
+    unsaid = [name for name in finding.files if name not in finding.message]
+    return f"  {finding.message}{': ' if unsaid else ''}{', '.join(unsaid)}"
 
 
 def _sizes(audit: AuditRecord) -> str:

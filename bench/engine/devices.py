@@ -161,6 +161,11 @@ def describe() -> str:
     if gpus:
         name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "unknown")
         return f"GPU: {name}"
+    return describe_cpu()
+
+
+def describe_cpu() -> str:
+    """What `describe` says where no GPU is used; needs no TensorFlow."""
     return f"CPU: {os.cpu_count()} cores, {_cpu_name()}"
 
 

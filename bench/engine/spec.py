@@ -10,6 +10,7 @@ from bench.datasets.splits import nested_subset
 from bench.evaluation.evidence import PixelEvidence
 from bench.evaluation.racing import Rival
 from bench.records import FAILED, ClassCounts, EpochRecord, HyperparameterValue, TrialRecord
+from search_spaces.space import Part, cost_identity
 
 Counts = Mapping[str, tuple[ClassCounts, ...]]
 
@@ -158,7 +159,6 @@ class EpochEnded:
 Event = EpochEnded | TrialOutcome
 
 
-def family(values: Mapping[str, HyperparameterValue]) -> tuple[HyperparameterValue | None, ...]:
+def family(values: Mapping[str, HyperparameterValue]) -> tuple[Part, ...]:
     """What trials that cost the same and share a compiled graph have in common."""
-    names = ("image_size", "batch_size", "architecture", "backbone", "optimizer")
-    return (*(values.get(name) for name in names), float(values.get("weight_decay", 0)) > 0)
+    return cost_identity(values)

@@ -18,6 +18,7 @@ from bench.engine.devices import PRECISIONS, XLA
 from bench.engine.training.batch_statistics import BATCH_NORM
 from bench.errors import ExperimentError, unknown
 from bench.experiments.yaml_file import YamlFile, closest, read_yaml, validate
+from bench.options import OPTIONS
 from bench.tuners import ORACLES
 from search_spaces import PRESETS as SPACES
 from search_spaces.space import Space
@@ -51,6 +52,11 @@ DEFAULT_STEPS = 200
 """Of a training where neither the protocol nor a budget says otherwise (docs/decisions/0014-lengths.md)."""
 
 
+def _said(name: str, default: Any = ...) -> Any:
+    """A field that is an option of a run too, with what `OPTIONS` says of it."""
+    return Field(default, description=OPTIONS[name].help)
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,13 +64,13 @@ class _Section(BaseModel):
 class Data(_Section):
     """Where the images are, and what their annotations do not say by themselves; see `DataOptions`."""
 
-    path: str = SAMPLE
+    path: str = _said("path", SAMPLE)
     classes: Mapping[str, StrictInt | str] = Field(default_factory=dict)
     ignore: tuple[StrictInt | str, ...] = ()
     images: str | None = None
     masks: str | None = None
     split_prefixes: Mapping[str, str] = Field(default_factory=dict)
-    skip_unreadable: StrictBool = False
+    skip_unreadable: StrictBool = _said("skip_unreadable", False)
     allow_outside: StrictBool = False
     mask_resize: str = "majority"
 
@@ -201,18 +207,18 @@ class Experiment(_Section):
     (running on it), HOST:PORT or ray://HOST:PORT; None or "none": nowhere, trials run on this machine without Ray. With `learning_curve` the
     first of the finals is trained again on shares of the training images."""
 
-    name: Annotated[str, Field(max_length=100)]
+    name: Annotated[str, Field(max_length=100)] = _said("name")
     space: Space
     data: Data = Data()
-    tuners: Annotated[tuple[str, ...], Field(min_length=1)] = ("random",)
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    tuners: Annotated[tuple[str, ...], Field(min_length=1)] = _said("tuners", ("random",))
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = _said("seeds", (0,))
     search: str = "always"
-    trials: Count | None = 12
-    budget: str | None = None
-    workers: Count | None = None
-    cluster: str | None = None
-    retries: Annotated[StrictInt, Field(ge=0, le=10)] = 1
-    learning_curve: StrictBool = False
+    trials: Count | None = _said("trials", 12)
+    budget: str | None = _said("budget", None)
+    workers: Count | None = _said("workers", None)
+    cluster: str | None = _said("cluster", None)
+    retries: Annotated[StrictInt, Field(ge=0, le=10)] = _said("retries", 1)
+    learning_curve: StrictBool = _said("learning_curve", False)
     protocol: Protocol = Protocol()
 
     @field_validator("name")

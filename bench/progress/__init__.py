@@ -2,12 +2,13 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from bench.formats import plural
-from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, EpochRecord, StudyRecord, TrialRecord
+from bench.progress.ahead import Ahead, RunView
+from bench.records import COLLAPSED, COMPLETED, FAILED, NOTED, PRUNED, EpochRecord, Status, StudyRecord, TrialRecord
 
 
 class Progress(Protocol):
@@ -18,6 +19,12 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Something that the user should know; it stays on the screen."""
+
+    def warning(self, text: str) -> None:
+        """Something that the user should act on, or that changes what a score means."""
+
+    def run_started(self, ahead: Ahead) -> None:
+        """The data are ready, and trainings begin."""
 
     def study_started(
         self,
@@ -48,24 +55,16 @@ class Progress(Protocol):
 
 @dataclass(slots=True)
 class StudyView:
-    """What a watcher wants to know about the study under way, from the events so far. Times are seconds of `clock`."""
+    """What a watcher wants to know about the study under way, from the events so far."""
 
     study_id: str
     trials: int | None = None
     budget_s: float | None = None
     places: int = 1
-    clock: Callable[[], float] = time.monotonic
-    started: float = 0.0
-    trial_s: list[float] = field(default_factory=list)
-    statuses: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[Status] = field(default_factory=Counter)
     best: TrialRecord | None = None
 
-    def __post_init__(self) -> None:
-        self.started = self.clock()
-
     def trial_ended(self, record: TrialRecord) -> None:
-        if record.wall_s is not None:
-            self.trial_s.append(record.wall_s)
         self.statuses[record.status] += 1
         iou = _iou(record)
         if iou is not None and record.status == COMPLETED and (self.best is None or iou > (_iou(self.best) or 0.0)):
@@ -89,32 +88,64 @@ class StudyView:
         """Trials that got no more folds."""
         return self.statuses[PRUNED]
 
-    def remaining_s(self) -> float | None:
-        """Seconds until the study ends: the mean trial time for each trial left, `places` at a time, at most what is left of the budget.
 
-        None while nothing is known. Trials under way count as not begun, so it is an upper estimate.
-        """
-        by_budget = None if self.budget_s is None else max(0.0, self.budget_s - (self.clock() - self.started))
-        by_trials = None
-        if self.trials is not None and self.trial_s:
-            by_trials = sum(self.trial_s) / len(self.trial_s) * max(0, self.trials - self.finished) / self.places
-        known = [seconds for seconds in (by_budget, by_trials) if seconds is not None]
-        return min(known, default=None)
+@dataclass(slots=True)
+class QuietProgress:
+    """Warnings alone."""
+
+    write: Callable[[str], None]
+
+    def warning(self, text: str) -> None:
+        self.write(f"warning: {text}")
+
+    def stage(self, text: str) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def run_started(self, ahead: Ahead) -> None: ...
+
+    def study_started(
+        self,
+        study_id: str,
+        *,
+        trials: int | None,
+        budget_s: float | None,
+        earlier: Sequence[TrialRecord] = (),
+        places: int = 1,
+    ) -> None: ...
+
+    def trial_started(self, trial_id: str, *, hyperparameters: Mapping[str, object], epochs: int) -> None: ...
+
+    def epoch_ended(self, trial_id: str, epoch: EpochRecord) -> None: ...
+
+    def trial_ended(self, record: TrialRecord) -> None: ...
+
+    def study_ended(self, study: StudyRecord) -> None: ...
 
 
 @dataclass(slots=True)
 class PlainProgress:
-    """One line an event, for logs and pipes. Epochs get no line of their own."""
+    """One line an event, for logs and pipes. Epochs get a line of their own, and trials all their hyperparameters, where it is `verbose`."""
 
     write: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
+    verbose: bool = False
     view: StudyView | None = None
+    run: RunView = field(default_factory=RunView)
 
     def stage(self, text: str) -> None:
         self.write(text)
 
     def note(self, text: str) -> None:
         self.write(f"note: {text}")
+
+    def warning(self, text: str) -> None:
+        self.write(f"warning: {text}")
+
+    def run_started(self, ahead: Ahead) -> None:
+        self.run = RunView(ahead, self.clock)
+        if ahead.fixed:
+            self.write(in_every_trial(ahead))
 
     def study_started(
         self,
@@ -125,7 +156,8 @@ class PlainProgress:
         earlier: Sequence[TrialRecord] = (),
         places: int = 1,
     ) -> None:
-        self.view = StudyView(study_id, trials, budget_s, places, self.clock)
+        self.view = StudyView(study_id, trials, budget_s, places)
+        self.run.places = places
         for record in earlier:
             self.view.trial_ended(record)
         self.write(f"{study_id}: {limits(self.view, len(earlier))}")
@@ -134,48 +166,75 @@ class PlainProgress:
         """Nothing: the line comes when the trial has ended."""
 
     def epoch_ended(self, trial_id: str, epoch: EpochRecord) -> None:
-        """Nothing: a log of epochs is in the records."""
+        """A log of epochs is in the records too."""
+        if self.verbose:
+            self.write(epoch_line(trial_id, epoch))
 
     def trial_ended(self, record: TrialRecord) -> None:
         if self.view is None:
-            self.view = StudyView(record.study_id, clock=self.clock)
+            self.view = StudyView(record.study_id)
         self.view.trial_ended(record)
-        left = self.view.remaining_s()
+        self.run.trial_ended(record)
+        left = self.run.remaining_s()
         of = f"/{self.view.trials}" if self.view.trials else ""
-        eta = f", {duration(left)} left" if left else ""
-        self.write(f"  trial {self.view.finished}{of}: {outcome(record)}{eta}")
+        eta = f", run ends in about {duration(left)}" if left else ""
+        unit = "training" if is_named(record.trial_id) else "trial"
+        self.write(f"  {unit} {self.view.finished}{of}: {outcome(record, self._shown)}{eta}")
 
     def study_ended(self, study: StudyRecord) -> None:
         if self.view is not None:
-            self.write(summary(self.view, study))
+            self.write(summary(self.view, study, self._shown))
+
+    @property
+    def _shown(self) -> Collection[str]:
+        return () if self.verbose else self.run.ahead.varies
 
 
-def outcome(record: TrialRecord) -> str:
-    """A finished trial in one line."""
+def is_named(trial_id: str) -> bool:
+    """Whether it is a training of the final evaluation, whose name says candidate, seed and fold; a tuner numbers its trials."""
+    return not trial_id.isdecimal()
+
+
+def outcome(record: TrialRecord, varies: Collection[str] = ()) -> str:
+    """A finished trial in one line: of its hyperparameters those that vary, or all; of a training of the final evaluation its name."""
     iou = _iou(record)
     if record.status == FAILED:
         result = f"failed: {(record.error or 'no reason recorded').splitlines()[0]}"
     else:
         result = "no IoU" if iou is None else f"IoU {iou:.3f}"
-        result += "" if record.status == COMPLETED else f" ({record.status.lower()})"
+        result += "" if record.status == COMPLETED else f" ({record.status.word})"
         result += _rung(record)
     spent = "" if record.wall_s is None else f" in {duration(record.wall_s)}"
-    return f"{result}{spent} · {configuration(record.hyperparameters)}"
+    who = record.trial_id if is_named(record.trial_id) else configuration(record.hyperparameters, varies)
+    return f"{result}{spent} · {who}"
+
+
+def epoch_line(trial_id: str, epoch: EpochRecord) -> str:
+    """A trial's state after an epoch, for a verbose log."""
+    losses = [("training loss", epoch.train_loss), ("validation loss", epoch.val_loss), ("IoU", epoch.val_iou)]
+    known = ", ".join(f"{name} {value:.3f}" for name, value in losses if value is not None)
+    return f"    {trial_id}, epoch {epoch.epoch}: {known or 'no score'}, {duration(epoch.elapsed_s)}"
+
+
+def in_every_trial(ahead: Ahead) -> str:
+    """What no trial changes, once for all of them."""
+    return f"in every trial: {configuration(ahead.fixed)}"
 
 
 def _rung(record: TrialRecord) -> str:
     """How long a tuner that promotes let a trial train, and which one it is again; nothing of others."""
-    if "tuner/epochs" not in record.hyperparameters:
+    promotion = record.promotion
+    if promotion is None or promotion.epochs is None:
         return ""
-    parent = record.hyperparameters.get("tuner/trial_id")
+    parent = promotion.parent
     return f" after {plural(record.epochs_run, 'epoch')}" + (f", promoted from {parent}," if parent else "")
 
 
-def summary(view: StudyView, study: StudyRecord) -> str:
-    """A finished study in one line."""
+def summary(view: StudyView, study: StudyRecord, varies: Collection[str] = ()) -> str:
+    """A finished study in one line, of its best trial the hyperparameters that vary, or all."""
     best = "no trial completed"
     if view.best is not None:
-        best = f"best IoU {_iou(view.best):.3f} · {configuration(view.best.hyperparameters)}"
+        best = f"best IoU {_iou(view.best):.3f} · {configuration(view.best.hyperparameters, varies)}"
     failed = f", {view.failed} failed" if view.failed else ""
     collapsed = f", {view.collapsed} stopped as collapsed" if view.collapsed else ""
     pruned = f", {view.pruned} pruned" if view.pruned else ""
@@ -185,12 +244,12 @@ def summary(view: StudyView, study: StudyRecord) -> str:
     return f"{study.study_id}: {_trials(view.finished)}{failed}{collapsed}{pruned}{why}; {best}"
 
 
-def configuration(hyperparameters: Mapping[str, object]) -> str:
-    """Hyperparameters in one line: names by their value alone, numbers with their name, a tuner's own book-keeping not at all."""
+def configuration(hyperparameters: Mapping[str, object], shown: Collection[str] = ()) -> str:
+    """Hyperparameters in one line: names by their value alone, numbers with their name, a tuner's own book-keeping not at all. Of them those
+    that are to be `shown`; all, where none of these is there."""
+    own = {name: value for name, value in hyperparameters.items() if not name.startswith(NOTED)}
     words = []
-    for name, value in hyperparameters.items():
-        if name.startswith("tuner/"):
-            continue
+    for name, value in ({name: own[name] for name in own if name in shown} or own).items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
         words.append(f"{name.replace('_', ' ')} {value:.3g}" if number else str(value))
     return ", ".join(words)

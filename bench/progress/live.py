@@ -13,7 +13,18 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from bench.progress import StudyView, configuration, duration, limits, outcome, summary
+from bench.progress import (
+    StudyView,
+    configuration,
+    duration,
+    epoch_line,
+    in_every_trial,
+    is_named,
+    limits,
+    outcome,
+    summary,
+)
+from bench.progress.ahead import Ahead, RunView
 from bench.records import FAILED, EpochRecord, StudyRecord, TrialRecord
 
 
@@ -22,20 +33,22 @@ class _Running:
     """A trial under way; `started` is on the monotonic clock, in seconds."""
 
     number: int
-    hyperparameters: Mapping[str, object]
+    name: str
     epochs: int
     started: float
     epoch: EpochRecord | None = None
 
 
 class LiveProgress:
-    """A few lines at the bottom that are drawn anew; finished trials and notes scroll above them. A context manager."""
+    """A few lines at the bottom that are drawn anew; finished trials and notes scroll above them. A context manager. `verbose` leaves a line
+    for each epoch too, and shows all hyperparameters of a trial."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, *, verbose: bool = False) -> None:
+        self._console, self._verbose = console, verbose
         self._live = Live(self, console=console, refresh_per_second=4, transient=True)
         self._spinner = Spinner("dots", "")
         self._stage = "starting"
+        self._run = RunView()
         self._view: StudyView | None = None
         self._numbers: dict[str, int] = {}
         self._running: dict[str, _Running] = {}
@@ -51,7 +64,15 @@ class LiveProgress:
         self._stage = text
 
     def note(self, text: str) -> None:
-        self._console.print(f"[yellow]note:[/] {escape(text)}", highlight=False)
+        self._console.print(f"[cyan]note:[/] {escape(text)}", highlight=False)
+
+    def warning(self, text: str) -> None:
+        self._console.print(f"[bold yellow]warning:[/] [yellow]{escape(text)}[/]", highlight=False)
+
+    def run_started(self, ahead: Ahead) -> None:
+        self._run = RunView(ahead)
+        if ahead.fixed:
+            self._console.print(escape(in_every_trial(ahead)), highlight=False)
 
     def study_started(
         self,
@@ -63,6 +84,7 @@ class LiveProgress:
         places: int = 1,
     ) -> None:
         self._view = StudyView(study_id, trials, budget_s, places)
+        self._run.places = places
         self._numbers = {record.trial_id: number for number, record in enumerate(earlier, start=1)}
         for record in earlier:
             self._view.trial_ended(record)
@@ -70,24 +92,28 @@ class LiveProgress:
 
     def trial_started(self, trial_id: str, *, hyperparameters: Mapping[str, object], epochs: int) -> None:
         number = self._numbers.setdefault(trial_id, len(self._numbers) + 1)
-        self._running[trial_id] = _Running(number, hyperparameters, epochs, time.monotonic())
+        name = trial_id if is_named(trial_id) else configuration(hyperparameters, self._shown)
+        self._running[trial_id] = _Running(number, name, epochs, time.monotonic())
 
     def epoch_ended(self, trial_id: str, epoch: EpochRecord) -> None:
         self._running[trial_id].epoch = epoch
+        if self._verbose:
+            self._console.print(escape(epoch_line(trial_id, epoch)), highlight=False, style="dim")
 
     def trial_ended(self, record: TrialRecord) -> None:
         self._running.pop(record.trial_id, None)
         number = self._numbers.setdefault(record.trial_id, len(self._numbers) + 1)
+        self._run.trial_ended(record)
         if self._view is not None:
             self._view.trial_ended(record)
         colour = (
             "red" if record.status == FAILED else "green" if self._view and self._view.best is record else "default"
         )
-        self._console.print(f"  {number:>3}  [{colour}]{escape(outcome(record))}[/]", highlight=False)
+        self._console.print(f"  {number:>3}  [{colour}]{escape(outcome(record, self._shown))}[/]", highlight=False)
 
     def study_ended(self, study: StudyRecord) -> None:
         if self._view is not None:
-            self._console.print(escape(summary(self._view, study)), highlight=False)
+            self._console.print(escape(summary(self._view, study, self._shown)), highlight=False)
         self._view, self._stage = None, "scoring"
         self._running.clear()
 
@@ -97,12 +123,28 @@ class LiveProgress:
             return Group(self._spinner)
         trials = sorted(self._running.values(), key=lambda trial: trial.number)
         lines = [line for trial in trials for line in (self._trial_line(trial), _epoch_bar(trial))]
-        return Group(*lines, _best_line(self._view))
+        return Group(*lines, self._best_line(self._view))
+
+    @property
+    def _shown(self) -> frozenset[str]:
+        return frozenset() if self._verbose else self._run.ahead.varies
 
     def _trial_line(self, trial: _Running) -> Text:
         of = f" of {self._view.trials}" if self._view and self._view.trials else ""
-        text = f"trial {trial.number}{of}  {configuration(trial.hyperparameters)}"
+        text = f"trial {trial.number}{of}  {trial.name}"
         return Text(text, style="bold", no_wrap=True, overflow="ellipsis")
+
+    def _best_line(self, view: StudyView) -> Text:
+        best = "no score yet"
+        if view.best is not None:
+            shown = configuration(view.best.hyperparameters, self._shown)
+            best = f"best IoU {view.best.val_metrics['iou']:.3f}  {shown}"
+        failed = f"{view.failed} failed  " if view.failed else ""
+        collapsed = f"{view.collapsed} collapsed  " if view.collapsed else ""
+        pruned = f"{view.pruned} pruned  " if view.pruned else ""
+        left = self._run.remaining_s()
+        eta = "" if left is None else f"run ends in about {duration(left)}  "
+        return Text(f"{eta}{failed}{collapsed}{pruned}{best}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _epoch_bar(trial: _Running) -> Table:
@@ -114,15 +156,3 @@ def _epoch_bar(trial: _Running) -> Table:
     bar = ProgressBar(total=max(1, trial.epochs), completed=done, width=30)
     row.add_row(f"epoch {done}/{trial.epochs}", bar, spent, state)
     return row
-
-
-def _best_line(view: StudyView) -> Text:
-    best = "no score yet"
-    if view.best is not None:
-        best = f"best IoU {view.best.val_metrics['iou']:.3f}  {configuration(view.best.hyperparameters)}"
-    failed = f"{view.failed} failed  " if view.failed else ""
-    collapsed = f"{view.collapsed} collapsed  " if view.collapsed else ""
-    pruned = f"{view.pruned} pruned  " if view.pruned else ""
-    left = view.remaining_s()
-    eta = "" if left is None else f"about {duration(left)} left  "
-    return Text(f"{eta}{failed}{collapsed}{pruned}{best}", style="dim", no_wrap=True, overflow="ellipsis")

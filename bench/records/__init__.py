@@ -8,24 +8,47 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 SCHEMA_VERSION = 1
 
 HyperparameterValue = str | int | float | bool
 
-COMPLETED, FAILED, STOPPED = "COMPLETED", "FAILED", "STOPPED"
-"""Keras Tuner's words for how a trial ends; STOPPED is a trial that its tuner pruned, or the budget."""
+NOTED = "tuner/"
+"""What Keras Tuner's names begin with that are a tuner's own notes, and no hyperparameters."""
 
-COLLAPSED = "COLLAPSED"
-"""Our own: a trial that was ended early because it predicted one answer everywhere (`bench.evaluation.collapse`)."""
 
-PRUNED = "PRUNED"
-"""Our own: a trial that got no more folds because it was clearly behind the best one (`bench.evaluation.racing`)."""
+class Status(StrEnum):
+    """How a trial or a training ended."""
+
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
+    """By its tuner, or by the budget; this and the two above are Keras Tuner's words."""
+    COLLAPSED = "COLLAPSED"
+    """Ended early because it predicted one answer everywhere (`bench.evaluation.collapse`)."""
+    PRUNED = "PRUNED"
+    """Got no more folds because it was clearly behind the best one (`bench.evaluation.racing`)."""
+
+    @property
+    def word(self) -> str:
+        """As it stands in a sentence."""
+        return self.value.lower()
+
+
+COMPLETED, FAILED, STOPPED = Status.COMPLETED, Status.FAILED, Status.STOPPED
+COLLAPSED, PRUNED = Status.COLLAPSED, Status.PRUNED
+
+Key = tuple[str, str]
+"""Names a trial within its run: its study and its own id."""
+
+Unit = tuple[str, int, int]
+"""Names a training of the final evaluation within its run: configuration, seed and fold."""
 
 
 def configuration_of(hyperparameters: Mapping[str, HyperparameterValue]) -> dict[str, HyperparameterValue]:
     """Without what a tuner has noted beside it ("tuner/epochs", "tuner/bracket", ...), which is bookkeeping."""
-    return {name: value for name, value in hyperparameters.items() if not name.startswith("tuner/")}
+    return {name: value for name, value in hyperparameters.items() if not name.startswith(NOTED)}
 
 
 def configuration_key(hyperparameters: Mapping[str, HyperparameterValue]) -> str:
@@ -36,6 +59,59 @@ def configuration_key(hyperparameters: Mapping[str, HyperparameterValue]) -> str
 def configuration_name(hyperparameters: Mapping[str, HyperparameterValue]) -> str:
     """What the files of a configuration are called: sixteen hexadecimal digits."""
     return hashlib.sha256(configuration_key(hyperparameters).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """Where a trial stands with a tuner that promotes: `epochs` is its length in the tuner's unit, `rung` counts from 0 in its `bracket`, and
+    `parent` is the trial of its study that it was promoted from (None: its first training)."""
+
+    epochs: int | None
+    bracket: int
+    rung: int | None
+    parent: str | None
+
+    @classmethod
+    def of(cls, hyperparameters: Mapping[str, HyperparameterValue]) -> "Promotion | None":
+        """What such a tuner has noted beside a configuration, in Keras Tuner's words; None for any other tuner's."""
+        noted = {name: hyperparameters.get(f"{NOTED}{name}") for name in ("epochs", "bracket", "round", "trial_id")}
+        if noted["epochs"] is None and noted["round"] is None and noted["trial_id"] is None:
+            return None
+        return cls(
+            epochs=None if noted["epochs"] is None else int(noted["epochs"]),
+            bracket=int(noted["bracket"] or 0),
+            rung=None if noted["round"] is None else int(noted["round"]),
+            parent=None if noted["trial_id"] is None else str(noted["trial_id"]),
+        )
+
+
+class _Configured:
+    """A record of one configuration."""
+
+    __slots__ = ()
+    hyperparameters: Mapping[str, HyperparameterValue]
+
+    @property
+    def configuration(self) -> str:
+        """Equal for equal configurations."""
+        return configuration_key(self.hyperparameters)
+
+
+class _Proposed(_Configured):
+    """A configuration that a tuner has proposed."""
+
+    __slots__ = ()
+    study_id: str
+    trial_id: str
+
+    @property
+    def key(self) -> Key:
+        """Names the trial within its run."""
+        return self.study_id, self.trial_id
+
+    @property
+    def promotion(self) -> Promotion | None:
+        return Promotion.of(self.hyperparameters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +143,7 @@ class EpochRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProposalRecord:
+class ProposalRecord(_Proposed):
     """A configuration that a tuner has proposed, on record before its trial begins. `after` is how many trials of the study
     were on record by then: with several trials under way, that is what the tuner knew."""
 
@@ -89,7 +165,7 @@ class Race:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialRecord:
+class TrialRecord(_Proposed):
     """One configuration, trained once, or in a search on folds once for each of the first `folds_run` of them.
 
     `val_metrics` holds fractions 0-1 by name (`iou`, `dice`, `precision`, `recall`, `pixel_accuracy`, and `iou_<class>` where
@@ -107,7 +183,7 @@ class TrialRecord:
     schema_version: int = SCHEMA_VERSION
     study_id: str
     trial_id: str
-    status: str
+    status: Status
     hyperparameters: Mapping[str, HyperparameterValue]
     seed: int
     val_metrics: Mapping[str, float | None] = field(default_factory=dict)
@@ -159,7 +235,7 @@ FINALIST, DEFAULT, ORIGIN, PORTFOLIO = "finalist", "default recipe", "origin's r
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contestant:
+class Contestant(_Configured):
     """A configuration of the finals. `roles` says why it is there: "finalist", "default recipe", "origin's recipe". A finalist names the
     trial that it was in the search, with its validation IoU there."""
 
@@ -188,7 +264,7 @@ class FinalsRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingRecord:
+class TrainingRecord(_Configured):
     """One training of a contestant of the finals: on all folds but `fold` (from 0), with `seed`, to the last epoch.
 
     `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the locked test images; both are empty
@@ -204,7 +280,7 @@ class TrainingRecord:
     seed: int
     train_share: float = 1.0
     train_images: int | None = None
-    status: str
+    status: Status
     out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     evidence: str | None = None
@@ -217,6 +293,11 @@ class TrainingRecord:
     started_at: str
     attempts: int = 1
     error: str | None = None
+
+    @property
+    def unit(self) -> Unit:
+        """Names it among the trainings of one share of the images."""
+        return self.configuration, self.seed, self.fold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

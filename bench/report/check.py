@@ -62,7 +62,7 @@ def _contradictions(run: Run) -> Iterator[str]:
     is of other pixels."""
     counted = {(each.study_id, each.trial_id): each.counts for each in run.evaluations if each.split == "val"}
     for trial in run.trials:
-        counts = counted.get((trial.study_id, trial.trial_id))
+        counts = counted.get(trial.key)
         if counts and not metrics_agree(trial.val_metrics, summarise(pool(counts.values()), run.dataset.classes)):
             yield (
                 f"{run.record.name}: trial {trial.study_id}/{trial.trial_id}: its recorded metrics are not those of "

@@ -18,7 +18,6 @@ from bench.records.durable import require_writable
 from bench.records.environment import current_environment
 from bench.records.store import RunStore, load
 from bench.report import write_index, write_report
-from bench.report.index import verdict_of
 from bench.run.open_run import OpenRun
 from bench.run.resume import earlier_part, locked, require_same, went_on
 from bench.run.setup import prepare
@@ -68,7 +67,6 @@ def run_experiment(
     progress.stage("writing the report")
     leaderboard = write_report(load(directory), reports / experiment.name)
     write_index(reports)
-    progress.note(verdict_of(leaderboard.parent))
     return leaderboard
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.engine.spec import TrialOutcome
-from bench.records import COMPLETED, TrialRecord, configuration_key
+from bench.records import COMPLETED, TrialRecord
 from bench.records.store import RunStore
 
 SUFFIX = ".weights.h5"
@@ -58,10 +58,8 @@ class BestModels:
 
     def _best(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
         ranked = sorted(records, key=_val_iou, reverse=True)
-        best_of = {
-            configuration_key(each.hyperparameters): each for each in reversed(ranked)
-        }  # the best of each comes last and stays
-        return [each for each in ranked if best_of[configuration_key(each.hyperparameters)] is each][: self._keep]
+        best_of = {each.configuration: each for each in reversed(ranked)}  # the best of each comes last and stays
+        return [each for each in ranked if best_of[each.configuration] is each][: self._keep]
 
     def _remove(self, name: str) -> None:
         (self._store.directory / "models" / f"{name}{SUFFIX}").unlink(missing_ok=True)

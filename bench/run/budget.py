@@ -61,6 +61,11 @@ class Timekeeper:
         return None if self._budget_s is None else max(0.0, self._open_s - self.wall_s)
 
     @property
+    def left_s(self) -> float | None:
+        """Seconds until the budget ends, what closing takes included; None: no budget."""
+        return None if self._budget_s is None else max(0.0, self._budget_s - self.wall_s)
+
+    @property
     def _open_s(self) -> float:
         """The budget without what closing takes."""
         budget_s = self._budget_s or 0.0

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.engine.spec import family
+from bench.experiments import Protocol
 from bench.records import TrialRecord
+from search_spaces.space import Part
 
 MARGIN = 1.15
 """An estimate is multiplied by this: neighbours on the machine, the noise of a short history."""
 
-Family = tuple[Any, ...]
+Family = tuple[Part, ...]
 """Trials of one compiled graph and batch size."""
 
 
@@ -65,6 +67,12 @@ class TrialClock:
         return MARGIN * (first_time_s + epochs * epoch_s)
 
 
+def short_training_s(protocol: Protocol, *, step_s: float, first_s: float) -> float:
+    """Seconds of a short training, the unit of `bench.run.plan`, where a step takes `step_s` and building and compiling the network
+    `first_s`, which is shared by the trainings of one network."""
+    return MARGIN * protocol.shortest_steps * step_s + first_s / 2
+
+
 @dataclass(frozen=True, slots=True)
 class Deadline:
     """A moment on the monotonic clock, in seconds; None: there is time without end."""
@@ -87,5 +95,5 @@ class Deadline:
 
 def pixels(family: Family) -> float:
     """Of a batch."""
-    size, batch, *_ = family
-    return float(size**2 * batch)
+    of = dict(family)
+    return float(of["image_size"] or 0) ** 2 * float(of["batch_size"] or 0)

@@ -10,7 +10,7 @@ from bench.datasets.cache import CachedPixels
 from bench.evaluation.ensemble import Choice, Images, at_size, choose, masks_with, out_of_fold_counts
 from bench.evaluation.postprocess import class_ids
 from bench.formats import fraction, plural
-from bench.records import COMPLETED, DeliveryRecord, Member, TrainingRecord, configuration_key, configuration_name
+from bench.records import COMPLETED, DeliveryRecord, Member, TrainingRecord, configuration_name
 from bench.records.store import load_arrays
 from bench.run.final_evaluation import unit_name
 
@@ -75,7 +75,7 @@ def libraries(
     units: dict[Key, dict[int, TrainingRecord]] = {}
     for training in trainings:
         if training.status == COMPLETED and _is_kept(directory, training):
-            units.setdefault((configuration_key(training.hyperparameters), training.seed), {})[training.fold] = training
+            units.setdefault((training.configuration, training.seed), {})[training.fold] = training
     most = max((len(folds) for folds in units.values()), default=0)
     by_size: dict[int, list[dict[int, TrainingRecord]]] = {}
     folds = next((tuple(sorted(each)) for each in units.values() if len(each) == most), ())

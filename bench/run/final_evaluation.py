@@ -38,11 +38,11 @@ from bench.run.costs import MARGIN, Deadline, Family, pixels
 from bench.run.plan import Plan
 from search_spaces.portfolio import portfolio
 from search_spaces.reference import origin_recipe
-from search_spaces.space import Space
+from search_spaces.space import HYPERPARAMETERS, Space
 
 FINALS = "finals"
 
-AMOUNTS = ("learning_rate", "weight_decay")
+AMOUNTS = tuple(name for name, row in HYPERPARAMETERS.items() if row.tuned_finely)
 """Hyperparameters that a tuner tunes finely: two values of them are no two models to choose between."""
 
 
@@ -385,7 +385,7 @@ class _Trainings:
     def _take(self, outcome: TrialOutcome) -> None:
         spec, contestant = self.running.pop(outcome.record.trial_id)
         if outcome.crashed and spec.attempt <= self.retries:
-            self.progress.note(f"training {spec.trial_id}: {outcome.record.error}; it is tried again")
+            self.progress.warning(f"training {spec.trial_id}: {outcome.record.error}; it is tried again")
             self.again.append((replace(spec, attempt=spec.attempt + 1), contestant))
             return
         if outcome.record.status == STOPPED and self._had_all_the_time():

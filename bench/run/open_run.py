@@ -38,19 +38,14 @@ from bench.records import (
 from bench.records.store import RunStore, load
 from bench.run.best_models import BestModels
 from bench.run.budget import Timekeeper
-from bench.run.costs import MARGIN, Deadline, TrialClock
+from bench.run.costs import Deadline, TrialClock, short_training_s
 from bench.run.data_curve import LEARNING_CURVE, SHARES, plan_learning_curve
 from bench.run.delivery import MAPS, MEMBERS, Selection, masks_by_configuration, select
 from bench.run.final_evaluation import FINALS, Costs, Probe, budgeted_finals, run_finals, whole_finals
-from bench.run.plan import Plan, plan
+from bench.run.outlook import LEAST_FOR_PROBE_S, ahead, plan_of, unmeasured_unit_s
+from bench.run.plan import Plan
 from bench.run.setup import Material, augmentation_pictures, validation_pictures
 from search_spaces.portfolio import portfolio
-
-LEAST_FOR_PROBE_S = 60.0
-"""A budget that leaves less is not measured: compiling alone takes a third of it."""
-
-SEARCH_SHARE = 0.3
-"""Of a budget, where a search was asked for."""
 
 PATIENCE = 3.0
 """A candidate that takes more than so many times as long as the default recipe is out: others would have to go without."""
@@ -135,6 +130,8 @@ class OpenRun:
     @contextmanager
     def marked(self) -> Iterator[None]:
         """The stages of the run; on Ctrl-C or an error it is marked as interrupted, at the end as finished."""
+        over = sum(trial.epochs_planned for trial in self.trials) + sum(each.epochs_run for each in self.trainings)
+        self.progress.run_started(ahead(self.experiment, len(self.material.split.folds), self.times.left_s, over))
         try:
             yield
             self._mark("finished")
@@ -149,28 +146,21 @@ class OpenRun:
         if left_s is None or not self.experiment.protocol.finalists or len(self.material.split.folds) < 2:
             return
         unit_s, spent_s = self._measured_unit_s(left_s)
-        search, spent_s = self.experiment.search, min(spent_s, left_s)
-        share = SEARCH_SHARE if search == "always" else 0.0
-        chosen = plan(
-            (left_s - spent_s) * (1 - share),
+        self.chosen = plan_of(
+            self.experiment,
+            max(0.0, left_s - spent_s),
             unit_s=unit_s,
             folds=len(self.material.split.folds),
-            available=len(portfolio(self.experiment.space)),
-            places=max(1, self.executor.places),
-            epoch=self.experiment.protocol.steps_per_epoch,
-            shortest=self.experiment.protocol.shortest_steps,
+            places=self.executor.places,
         )
-        if search != "auto":
-            chosen = replace(chosen, search_share=share)
-        self.chosen = chosen
-        self.times.search_share = chosen.search_share
-        self.progress.note(f"plan: {chosen.reason}")
+        self.times.search_share = self.chosen.search_share
+        self.progress.note(f"plan: {self.chosen.reason}")
 
     def _measured_unit_s(self, left_s: float) -> tuple[float, float]:
         """Seconds of a short training of the default recipe, and of what it took to find out. A budget that has no time for a probe is
         planned as if nothing fitted: the one training then runs as far as it gets."""
         if left_s < LEAST_FOR_PROBE_S:
-            return 2 * left_s + 1, 0.0
+            return unmeasured_unit_s(left_s), 0.0
         started = time.monotonic()
         self.progress.stage("measuring what a training costs here")
         probe = TrialSpec(
@@ -189,14 +179,15 @@ class OpenRun:
             outcome = next((event for event in self.executor.events() if isinstance(event, TrialOutcome)), None)
         record = outcome.record
         if not record.train_s:
-            self.progress.note(f"the default recipe cannot be measured: {record.error}")
+            self.progress.warning(f"the default recipe cannot be measured: {record.error}")
             return left_s / 6, time.monotonic() - started
         step_s = record.train_s / (PROBE_STEPS - 1)
         first_s = (record.build_s or 0.0) + (record.first_step_s or 0.0)
         epoch_s = step_s * self.experiment.protocol.steps_per_epoch
         self.probe = Probe(hyperparameters=probe.hyperparameters, epoch_s=epoch_s, first_s=first_s)
         self.progress.note(f"a step of the default recipe takes {step_s:.2f} s here, its first one {first_s:.0f} s")
-        return MARGIN * self.experiment.protocol.shortest_steps * step_s + first_s / 2, time.monotonic() - started
+        unit_s = short_training_s(self.experiment.protocol, step_s=step_s, first_s=first_s)
+        return unit_s, time.monotonic() - started
 
     def search(self) -> None:
         """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a search."""
@@ -256,7 +247,7 @@ class OpenRun:
             return
         planned = whole_finals(self.experiment, self.material.split.folds, self.trials)
         if planned is None:
-            self.progress.note("no final evaluation: nothing completed, or too few images for folds")
+            self.progress.warning("no final evaluation: nothing completed, or too few images for folds")
             return
         self._score_references_on_folds()
         self.store.write(planned)
@@ -276,13 +267,13 @@ class OpenRun:
         run = load(self.store.directory)
         planned = plan_learning_curve(run)
         if isinstance(planned, NoFinals):
-            self.progress.note(f"no learning curve: {planned.reason}")
+            self.progress.warning(f"no learning curve: {planned.reason}")
             return
         ended = self._train(
             planned, finished=run.curve_trainings, keep=self._keep_curve_training, study=LEARNING_CURVE, shares=SHARES
         )
         if ended == "budget":
-            self.progress.note(
+            self.progress.warning(
                 "the budget left too little time for the whole learning curve; a larger one goes on with it"
             )
 
@@ -294,7 +285,7 @@ class OpenRun:
         truth, directory = self.material.pixels(), self.store.directory
         selection = select(directory, self.trainings, truth, len(self.material.dataset.classes) + 1)
         if selection is None:
-            self.progress.note("no model: no training of the final evaluation came to its end")
+            self.progress.warning("no model: no training of the final evaluation came to its end")
             return
         if self._is_delivered(selection.record):
             return
@@ -381,7 +372,7 @@ class OpenRun:
         except StoreError:
             raise
         except UserError as error:  # its scores stand, only the weights are gone
-            self.progress.note(f"the weights of {spec.trial_id} could not be kept: {error}")
+            self.progress.warning(f"the weights of {spec.trial_id} could not be kept: {error}")
             return
         self.store.write_arrays(f"{MAPS}/{name}", {"ids": np.array(maps.ids, np.str_), "values": maps.values})
 
@@ -419,16 +410,16 @@ class OpenRun:
         except StoreError:
             raise
         except UserError as error:  # its score stands, only the weights are gone
-            self.progress.note(f"the model of trial {spec.trial_id} could not be kept: {error}")
+            self.progress.warning(f"the model of trial {spec.trial_id} could not be kept: {error}")
             return False
 
     def score_best_models(self) -> None:
         """After selection, once: what the locked test images say about the best models."""
         scored = {(evaluation.study_id, evaluation.trial_id, evaluation.split) for evaluation in self.evaluations}
         before = {who[:2] for who in scored if who[2] == "test" and who[0]}
-        new = [record for record in self.best.records if (record.study_id, record.trial_id) not in before]
+        new = [record for record in self.best.records if record.key not in before]
         if before and new:
-            self.progress.note(
+            self.progress.warning(
                 f"the locked test images were scored before: {len(before)} models then, {len(new)} more now"
             )
         parts = {"val": self.material.split.val, "test": self.material.split.test}
@@ -442,7 +433,7 @@ class OpenRun:
                 epochs=record.epochs_planned,
             )
             for part, ids in parts.items():
-                if (record.study_id, record.trial_id, part) not in scored:
+                if (*record.key, part) not in scored:
                     answer = self.executor.score(spec, self.best.path(record).read_bytes(), ids)
                     self._append(_evaluation(record, part, answer))
 

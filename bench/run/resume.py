@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from bench.errors import StoreError
 from bench.experiments import Experiment, to_json
+from bench.options import OPTIONS
 from bench.records import Environment, Run
 from bench.records.durable import write_file
 from bench.records.environment import current_versions
@@ -35,7 +36,7 @@ def earlier_part(directory: Path, resume: bool, stack: ExitStack) -> Run | None:
 def require_same(earlier: Run, experiment: Experiment, material: Material) -> None:
     """A run may go on only as what it was; how far, where and by how many workers is all that may change."""
     now, then = to_json(experiment), _as_read_today(earlier.experiment)
-    for free in ("trials", "budget", "workers", "cluster", "retries", "learning_curve"):
+    for free in (name for name, option in OPTIONS.items() if option.may_change):
         now.pop(free)
         then.pop(free, None)
     differences = {

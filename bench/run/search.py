@@ -119,7 +119,7 @@ class _Study:
                     self._take(event)
             self._fill()
         if self.ended == "budget" and not self.proposed:
-            self.progress.note("no time is left for a trial: a larger --budget is needed")
+            self.progress.warning("no time is left for a trial: a larger --budget is needed")
         if self.waiting:
             self.progress.note(f"{len(self.waiting)} proposed and not run: they could not have ended in time")
         return self.ended or "space exhausted"
@@ -194,7 +194,7 @@ class _Study:
         told."""
         spec = self.running.pop(outcome.record.trial_id)
         if outcome.crashed and spec.attempt <= self.plan.retries and self._fits(spec):
-            self.progress.note(f"trial {spec.trial_id}: {outcome.record.error}; it is tried again")
+            self.progress.warning(f"trial {spec.trial_id}: {outcome.record.error}; it is tried again")
             self.waiting.insert(0, replace(spec, attempt=spec.attempt + 1))
             return
         outcome = replace(outcome, record=replace(outcome.record, attempts=spec.attempt))
@@ -209,8 +209,9 @@ class _Study:
         """A trial in the worker's terms. Every trial of a study has the study's seed, and a schedule of its own length: a promoted one
         trains again from the start, since a schedule that was cut short says little of one that was not."""
         plan, values = self.plan, proposal.hyperparameters
-        rungs = values.get("tuner/epochs")
-        epochs = plan.epochs if rungs is None else int(rungs) * plan.rung_epochs
+        promotion = proposal.promotion
+        length = promotion.epochs if promotion else None
+        epochs = plan.epochs if length is None else length * plan.rung_epochs
         return TrialSpec(
             study_id=plan.study_id,
             trial_id=proposal.trial_id,

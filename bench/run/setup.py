@@ -9,6 +9,7 @@ import numpy as np
 from bench.datasets import open_dataset
 from bench.datasets.audit import audit
 from bench.datasets.cache import CachedPixels, open_cache, write_cache
+from bench.datasets.dataset import Dataset
 from bench.datasets.findings import warnings_of
 from bench.datasets.sample import write_sample_set
 from bench.datasets.splits import make_split, stratified_line
@@ -16,6 +17,7 @@ from bench.datasets.vanishing import sizes_said
 from bench.engine.spec import TrialSetup
 from bench.errors import DataError
 from bench.experiments import SAMPLE, Data, Protocol
+from bench.formats import first_few, plural
 from bench.progress import Progress
 from bench.records import AuditRecord, DatasetRecord, SplitRecord
 from search_spaces.augmentations import augment
@@ -64,8 +66,40 @@ class Material:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """A data set that was read, audited and split; its pixels are not laid out yet. `evaluation_size` as in `Material`."""
+
+    source: Dataset
+    dataset: DatasetRecord
+    audit: AuditRecord
+    split: SplitRecord
+    evaluation_size: int
+
+    @property
+    def used_ids(self) -> tuple[str, ...]:
+        return (*self.split.train, *self.split.val, *self.split.test)
+
+
 def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path, progress: Progress) -> Material:
     """Reads everything once. Raises DataError, naming the file, for data that cannot be used."""
+    found = examine(data, protocol, sizes, scratch, progress)
+    progress.stage("decoding")
+    cache = scratch / "pixels"
+    write_cache(
+        found.source, found.used_ids, {*sizes, found.evaluation_size}, cache, fingerprint=found.dataset.fingerprint
+    )
+    return Material(
+        dataset=found.dataset,
+        audit=found.audit,
+        split=found.split,
+        cache_directory=cache,
+        evaluation_size=found.evaluation_size,
+    )
+
+
+def examine(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path, progress: Progress) -> Examined:
+    """All of it that needs no pixels afterwards; says what is wrong with the data. Raises DataError as `prepare` does."""
     root = Path(data.path).expanduser()
     if data.path == SAMPLE:
         progress.stage("drawing the sample set")
@@ -78,9 +112,9 @@ def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
     evaluation_size = protocol.evaluation_size or max(sizes)
     vanishing = sizes_said(audited.images, record.classes, sizes, evaluation_size, record.mask_resize)
     for line in (*warnings_of(audited.findings), *vanishing):
-        progress.note(f"warning: {line}")
+        progress.warning(line)
     if record.skipped:
-        progress.note(f"{len(record.skipped)} unreadable images left out: {', '.join(record.skipped)}")
+        progress.warning(f"{len(record.skipped)} unreadable images left out: {first_few(record.skipped)}")
     if data.path == SAMPLE:  # where it happened to be drawn means nothing
         record = replace(record, path=SAMPLE)
     split = make_split(
@@ -97,12 +131,11 @@ def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
         )
     progress.note(f"{len(split.train)} images train, {len(split.val)} validate, {len(split.test)} test: {split.rule}")
     if split.excluded:
-        progress.note(f"{len(split.excluded)} twins left out: {', '.join(split.excluded)}")
-    progress.stage("decoding")
-    cache = scratch / "pixels"
-    ids = (*split.train, *split.val, *split.test)
-    write_cache(dataset, ids, {*sizes, evaluation_size}, cache, fingerprint=record.fingerprint)
-    return Material(dataset=record, audit=audited, split=split, cache_directory=cache, evaluation_size=evaluation_size)
+        named = first_few([f"{name} ({why})" for name, why in split.excluded.items()])
+        progress.warning(
+            f"{plural(len(split.excluded), 'duplicate')} across parts left out, scores would be too high: {named}"
+        )
+    return Examined(source=dataset, dataset=record, audit=audited, split=split, evaluation_size=evaluation_size)
 
 
 def validation_pictures(material: Material) -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ from bench.errors import StoreError
 from bench.records import (
     COLLAPSED,
     COMPLETED,
+    NOTED,
     PRUNED,
     HyperparameterValue,
     ProposalRecord,
@@ -234,7 +235,7 @@ def ask(oracle: kt.Oracle) -> Proposal | NoProposal:
         return WAIT if trial.status == "IDLE" else EXHAUSTED
     space = trial.hyperparameters
     active = {hp.name for hp in space.space if space.is_active(hp)}
-    values = {name: value for name, value in space.values.items() if name in active or name.startswith("tuner/")}
+    values = {name: value for name, value in space.values.items() if name in active or name.startswith(NOTED)}
     return Proposal(trial_id=trial.trial_id, values=values)
 
 

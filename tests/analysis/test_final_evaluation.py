@@ -74,7 +74,7 @@ def test_with_one_seed_nobody_wins(run):
     held = finals(one)
     assert held.winner is None
     text = said([verdict(Analysis(one))])
-    assert "It scores higher than every other candidate" in text
+    assert "The leader scores higher than every other candidate" in text
     assert "seed variance is unknown" in text
 
 
@@ -141,7 +141,7 @@ def test_the_only_candidate_of_a_short_budget_is_scored_and_has_not_won(run):
     assert "The budget allowed one candidate" in text
     assert "Pairwise" not in text
     assert "significant" not in text
-    assert "IoU, on 1 of 3 folds" in text
+    assert "IoU with 95 % interval, on 1 of 3 folds" in text
 
 
 def test_with_one_seed_the_page_speaks_of_these_trainings_only(run):
@@ -168,7 +168,7 @@ def test_finals_cut_to_one_fold_score_its_images_with_the_baselines_on_the_same(
     assert "on 1 fold with 1 seed" in text
     assert "Sources of variance" not in text  # one training says nothing about seeds
     assert "minimum detectable difference" not in text.lower()
-    assert "IoU, on 1 of 3 folds" in text
+    assert "IoU with 95 % interval, on 1 of 3 folds" in text
     assert "The budget allowed 1 of 3 folds" in text
 
 

@@ -50,7 +50,13 @@ def searched() -> Run:
 def test_a_pruned_trial_has_no_rank_and_stands_with_its_reason(searched):
     rows = leaderboard(searched)
     assert [(row.rank, row.trial.status) for row in rows] == [(1, COMPLETED), (None, PRUNED)]
-    assert counted(rows) == {"completed": 1, "collapsed": 0, "pruned": 1, "stopped": 0, "failed": 0}
+    assert {status.word: count for status, count in counted(rows).items()} == {
+        "completed": 1,
+        "collapsed": 0,
+        "pruned": 1,
+        "stopped": 0,
+        "failed": 0,
+    }
     assert why_unfinished(rows[1]) == (
         "behind trial 0001 after 1 of 2 folds (p = 0.0039 on 8 images); validation IoU 0.296"
     )

@@ -59,7 +59,13 @@ def test_a_trial_stopped_as_collapsed_has_no_rank_and_is_counted_once_with_its_r
     stopped = trial(2, 0.3, status=COLLAPSED, error="finds nearly no foreground for 5 epochs, up to 7 of 12")
     rows = leaderboard(run(trials=[trial(0, 0.004), trial(1, 0.1), stopped]))
     assert [(row.rank, row.collapsed) for row in rows] == [(1, False), (2, True), (None, True)]
-    assert counted(rows) == {"completed": 1, "collapsed": 2, "pruned": 0, "stopped": 0, "failed": 0}
+    assert {status.word: count for status, count in counted(rows).items()} == {
+        "completed": 1,
+        "collapsed": 2,
+        "pruned": 0,
+        "stopped": 0,
+        "failed": 0,
+    }
     assert why_unfinished(rows[1]) == "collapsed: finds nearly no foreground in its best epoch"
     assert why_unfinished(rows[2]) == (
         "stopped as collapsed: finds nearly no foreground for 5 epochs, up to 7 of 12; best validation IoU 0.300"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from bench.engine.spec import TrialOutcome, TrialSpec
 from bench.evaluation.metrics import mean
 from bench.evaluation.racing import image_ious, is_behind, mean_over_folds, race
-from bench.records import COMPLETED, PRUNED, ClassCounts, EpochRecord, Race, TrialRecord
+from bench.records import COMPLETED, PRUNED, ClassCounts, EpochRecord, Race, Status, TrialRecord
 
 
 def on_folds(spec: TrialSpec, train: Callable[[TrialSpec, int], TrialOutcome]) -> TrialOutcome:
@@ -80,7 +80,7 @@ def _together(spec: TrialSpec, done: Sequence[TrialOutcome], last: Race | None) 
     )
 
 
-def _end(spec: TrialSpec, records: Sequence[TrialRecord], last: Race | None) -> tuple[str, str | None]:
+def _end(spec: TrialSpec, records: Sequence[TrialRecord], last: Race | None) -> tuple[Status, str | None]:
     """Status and reason."""
     ran = f"{len(records)} of {spec.search_folds}"
     if records[-1].status != COMPLETED:

@@ -8,7 +8,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,19 +21,17 @@ from search_spaces.initial_weights import Weights, initialise, layers_of
 from search_spaces.losses import LOSSES, PARAMETERS, loss_value
 from search_spaces.optimizers import OPTIMIZERS
 from search_spaces.segmentation import build_network
+from search_spaces.space import Part, graph_identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphKey:
-    """What two trials must have in common to share a compiled graph. `evaluation_size` is in pixels; a pixel whose probability
+    """What two trials must have in common to share a compiled graph: what it depends on of their hyperparameters, and what is equal for all
+    trials of a run. `evaluation_size` is in pixels; a pixel whose probability
     is at least `threshold` is foreground (one foreground class; of several the most probable class wins). `precision` is a Keras dtype
     policy: "float32", "mixed_float16" or "mixed_bfloat16"; with `xla` training steps are compiled by XLA where the network allows."""
 
-    architecture: str
-    backbone: str | None
-    image_size: int
-    optimizer: str
-    decays: bool
+    hyperparameters: tuple[Part, ...]
     num_classes: int
     evaluation_size: int
     threshold: float
@@ -52,17 +50,22 @@ class GraphKey:
         xla: bool = False,
     ) -> "GraphKey":
         return cls(
-            architecture=values["architecture"],
-            backbone=values.get("backbone"),
-            image_size=values["image_size"],
-            optimizer=values["optimizer"],
-            decays=values["weight_decay"] > 0,
+            hyperparameters=graph_identity(values),
             num_classes=num_classes,
             evaluation_size=evaluation_size,
             threshold=threshold,
             precision=precision,
             xla=xla,
         )
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Of a hyperparameter of which only that counts: whether it is above 0."""
+        return dict(self.hyperparameters)
+
+    @property
+    def image_size(self) -> int:
+        return self.values["image_size"]
 
 
 class TrainingGraph:
@@ -71,11 +74,12 @@ class TrainingGraph:
     def __init__(self, key: GraphKey) -> None:
         started = time.perf_counter()
         self.key = key
-        values = {field.name: getattr(key, field.name) for field in fields(key)}
+        values = key.values
         with _dtype_policy(key.precision):
             self.model, self._momentum = build_network(values, key.num_classes)
-        self._weight_decay = tf.Variable(1.0 if key.decays else 0.0, trainable=False)
-        self.optimizer = OPTIMIZERS[key.optimizer][1](1e-3, self._weight_decay if key.decays else 0.0)
+        decays = values["weight_decay"]
+        self._weight_decay = tf.Variable(1.0 if decays else 0.0, trainable=False)
+        self.optimizer = OPTIMIZERS[values["optimizer"]][1](1e-3, self._weight_decay if decays else 0.0)
         if key.precision == "mixed_float16":  # its gradients would vanish below 6e-8
             self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
         self.optimizer.build(self.model.trainable_variables)

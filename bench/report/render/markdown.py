@@ -144,7 +144,7 @@ def _verdict(of: VerdictCard) -> str:
     tiles = table([tile.label for tile in of.tiles], [[_tile(tile.value, tile.detail) for tile in of.tiles]])
     said = " ".join(map(text, of.reasons))
     return "\n\n".join(
-        filter(None, [f"**{text(of.badge.capitalize())}.** **{text(of.answer)}**", said, tiles if of.tiles else ""])
+        filter(None, [f"**{text(of.badge.capitalize())}.** **{text(of.answer)}**", tiles if of.tiles else "", said])
     )
 
 

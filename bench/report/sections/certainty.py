@@ -124,7 +124,7 @@ def _selection(found: Analysis, held: Finals) -> Iterator[Block]:
 def _last_epoch(found: Analysis, held: Finals) -> float | None:
     leader = held.standings[0].contestant
     for row in found.rows:
-        if (row.trial.study_id, row.trial.trial_id) == (leader.study_id, leader.trial_id) and row.trial.curve:
+        if row.trial.key == (leader.study_id, leader.trial_id) and row.trial.curve:
             return row.trial.curve[-1].val_iou
     return None
 

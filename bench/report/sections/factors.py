@@ -144,7 +144,7 @@ def _explained(effects: Effects | Missing, found: Analysis) -> str:
     )
     epochs = {row.trial.epochs_planned for row in found.rows if row.trial.status == COMPLETED}
     lengths = f" Trials were planned for {min(epochs)} to {max(epochs)} epochs." if len(epochs) > 1 else ""
-    promoted = any("tuner/trial_id" in row.trial.hyperparameters for row in found.rows)
+    promoted = any(row.was_promoted for row in found.rows)
     early = (
         " Of a promoted configuration its first, short training counts, which favours what learns early."
         if promoted

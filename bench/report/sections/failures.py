@@ -8,6 +8,7 @@ from bench.analysis.final_evaluation import Finals
 from bench.analysis.leaderboard import Row
 from bench.analysis.run_analysis import Analysis
 from bench.formats import plural
+from bench.records import COLLAPSED, FAILED, PRUNED, STOPPED
 from bench.report.blocks import Block, Column, Data, Folded, Items, Table, paragraph
 from bench.report.sections.search import label
 
@@ -26,12 +27,12 @@ def failures(found: Analysis) -> Iterator[Block]:
 def _finding(found: Analysis) -> str:
     counts = found.counts
     words = {
-        "failed": "failed",
-        "collapsed": "collapsed (found nearly no foreground, or found it nearly everywhere)",
-        "pruned": "pruned (clearly worse on the folds so far)",
-        "stopped": "stopped by the budget or their tuner",
+        FAILED: "failed",
+        COLLAPSED: "collapsed (found nearly no foreground, or found it nearly everywhere)",
+        PRUNED: "pruned (clearly worse on the folds so far)",
+        STOPPED: "stopped by the budget or their tuner",
     }
-    parts = [f"{counts[name]} {said}" for name, said in words.items() if counts[name]]
+    parts = [f"{counts[status]} {said}" for status, said in words.items() if counts[status]]
     trials = f"Of {plural(len(found.rows), 'trial')}, {formats.listing(parts)}. " if parts else ""
     out = f"Left out of the final evaluation: {', '.join(found.final.out)}." if found.final.out else ""
     return f"{trials}{out}".strip()
@@ -59,7 +60,7 @@ def _blocks(found: Analysis, troubled: list[Row]) -> Iterator[Block]:
     records = [
         {
             "trial": row.name,
-            "status": row.trial.status.lower(),
+            "status": row.trial.status.word,
             "configuration": label(row),
             "reason": cut(why_unfinished(row)),
         }

@@ -14,7 +14,7 @@ from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import LearningCurves, Missing, Progress
 from bench.analysis.tuners import Tuners
 from bench.formats import MISSING, duration, fraction, plural
-from bench.records import Contestant, configuration_key, configuration_of
+from bench.records import COMPLETED, Contestant, configuration_of
 from bench.report.blocks import Block, Column, Data, Figure, Folded, Heading, Interval, Table, paragraph
 from bench.report.figures.progress import draw_progress
 from bench.report.figures.training_curves import draw_learning_curves
@@ -36,8 +36,7 @@ def search(found: Analysis) -> Iterator[Block]:
 
 def _finding(found: Analysis) -> str:
     counts = found.counts
-    parts = [f"{counts['completed']} completed"]
-    parts += [f"{counts[name]} {name}" for name in ("collapsed", "pruned", "stopped", "failed") if counts[name]]
+    parts = [f"{count} {status.word}" for status, count in counts.items() if count or status == COMPLETED]
     best = (
         f"; best validation IoU {formats.rounded(found.ranked[0].iou)}, {found.ranked[0].model}" if found.ranked else ""
     )
@@ -58,7 +57,7 @@ def _trials(found: Analysis) -> Iterator[Block]:
 
 
 def _promoted(found: Analysis) -> str:
-    if not any("tuner/trial_id" in row.trial.hyperparameters for row in found.rows):
+    if not any(row.was_promoted for row in found.rows):
         return ""
     return (
         "A promoted configuration is ranked once, by its best trial; epochs and times include the trials that led "
@@ -299,7 +298,7 @@ def _about_tuners(found: Tuners) -> str:
 def _rungs(found: Analysis) -> Iterator[Block]:
     if not found.rungs:
         return
-    configurations = len({configuration_key(row.trial.hyperparameters) for row in found.rows})
+    configurations = len({row.trial.configuration for row in found.rows})
     yield Heading("Rungs", level=4)
     yield paragraph(
         "The tuner trains many configurations briefly and promotes the best to longer training; each line is one "

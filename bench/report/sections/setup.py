@@ -94,8 +94,8 @@ def _search(found: Analysis) -> str:
     for study in run.record.studies:
         ended = f", ended by: {study.ended}" if study.ended else ""
         seeds.setdefault(study.tuner, []).append(f"seed {study.seed}{ended}")
-    ended_trials = {(trial.study_id, trial.trial_id) for trial in run.trials}
-    not_run = sum((each.study_id, each.trial_id) not in ended_trials for each in run.proposals)
+    ended_trials = {trial.key for trial in run.trials}
+    not_run = sum(each.key not in ended_trials for each in run.proposals)
     left = f"; {not_run} more proposed and not run" if not_run else ""
     return "; ".join(f"{tuner} ({', '.join(studies)})" for tuner, studies in seeds.items()) + left
 

@@ -16,15 +16,18 @@ from bench.analysis.decision import (
     Decision,
     lead_of_delivery,
 )
-from bench.analysis.final_evaluation import Finals
+from bench.analysis.final_evaluation import Finals, configuration_label
 from bench.analysis.run_analysis import Analysis
 from bench.evaluation.statistics import Difference, Interval
 from bench.formats import plural, titled
-from bench.records import DEFAULT
+from bench.records import DEFAULT, FAILED, Contestant
 from bench.report.blocks import Banner, Colour, Tile, VerdictCard
 
 FEW_IMAGES = 50
 """With fewer scored images an interval is so wide that only large differences show."""
+
+FIRST = 5
+"""Rows of the ranking in a summary."""
 
 MANY_FAILURES = 0.2
 LOW_IOU = 0.4
@@ -68,9 +71,9 @@ def in_one_line(found: Analysis) -> str:
 
 
 def summary(found: Analysis) -> dict[str, object]:
-    """The verdict for programs, at full precision."""
+    """The verdict and the first of the ranking for programs, at full precision."""
     decision, choice = found.decision, found.decision.choice
-    facts: dict[str, object] = {"kind": decision.kind, "model": None, "iou": None}
+    facts: dict[str, object] = {"kind": decision.kind, "model": None, "iou": None, "ranking": _first_ranked(found)}
     if choice is None:
         return facts
     return facts | {
@@ -79,6 +82,48 @@ def summary(found: Analysis) -> dict[str, object]:
         "iou_low": choice.interval.low if choice.interval else None,
         "iou_high": choice.interval.high if choice.interval else None,
         "test_iou": choice.test,
+    }
+
+
+def _first_ranked(found: Analysis) -> list[dict[str, object]]:
+    """Candidates of the final evaluation and then baselines, or trials where there was none: `FIRST` of them."""
+    if isinstance(found.final, Finals):
+        candidates = [
+            _ranked(each.group, each.label, each.score, each.interval, each.test, each.latency_s)
+            for each in found.final.standings
+        ]
+        best_first = sorted(found.final.references, key=lambda each: -each.score)
+        baselines = [_ranked(None, each.label, each.score, each.interval, each.test, None) for each in best_first]
+        return [*candidates, *baselines][:FIRST]
+    return [
+        _ranked(
+            row.rank,
+            configuration_label(Contestant(name=row.name, roles=(), hyperparameters=row.trial.hyperparameters)),
+            row.iou,
+            None,
+            (row.test or {}).get("iou"),
+            row.trial.latency_s,
+        )
+        for row in found.ranked[:FIRST]
+    ]
+
+
+def _ranked(
+    rank: int | None,
+    model: str,
+    iou: float | None,
+    interval: Interval | None,
+    test: float | None,
+    latency_s: float | None,
+) -> dict[str, object]:
+    return {
+        "rank": rank,
+        "model": model,
+        "iou": iou,
+        "iou_low": interval.low if interval else None,
+        "iou_high": interval.high if interval else None,
+        "test_iou": test,
+        "latency_s": latency_s,
     }
 
 
@@ -154,7 +199,7 @@ def _delivery(found: Analysis, choice: Choice, held: Finals) -> Iterator[str]:
     lead = lead_of_delivery(found.run, choice, leader, held)
     if lead is not None:
         yield (
-            f"Compared with the best single candidate, {leader.label}, the delivered model scores {_difference(lead)}."
+            f"Compared with the leader of the ranking, {leader.label}, the delivered model scores {_difference(lead)}."
         )
 
 
@@ -176,11 +221,12 @@ def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
     elif decision.closest:
         other, by_other = decision.closest
         yield (
-            f"It scores higher than every other candidate; the closest, {other.label}, is behind by "
+            f"The leader scores higher than every other candidate; the closest, {other.label}, is behind by "
             f"{_amount(by_other)}."
         )
     if found.final.comparison.num_trainings == 1:  # type: ignore[union-attr]
-        yield "Each candidate was trained with one seed: seed variance is unknown, and a lead may be due to it."
+        unknown = "each candidate was trained with one seed: seed variance is unknown, and a lead may be due to it."
+        yield f"E{unknown[1:]}" if others else f"No winner is named, since {unknown}"
     if decision.detectable:
         low, high = decision.detectable
         span = (
@@ -205,7 +251,8 @@ def _tiles(found: Analysis, decision: Decision) -> Iterator[Tile]:
     if choice is None:
         return
     if choice.iou is not None:
-        yield Tile(_digits(choice.iou, choice.interval), f"IoU, {_how_scored(found)}", _limits(choice.interval))
+        sure = " with 95 % interval" if choice.interval else ""
+        yield Tile(_digits(choice.iou, choice.interval), f"IoU{sure}, {_how_scored(found)}", _limits(choice.interval))
     if choice.test is not None:
         yield Tile(_digits(choice.test, choice.test_interval), "IoU, held-out test set", _limits(choice.test_interval))
     if decision.baseline:
@@ -240,7 +287,7 @@ def banners(found: Analysis) -> Iterator[Banner]:
         yield Banner(f"The run is not finished (status: {run.record.status}); this is what it has so far.")
     yield from _data_banners(found)
     yield from _quality_banners(found)
-    total, failed = len(found.rows), found.counts["failed"]
+    total, failed = len(found.rows), found.counts[FAILED]
     if total and failed / total > MANY_FAILURES:
         yield Banner(
             f"{failed} of {plural(total, 'trial')} failed: what was compared is a part of what was tried.", "failures"
@@ -251,7 +298,7 @@ def banners(found: Analysis) -> Iterator[Banner]:
         if held.record.folds < held.all_folds:
             extent = f"{held.record.folds} of {plural(held.all_folds, 'fold')}"
             yield Banner(
-                f"The budget allowed {extent}: {plural(held.scored, 'image')} are scored, and intervals are wide.",
+                f"The budget allowed {extent}: candidates are compared on {plural(held.scored, 'image')}, and intervals are wide.",
                 "setup",
             )
         elif held.trained < held.planned:
