@@ -21,6 +21,7 @@ import typer
 from bench import __version__
 from bench.cli import delivery
 from bench.errors import UserError
+from bench.formats import printable
 
 if TYPE_CHECKING:
     from bench.datasets import DataOptions
@@ -33,6 +34,16 @@ _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 """Click's error for a command line that makes no sense; Typer brings its own Click, under a private name."""
 
 
+LONGEST_LINE = 1500
+"""Characters of an error; names of files and values of a stranger may be longer."""
+
+
+def _in_a_line(text: str) -> str:
+    """What a terminal may be shown: one line, without control characters, of bounded length."""
+    said = printable(" ".join(text.split()))
+    return said if len(said) <= LONGEST_LINE else f"{said[:LONGEST_LINE]}..."
+
+
 class _Commands(typer.core.TyperGroup):
     """Says a user's mistake in one line on stderr, whichever command it was made in."""
 
@@ -40,11 +51,11 @@ class _Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            said = " ".join(str(error).split())
+            said = _in_a_line(str(error))
         except OSError as error:
-            if not isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError):
+            if error.errno is None:  # none of the system's
                 raise
-            said = f"cannot use {error.filename}: {error.strerror}"
+            said = _in_a_line(f"cannot use {error.filename or 'a file'}: {error.strerror}")
         typer.echo(f"error: {said}", err=True)
         raise typer.Exit(MENDABLE)
 
@@ -457,7 +468,7 @@ def main() -> None:
     try:
         code = app(prog_name="python -m bench", standalone_mode=False)
     except _USAGE_ERROR as error:  # a misspelt option: in one line, like every other mistake
-        said = " ".join(error.format_message().split())
+        said = _in_a_line(error.format_message())
         if said:  # without a command the help was shown, which says it all
             typer.echo(f"error: {said} (see --help)", err=True)
         code = MENDABLE

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from bench.errors import StoreError
 from bench.experiments import Experiment, to_json
+from bench.formats import shortened
 from bench.records import Environment, Run
 from bench.records.durable import write_file
 from bench.records.environment import current_versions
@@ -47,7 +48,8 @@ def require_same(earlier: Run, experiment: Experiment, material: Material) -> No
     for what, (before, after) in differences.items():
         if before != after:
             raise StoreError(
-                f"run {earlier.record.name!r} cannot be resumed: {what} changed from {before} to {after}; choose another --name"
+                f"run {earlier.record.name!r} cannot be resumed: {what} changed from {shortened(str(before), 200)} to "
+                f"{shortened(str(after), 200)}; choose another --name"
             )
 
 
