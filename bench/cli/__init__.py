@@ -20,6 +20,7 @@ import typer
 
 from bench import __version__
 from bench.cli import delivery
+from bench.cli.output import make_output_unfailing
 from bench.errors import UserError
 from bench.formats import printable
 
@@ -33,6 +34,9 @@ MENDABLE, NO_MODEL, INTERRUPTED = 2, 3, 130
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 """Click's error for a command line that makes no sense; Typer brings its own Click, under a private name."""
 
+
+LONGEST_FOLDER_NAME = 200
+"""Bytes; file systems take 255, and a report is written beside its place under a longer name."""
 
 LONGEST_LINE = 1500
 """Characters of an error; names of files and values of a stranger may be longer."""
@@ -190,7 +194,7 @@ def _search(experiment: "Experiment", results: Path, reports: Path, command: str
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on the CPU would break the display
     from bench.run import run_experiment
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what job schedulers and containers send: like Ctrl-C
+    _heed_signals()
     try:
         with _progress() as progress:
             return run_experiment(
@@ -199,6 +203,13 @@ def _search(experiment: "Experiment", results: Path, reports: Path, command: str
     except KeyboardInterrupt:
         typer.echo(_what_was_kept(results / experiment.name, results, reports), err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _heed_signals() -> None:
+    """What job schedulers, containers and closed terminals send is like Ctrl-C. What `nohup` had ignored stays ignored."""
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 @app.command()
@@ -253,7 +264,11 @@ app.command()(delivery.verify)
 
 def _report_name(directories: Sequence[Path], name: str | None, results: Path) -> str:
     """The report's folder: the run's name, or for several runs `name`, which must not be that of a run, or the names joined."""
-    joined = "+".join(directory.name for directory in directories)
+    joined = "+".join(
+        directory.resolve().name for directory in directories
+    )  # of `.` and `..` the name that they stand for
+    if len(joined.encode()) > LONGEST_FOLDER_NAME:
+        joined = f"{joined[:40]}+{len(directories)} runs"
     if name is None:
         return joined
     if len(directories) == 1:
@@ -289,7 +304,7 @@ def audit(
 
     root, options = _data_of(path)
     for line in audit_lines(*audit(open_dataset(root, options), options), most=None if every else 20):
-        typer.echo(line)
+        typer.echo(printable(line))
 
 
 @data_app.command()
@@ -307,7 +322,7 @@ def convert(
     output.mkdir(parents=True, exist_ok=True)
     left_out = convert(dataset, output, options)
     for finding in left_out:
-        typer.echo(finding.message)
+        typer.echo(printable(finding.message))
     typer.echo(f"{output}: {len(dataset.samples) - len(left_out)} images, classes {', '.join(dataset.classes)}")
 
 
@@ -406,7 +421,7 @@ def _progress() -> Iterator["Progress"]:
 
     console = Console()
     if not console.is_terminal:
-        yield PlainProgress(write=lambda line: print(line, flush=True))  # noqa: T201  a log wants each line at once
+        yield PlainProgress(write=lambda line: print(printable(line), flush=True))  # noqa: T201  a log wants each line at once
         return
     with LiveProgress(console) as live:
         yield live
@@ -465,6 +480,7 @@ def _what_was_kept(directory: Path, results: Path, reports: Path) -> str:
 
 def main() -> None:
     """The entry point of `python -m bench` and of `segbench`."""
+    make_output_unfailing()
     try:
         code = app(prog_name="python -m bench", standalone_mode=False)
     except _USAGE_ERROR as error:  # a misspelt option: in one line, like every other mistake

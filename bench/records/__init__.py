@@ -117,6 +117,24 @@ class ProposalRecord:
     after: Whole
 
 
+BEGAN, ENDED = "began", "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """A training is begun, or its outcome is there (or an interrupted run lets go of it): what began and did not end was lost with the whole
+    run. `unit` names the training within its study, `attempt` counts within a session, `process` and `host` say who began it."""
+
+    schema_version: int = SCHEMA_VERSION
+    study_id: str
+    unit: str
+    event: Annotated[str, one_of((BEGAN, ENDED))]
+    attempt: Whole = 1
+    at: Moment
+    process: Whole
+    host: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Race:
     """A trial against the best complete one of its study, `rival`: over how many `images` with a difference, and the one-sided `p` of being
@@ -428,7 +446,8 @@ class Run:
     """Everything that `bench.records.store.load` reads back, small arrays excepted (`bench.records.store.load_arrays`).
 
     `experiment` is the resolved experiment as plain JSON; `directory` is where it was read from. `trainings` are those of the finals, on all
-    images; `curve_trainings` those of the learning curve, on a share of them. `delivery` is the model that the run leaves, None without one.
+    images; `curve_trainings` those of the learning curve, on a share of them. `delivery` is the model that the run leaves, None without one. `attempts` say what
+    was begun (none in older runs).
     """
 
     directory: str
@@ -445,3 +464,4 @@ class Run:
     trainings: tuple[TrainingRecord, ...] = ()
     curve_trainings: tuple[TrainingRecord, ...] = ()
     delivery: DeliveryRecord | None = None
+    attempts: tuple[AttemptRecord, ...] = ()

@@ -31,10 +31,10 @@ def _kinds(**arrays: tuple[str, str]) -> Mapping[str, Kind]:
     }
 
 
-_PICTURES = {"ids": ("U", "N"), "images": ("u", "N E E 3"), "truth": ("u", "N E E"), "valid": ("bu", "N E E")}
+_PICTURES = {"ids": ("U", "N"), "images": ("u", "N H W 3"), "truth": ("u", "N H W"), "valid": ("bu", "N H W")}
 LAYOUTS: Mapping[str, Mapping[str, Kind]] = {
     r"predictions/(images|development)": _kinds(**_PICTURES),
-    r"predictions/.*": _kinds(ids=("U", "N"), masks=("u", "N E E")),
+    r"predictions/.*": _kinds(ids=("U", "N"), masks=("u", "N H W")),
     r"finals/.*": _kinds(
         ids=("U", "N"),
         histogram=("u", "N C 2 64"),
@@ -43,7 +43,7 @@ LAYOUTS: Mapping[str, Mapping[str, Kind]] = {
         tolerance_px=("f", ""),
     ),
     r"maps/.*": _kinds(ids=("U", "N"), values=("u", "N 2 S S C")),
-    r"augmentation": _kinds(strengths=("f", "N"), images=("u", "N S S 3"), masks=("u", "N S S")),
+    r"augmentation": _kinds(strengths=("f", "N"), images=("u", "N H W 3"), masks=("u", "N H W")),
 }
 """What each file of arrays must hold, by its name; the first that fits counts. Files of other names may hold what they like."""
 

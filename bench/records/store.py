@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from bench.errors import StoreError
 from bench.records import (
     SCHEMA_VERSION,
+    AttemptRecord,
     AuditRecord,
     DatasetRecord,
     DeliveryRecord,
@@ -56,6 +57,7 @@ _FILES: Mapping[str, type] = {
     "split.json": SplitRecord,
 }
 _LINES: Mapping[str, type] = {
+    "attempts.jsonl": AttemptRecord,
     "proposals.jsonl": ProposalRecord,
     "trials.jsonl": TrialRecord,
     "evaluations.jsonl": Evaluation,
@@ -107,7 +109,7 @@ class RunStore:
         content = _dumps(_adapter(type(record)).dump_python(record, mode="json"), indent=1)
         write_file(self.directory / _NAME_OF[type(record)], content)
 
-    def append(self, record: ProposalRecord | TrialRecord | Evaluation | TrainingRecord) -> None:
+    def append(self, record: AttemptRecord | ProposalRecord | TrialRecord | Evaluation | TrainingRecord) -> None:
         """Adds a record to its file; it is on disk when this returns."""
         content = _dumps(_adapter(type(record)).dump_python(record, mode="json"))
         append_line(self.directory / _NAME_OF[type(record)], content)
@@ -189,6 +191,7 @@ def load(directory: Path) -> Run:
         trainings=tuple(training for training in lines["trainings.jsonl"] if training.train_share == 1),
         curve_trainings=tuple(training for training in lines["trainings.jsonl"] if training.train_share < 1),
         delivery=later["delivery.json"],
+        attempts=lines["attempts.jsonl"],
     )
     wrong = contradiction(run)
     if wrong:

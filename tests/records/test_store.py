@@ -50,7 +50,12 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 def test_trainings_of_the_learning_curve_are_none_of_the_finals(tmp_path: Path) -> None:
     store = stored_run(tmp_path / "quick")
     whole = TrainingRecord(
-        contestant="finalist 1", hyperparameters={"loss": "dice"}, fold=0, seed=1, status="COMPLETED", started_at=STARTED_AT
+        contestant="finalist 1",
+        hyperparameters={"loss": "dice"},
+        fold=0,
+        seed=1,
+        status="COMPLETED",
+        started_at=STARTED_AT,
     )
     share = replace(whole, train_share=0.75, train_images=9)
     for record in (share, whole):
