@@ -134,7 +134,7 @@ def damaged(pictures: dict[str, bytes], count: int) -> Iterator[tuple[str, bytes
             for _ in range(20):
                 content[dice.randrange(len(content))] = dice.randrange(256)
         elif how == "twice":
-            content += content
+            content += bytes(content)
         elif how == "head":
             for _ in range(6):
                 content[dice.randrange(min(64, len(content)))] = dice.randrange(256)
@@ -186,7 +186,8 @@ def test_a_folder_of_them_can_be_audited(tmp_path: Path) -> None:
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True)
     for name, content in (sound() | bombs()).items():
-        (root / "images" / f"{Path(name).stem}{Path(name).suffix}").write_bytes(content)
-        (root / "masks" / f"{Path(name).stem}.png").write_bytes(saved(Image.new("L", (16, 12), 1), "png"))
+        stem = name.replace(".", "-")
+        (root / "images" / f"{stem}{Path(name).suffix}").write_bytes(content)
+        (root / "masks" / f"{stem}.png").write_bytes(saved(Image.new("L", (16, 12), 1), "png"))
     with watched(tmp_path):
         command_ends("audits of folders of such pictures", "data", "audit", root, limit_s=60)
