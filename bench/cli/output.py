@@ -56,9 +56,9 @@ def make_output_unfailing() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     if sys.stderr is not None:
-        sys.stderr = Unfailing(sys.stderr)  # type: ignore[assignment]
+        sys.stderr = Unfailing(sys.stderr)
     if sys.stdout is not None:
-        sys.stdout = Unfailing(sys.stdout, _say_on_stderr)  # type: ignore[assignment]
+        sys.stdout = Unfailing(sys.stdout, _say_on_stderr)
 
 
 def _say_on_stderr(error: OSError) -> None:

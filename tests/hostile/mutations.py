@@ -110,10 +110,16 @@ def command_ends(kind: str, *words: object, limit_s: float = 60) -> str:
     caught: BaseException | None = None
     argv = ["bench", *map(str, words)]
     with bounded(limit_s), mock.patch.object(sys, "argv", argv), redirect_stdout(out), redirect_stderr(err):
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
         try:
             main()
+        except KeyboardInterrupt:
+            raise
         except BaseException as error:
             caught = error
+        finally:
+            for number, handler in handlers.items():  # a run has handlers of its own
+                signal.signal(number, handler)
     if not isinstance(caught, SystemExit):
         raise AssertionError(f"a traceback: {caught!r}") from caught
     said = err.getvalue().rstrip("\n")
@@ -143,6 +149,8 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
         return
     if not isinstance(arguments[0], str | bytes | os.PathLike):
         return
+    if event.startswith("os.") and isinstance(arguments[-1], int) and arguments[-1] >= 0 and event != "os.truncate":
+        return  # relative to an open folder: part of a removal that was seen as a whole
     name = os.fsdecode(arguments[0])
     writes = event != "open" or (isinstance(arguments[2], int) and arguments[2] & _WRITING)
     if SECRET in name or name == "/etc/passwd":
