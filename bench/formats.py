@@ -161,7 +161,21 @@ def titled(name: object) -> str:
     return _TITLES.get(str(name), str(name))
 
 
-_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127, *range(128, 160)), "�")
+_CONTROL = dict.fromkeys(
+    (
+        *range(9),
+        11,
+        12,
+        *range(14, 32),
+        *range(127, 160),
+        0x200E,
+        0x200F,
+        *range(0x2028, 0x202F),
+        *range(0x2066, 0x206A),
+    ),
+    "�",
+)
+"""Also what turns the direction of writing, so that a name reads as something else."""
 
 
 def printable(text: str) -> str:

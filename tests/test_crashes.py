@@ -193,6 +193,7 @@ def experiment(tuner: str, data: Path | str = "data") -> Experiment:
             },
             "tuners": [tuner],
             "trials": TRIALS,
+            "retries": 10,  # a kill says nothing about the trial that was under way
             "protocol": {
                 "steps": 18,
                 "steps_per_epoch": 2,

@@ -25,7 +25,9 @@ import typer
 from bench import __version__
 from bench.cli import delivery
 from bench.cli.ending import Ending
+from bench.cli.output import make_output_unfailing
 from bench.errors import UserError
+from bench.formats import printable
 from bench.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -39,6 +41,19 @@ _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 """Click's error for a command line that makes no sense; Typer brings its own Click, under a private name."""
 
 
+LONGEST_FOLDER_NAME = 200
+"""Bytes; file systems take 255, and a report is written beside its place under a longer name."""
+
+LONGEST_LINE = 1500
+"""Characters of an error; names of files and values of a stranger may be longer."""
+
+
+def _in_a_line(text: str) -> str:
+    """What a terminal may be shown: one line, without control characters, of bounded length."""
+    said = printable(" ".join(text.split()))
+    return said if len(said) <= LONGEST_LINE else f"{said[:LONGEST_LINE]}..."
+
+
 class _Commands(typer.core.TyperGroup):
     """Says a user's mistake in one line on stderr, whichever command it was made in."""
 
@@ -46,11 +61,11 @@ class _Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            said = " ".join(str(error).split())
+            said = _in_a_line(str(error))
         except OSError as error:
-            if not isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError):
+            if error.errno is None:  # none of the system's
                 raise
-            said = f"cannot use {error.filename}: {error.strerror}"
+            said = _in_a_line(f"cannot use {error.filename or 'a file'}: {error.strerror}")
         typer.echo(f"error: {said}", err=True)
         raise typer.Exit(MENDABLE)
 
@@ -223,7 +238,7 @@ def _search(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on the CPU would break the display
     from bench.run import run_experiment
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what job schedulers and containers send: like Ctrl-C
+    _heed_signals()
     try:
         with told() as progress:
             return run_experiment(
@@ -232,6 +247,13 @@ def _search(
     except KeyboardInterrupt:
         typer.echo(_what_was_kept(results / experiment.name, results, reports), err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _heed_signals() -> None:
+    """What job schedulers, containers and closed terminals send is like Ctrl-C. What `nohup` had ignored stays ignored."""
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 @app.command()
@@ -287,7 +309,11 @@ app.command()(delivery.verify)
 
 def _report_name(directories: Sequence[Path], name: str | None, results: Path) -> str:
     """The report's folder: the run's name, or for several runs `name`, which must not be that of a run, or the names joined."""
-    joined = "+".join(directory.name for directory in directories)
+    joined = "+".join(
+        directory.resolve().name for directory in directories
+    )  # of `.` and `..` the name that they stand for
+    if len(joined.encode()) > LONGEST_FOLDER_NAME:
+        joined = f"{joined[:40]}+{len(directories)} runs"
     if name is None:
         return joined
     if len(directories) == 1:
@@ -334,7 +360,7 @@ def audit(
         _write_json({"dataset": asdict(dataset), "audit": asdict(found)})
         return
     for line in audit_lines(found, dataset, most=None if every else 20):
-        typer.echo(line)
+        typer.echo(printable(line))
 
 
 @data_app.command()
@@ -352,7 +378,7 @@ def convert(
     output.mkdir(parents=True, exist_ok=True)
     left_out = convert(dataset, output, options)
     for finding in left_out:
-        typer.echo(finding.message)
+        typer.echo(printable(finding.message))
     typer.echo(f"{output}: {len(dataset.samples) - len(left_out)} images, classes {', '.join(dataset.classes)}")
 
 
@@ -454,11 +480,14 @@ def _progress(*, quiet: bool, verbose: bool, on_stderr: bool) -> Iterator["Progr
 
     stream = sys.stderr if on_stderr else sys.stdout
     if quiet:
-        yield QuietProgress(write=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201
+        yield QuietProgress(write=lambda line: print(printable(line), file=sys.stderr, flush=True))  # noqa: T201
         return
     console = Console(stderr=on_stderr)
     if not console.is_terminal:
-        plain = functools.partial(print, file=stream, flush=True)  # a log wants each line at once
+
+        def plain(line: str) -> None:
+            print(printable(line), file=stream, flush=True)
+
         yield PlainProgress(write=plain, verbose=verbose)
         return
     with LiveProgress(console, verbose=verbose) as live:
@@ -518,10 +547,11 @@ def _what_was_kept(directory: Path, results: Path, reports: Path) -> str:
 
 def main() -> None:
     """The entry point of `python -m bench` and of `segbench`."""
+    make_output_unfailing()
     try:
         code = app(prog_name="python -m bench", standalone_mode=False)
     except _USAGE_ERROR as error:  # a misspelt option: in one line, like every other mistake
-        said = " ".join(error.format_message().split())
+        said = _in_a_line(error.format_message())
         if said:  # without a command the help was shown, which says it all
             typer.echo(f"error: {said} (see --help)", err=True)
         code = MENDABLE

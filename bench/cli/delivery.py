@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.errors import UserError, unknown
+from bench.formats import printable
 
 if TYPE_CHECKING:
     from bench.delivery.model import SegmentationModel
@@ -150,5 +151,5 @@ def _watched(predicted: "Iterator[Predicted]", count: int) -> Iterator[str]:
         for each in predicted:
             progress.advance(task)
             if each.problem:
-                console.print(f"skipped: {each.problem}", markup=False, highlight=False, soft_wrap=True)
+                console.print(f"skipped: {printable(each.problem)}", markup=False, highlight=False, soft_wrap=True)
                 yield each.problem

@@ -22,6 +22,11 @@ from bench.datasets.images import decode
 from bench.datasets.letterbox import letterbox, letterbox_mask, valid_area
 from bench.errors import DataError
 
+_BYTES_A_PIXEL = 5
+"""Three of the image, one of the mask, one that says whether it counts."""
+
+_CHUNK = 2**24
+
 MEMORY_SHARE = 0.25
 """Arrays up to this share of the machine's memory are read into it; larger ones stay on disk, memory-mapped."""
 
@@ -98,6 +103,7 @@ def open_cache(directory: Path, size: int, *, memory_share: float = MEMORY_SHARE
 def _write_sizes(
     samples: Sequence[Sample], sizes: Sequence[int], scratch: Path, mask_resize: str, threads: int | None
 ) -> None:
+    _require_space(scratch, sum(_BYTES_A_PIXEL * len(samples) * size * size for size in sizes))
     arrays = {size: _allocate(scratch / str(size), len(samples), size) for size in sizes}
 
     def fill(row: int) -> None:
@@ -117,19 +123,36 @@ def _write_sizes(
 
 def _allocate(folder: Path, count: int, size: int) -> tuple[np.memmap, np.memmap, np.memmap]:
     folder.mkdir()
-    _require_space(folder, 5 * count * size * size)
     return (
-        open_memmap(folder / "images.npy", "w+", np.uint8, (count, size, size, 3)),
-        open_memmap(folder / "masks.npy", "w+", np.uint8, (count, size, size)),
-        open_memmap(folder / "valid.npy", "w+", bool, (count, size, size)),
+        _reserved(folder / "images.npy", np.uint8, (count, size, size, 3)),
+        _reserved(folder / "masks.npy", np.uint8, (count, size, size)),
+        _reserved(folder / "valid.npy", bool, (count, size, size)),
     )
 
 
+def _reserved(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
+    """A memory-mapped array whose room on the disk is its own: a write to a page that the disk has no room for would kill the process.
+    Raises OSError where there is none."""
+    array = open_memmap(path, "w+", dtype, shape)
+    with path.open("rb+") as file:
+        size = path.stat().st_size
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:  # macOS
+            file.seek(size - array.nbytes)
+            for start in range(0, array.nbytes, _CHUNK):
+                file.write(bytes(min(_CHUNK, array.nbytes - start)))
+    return array
+
+
 def _require_space(folder: Path, num_bytes: int) -> None:
-    """A memory-mapped write to a full disk kills the process, so the room is asked for first."""
+    """Says how much is missing, before any of it is taken; that nobody else takes it is for `_reserved`."""
     free = shutil.disk_usage(folder).free
     if free < num_bytes:
-        raise DataError(f"the pixel cache in {folder.parent} needs {num_bytes} bytes and the disk has {free} free")
+        raise DataError(
+            f"the pixel cache in {folder.parent} needs {num_bytes} bytes and the disk has {free} free; set TMPDIR to a larger one, or "
+            "choose smaller image sizes"
+        )
 
 
 def _read_stamp(folder: Path) -> dict | None:

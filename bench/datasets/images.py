@@ -27,6 +27,9 @@ PIXEL_LIMIT = 300_000_000
 """Pixels of the largest picture that is read; decoding one takes about six bytes a pixel, 1.8 GB. Pillow's own limit, a guard of web
 servers against small files that unpack to huge pictures, is below what cameras and scanners deliver."""
 
+DEEP_PIXEL_LIMIT = PIXEL_LIMIT // 4
+"""Of pictures with more than 8 bit a channel: while they are scaled, they take up to 24 bytes a pixel."""
+
 _ORIENTATION_TAG = 0x0112
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _WIDTH, _HEIGHT, _BITS, _SAMPLES, _EXTRA_SAMPLES = 256, 257, 258, 277, 338
@@ -153,8 +156,9 @@ def _decode_file(path: Path, *, keep_palette: bool) -> Pixels:
     deep, palette = False, None
     try:
         with Image.open(io.BytesIO(content)) as file:
-            _refuse_huge(file.width, file.height)
-            orientation, extra, deep = _orientation(file), _extra_band(file), _is_deep(file)
+            deep = _is_deep(file)
+            _refuse_huge(file.width, file.height, deep=deep)
+            orientation, extra = _orientation(file), _extra_band(file)
             deep_colour = deep and file.mode in ("RGB", "RGBA", "RGBX")
             file.load()
             pending = _orientation(file)  # Pillow turns a TIFF by itself and then drops the tag
@@ -180,10 +184,12 @@ class _TooLargeError(Exception):
     pass
 
 
-def _refuse_huge(width: int, height: int) -> None:
-    if width * height > PIXEL_LIMIT:
+def _refuse_huge(width: int, height: int, *, deep: bool = False) -> None:
+    limit = DEEP_PIXEL_LIMIT if deep else PIXEL_LIMIT
+    if width * height > limit:
+        of = " of more than 8 bit" if deep else ""
         raise _TooLargeError(
-            f"{width}x{height} pixels are more than the {PIXEL_LIMIT // 10**6} million that are read; cut it into tiles, or shrink it "
+            f"{width}x{height} pixels are more than the {limit // 10**6} million{of} that are read; cut it into tiles, or shrink it "
             "with its mask"
         )
 
@@ -255,8 +261,10 @@ def _decode_unknown_tiff(path: Path, content: bytes) -> Pixels | None:
     tags = _tiff_tags(content)
     if not (_WIDTH in tags and _HEIGHT in tags):
         return None
-    if tags[_WIDTH] * tags[_HEIGHT] > PIXEL_LIMIT:  # OpenCV would unpack it whatever it takes
-        raise UnreadableImageError(f"cannot read image {path}: it has more than {PIXEL_LIMIT // 10**6} million pixels")
+    try:
+        _refuse_huge(tags[_WIDTH], tags[_HEIGHT], deep=True)  # OpenCV would unpack it whatever it takes
+    except (_TooLargeError, TypeError) as error:
+        raise UnreadableImageError(f"cannot read image {path}: {error}") from error
     if tags.get(_SAMPLES, 1) > 4:
         raise UnreadableImageError(
             f"cannot read image {path}: it has {tags[_SAMPLES]} bands; save the three to train on as an RGB picture"

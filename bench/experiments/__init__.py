@@ -18,7 +18,9 @@ from bench.engine.devices import PRECISIONS, XLA
 from bench.engine.training.batch_statistics import BATCH_NORM
 from bench.errors import ExperimentError, unknown
 from bench.experiments.yaml_file import YamlFile, closest, read_yaml, validate
+from bench.formats import shortened
 from bench.options import OPTIONS
+from bench.records.store import read_object
 from bench.tuners import ORACLES
 from search_spaces import PRESETS as SPACES
 from search_spaces.space import Space
@@ -28,6 +30,9 @@ PRESETS: dict[str, Path] = {path.stem: path for path in sorted(Path(__file__).pa
 
 SAMPLE = "sample"
 """The data path that stands for the embedded sample set."""
+
+INDEX = "README.md"
+"""A file in the folder of reports."""
 
 PARTS = ("train", "val", "test")
 
@@ -41,10 +46,18 @@ SEARCH: dict[str, str] = {
 CLUSTERS = ("local", "auto")
 """Ray clusters that need no address."""
 
+MOST_WILDCARDS = 8
+"""Of a pattern: each more may take the square of the time to be matched."""
+
+LONGEST_BUDGET_S = 366 * 24 * 3600.0
+
+LONGEST_NAME = 100
+"""Bytes of a run's name: its folder is written beside its place under a longer one."""
+
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 Share = Annotated[float, Field(ge=0, lt=1, strict=True)]
-Count = Annotated[StrictInt, Field(ge=1)]
+Count = Annotated[StrictInt, Field(ge=1, le=10**7)]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**31)]
 
 
@@ -85,6 +98,24 @@ class Data(_Section):
                     f"a name reads as {json.dumps(word)}; YAML takes yes, no, on, off, true, false and null for values: put it in quotes"
                 )
         return said
+
+    @field_validator("path")
+    @classmethod
+    def _path_is_one(cls, path: str) -> str:
+        if not path or "\0" in path or len(path) > 4096:
+            raise ValueError(f"{shortened(path, 60)!r} is no path")
+        try:
+            Path(path).expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"{shortened(path, 60)!r} names a home folder that is not known") from error
+        return path
+
+    @field_validator("images", "masks")
+    @classmethod
+    def _patterns_are_short(cls, pattern: str | None) -> str | None:
+        if pattern is not None and (len(pattern) > 400 or pattern.count("*") > MOST_WILDCARDS or "\0" in pattern):
+            raise ValueError(f"a pattern has 400 characters and {MOST_WILDCARDS} wildcards at the most")
+        return pattern
 
     @model_validator(mode="after")
     def _patterns_come_in_pairs(self) -> Self:
@@ -141,12 +172,12 @@ class Protocol(_Section):
     split_seed: Seed = 0
     threshold: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.5
     evaluation_size: Annotated[StrictInt, Field(ge=32, le=2048)] | None = None
-    keep_models: Annotated[StrictInt, Field(ge=0)] = 3
+    keep_models: Annotated[StrictInt, Field(ge=0, le=10**4)] = 3
     finalists: Annotated[StrictInt, Field(ge=0, le=20)] = 3
     folds: Annotated[StrictInt, Field(ge=2, le=20)] = 3
     final_seeds: Annotated[StrictInt, Field(ge=1, le=20)] = 3
     search_folds: Count = 1
-    collapse_epochs: Annotated[StrictInt, Field(ge=0)] = 5
+    collapse_epochs: Annotated[StrictInt, Field(ge=0, le=10**7)] = 5
     batch_norm: str = "reestimate"
     precision: str = "auto"
     xla: str = "off"
@@ -211,7 +242,7 @@ class Experiment(_Section):
     space: Space
     data: Data = Data()
     tuners: Annotated[tuple[str, ...], Field(min_length=1)] = _said("tuners", ("random",))
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = _said("seeds", (0,))
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)] = _said("seeds", (0,))
     search: str = "always"
     trials: Count | None = _said("trials", 12)
     budget: str | None = _said("budget", None)
@@ -225,7 +256,15 @@ class Experiment(_Section):
     @classmethod
     def _name_is_a_folder_name(cls, name: str) -> str:
         if not re.fullmatch(r"\w[\w.-]*", name):
-            raise ValueError(f"{name!r} cannot name a run's folder; use letters, digits, '-', '_' and '.'")
+            raise ValueError(
+                f"{shortened(name, 60)!r} cannot name a run's folder; use letters, digits, '-', '_' and '.'"
+            )
+        if len(name.encode()) > LONGEST_NAME:
+            raise ValueError(
+                f"{shortened(name, 60)!r} has {len(name.encode())} bytes; a run's name may have {LONGEST_NAME}"
+            )
+        if name.casefold() == INDEX.casefold():
+            raise ValueError(f"{name!r} is what the list of reports is called")
         return name
 
     @field_validator("tuners")
@@ -325,11 +364,7 @@ def load_space(name_or_path: str, *, beside: YamlFile | None = None) -> Space:
 
 def load_stored(path: Path) -> Experiment:
     """The experiment that a run was started with, from its experiment.json."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ExperimentError(f"cannot read {path}: {error}") from error
-    return validate(Experiment, content, place=str(path))
+    return validate(Experiment, read_object(path), place=str(path))
 
 
 def override(
@@ -382,12 +417,16 @@ def to_json(experiment: Experiment) -> dict[str, object]:
 
 def parse_duration(text: str) -> float:
     """Seconds, from "90s", "10m", "1.5h" or several of them ("1h30m"). Raises ExperimentError."""
+    if len(text) > 40:
+        raise ExperimentError(f"{text[:40]!r}... is not a duration; write it like 90s, 10m or 1.5h")
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smh])\s*", text)
     if not parts or not re.fullmatch(r"(\s*\d+(\.\d+)?\s*[smh])+\s*", text):
         raise ExperimentError(f"{text!r} is not a duration; write it like 90s, 10m or 1.5h")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if seconds <= 0:
         raise ExperimentError(f"{text!r} is no time at all; write a budget like 90s, 10m or 1.5h")
+    if seconds > LONGEST_BUDGET_S:
+        raise ExperimentError(f"{text!r} is more than a year; write a budget like 90s, 10m or 1.5h")
     return seconds
 
 

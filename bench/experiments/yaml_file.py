@@ -12,6 +12,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from bench.errors import ExperimentError
+from bench.records.limits import DEEPEST, excess
+
+LARGEST_FILE = 2**17
+"""Bytes of an experiment or a search space."""
+
+MOST_NODES = 10_000
+"""Values of a file, with those that its aliases repeat."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -31,7 +38,20 @@ class YamlFile:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, for which `1e-3` is a number (in YAML 1.1 it is text, for want of a dot)."""
+    """PyYAML's safe loader, for which `1e-3` is a number (in YAML 1.1 it is text, for want of a dot), and which does not read on where
+    nesting is too deep: its scanner takes the square of the depth."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="it is nested too deeply", problem_mark=mark)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
 
 _Loader.add_implicit_resolver(
@@ -42,6 +62,10 @@ _Loader.add_implicit_resolver(
 def read_yaml(path: Path) -> YamlFile:
     """Reads a mapping. Raises ExperimentError for a file that is missing, malformed, or names a key twice."""
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ExperimentError(
+                f"{path} has {path.stat().st_size} bytes; an experiment has {LARGEST_FILE} at the most"
+            )
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
@@ -49,7 +73,10 @@ def read_yaml(path: Path) -> YamlFile:
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
+        _refuse_what_unfolds(path, node)
         content = loader.construct_document(node) if node else None
+    except RecursionError as error:
+        raise ExperimentError(f"{path}: malformed YAML: it is nested too deeply") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -59,7 +86,12 @@ def read_yaml(path: Path) -> YamlFile:
     if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
         raise ExperimentError(f"{path} holds no keys; a mapping is needed, such as `name: value` on each line")
     _refuse_repeated_keys(path, node)
-    return YamlFile(path=path, content=content, node=node)
+    file = YamlFile(path=path, content=content, node=node)
+    wrong = excess(content)
+    if wrong:
+        key = ".".join(str(part)[:60] for part in wrong[0])
+        raise ExperimentError(f"{file.place(wrong[0])}: {f'{key} ' if key else ''}{wrong[1]}")
+    return file
 
 
 def validate(
@@ -181,14 +213,31 @@ def _line_of(node: yaml.Node, loc: Sequence[int | str]) -> int | None:
     return line
 
 
+def _refuse_what_unfolds(path: Path, node: yaml.Node | None) -> None:
+    """Aliases let a file of a few lines mean millions of values, or hold itself; nesting lets it exhaust the stack. Counts without recursion."""
+    waiting = [(node, 0)] if node else []
+    seen = 0
+    while waiting:
+        value, depth = waiting.pop()
+        seen += 1
+        if seen > MOST_NODES or depth > DEEPEST:
+            what = f"holds more than {MOST_NODES} values" if seen > MOST_NODES else "is nested too deeply"
+            raise ExperimentError(f"{path}:{value.start_mark.line + 1}: malformed YAML: it {what}, aliases written out")
+        if isinstance(value, yaml.MappingNode):
+            waiting += [(each, depth + 1) for pair in value.value for each in pair]
+        elif isinstance(value, yaml.SequenceNode):
+            waiting += [(each, depth + 1) for each in value.value]
+
+
 def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
     """YAML lets the second of two equal keys win without a word; here it is a mistake."""
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
-            if key.value in seen:
-                raise ExperimentError(f"{path}:{key.start_mark.line + 1}: {key.value} is set twice")
-            seen.add(key.value)
+            name = str(key.value)
+            if name in seen:
+                raise ExperimentError(f"{path}:{key.start_mark.line + 1}: {name[:60]} is set twice")
+            seen.add(name)
             _refuse_repeated_keys(path, value)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:

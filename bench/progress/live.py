@@ -7,12 +7,13 @@ from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
+from rich.markup import escape as escaped
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from bench.formats import printable
 from bench.progress import (
     StudyView,
     configuration,
@@ -26,6 +27,11 @@ from bench.progress import (
 )
 from bench.progress.ahead import Ahead, RunView
 from bench.records import FAILED, EpochRecord, StudyRecord, TrialRecord
+
+
+def escape(text: str) -> str:
+    """Names come from files: neither markup nor control characters of theirs reach the terminal."""
+    return escaped(printable(text))
 
 
 @dataclass(slots=True)
@@ -119,7 +125,7 @@ class LiveProgress:
 
     def __rich__(self) -> Group:
         if self._view is None or not self._running:
-            self._spinner.update(text=Text(self._stage))
+            self._spinner.update(text=Text(printable(self._stage)))
             return Group(self._spinner)
         trials = sorted(self._running.values(), key=lambda trial: trial.number)
         lines = [line for trial in trials for line in (self._trial_line(trial), _epoch_bar(trial))]

@@ -9,6 +9,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from bench.records.limits import (
+    MOST_FOLDS,
+    MOST_OF_A_COUNT,
+    Flag,
+    Fold,
+    Fraction,
+    Identifier,
+    Inside,
+    Moment,
+    Number,
+    Seconds,
+    Side,
+    Whole,
+    one_of,
+)
 
 SCHEMA_VERSION = 1
 
@@ -16,6 +35,23 @@ HyperparameterValue = str | int | float | bool
 
 NOTED = "tuner/"
 """What Keras Tuner's names begin with that are a tuner's own notes, and no hyperparameters."""
+
+_NUMBERS = ("image_size", "batch_size", "learning_rate", "weight_decay", "augmentation")
+_COUNTS = ("image_size", "batch_size", "tuner/epochs", "tuner/initial_epoch", "tuner/bracket", "tuner/round")
+
+
+def _fit_their_names(values: Mapping[str, HyperparameterValue]) -> Mapping[str, HyperparameterValue]:
+    for name, value in values.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if (name in _NUMBERS and not (is_number and float(value) >= 0)) or (
+            name in _COUNTS and not (isinstance(value, int) and is_number and 0 <= value <= MOST_OF_A_COUNT)
+        ):
+            raise ValueError(f"{name} is {str(value)[:40]!r}")
+    return values
+
+
+Hyperparameters = Annotated[Mapping[str, HyperparameterValue], AfterValidator(_fit_their_names)]
+"""Values by name. The names whose values are computed with have numbers of the right kind."""
 
 
 class Status(StrEnum):
@@ -118,10 +154,10 @@ class _Proposed(_Configured):
 class ClassCounts:
     """Pixels of one class against all others; the four add up to the pixels that count (padding does not)."""
 
-    tp: int
-    fp: int
-    fn: int
-    tn: int
+    tp: Whole
+    fp: Whole
+    fn: Whole
+    tn: Whole
 
     def __add__(self, other: "ClassCounts") -> "ClassCounts":
         return ClassCounts(tp=self.tp + other.tp, fp=self.fp + other.fp, fn=self.fn + other.fn, tn=self.tn + other.tn)
@@ -132,14 +168,14 @@ class EpochRecord:
     """One point of a learning curve. `elapsed_s` counts from the trial's start and includes validation. `val_recall`, `val_precision` and
     `val_predicted_share` (of the pixels) are of any foreground against background, 0-1; older records lack them."""
 
-    epoch: int
-    train_loss: float | None
-    val_loss: float | None
-    val_iou: float | None
-    elapsed_s: float
-    val_recall: float | None = None
-    val_precision: float | None = None
-    val_predicted_share: float | None = None
+    epoch: Whole
+    train_loss: Number | None
+    val_loss: Number | None
+    val_iou: Fraction | None
+    elapsed_s: Seconds
+    val_recall: Fraction | None = None
+    val_precision: Fraction | None = None
+    val_predicted_share: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +184,28 @@ class ProposalRecord(_Proposed):
     were on record by then: with several trials under way, that is what the tuner knew."""
 
     schema_version: int = SCHEMA_VERSION
+    study_id: Identifier
+    trial_id: Identifier
+    hyperparameters: Hyperparameters
+    after: Whole
+
+
+BEGAN, ENDED = "began", "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """A training is begun, or its outcome is there (or an interrupted run lets go of it): what began and did not end was lost with the whole
+    run. `unit` names the training within its study, `attempt` counts within a session, `process` and `host` say who began it."""
+
+    schema_version: int = SCHEMA_VERSION
     study_id: str
-    trial_id: str
-    hyperparameters: Mapping[str, HyperparameterValue]
-    after: int
+    unit: str
+    event: Annotated[str, one_of((BEGAN, ENDED))]
+    attempt: Whole = 1
+    at: Moment
+    process: Whole
+    host: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +214,8 @@ class Race:
     so far behind."""
 
     rival: str
-    images: int
-    p: float
+    images: Whole
+    p: Fraction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,31 +235,31 @@ class TrialRecord(_Proposed):
     """
 
     schema_version: int = SCHEMA_VERSION
-    study_id: str
-    trial_id: str
+    study_id: Identifier
+    trial_id: Identifier
     status: Status
-    hyperparameters: Mapping[str, HyperparameterValue]
-    seed: int
-    val_metrics: Mapping[str, float | None] = field(default_factory=dict)
+    hyperparameters: Hyperparameters
+    seed: Whole
+    val_metrics: Mapping[str, Fraction | None] = field(default_factory=dict)
     curve: tuple[EpochRecord, ...] = ()
-    epochs_planned: int = 0
-    epochs_run: int = 0
-    best_epoch: int | None = None
-    num_params: int | None = None
-    graph_reused: bool | None = None
-    build_s: float | None = None
-    reset_s: float | None = None
-    first_step_s: float | None = None
-    train_s: float | None = None
-    evaluate_s: float | None = None
-    input_wait_s: float | None = None
-    wall_s: float | None = None
-    latency_s: float | None = None
-    peak_memory_bytes: int | None = None
-    started_at: str
-    attempts: int = 1
+    epochs_planned: Whole = 0
+    epochs_run: Whole = 0
+    best_epoch: Whole | None = None
+    num_params: Whole | None = None
+    graph_reused: Flag | None = None
+    build_s: Seconds | None = None
+    reset_s: Seconds | None = None
+    first_step_s: Seconds | None = None
+    train_s: Seconds | None = None
+    evaluate_s: Seconds | None = None
+    input_wait_s: Seconds | None = None
+    wall_s: Seconds | None = None
+    latency_s: Seconds | None = None
+    peak_memory_bytes: Whole | None = None
+    started_at: Moment
+    attempts: Whole = 1
     error: str | None = None
-    folds_run: int | None = None
+    folds_run: Fold | None = None
     out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     race: Race | None = None
 
@@ -223,7 +277,7 @@ class Evaluation:
     trial_id: str | None = None
     reference: str | None = None
     split: str
-    seed: int
+    seed: Whole
     counts: Mapping[str, tuple[ClassCounts, ...]]
 
 
@@ -241,10 +295,10 @@ class Contestant(_Configured):
 
     name: str
     roles: tuple[str, ...]
-    hyperparameters: Mapping[str, HyperparameterValue]
+    hyperparameters: Hyperparameters
     study_id: str | None = None
     trial_id: str | None = None
-    search_iou: float | None = None
+    search_iou: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,12 +309,12 @@ class FinalsRecord:
 
     schema_version: int = SCHEMA_VERSION
     contestants: tuple[Contestant, ...]
-    folds: int
-    seeds: tuple[int, ...]
-    epochs: int
+    folds: Annotated[int, Field(strict=True, ge=1, le=MOST_FOLDS)]
+    seeds: tuple[Whole, ...]
+    epochs: Annotated[int, Field(strict=True, ge=1, le=10**7)]
     rule: str
-    steps_per_epoch: int | None = None
-    everywhere: bool = True
+    steps_per_epoch: Whole | None = None
+    everywhere: Flag = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,23 +329,23 @@ class TrainingRecord(_Configured):
 
     schema_version: int = SCHEMA_VERSION
     contestant: str
-    hyperparameters: Mapping[str, HyperparameterValue]
-    fold: int
-    seed: int
-    train_share: float = 1.0
-    train_images: int | None = None
+    hyperparameters: Hyperparameters
+    fold: Fold
+    seed: Whole
+    train_share: Fraction = 1.0
+    train_images: Whole | None = None
     status: Status
     out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
-    evidence: str | None = None
-    epochs_run: int = 0
-    num_params: int | None = None
-    latency_s: float | None = None
-    peak_memory_bytes: int | None = None
-    train_s: float | None = None
-    wall_s: float | None = None
-    started_at: str
-    attempts: int = 1
+    evidence: Inside | None = None
+    epochs_run: Whole = 0
+    num_params: Whole | None = None
+    latency_s: Seconds | None = None
+    peak_memory_bytes: Whole | None = None
+    train_s: Seconds | None = None
+    wall_s: Seconds | None = None
+    started_at: Moment
+    attempts: Whole = 1
     error: str | None = None
 
     @property
@@ -306,10 +360,10 @@ class Member:
     of weights, relative to the run's folder."""
 
     contestant: str
-    hyperparameters: Mapping[str, HyperparameterValue]
-    fold: int
-    seed: int
-    weights: str
+    hyperparameters: Hyperparameters
+    fold: Fold
+    seed: Whole
+    weights: Inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,15 +379,15 @@ class DeliveryRecord:
 
     schema_version: int = SCHEMA_VERSION
     members: tuple[Member, ...]
-    image_size: int
-    flips: bool
-    threshold: float
-    smallest_object: float
+    image_size: Side
+    flips: Flag
+    threshold: Fraction
+    smallest_object: Fraction
     rule: str
     out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
-    latency_s: float | None = None
-    num_bytes: int | None = None
+    latency_s: Seconds | None = None
+    num_bytes: Whole | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,11 +407,11 @@ class ImageFacts:
 
     id: str
     split: str | None
-    width: int
-    height: int
-    foreground_share: tuple[float, ...]
-    void_share: float = 0.0
-    survives_from: tuple[int | None, ...] = ()
+    width: Side
+    height: Side
+    foreground_share: tuple[Fraction, ...]
+    void_share: Fraction = 0.0
+    survives_from: tuple[Whole | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -379,7 +433,7 @@ class AuditRecord:
     images: tuple[ImageFacts, ...]
     findings: tuple[Finding, ...]
     twin_groups: tuple[tuple[str, ...], ...] = ()
-    background_accuracy: Mapping[str, float]
+    background_accuracy: Mapping[str, Fraction]
     second_annotations: tuple[SecondAnnotation, ...] = ()
 
 
@@ -387,8 +441,8 @@ class AuditRecord:
 class ValueRange:
     """What becomes 0 and 255 in the pictures of a data set that have more than 8 bit a channel: one range for all of them."""
 
-    low: float
-    high: float
+    low: Number
+    high: Number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -404,7 +458,7 @@ class DatasetRecord:
     format: str
     classes: tuple[str, ...]
     fingerprint: str
-    num_images: int
+    num_images: Whole
     skipped: tuple[str, ...] = ()
     value_range: ValueRange | None = None
     mask_resize: str = "majority"
@@ -437,8 +491,8 @@ class Environment:
     platform: str
     device: str
     precision: str = "float32"
-    cores: int
-    memory_bytes: int
+    cores: Whole
+    memory_bytes: Whole
     commit: str | None
 
 
@@ -447,11 +501,11 @@ class StudyRecord:
     """One tuner with one seed on one split. `ended` says why the search stopped: "trials", "budget", "space exhausted",
     "interrupted"; None while it runs. `wall_s` is the time spent on its trials."""
 
-    study_id: str
+    study_id: Identifier
     tuner: str
-    seed: int
+    seed: Whole
     ended: str | None = None
-    wall_s: float | None = None
+    wall_s: Seconds | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -461,9 +515,9 @@ class RunRecord:
     schema_version: int = SCHEMA_VERSION
     name: str
     command: str
-    started_at: str
-    status: str
-    wall_s: float | None = None
+    started_at: Moment
+    status: Annotated[str, one_of(("running", "interrupted", "finished"))]
+    wall_s: Seconds | None = None
     studies: tuple[StudyRecord, ...] = ()
 
 
@@ -472,7 +526,8 @@ class Run:
     """Everything that `bench.records.store.load` reads back, small arrays excepted (`bench.records.store.load_arrays`).
 
     `experiment` is the resolved experiment as plain JSON; `directory` is where it was read from. `trainings` are those of the finals, on all
-    images; `curve_trainings` those of the learning curve, on a share of them. `delivery` is the model that the run leaves, None without one.
+    images; `curve_trainings` those of the learning curve, on a share of them. `delivery` is the model that the run leaves, None without one. `attempts` say what
+    was begun (none in older runs).
     """
 
     directory: str
@@ -489,3 +544,4 @@ class Run:
     trainings: tuple[TrainingRecord, ...] = ()
     curve_trainings: tuple[TrainingRecord, ...] = ()
     delivery: DeliveryRecord | None = None
+    attempts: tuple[AttemptRecord, ...] = ()

@@ -63,10 +63,9 @@ def append_line(path: Path, content: bytes) -> None:
     with said_plainly(path):
         is_new = not path.exists()
         with path.open("ab", buffering=0) as file:
-            _cut_torn_line(path)
-            size = path.stat().st_size
+            size, end = _cut_torn_line(path)
             try:
-                _write_whole(file, line)
+                _write_whole(file, end + line)
                 os.fsync(file.fileno())
             except BaseException:
                 os.truncate(path, size)
@@ -81,13 +80,36 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
     if not path.is_file():
         return
     content = path.read_bytes()
-    for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
-        rest = line[_CHECKSUM_LENGTH:]
-        if line[:_CHECKSUM_LENGTH] != _CHECKSUM % zlib.crc32(rest):
+    for number, line in enumerate(content[: _whole_length(content)].splitlines(), start=1):
+        if not _is_whole(line):
             raise StoreError(
                 f"{path}:{number} is damaged: it is not what was written (its checksum does not fit); restore the file from a copy"
             )
-        yield number, json.loads(b"{" + rest)
+        yield number, parse_json(b"{" + line[_CHECKSUM_LENGTH:], f"{path}:{number}")
+
+
+def parse_json(content: bytes, place: str) -> Any:
+    """The value of a JSON text from anywhere. Raises StoreError, one line that begins with `place`."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number of JSON")
+
+    try:
+        return json.loads(content, parse_constant=refuse)
+    except RecursionError:
+        raise StoreError(f"{place} is not valid JSON for records: it is nested too deeply") from None
+    except ValueError as error:
+        raise StoreError(f"{place} is not valid JSON: {error}") from error
+
+
+def _whole_length(content: bytes) -> int:
+    """Bytes up to a torn last line. A last line without its end that is whole by its checksum was cut by an editor or a copy, not torn."""
+    ended = content.rfind(b"\n") + 1
+    return len(content) if _is_whole(content[ended:]) else ended
+
+
+def _is_whole(line: bytes) -> bool:
+    return line[:_CHECKSUM_LENGTH] == _CHECKSUM % zlib.crc32(line[_CHECKSUM_LENGTH:])
 
 
 def sync_directory(directory: Path) -> None:
@@ -124,11 +146,14 @@ def said_plainly(path: Path) -> Iterator[None]:
         raise StoreError(f"cannot write {path}: {reason}") from error
 
 
-def _cut_torn_line(path: Path) -> None:
+def _cut_torn_line(path: Path) -> tuple[int, bytes]:
+    """The file's size without it, and what its last line lacks."""
     with path.open("rb+") as file:
         content = file.read()
-        if content and not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
+        size = _whole_length(content)
+        if size < len(content):
+            file.truncate(size)
+    return size, b"\n" if size and content[size - 1 : size] != b"\n" else b""
 
 
 def _write_whole(file: RawIOBase, content: bytes) -> None:

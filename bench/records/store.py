@@ -10,8 +10,6 @@ import json
 import os
 import shutil
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from bench.errors import StoreError
 from bench.records import (
     SCHEMA_VERSION,
+    AttemptRecord,
     AuditRecord,
     DatasetRecord,
     DeliveryRecord,
@@ -36,15 +35,19 @@ from bench.records import (
     TrainingRecord,
     TrialRecord,
 )
+from bench.records.arrays import read_arrays
+from bench.records.consistency import contradiction
 from bench.records.durable import (
     append_line,
     atomic_file,
+    parse_json,
     read_lines,
     remove_unfinished,
     said_plainly,
     sync_directory,
     write_file,
 )
+from bench.records.limits import excess, field
 
 _FILES: Mapping[str, type] = {
     "run.json": RunRecord,
@@ -54,6 +57,7 @@ _FILES: Mapping[str, type] = {
     "split.json": SplitRecord,
 }
 _LINES: Mapping[str, type] = {
+    "attempts.jsonl": AttemptRecord,
     "proposals.jsonl": ProposalRecord,
     "trials.jsonl": TrialRecord,
     "evaluations.jsonl": Evaluation,
@@ -105,7 +109,7 @@ class RunStore:
         content = _dumps(_adapter(type(record)).dump_python(record, mode="json"), indent=1)
         write_file(self.directory / _NAME_OF[type(record)], content)
 
-    def append(self, record: ProposalRecord | TrialRecord | Evaluation | TrainingRecord) -> None:
+    def append(self, record: AttemptRecord | ProposalRecord | TrialRecord | Evaluation | TrainingRecord) -> None:
         """Adds a record to its file; it is on disk when this returns."""
         content = _dumps(_adapter(type(record)).dump_python(record, mode="json"))
         append_line(self.directory / _NAME_OF[type(record)], content)
@@ -133,7 +137,7 @@ class RunStore:
         path = self.directory / name
         with said_plainly(path):
             if not path.parent.is_dir():
-                path.parent.mkdir(parents=True, exist_ok=True)
+                path.parent.mkdir(exist_ok=True)  # not the run's own folder: one that was removed stays removed
                 sync_directory(path.parent.parent)
         with atomic_file(path) as file:
             yield file
@@ -172,9 +176,9 @@ def load(directory: Path) -> Run:
         name: _load_json(directory / name, kind) if (directory / name).is_file() else None
         for name, kind in _LATER.items()
     }
-    return Run(
+    run = Run(
         directory=str(directory),
-        experiment=_parse(directory / "experiment.json", _read(directory / "experiment.json")),
+        experiment=read_object(directory / "experiment.json"),
         record=single["run.json"],
         environment=single["environment.json"],
         dataset=single["dataset.json"],
@@ -187,19 +191,28 @@ def load(directory: Path) -> Run:
         trainings=tuple(training for training in lines["trainings.jsonl"] if training.train_share == 1),
         curve_trainings=tuple(training for training in lines["trainings.jsonl"] if training.train_share < 1),
         delivery=later["delivery.json"],
+        attempts=lines["attempts.jsonl"],
     )
+    wrong = contradiction(run)
+    if wrong:
+        raise StoreError(f"{directory}: the records contradict each other; {wrong}")
+    return run
 
 
 def load_arrays(directory: Path, name: str) -> dict[str, np.ndarray] | None:
     """The arrays stored as `name`, or None where the run kept none. Raises StoreError, naming the file, for one that is damaged."""
-    path = directory / f"{name}.npz"
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise StoreError(f"{path} is damaged: {error}; restore the file from a copy") from error
+    path = inside(directory, f"{name}.npz")
+    return read_arrays(path, name) if path.is_file() else None
+
+
+def inside(directory: Path, name: str) -> Path:
+    """The file of a run that one of its records names. Raises StoreError for one that lies elsewhere, by its name or through a link."""
+    path = directory / name
+    if not path.resolve().is_relative_to(directory.resolve()):
+        raise StoreError(
+            f"{directory} names the file {name[:200]!r}, which is outside of the run's folder; it is not read"
+        )
+    return path
 
 
 def load_lines(path: Path, kind: type) -> Iterator[Any]:
@@ -208,32 +221,46 @@ def load_lines(path: Path, kind: type) -> Iterator[Any]:
         yield _validate(f"{path}:{number}", kind, content)
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object from anywhere, within the limits of records. Raises StoreError, naming the file and the field."""
+    content = parse_json(_read(path), str(path))
+    if not isinstance(content, dict):
+        raise StoreError(f"{path} holds no JSON object")
+    _require_within_limits(str(path), content)
+    return content
+
+
 def _load_json(path: Path, kind: type) -> Any:
-    return _validate(str(path), kind, _parse(path, _read(path)))
+    return _validate(str(path), kind, parse_json(_read(path), str(path)))
 
 
 def _read(path: Path) -> bytes:
     if not path.is_file():
         raise StoreError(f"{path} is missing: the run was not recorded completely")
-    return path.read_bytes()
-
-
-def _parse(path: Path, content: bytes) -> Any:
     try:
-        return json.loads(content)
-    except ValueError as error:
-        raise StoreError(f"{path} is not valid JSON: {error}") from error
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _require_within_limits(place: str, content: Any) -> None:
+    wrong = excess(content)
+    if wrong:
+        raise StoreError(f"{place}: {field(wrong[0])}: {wrong[1]}")
 
 
 def _validate(place: str, kind: type, content: Any) -> Any:
+    _require_within_limits(place, content)
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
-        raise StoreError(f"{place} has schema version {version}; this SegBench reads version {SCHEMA_VERSION}")
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        said = str(version)[:40]
+        raise StoreError(f"{place} has schema version {said}; this SegBench reads version {SCHEMA_VERSION}")
     try:
         return _adapter(kind).validate_python(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise StoreError(f"{place}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        first = error.errors(include_url=False, include_input=False)[0]
+        said = first["msg"].removeprefix("Value error, ")
+        raise StoreError(f"{place}: {field(first['loc'])}: {said}") from error
 
 
 def _adapter(kind: type) -> TypeAdapter[Any]:

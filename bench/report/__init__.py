@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import StoreError
+from bench.errors import StoreError, UserError
 from bench.records import Run
 
 if TYPE_CHECKING:
@@ -53,9 +53,24 @@ def _replace(directory: Path, runs: Sequence[Run], compose: "Callable[[], Page]"
         _take_place(unfinished, directory)
     except OSError as error:
         raise StoreError(f"cannot write {directory}: {error.strerror or error}") from error
+    except UserError:
+        raise
+    except Exception as error:  # records that are right one by one, and that no run leaves together
+        raise _cannot_be_told(error, runs, directory) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return directory / PAGE
+
+
+def _cannot_be_told(error: Exception, runs: Sequence[Run], directory: Path) -> StoreError:
+    """One line about records that make no page; where it happened is in a file, for whoever reports it."""
+    import traceback
+
+    where = directory.with_name(f"{directory.name}.traceback.txt")
+    _text(where, "".join(traceback.format_exception(error)))
+    of = ", ".join(run.directory for run in runs)
+    reason = " ".join(str(error).split())[:200]
+    return StoreError(f"no report can be made of {of}: {type(error).__name__}: {reason}; {where} says where")
 
 
 def write_index(directory: Path) -> Path:

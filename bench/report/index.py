@@ -1,8 +1,9 @@
 """reports/README.md: every report that lies beside it, with its verdict."""
 
-import json
 from pathlib import Path
 
+from bench.errors import StoreError
+from bench.records.store import read_object
 from bench.report.render import markdown
 
 SUMMARY = "summary.json"
@@ -16,13 +17,13 @@ and each table is a CSV file. All of it follows from the run's records. This lis
 
 def verdict_of(folder: Path) -> str:
     """What the report in `folder` says first, in plain text."""
-    return str(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["verdict"])
+    return _summary(folder)["verdict"]
 
 
 def index(directory: Path) -> str:
     """The page for the reports under `directory`, newest run first."""
     folders = [path.parent for path in directory.glob(f"*/{SUMMARY}") if not path.parent.name.startswith(".")]
-    found = [(json.loads((folder / SUMMARY).read_text(encoding="utf-8")), folder.name) for folder in folders]
+    found = [(_summary(folder), folder.name) for folder in folders]
     found.sort(key=lambda entry: (entry[0]["started_at"], entry[1]), reverse=True)
     lines = [
         f"- {markdown.link(summary['name'], f'{folder}/leaderboard.md')} ({summary['started_at'][:10]}): "
@@ -30,3 +31,12 @@ def index(directory: Path) -> str:
         for summary, folder in found
     ]
     return f"{_HEAD}\n\n" + ("\n".join(lines) if lines else "There is no report yet.") + "\n"
+
+
+def _summary(folder: Path) -> dict[str, str]:
+    """Name, start and verdict of a report. Raises StoreError for a summary that says none of them."""
+    summary = read_object(folder / SUMMARY)
+    for name in ("name", "started_at", "verdict"):
+        if not isinstance(summary.get(name), str):
+            raise StoreError(f"{folder / SUMMARY}: {name}: is no text; write the report again, or remove its folder")
+    return summary

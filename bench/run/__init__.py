@@ -3,7 +3,6 @@
 Everything that is finished is on disk before the next thing begins, so a run can be stopped at any moment and resumed.
 """
 
-import tempfile
 import time
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -20,6 +19,7 @@ from bench.records.store import RunStore, load
 from bench.report import write_index, write_report
 from bench.run.open_run import OpenRun
 from bench.run.resume import earlier_part, locked, require_same, went_on
+from bench.run.scratch import scratch_folder
 from bench.run.setup import prepare
 
 
@@ -40,7 +40,7 @@ def run_experiment(
     with ExitStack() as stack:
         # Set-up: the data are read once, the workers start, and what an interrupted run left must belong to the same experiment.
         earlier = earlier_part(directory, resume, stack)
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segbench-")))
+        scratch = stack.enter_context(scratch_folder())
         workers = None if experiment.cluster else stack.enter_context(_started_workers(experiment, scratch))
         material = prepare(experiment.data, experiment.protocol, experiment.space.image_size, scratch, progress)
         if earlier is not None:

@@ -36,6 +36,7 @@ from bench.records import (
     TrialRecord,
 )
 from bench.records.store import RunStore, load
+from bench.run.attempts import OnRecord
 from bench.run.best_models import BestModels
 from bench.run.budget import Timekeeper
 from bench.run.costs import Deadline, TrialClock, short_training_s
@@ -69,7 +70,8 @@ class OpenRun:
         began: float,
     ) -> None:
         self.experiment, self.material, self.store = experiment, material, store
-        self.executor, self.progress = executor, progress
+        self.executor = OnRecord(executor, store, earlier.attempts if earlier else (), experiment.retries)
+        self.progress = progress
         self.proposals: list[ProposalRecord] = list(earlier.proposals) if earlier else []
         self.trials: list[TrialRecord] = list(earlier.trials) if earlier else []
         self.evaluations: list[Evaluation] = list(earlier.evaluations) if earlier else []
@@ -136,6 +138,7 @@ class OpenRun:
             yield
             self._mark("finished")
         except BaseException:
+            self.executor.let_go()
             self.times.interrupt()
             self._mark("interrupted")
             raise

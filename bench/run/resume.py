@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from bench.errors import StoreError
 from bench.experiments import Experiment, to_json
+from bench.formats import shortened
 from bench.options import OPTIONS
 from bench.records import Environment, Run
 from bench.records.durable import write_file
@@ -50,7 +51,8 @@ def require_same(earlier: Run, experiment: Experiment, material: Material) -> No
     for what, (before, after) in differences.items():
         if before != after:
             raise StoreError(
-                f"run {earlier.record.name!r} cannot be resumed: {what} changed from {before} to {after}; choose another --name"
+                f"run {earlier.record.name!r} cannot be resumed: {what} changed from {shortened(str(before), 200)} to "
+                f"{shortened(str(after), 200)}; choose another --name"
             )
 
 

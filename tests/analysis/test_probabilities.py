@@ -50,6 +50,7 @@ def evidence(counts: Mapping[str, tuple[ClassCounts, ...]], bins: Mapping[str, i
 
 
 def with_evidence(run: Run) -> Run:
+    Path(run.directory).mkdir(parents=True, exist_ok=True)
     store, trainings = RunStore(Path(run.directory)), []
     for number, each in enumerate(run.trainings):
         name = f"finals/{number}"

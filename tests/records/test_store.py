@@ -17,7 +17,7 @@ from bench.errors import StoreError
 from bench.records import AuditRecord, DatasetRecord, Environment, RunRecord, SplitRecord, TrainingRecord, TrialRecord
 from bench.records.durable import append_line, read_lines
 from bench.records.store import RunStore, load, load_arrays, load_lines
-from tests.examples import empty_run, evaluation, single_records, stored_run, trial
+from tests.examples import STARTED_AT, empty_run, evaluation, single_records, stored_run, trial
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -50,7 +50,12 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 def test_trainings_of_the_learning_curve_are_none_of_the_finals(tmp_path: Path) -> None:
     store = stored_run(tmp_path / "quick")
     whole = TrainingRecord(
-        contestant="finalist 1", hyperparameters={"loss": "dice"}, fold=0, seed=1, status="COMPLETED", started_at=""
+        contestant="finalist 1",
+        hyperparameters={"loss": "dice"},
+        fold=0,
+        seed=1,
+        status="COMPLETED",
+        started_at=STARTED_AT,
     )
     share = replace(whole, train_share=0.75, train_images=9)
     for record in (share, whole):
@@ -219,11 +224,11 @@ def test_results_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 def test_arrays_are_read_back_and_removed(tmp_path: Path) -> None:
     store = empty_run(tmp_path / "quick")
-    store.write_arrays("predictions/best", {"mask": np.eye(3, dtype=np.uint8)})
-    read = load_arrays(store.directory, "predictions/best")
+    store.write_arrays("other/best", {"mask": np.eye(3, dtype=np.uint8)})
+    read = load_arrays(store.directory, "other/best")
     assert read is not None
     np.testing.assert_array_equal(read["mask"], np.eye(3))
-    store.remove_arrays("predictions/best")
+    store.remove_arrays("other/best")
     assert load_arrays(store.directory, "predictions/best") is None
 
 

@@ -256,6 +256,7 @@ def full_run(directory: Path | str = "results/made-up", classes: Sequence[str] =
 def write_arrays(run: Run, size: int = 96) -> None:
     """Pictures of a textured scene with one blob a class, predictions that are shifted blobs, and an augmentation
     strip."""
+    Path(run.directory).mkdir(parents=True, exist_ok=True)
     store = RunStore(Path(run.directory))
     random = np.random.default_rng(5)
     ids, num_classes = run.split.val[:9], len(run.dataset.classes)

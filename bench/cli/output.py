@@ -1,0 +1,65 @@
+"""What a command prints may not cost what it does: a reader that has gone, a full disk behind stdout, a terminal of few letters."""
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+
+class Unfailing:
+    """A text stream on which writing never raises. Once the system says no, what follows goes nowhere, and `on_failure` hears why, once."""
+
+    def __init__(self, stream: TextIO, on_failure: Callable[[OSError], None] = lambda error: None) -> None:
+        self._stream, self._on_failure = stream, on_failure
+        self._failed = False
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        if self._failed:
+            return
+        try:
+            act()
+        except (OSError, ValueError) as error:  # ValueError: the stream was closed
+            self._failed = True
+            self._discard()
+            if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+                self._on_failure(error)
+
+    def _discard(self) -> None:
+        """Python writes what is left in a buffer when it ends: it goes nowhere, too."""
+        try:
+            descriptor = self._stream.fileno()
+        except (OSError, ValueError):
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+
+
+def make_output_unfailing() -> None:
+    """Wraps stdout and stderr of this process. What a terminal has no letter for is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if sys.stderr is not None:
+        sys.stderr = Unfailing(sys.stderr)
+    if sys.stdout is not None:
+        sys.stdout = Unfailing(sys.stdout, _say_on_stderr)
+
+
+def _say_on_stderr(error: OSError) -> None:
+    sys.stderr.write(f"note: nothing more is printed: {error.strerror}; what was begun goes on\n")

@@ -1,0 +1,128 @@
+"""What was begun is on record before it begins: a trial that takes the whole machine down is not begun for ever.
+
+A worker that dies is seen by the run that it works for, which tries the trial again (`retries`). Where the run dies too, its container or
+its machine, only a line on disk can tell the next session that this trial was under way. After as many such losses as attempts are allowed
+the trial is a failed one, with the reason.
+"""
+
+import contextlib
+import os
+import platform
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from bench.engine.executor import Executor
+from bench.engine.spec import Event, Scored, TrialOutcome, TrialSpec, failed
+from bench.errors import StoreError
+from bench.records import BEGAN, ENDED, AttemptRecord, configuration_name
+from bench.records.store import RunStore
+
+Unit = tuple[str, str]
+"""Study, and what is trained in it."""
+
+
+class OnRecord:
+    """An executor whose trials are on record while they are under way. `earlier` are the attempts of the run's earlier sessions; of a trial
+    that was lost more than `retries` times the outcome is that it failed."""
+
+    def __init__(self, executor: Executor, store: RunStore, earlier: Sequence[AttemptRecord], retries: int) -> None:
+        self._executor, self._store, self._retries = executor, store, retries
+        self._lost: Counter[Unit] = Counter()
+        for attempt in earlier:
+            self._lost[attempt.study_id, attempt.unit] += 1 if attempt.event == BEGAN else -1
+        self._under_way: dict[tuple[str, str], TrialSpec] = {}
+        self._given_up: list[TrialOutcome] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ending the executor's processes is for who began them."""
+
+    @property
+    def places(self) -> int:
+        return self._executor.places
+
+    @property
+    def free(self) -> int:
+        return self._executor.free
+
+    def device(self) -> str:
+        return self._executor.device()
+
+    def precision(self) -> str:
+        return self._executor.precision()
+
+    def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
+        self._executor.check_weights(pairs)
+
+    def is_warm(self, spec: TrialSpec) -> bool:
+        return self._executor.is_warm(spec)
+
+    def submit(self, spec: TrialSpec) -> None:
+        """Begins a trial when its attempt is on disk, or gives it up."""
+        lost = self._lost[spec.study_id, unit_of(spec)]
+        if lost > self._retries:
+            error = (
+                f"{lost} attempts ended with the whole run, without a word: its process, container or machine was killed while this was "
+                "trained (out of memory, most often); it is not begun again"
+            )
+            self._given_up.append(failed(spec, error, crashed=False, started_at=_now(), wall_s=0.0))
+            return
+        self._write(spec, BEGAN)
+        self._under_way[spec.key] = spec
+        self._executor.submit(spec)
+
+    def events(self) -> Iterator[Event]:
+        if self._given_up:
+            yield self._given_up.pop(0)
+            return
+        for event in self._executor.events():
+            if isinstance(event, TrialOutcome):
+                spec = self._under_way.pop((event.record.study_id, event.record.trial_id), None)
+                if spec is not None:
+                    self._write(spec, ENDED)
+            yield event
+
+    def model(self, spec: TrialSpec) -> bytes:
+        return self._executor.model(spec)
+
+    def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
+        return self._executor.score(spec, model, ids)
+
+    def let_go(self) -> None:
+        """What is under way ends with an orderly end of the run, and not for a fault of its own."""
+        for spec in self._under_way.values():
+            with contextlib.suppress(StoreError):  # the run ends for a reason of its own, perhaps this disk
+                self._write(spec, ENDED)
+        self._under_way.clear()
+
+    def _write(self, spec: TrialSpec, event: str) -> None:
+        self._store.append(
+            AttemptRecord(
+                study_id=spec.study_id,
+                unit=unit_of(spec),
+                event=event,
+                attempt=spec.attempt,
+                at=_now(),
+                process=os.getpid(),
+                host=platform.node(),
+            )
+        )
+
+
+def unit_of(spec: TrialSpec) -> str:
+    """Names what is trained, in any session alike. A contestant of the final evaluation is known by its configuration: with more trials
+    another one may bear its name."""
+    if spec.fold is None:
+        return spec.trial_id
+    return f"{configuration_name(spec.hyperparameters)}-seed{spec.seed}-fold{spec.fold + 1}-share{spec.train_share:g}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
