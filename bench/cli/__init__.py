@@ -24,7 +24,6 @@ import typer
 
 from bench import __version__
 from bench.cli import delivery
-from bench.cli.ending import Ending
 from bench.cli.output import make_output_unfailing
 from bench.errors import UserError
 from bench.formats import printable
@@ -180,11 +179,14 @@ def run(
     command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
     told = functools.partial(_progress, quiet=quiet, verbose=verbose, on_stderr=as_json)
     page = _search(chosen, results, reports, command, resume, told)
-    _say(Ending.of(page.parent, [results / chosen.name]), as_json)
+    _say_ending(page.parent, [results / chosen.name], as_json)
     _require_model(chosen, results)
 
 
-def _say(ending: Ending, as_json: bool) -> None:
+def _say_ending(report: Path, runs: Sequence[Path], as_json: bool) -> None:
+    from bench.cli.ending import Ending
+
+    ending = Ending.of(report, runs)
     if as_json:
         _write_json(ending.as_json())
         return
@@ -299,7 +301,7 @@ def report(
         return
     page = write_report(loaded[0], target) if len(loaded) == 1 else write_across(loaded, target)
     write_index(reports)
-    _say(Ending.of(page.parent, directories), as_json)
+    _say_ending(page.parent, directories, as_json)
 
 
 app.command()(delivery.predict)
