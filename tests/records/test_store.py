@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bench.errors import StoreError
-from bench.records import AuditRecord, DatasetRecord, Environment, RunRecord, SplitRecord, TrainingRecord, TrialRecord
+from bench.records import COMPLETED, AuditRecord, DatasetRecord, Environment, RunRecord, SplitRecord, TrainingRecord, TrialRecord
 from bench.records.durable import append_line, read_lines
 from bench.records.store import RunStore, load, load_arrays, load_lines
 from tests.examples import STARTED_AT, empty_run, evaluation, single_records, stored_run, trial
@@ -54,7 +54,7 @@ def test_trainings_of_the_learning_curve_are_none_of_the_finals(tmp_path: Path) 
         hyperparameters={"loss": "dice"},
         fold=0,
         seed=1,
-        status="COMPLETED",
+        status=COMPLETED,
         started_at=STARTED_AT,
     )
     share = replace(whole, train_share=0.75, train_images=9)
