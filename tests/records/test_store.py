@@ -14,7 +14,16 @@ import numpy as np
 import pytest
 
 from bench.errors import StoreError
-from bench.records import COMPLETED, AuditRecord, DatasetRecord, Environment, RunRecord, SplitRecord, TrainingRecord, TrialRecord
+from bench.records import (
+    COMPLETED,
+    AuditRecord,
+    DatasetRecord,
+    Environment,
+    RunRecord,
+    SplitRecord,
+    TrainingRecord,
+    TrialRecord,
+)
 from bench.records.durable import append_line, read_lines
 from bench.records.store import RunStore, load, load_arrays, load_lines
 from tests.examples import STARTED_AT, empty_run, evaluation, single_records, stored_run, trial
