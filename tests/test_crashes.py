@@ -305,7 +305,6 @@ def run_with(
         mock.patch.object(open_run, "deliver", stand_in_deliver),
         mock.patch.object(runner, "write_report"),
         mock.patch.object(runner, "write_index"),
-        mock.patch.object(runner, "verdict_of", return_value="nothing reported"),
         mock.patch.object(RunStore, "append", acknowledging),
         killer.watching(),
     ):

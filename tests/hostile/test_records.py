@@ -122,7 +122,6 @@ def resume(base: Path, material: Material, kind: str) -> str:
         mock.patch.object(open_run, "deliver", stand_in_deliver),
         mock.patch.object(runner, "write_report", lambda run, directory: directory / "leaderboard.md"),
         mock.patch.object(runner, "write_index"),
-        mock.patch.object(runner, "verdict_of", return_value="nothing reported"),
         mock.patch.object(bench.cli, "_say_what_was_delivered"),
     ):
         words = ("run", "--resume", "--name", "killed", "--results", base / "results", "--reports", base / "reports")
