@@ -38,13 +38,15 @@ MOST_RUNS = 10
 
 
 def plan_of(experiment: Experiment, left_s: float, *, unit_s: float, folds: int, places: int) -> Plan:
-    """The plan of an experiment for `left_s` seconds: as `bench.run.plan` has it, and a search where the experiment asks for one."""
+    """The plan of an experiment for `left_s` seconds: as `bench.run.plan` has it, and a search where the experiment asks for one. What a
+    search has compared is not compared again: then its finalists and the default recipe alone are candidates."""
     share = SEARCH_SHARE if experiment.search == "always" else 0.0
+    recipes = len(portfolio(experiment.space))
     chosen = plan(
         left_s * (1 - share),
         unit_s=unit_s,
         folds=folds,
-        available=len(portfolio(experiment.space)),
+        available=min(recipes, experiment.protocol.finalists + 1) if share else recipes,
         places=max(1, places),
         epoch=experiment.protocol.steps_per_epoch,
         shortest=experiment.protocol.shortest_steps,
