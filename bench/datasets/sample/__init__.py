@@ -71,7 +71,7 @@ def _shape(rng: np.random.Generator, size: tuple[int, int]) -> tuple[int, int]:
 def _share(number: int) -> float:
     """Foreground share 0-1 wanted of picture `number`: log-normal quantiles, evenly spread over any run of numbers."""
     quantile = (0.5 + number * _GOLDEN) % 1
-    return float(np.clip(math.exp(math.log(0.065) + 0.6 * ndtri(quantile)), 0.025, 0.3))
+    return float(np.clip(math.exp(math.log(0.078) + 0.5 * ndtri(quantile)), 0.03, 0.3))
 
 
 def _soil(rng: np.random.Generator, seen: np.ndarray) -> np.ndarray:

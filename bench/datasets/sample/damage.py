@@ -25,7 +25,7 @@ def add_damage(rng: np.random.Generator, panel: Panel, share: float) -> np.ndarr
         if total.sum() >= 0.85 * target:
             break
         missing = target - total.sum()
-        area = missing * (1 if missing < 0.03 * total.size else rng.uniform(0.5, 1.0))
+        area = missing * (1 if missing < 0.06 * total.size else rng.uniform(0.7, 1.0))
         likely = np.array([0.6, 1.0, 0.3 if area < 0.03 * total.size else 0.05])
         drawn = DAMAGES[kinds[rng.choice(len(kinds), p=likely / likely.sum())]](rng, panel, area)
         total |= drawn & (panel.body > 0.5)
