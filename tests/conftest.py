@@ -8,12 +8,10 @@ import pytest
 _SAID = "said"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """With `--dist loadgroup` a file's tests share a process, and so do all that start a Ray cluster: two clusters end each other."""
-    for item in items:
-        file = item.path.relative_to(item.config.rootpath).as_posix()
-        item.add_marker(pytest.mark.xdist_group("ray" if "ray" in re.split("[/_.]", file) else file))
+    file = item.path.relative_to(item.config.rootpath).as_posix()
+    item.add_marker(pytest.mark.xdist_group("ray" if "ray" in re.split("[/_.]", file) else file))
 
 
 @pytest.fixture

@@ -78,6 +78,7 @@ def test_pictures_up_to_the_limit_are_read_and_larger_ones_say_the_way_out(
     monkeypatch.setattr(images, "PIXEL_LIMIT", 40 * 48 - 1)
     with pytest.raises(UnreadableImageError, match=r"48x40 pixels are more than .* tiles, or shrink it"):
         read_image(tmp_path / "a.png")
+    monkeypatch.setattr(images, "DEEP_PIXEL_LIMIT", 40 * 48 - 1)
     cv2.imwrite(str(tmp_path / "b.tif"), picture(40, 48).astype(np.float32))  # a mode that Pillow has not
     with pytest.raises(UnreadableImageError, match="more than"):
         read_image(tmp_path / "b.tif")

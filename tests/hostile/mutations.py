@@ -155,7 +155,7 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     writes = event != "open" or (isinstance(arguments[2], int) and arguments[2] & _WRITING)
     if SECRET in name or name == "/etc/passwd":
         _outside.append(f"{event} {name}")
-    elif writes and not name.startswith(("/dev/", "/proc/")):
+    elif writes and not name.startswith(("/dev/", "/proc/")) and "/.hypothesis/" not in f"{name}/":
         path = os.path.normpath(os.path.join(os.getcwd(), name))  # noqa: PTH109, PTH118  Path would be watched, too
         if not any(path.startswith(str(root)) for root in _inside):
             _outside.append(f"{event} {name}")

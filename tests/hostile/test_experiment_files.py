@@ -58,7 +58,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     stub = SimpleNamespace(run_experiment=lambda experiment, **_: Path("reports") / experiment.name)
     monkeypatch.setitem(sys.modules, "bench.run", stub)
     monkeypatch.setattr(bench.cli, "_require_tensorflow", lambda: None)
-    monkeypatch.setattr(bench.cli, "_say_what_was_delivered", lambda *_: None)
+    monkeypatch.setattr(bench.cli, "_say_ending", lambda *_: None)
+    monkeypatch.setattr(bench.cli, "_require_model", lambda *_: None)
     monkeypatch.chdir(root)
     return root
 
