@@ -117,6 +117,7 @@ def test_only_the_command_line_prints_and_exits() -> None:
         "bench.delivery.predicting",
         "bench.exchange.layouts",
         "bench.exchange.run_data",
+        "bench.exchange.scoring",
         "bench.run",
         "search_spaces.space",
     ],

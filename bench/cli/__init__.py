@@ -239,6 +239,7 @@ def report(
 app.command()(delivery.predict)
 app.command()(delivery.export)
 app.command()(delivery.verify)
+app.command()(other_tools.score)
 data_app.command()(other_tools.split)
 
 
