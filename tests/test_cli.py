@@ -26,6 +26,7 @@ COMMANDS = [
     ["data", "sample"],
     ["data", "split"],
     ["score"],
+    ["doctor"],
     ["list"],
 ]
 SPACE = "space: {architecture: [plain_unet]}\n"
@@ -83,7 +84,7 @@ def test_help_is_there_for_every_command(command: list[str]) -> None:
     assert "Usage: " in result.stdout
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["report"], ["data", "split"], ["score"]], ids=" ".join)
+@pytest.mark.parametrize("command", [[], ["run"], ["report"], ["data", "split"], ["score"], ["doctor"]], ids=" ".join)
 def test_help_teaches_with_examples_one_a_line(command: list[str], elsewhere: Path) -> None:
     lines = [line.strip() for line in ask(*command, "--help").stdout.splitlines()]
     assert "Examples" in lines

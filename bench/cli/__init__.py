@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench import __version__
-from bench.cli import delivery, other_tools
+from bench.cli import delivery, doctor, other_tools
 from bench.cli.places import require_empty
 from bench.errors import UserError
 
@@ -239,6 +239,7 @@ def report(
 app.command()(delivery.predict)
 app.command()(delivery.export)
 app.command()(delivery.verify)
+app.command()(doctor.doctor)
 app.command()(other_tools.score)
 data_app.command()(other_tools.split)
 

@@ -163,7 +163,7 @@ def _computed(
 def _write(model: SegmentationModel, outputs: Outputs, path: Path, image: np.ndarray, square: np.ndarray) -> np.ndarray:
     """Writes what belongs to one photograph; its mask, uint8 [H, W]."""
     if outputs.as_scored:
-        mask = model.mask_of(square, valid_area(*image.shape[:2], square.shape[0]))
+        mask = model.mask_of(square, valid_area(image.shape[0], image.shape[1], square.shape[0]))
         write_file(outputs.masks[path], mask_png(mask))
         return mask
     probabilities = model.unletterbox(square, *image.shape[:2])
