@@ -152,6 +152,7 @@ _TITLES = {
     **{f"efficientnetb{size}": f"EfficientNet-B{size}" for size in range(8)},
     **{f"efficientnet_lite{size}": f"EfficientNet-Lite{size}" for size in range(5)},
     "bce": "BCE", "dice": "Dice", "focal": "focal", "tversky": "Tversky", "bce_dice": "BCE + Dice",
+    "focal_tversky": "focal Tversky", "log_cosh_dice": "log-cosh Dice", "lovasz": "Lovász",
 }  # fmt: skip
 
 

@@ -72,6 +72,8 @@ FORBIDDEN = {
     "bench.engine": ("bench.run", "bench.report", "bench.analysis", "bench.tuners", "bench.cli"),
     "bench.run": ("bench.cli",),
     "bench.delivery": ("bench.run", "bench.report", "bench.tuners", "bench.cli"),
+    "bench.doctor": ("bench.report", "bench.analysis", "bench.tuners", "bench.cli"),
+    "bench.exchange": ("bench.run", "bench.report", "bench.tuners", "bench.engine", "bench.cli"),
 }
 """Room -> the rooms that nothing in it may import: a run uses the engine and the analysis, nothing flows backwards."""
 
@@ -110,10 +112,16 @@ def test_only_the_command_line_prints_and_exits() -> None:
         "bench.datasets",
         "bench.cli",
         "bench.cli.delivery",
+        "bench.cli.doctor",
         "bench.delivery.deliver",
         "bench.delivery.finished_run",
         "bench.delivery.model",
         "bench.delivery.predicting",
+        "bench.doctor.experiment",
+        "bench.doctor.software",
+        "bench.exchange.layouts",
+        "bench.exchange.run_data",
+        "bench.exchange.scoring",
         "bench.run",
         "search_spaces.space",
     ],

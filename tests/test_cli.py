@@ -20,7 +20,18 @@ from bench.errors import DataError, StoreError
 from bench.experiments import PRESETS, Experiment, load_experiment, to_json
 from tests.examples import empty_run, stored_run
 
-COMMANDS = [[], ["run"], ["report"], ["data"], ["data", "audit"], ["data", "sample"], ["list"]]
+COMMANDS = [
+    [],
+    ["run"],
+    ["report"],
+    ["data"],
+    ["data", "audit"],
+    ["data", "sample"],
+    ["data", "split"],
+    ["score"],
+    ["doctor"],
+    ["list"],
+]
 SPACE = "space: {architecture: [plain_unet]}\n"
 
 
@@ -96,7 +107,7 @@ def test_help_is_there_for_every_command(command: list[str]) -> None:
     assert "Usage: " in result.stdout
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["report"]], ids=" ".join)
+@pytest.mark.parametrize("command", [[], ["run"], ["report"], ["data", "split"], ["score"], ["doctor"]], ids=" ".join)
 def test_help_teaches_with_examples_one_a_line(command: list[str], elsewhere: Path) -> None:
     lines = [line.strip() for line in ask(*command, "--help").stdout.splitlines()]
     assert "Examples" in lines

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.analysis.annotators import Annotators, annotators
+from bench.analysis.external import NO_EXTERNALS, Externals, externals
 from bench.analysis.fold_search import searched_folds
 from bench.analysis.leaderboard import (
     REFERENCES,
@@ -82,7 +83,7 @@ class Finals:
     record; `out` are contestants of which a training failed, with the reason. Of the `scored` images `choosing` were
     those that the search chose by. `background_share` is the pixel accuracy of predicting nothing on them.
     `all_folds` is how many there are: `record.folds` may be fewer. `newer` is the best trial of the search where the
-    finals did not have it, since they were held before."""
+    finals did not have it, since they were held before. `external` are models of other tools beside the candidates."""
 
     record: FinalsRecord
     standings: tuple[Standing, ...]
@@ -100,6 +101,7 @@ class Finals:
     newer: TrialRecord | None
     background_share: float | None
     annotators: Annotators | None
+    external: Externals = NO_EXTERNALS
 
     @property
     def winner(self) -> Standing | None:
@@ -112,6 +114,10 @@ class Finals:
         if self.record.folds == self.all_folds:
             return "cross-validated"
         return f"on {self.record.folds} of {self.all_folds} folds"
+
+    def rank_of(self, candidate: Standing) -> int:
+        """Its group; where models of other tools are ranked too, its rank among all of them."""
+        return self.external.ranks.get(candidate.contestant.name, candidate.group)
 
     def of_role(self, role: str) -> Standing | None:
         return next((each for each in self.standings if role in each.contestant.roles), None)
@@ -275,6 +281,13 @@ def _ranked(
         newer=_newer(run, record),
         background_share=background_share(pool(images.values())),
         annotators=annotators(run),
+        external=externals(
+            run.external,
+            {entry.contestant.name: entry.out_of_fold for entry in entries},
+            leader=entries[int(np.argmax(comparison.scores))].contestant.name,
+            default=next((each.contestant.name for each in entries if DEFAULT in each.contestant.roles), None),
+            classes=run.dataset.classes,
+        ),
     )
 
 

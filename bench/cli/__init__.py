@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench import __version__
-from bench.cli import delivery
+from bench.cli import delivery, doctor, other_tools
 from bench.cli.output import make_output_unfailing
+from bench.cli.places import require_empty
 from bench.errors import UserError
 from bench.formats import printable
 from bench.options import OPTIONS
@@ -307,6 +308,9 @@ def report(
 app.command()(delivery.predict)
 app.command()(delivery.export)
 app.command()(delivery.verify)
+app.command()(doctor.doctor)
+app.command()(other_tools.score)
+data_app.command()(other_tools.split)
 
 
 def _report_name(directories: Sequence[Path], name: str | None, results: Path) -> str:
@@ -374,7 +378,7 @@ def convert(
     from bench.datasets import open_dataset
     from bench.datasets.convert import convert
 
-    _require_empty(output)
+    require_empty(output)
     root, options = _data_of(path)
     dataset = open_dataset(root, options)
     output.mkdir(parents=True, exist_ok=True)
@@ -395,7 +399,7 @@ def show(
     from bench.datasets.audit import audit
     from bench.datasets.overlays import SHEET, write_overlays
 
-    _require_empty(output)
+    require_empty(output)
     root, options = _data_of(path)
     dataset = open_dataset(root, options)
     record, _ = audit(dataset, options)
@@ -411,7 +415,7 @@ def sample(
     """Write the sample set, 100 drawn pictures of damaged panels, as folders images/ and masks/."""
     from bench.datasets.sample import write_sample_set
 
-    _require_empty(directory)
+    require_empty(directory)
     write_sample_set(directory, seed=seed)
     typer.echo(f"sample set: {directory}")
 
@@ -503,11 +507,6 @@ def _data_of(path: Path) -> "tuple[Path, DataOptions]":
     is_file = path.suffix in (".yaml", ".yml")
     data = load_experiment(str(path) if is_file else "transfer").data
     return Path(data.path) if is_file else path, replace(data.options, skip_unreadable=True)
-
-
-def _require_empty(directory: Path) -> None:
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UserError(f"{directory} exists and is not an empty folder; choose another one")
 
 
 def _require_tensorflow() -> None:

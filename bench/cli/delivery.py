@@ -39,6 +39,12 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Probabilities too, float16 [H, W, channels] in .npz files.")
     ] = False,
+    as_scored: Annotated[
+        bool,
+        typer.Option(
+            "--as-scored", help="Masks as the run counts them: squares at its evaluation size, for [bold]score[/]."
+        ),
+    ] = False,
     force: Force = False,
     results: Results = Path("results"),
 ) -> None:
@@ -61,7 +67,7 @@ def predict(
         raise UserError(unknown("format of polygons", polygons, POLYGONS))
     folder = _model_folder(model, results)
     photographs = find_photographs(images)
-    wishes = Wishes(overlays=overlays, areas=areas, probabilities=probabilities, polygons=polygons)
+    wishes = Wishes(overlays=overlays, areas=areas, probabilities=probabilities, polygons=polygons, as_scored=as_scored)
     outputs = plan_outputs(photographs, output, wishes, force=force)
     loaded = _load(folder)
     problems = list(_watched(predict_files(loaded, photographs, outputs), len(photographs)))

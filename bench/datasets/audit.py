@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,8 +12,9 @@ import numpy as np
 from bench.datasets.dataset import VOID, DataOptions, Dataset, Sample
 from bench.datasets.findings import KINDS
 from bench.datasets.formats.mask_files import MaskFile
-from bench.datasets.images import UnreadableImageError, read_image
+from bench.datasets.images import UnreadableImageError, decode, read_image
 from bench.datasets.letterbox import letterbox_mask, valid_area
+from bench.datasets.parallel import in_threads
 from bench.datasets.twins import equal_pairs, groups, near_pairs, perceptual_hash, thumbnail
 from bench.datasets.vanishing import survives_from, vanishing
 from bench.errors import DataError
@@ -284,15 +285,12 @@ def _background_accuracy(looks: Sequence[_Look]) -> dict[str, float]:
 
 
 def _identity(dataset: Dataset, looks: Sequence[_Look], findings: Sequence[Finding]) -> DatasetRecord:
-    digest = hashlib.sha256()
-    for look in sorted(looks, key=lambda look: look.sample.id):
-        digest.update(f"{look.sample.id}\0{look.image_digest}\0{look.mask_digest}\n".encode())
     return DatasetRecord(
         name=dataset.name,
         path=str(dataset.root),
         format=dataset.format,
         classes=dataset.classes,
-        fingerprint=digest.hexdigest(),
+        fingerprint=_fingerprint((look.sample.id, look.image_digest, look.mask_digest) for look in looks),
         num_images=len(looks),
         skipped=tuple(name for finding in findings if finding.kind in _LEFT_OUT for name in finding.files),
         value_range=dataset.value_range,
@@ -300,4 +298,27 @@ def _identity(dataset: Dataset, looks: Sequence[_Look], findings: Sequence[Findi
     )
 
 
-__all__ = ["KINDS", "audit", "mask_agreement"]
+def fingerprint(dataset: Dataset, options: DataOptions) -> str:
+    """That of `DatasetRecord`, without the rest of an audit; images that cannot be read count as they do there."""
+
+    def digests(sample: Sample) -> tuple[str, str, str] | None:
+        try:
+            image, mask = decode(sample)
+        except DataError:
+            if not options.skip_unreadable:
+                raise
+            return None
+        return sample.id, _digest(image), _digest(mask)
+
+    return _fingerprint(each for each in in_threads(digests, dataset.samples) if each is not None)
+
+
+def _fingerprint(images: Iterable[tuple[str, str, str]]) -> str:
+    """Of ids with the digests of image and mask."""
+    digest = hashlib.sha256()
+    for name, image, mask in sorted(images):
+        digest.update(f"{name}\0{image}\0{mask}\n".encode())
+    return digest.hexdigest()
+
+
+__all__ = ["KINDS", "audit", "fingerprint", "mask_agreement"]

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 from PIL import Image
 
 from bench.datasets.dataset import VOID, DataOptions, Dataset, Sample
@@ -22,7 +23,7 @@ def convert(dataset: Dataset, directory: Path, options: DataOptions) -> list[Fin
 
     Read again, the folders give the same pixels. Raises DataError, and OSError where nothing can be written.
     """
-    names = _names(dataset.samples)
+    names = file_names(dataset.samples)
 
     def write(sample: Sample) -> tuple[Finding | None, bool]:
         try:
@@ -32,21 +33,29 @@ def convert(dataset: Dataset, directory: Path, options: DataOptions) -> list[Fin
                 raise
             return Finding(kind="unreadable", message=f"{error}; left out", files=(sample.id,)), False
         for kind, pixels in (("images", image), ("masks", mask)):
-            path = directory.joinpath(sample.split or "", kind, names[sample.id])
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(path, compress_level=3)
+            write_png(directory.joinpath(sample.split or "", kind, names[sample.id]), pixels)
         return None, bool((mask == VOID).any())
 
     results = in_threads(write, dataset.samples)
-    classes: dict[str, int] = {"background": 0}
-    classes |= {name: number for number, name in enumerate(dataset.classes, start=1)}
-    if any(has_void for _, has_void in results):
-        classes["void"] = VOID
-    (directory / CLASSES_FILE).write_text(json.dumps(classes, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_classes(directory, dataset.classes, has_void=any(has_void for _, has_void in results))
     return [finding for finding, _ in results if finding is not None]
 
 
-def _names(samples: Sequence[Sample]) -> dict[str, str]:
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    """uint8 [H, W] or [H, W, 3] as a file, in folders that it makes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, compress_level=3)
+
+
+def write_classes(directory: Path, classes: Sequence[str], *, has_void: bool) -> None:
+    """CLASSES_FILE: name -> id."""
+    by_name = {"background": 0} | {name: number for number, name in enumerate(classes, start=1)}
+    if has_void:
+        by_name["void"] = VOID
+    (directory / CLASSES_FILE).write_text(json.dumps(by_name, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def file_names(samples: Sequence[Sample]) -> dict[str, str]:
     """A file name for each id: its last part, with the folders above it where two of a part have the same, and its own suffix where they
     still have."""
     names = {sample.id: f"{PurePosixPath(sample.id).stem}.png" for sample in samples}

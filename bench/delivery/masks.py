@@ -121,19 +121,26 @@ def labelme_json(image_path: str, mask: np.ndarray, classes: Sequence[str]) -> d
         "flags": {},
         "shapes": [
             {
-                "label": classes[region.class_id - 1],
-                "points": _cut_open(_rings(region)).tolist(),
+                "label": classes[class_id - 1],
+                "points": outline.tolist(),
                 "group_id": None,
                 "shape_type": "polygon",
                 "flags": {},
             }
-            for region in _regions(mask)
+            for class_id, outline in outlines(mask)
         ],
         "imagePath": image_path,
         "imageData": None,
         "imageHeight": mask.shape[0],
         "imageWidth": mask.shape[1],
     }
+
+
+def outlines(mask: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Of class ids uint8 [H, W] each region's class id and its one closed outline along the edges of pixels, int [n, 2] as x, y; a region with
+    holes is cut open."""
+    for region in _regions(mask):
+        yield region.class_id, _cut_open(_rings(region))
 
 
 POLYGONS: Mapping[str, str] = {

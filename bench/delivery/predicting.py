@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets.images import read_image
-from bench.datasets.letterbox import letterbox
+from bench.datasets.letterbox import letterbox, valid_area
 from bench.delivery.masks import AREA_COLUMNS, areas, coco_json, labelme_json, labelme_path, mask_png, overlay_jpeg
 from bench.delivery.model import SegmentationModel
 from bench.delivery.photographs import output_names
@@ -24,12 +24,14 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What is written beside masks. `polygons` is a key of `bench.delivery.masks.POLYGONS`, or None."""
+    """What is written beside masks. `polygons` is a key of `bench.delivery.masks.POLYGONS`, or None. `as_scored`: masks are the very squares that
+    a run counts, letterboxed at its evaluation size, and nothing goes beside them."""
 
     overlays: bool = False
     areas: bool = False
     probabilities: bool = False
     polygons: str | None = None
+    as_scored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Outputs:
     labelme: dict[Path, Path]
     areas: Path | None
     coco: Path | None
+    as_scored: bool = False
 
     def __iter__(self) -> Iterator[Path]:
         for by_photograph in (self.masks, self.overlays, self.probabilities, self.labelme):
@@ -50,7 +53,12 @@ class Outputs:
 
 
 def plan_outputs(photographs: Sequence[Path], folder: Path, wishes: Wishes, *, force: bool) -> Outputs:
-    """Names every file. Raises StoreError where one exists and `force` is not given, and always where it is a photograph itself."""
+    """Names every file. Raises StoreError where one exists and `force` is not given, and always where it is a photograph itself; DataError for
+    something beside masks as they are scored."""
+    if wishes.as_scored and wishes != Wishes(as_scored=True):
+        raise DataError(
+            "masks as they are scored have no photograph's size: write them without overlays, areas, polygons and probabilities"
+        )
     names = output_names(photographs)
 
     def named(place: Path, suffix: str, wanted: bool) -> dict[Path, Path]:
@@ -63,6 +71,7 @@ def plan_outputs(photographs: Sequence[Path], folder: Path, wishes: Wishes, *, f
         labelme=named(folder / "labelme", ".json", wishes.polygons == "labelme"),
         areas=folder / "areas.csv" if wishes.areas else None,
         coco=folder / "polygons.json" if wishes.polygons == "coco" else None,
+        as_scored=wishes.as_scored,
     )
     originals = {path.resolve() for path in photographs}
     own = [path for path in outputs if path.resolve() in originals]
@@ -99,7 +108,10 @@ def predict_files(
     with ThreadPoolExecutor(threads) as pool:
         for batch in _read(model, photographs, pool):
             readable = [(path, image) for path, image in batch if isinstance(image, np.ndarray)]
-            done = [pool.submit(_write, model, outputs, path, *found) for path, *found in _computed(model, readable)]
+            done = [
+                pool.submit(_write, model, outputs, path, *found)
+                for path, *found in _computed(model, readable, as_scored=outputs.as_scored)
+            ]
             found = [(path, each.result()) for (path, _), each in zip(readable, done, strict=True)]
             for path, mask in found:
                 if outputs.areas:
@@ -138,17 +150,22 @@ def _pixels(path: Path, value_range: ValueRange | None) -> Read:
 
 
 def _computed(
-    model: SegmentationModel, readable: Sequence[tuple[Path, np.ndarray]]
+    model: SegmentationModel, readable: Sequence[tuple[Path, np.ndarray]], *, as_scored: bool
 ) -> Iterator[tuple[Path, np.ndarray, np.ndarray]]:
-    """Photograph, its pixels and its square of probabilities."""
+    """Photograph, its pixels and its square of probabilities, at the model's size or `as_scored`, at the evaluation size."""
     if readable:
         squares = np.stack([letterbox(image, model.description.image_size) for _, image in readable])
-        for (path, image), square in zip(readable, model.squares(squares), strict=True):
+        found = model.squares_at(squares, model.description.evaluation_size) if as_scored else model.squares(squares)
+        for (path, image), square in zip(readable, found, strict=True):
             yield path, image, square
 
 
 def _write(model: SegmentationModel, outputs: Outputs, path: Path, image: np.ndarray, square: np.ndarray) -> np.ndarray:
     """Writes what belongs to one photograph; its mask, uint8 [H, W]."""
+    if outputs.as_scored:
+        mask = model.mask_of(square, valid_area(image.shape[0], image.shape[1], square.shape[0]))
+        write_file(outputs.masks[path], mask_png(mask))
+        return mask
     probabilities = model.unletterbox(square, *image.shape[:2])
     mask = model.mask_of(probabilities)
     write_file(outputs.masks[path], mask_png(mask))

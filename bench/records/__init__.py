@@ -391,6 +391,22 @@ class DeliveryRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalRecord:
+    """A model of another tool, known by its masks alone, scored once at `evaluation_size` px on the parts that were given: `out_of_fold` and
+    `test` hold counts as in `Evaluation`, and a part that was not given is empty. `folder` is where the masks lay, `masks_digest` a SHA-256 over
+    image ids with the pixels of their masks. Of several records of one `name` the last counts."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: Identifier
+    folder: str
+    scored_at: Moment
+    evaluation_size: Side
+    masks_digest: str
+    out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
+    test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that the audit found. `kind` is a key of `bench.datasets.audit.KINDS`; `files` are image ids or file names."""
 
@@ -527,7 +543,7 @@ class Run:
 
     `experiment` is the resolved experiment as plain JSON; `directory` is where it was read from. `trainings` are those of the finals, on all
     images; `curve_trainings` those of the learning curve, on a share of them. `delivery` is the model that the run leaves, None without one. `attempts` say what
-    was begun (none in older runs).
+    was begun (none in older runs). `external` are models of other tools, in the order in which they were scored.
     """
 
     directory: str
@@ -545,3 +561,4 @@ class Run:
     curve_trainings: tuple[TrainingRecord, ...] = ()
     delivery: DeliveryRecord | None = None
     attempts: tuple[AttemptRecord, ...] = ()
+    external: tuple[ExternalRecord, ...] = ()

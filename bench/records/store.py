@@ -27,6 +27,7 @@ from bench.records import (
     DeliveryRecord,
     Environment,
     Evaluation,
+    ExternalRecord,
     FinalsRecord,
     ProposalRecord,
     Run,
@@ -62,6 +63,7 @@ _LINES: Mapping[str, type] = {
     "trials.jsonl": TrialRecord,
     "evaluations.jsonl": Evaluation,
     "trainings.jsonl": TrainingRecord,
+    "external.jsonl": ExternalRecord,
 }
 _LATER: Mapping[str, type] = {"finals.json": FinalsRecord, "delivery.json": DeliveryRecord}
 """Single records that a run has only once it has come so far."""
@@ -109,7 +111,9 @@ class RunStore:
         content = _dumps(_adapter(type(record)).dump_python(record, mode="json"), indent=1)
         write_file(self.directory / _NAME_OF[type(record)], content)
 
-    def append(self, record: AttemptRecord | ProposalRecord | TrialRecord | Evaluation | TrainingRecord) -> None:
+    def append(
+        self, record: AttemptRecord | ProposalRecord | TrialRecord | Evaluation | TrainingRecord | ExternalRecord
+    ) -> None:
         """Adds a record to its file; it is on disk when this returns."""
         content = _dumps(_adapter(type(record)).dump_python(record, mode="json"))
         append_line(self.directory / _NAME_OF[type(record)], content)
@@ -192,6 +196,7 @@ def load(directory: Path) -> Run:
         curve_trainings=tuple(training for training in lines["trainings.jsonl"] if training.train_share < 1),
         delivery=later["delivery.json"],
         attempts=lines["attempts.jsonl"],
+        external=lines["external.jsonl"],
     )
     wrong = contradiction(run)
     if wrong:

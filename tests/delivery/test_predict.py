@@ -87,6 +87,14 @@ def test_everything_on_request(small, small_model, photos, tmp_path) -> None:
     assert (out / "labelme" / named).resolve() == (photos / "photo2.png").resolve()
 
 
+def test_masks_as_scored_are_squares_with_nothing_beside_them(small, photos, tmp_path) -> None:
+    assert run(small, photos, "-o", tmp_path / "m", "--as-scored")[0] == 0
+    assert {read_mask(path).shape for path in (tmp_path / "m").iterdir()} == {(made.EVALUATION_SIZE,) * 2}
+    code, _, errors = run(small, photos, "-o", tmp_path / "n", "--as-scored", "--areas")
+    assert code == 2
+    assert "without overlays, areas" in errors
+
+
 def test_what_cannot_be_read_is_named_and_skipped_with_exit_code_1(small, photos, tmp_path) -> None:
     (photos / "photo1.png").write_bytes((photos / "photo1.png").read_bytes()[:200])
     (photos / "notes.png").write_text("no picture")

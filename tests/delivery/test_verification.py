@@ -13,6 +13,7 @@ from bench.datasets import open_dataset
 from bench.datasets.cache import write_cache
 from bench.datasets.images import read_image
 from bench.delivery.deliver import deliver_here
+from bench.exchange.scoring import score_masks
 from bench.experiments import load_experiment, override
 from bench.records.store import RunStore, load
 from tests.delivery import made
@@ -38,7 +39,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = made.made_run(root)
     experiment = override(load_experiment("transfer"), data=str(root / "photos"))
     store = RunStore(directory)
-    store.write_experiment(experiment.model_dump(mode="json"))
+    protocol = experiment.protocol.model_copy(update={"evaluation_size": EVALUATION_SIZE})
+    store.write_experiment(experiment.model_copy(update={"protocol": protocol}).model_dump(mode="json"))
     store.write(replace(load(directory).dataset, path=str(root / "photos")))
     data = open_dataset(root / "photos", experiment.data.options)
     ids = [sample.id for sample in data.samples]
@@ -59,6 +61,22 @@ def test_the_photographs_themselves_give_the_recorded_counts_to_the_pixel(direct
     code, said, errors = verify(directory)
     assert (code, errors) == (0, "")
     assert said.startswith(f"the model of {directory} reproduces every recorded count")
+
+
+def test_masks_that_predict_writes_as_scored_are_counted_again_without_any_difference(
+    directory: Path, tmp_path: Path
+) -> None:
+    photos = directory.parents[1] / "photos"
+    words = ["predict", str(directory), str(photos / "images"), "-o", str(tmp_path / "test"), "--as-scored"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    run = load(directory)
+    data = open_dataset(photos, load_experiment("transfer").data.options)
+    ids = tuple(sample.id for sample in data.samples)
+    held_out = replace(run, split=replace(run.split, test=ids, folds=(("a",), ("b",))))
+    record = score_masks(held_out, data, tmp_path, name="the run itself")
+    assert record.test == dict(run.delivery.test)
+    assert record.out_of_fold == {}
 
 
 def test_a_photograph_that_changed_and_one_that_is_gone_are_named(directory: Path) -> None:

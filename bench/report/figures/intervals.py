@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from bench.analysis.external import ExternalStanding
 from bench.analysis.final_evaluation import Finals, ReferenceStanding, Standing
 from bench.evaluation.statistics import Interval
 from bench.formats import shortened
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
 
 def draw_intervals(found: Finals) -> "Figure":
     """Left two lines a candidate, first at the top: its IoU out of fold and on the held-out test set set, with their
-    intervals; the baselines below in grey. Right its difference to the default configuration."""
-    lines: list[Standing | ReferenceStanding] = [*found.standings, *found.references]
+    intervals; models of other tools and the baselines below in grey. Right its difference to the default configuration."""
+    lines: list[Standing | ExternalStanding | ReferenceStanding] = [
+        *found.standings,
+        *found.external.standings,
+        *found.references,
+    ]
     figure = new_figure(0.42 * len(lines) + 1.3)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for height, standing in enumerate(found.standings):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bench import formats
 from bench.analysis.decision import lead_of_delivery
+from bench.analysis.external import ExternalStanding
 from bench.analysis.final_evaluation import Finals, ReferenceStanding, Standing, role_title, training_length
 from bench.analysis.run_analysis import Analysis
 from bench.evaluation.statistics import Difference
@@ -63,7 +64,16 @@ def explained(held: Finals) -> str:
     return (
         f"{plural(len(held.standings), 'candidate')}, {trained} for {training_length(held.record)} on "
         f"{plural(held.record.folds, 'fold')} with {plural(len(held.seeds), 'seed')}; every image is scored by trainings "
-        f"that did not see it. {same_rank}The 95 % intervals cover {spread}."
+        f"that did not see it. {same_rank}The 95 % intervals cover {spread}.{_of_other_tools(held)}"
+    )
+
+
+def _of_other_tools(held: Finals) -> str:
+    if not held.external.standings:
+        return ""
+    return (
+        " Models of other tools were scored once, from their masks on the same images: their intervals cover other images alone. "
+        "Ranks count those that were given for every fold."
     )
 
 
@@ -97,7 +107,7 @@ def candidate_table(held: Finals, delivered: Sequence[Mapping[str, object]] = ()
         Column("Latency", "latency_s", _latency, number=True, wide=True),
         Column("Parameters", "num_params", _millions, number=True, wide=True),
     )
-    records = [*delivered, *(_candidate(each) for each in held.standings), *map(_baseline, held.references)]
+    records = [*delivered, *_placed(held), *map(_baseline, held.references)]
     if held.annotators:
         agreement = formats.rounded(held.annotators.iou)
         records.append(
@@ -111,9 +121,28 @@ def candidate_table(held: Finals, delivered: Sequence[Mapping[str, object]] = ()
     return Table("Ranking of the candidates and baselines", columns, records, TOGGLES)
 
 
-def _candidate(each: Standing) -> dict[str, object]:
+def _placed(held: Finals) -> list[dict[str, object]]:
+    """Candidates and models of other tools by their score; what was not given for every fold comes last."""
+    rows = [(True, each.score, _candidate(each, held)) for each in held.standings]
+    rows += [(each.whole, each.score or 0.0, _other_tool(each, held)) for each in held.external.standings]
+    return [row for *_, row in sorted(rows, key=lambda each: (not each[0], -each[1]))]
+
+
+def _other_tool(each: ExternalStanding, held: Finals) -> dict[str, object]:
+    partly = () if each.whole or not each.images else (f"{each.images} of {held.scored} images",)
     return {
-        "rank": each.group,
+        "rank": each.rank,
+        "model": Badged(each.label, ("other tool", *partly)),
+        "interval": drawn(each.score, each.interval, each.test, each.test_interval),
+        "iou_text": scored(each.score, each.interval),
+        "test_text": scored(each.test, each.test_interval),
+        "to_default": difference(each.to_default),
+    }
+
+
+def _candidate(each: Standing, held: Finals) -> dict[str, object]:
+    return {
+        "rank": held.rank_of(each),
         "model": Badged(each.label, tuple(map(role_title, each.contestant.roles))),
         "interval": drawn(each.score, each.interval, each.test, each.test_interval),
         "iou_text": scored(each.score, each.interval),
@@ -191,7 +220,7 @@ def _millions(value: object) -> str:
 def _records(found: Analysis, held: Finals) -> list[Mapping[str, object]]:
     rows: list[Mapping[str, object]] = [
         {
-            "rank": each.group,
+            "rank": held.rank_of(each),
             "contestant": each.label,
             "roles": ", ".join(map(role_title, each.contestant.roles)),
             "study_id": each.contestant.study_id,
@@ -244,6 +273,22 @@ def _records(found: Analysis, held: Finals) -> list[Mapping[str, object]]:
             "background_share": held.background_share,
         }
         for each in held.references
+    ]
+    rows += [
+        {
+            "rank": each.rank,
+            "contestant": each.label,
+            "roles": "other tool",
+            "iou": each.score,
+            "iou_low": each.interval.low if each.interval else None,
+            "iou_high": each.interval.high if each.interval else None,
+            "test_iou": each.test,
+            "test_iou_low": each.test_interval.low if each.test_interval else None,
+            "test_iou_high": each.test_interval.high if each.test_interval else None,
+            **{name: each.metrics.get(name) for name in METRICS},
+            "background_share": held.background_share if each.whole else None,
+        }
+        for each in held.external.standings
     ]
     if held.annotators:
         rows.append({"contestant": held.annotators.label, "roles": "annotators", "iou": held.annotators.iou})

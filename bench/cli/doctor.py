@@ -1,0 +1,125 @@
+"""`doctor`: what is here, what is wrong, the line that mends it, and how long an experiment takes."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.doctor import Finding
+    from bench.doctor.experiment import Measured
+    from bench.experiments import Experiment
+
+WRONG = 1
+"""Exit code where something is wrong."""
+
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
+
+
+def doctor(
+    experiment: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="EXPERIMENT",
+            help="A preset (see list) or a YAML file. Left out: what [bold]run[/] takes, default, or transfer with --data.",
+        ),
+    ] = None,
+    data: Annotated[str | None, typer.Option(metavar="PATH", help="A folder of images with annotations.")] = None,
+    budget: Annotated[str | None, typer.Option(metavar="TIME", help="Time for the run: 90s, 10m, 1.5h.")] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Whether a few steps are trained, to say how long it takes.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of lines.")] = False,
+    results: Results = Path("results"),
+) -> None:
+    """Say what is here, what is wrong, the line that mends it, and how long an experiment takes on this machine.
+
+    Processor, memory, disks, packages, devices; the experiment's data, weights and workers; and the steps with which a run
+    measures itself, which take up to a minute. Nothing is written to --results. Exit code 1 if something is wrong.
+
+    [bold]Examples[/]
+
+    \b
+    python -m bench doctor
+    python -m bench doctor --data photos --budget 30m
+    python -m bench doctor my.yaml --no-measure --json
+    """
+    from bench.experiments import load_experiment, override
+
+    chosen = load_experiment(experiment or ("transfer" if data else "default"))
+    chosen = override(chosen, data=data, budget=budget)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    findings = list(_looked_at(chosen, results))
+    measured, timed = _timed(chosen, measure=measure, ill=any(each.problem for each in findings))
+    findings.append(timed)
+    if as_json:
+        typer.echo(json.dumps(_content(chosen, findings, measured), indent=2))
+    else:
+        for line in _lines(chosen, findings):
+            typer.echo(line)
+    if any(each.problem for each in findings):
+        raise typer.Exit(WRONG)
+
+
+def _looked_at(experiment: "Experiment", results: Path) -> Iterator["Finding"]:
+    """Everything that needs no training."""
+    from bench.doctor import experiment as planned
+    from bench.doctor import machine, software
+
+    yield machine.processor()
+    yield machine.memory()
+    about_data, images = planned.data(experiment)
+    yield from machine.disks(
+        results, planned.pixel_bytes(experiment, images), on_ray=experiment.cluster in ("local", "auto")
+    )
+    yield from software.packages(software.requirements_of(), software.installed_version)
+    yield from software.devices(software.ask_tensorflow())
+    yield about_data
+    yield from planned.weights(experiment)
+    yield planned.workers(experiment)
+
+
+def _timed(experiment: "Experiment", *, measure: bool, ill: bool) -> "tuple[Measured | None, Finding]":
+    """How long it takes: measured where that is wanted and can be done."""
+    from bench.doctor import Finding
+    from bench.doctor import experiment as planned
+    from bench.progress import PlainProgress
+
+    if not measure or ill or experiment.cluster is not None:
+        return None, planned.length(experiment, None)
+    progress = PlainProgress(write=lambda line: typer.echo(f"  {line}", err=True))
+    try:
+        with tempfile.TemporaryDirectory(prefix="segbench-") as scratch:
+            measured = planned.measure(experiment, Path(scratch), progress)
+    except UserError as error:
+        mend = "python -m bench run --budget 5m" if experiment.budget else "python -m bench run"
+        return None, Finding(subject="time", found="cannot be measured", problem=str(error), mend=mend)
+    return measured, planned.length(experiment, measured)
+
+
+def _lines(experiment: "Experiment", findings: Sequence["Finding"]) -> Iterator[str]:
+    yield f"experiment {experiment.name}"
+    width = max(len(each.subject) for each in findings)
+    for each in findings:
+        yield f"  {'WRONG' if each.problem else 'ok   '}  {each.subject:{width}}  {each.found}"
+        if each.problem:
+            yield f"  {'':5}  {'':{width}}  {each.problem}"
+            yield f"  {'':5}  {'':{width}}  mend it: {each.mend}"
+    wrong = sum(each.problem is not None for each in findings)
+    yield f"{wrong} of {len(findings)} wrong" if wrong else "nothing is wrong"
+
+
+def _content(experiment: "Experiment", findings: Sequence["Finding"], measured: "Measured | None") -> dict[str, Any]:
+    return {
+        "experiment": experiment.name,
+        "wrong": sum(each.problem is not None for each in findings),
+        "findings": [asdict(each) for each in findings],
+        "measured": asdict(measured) if measured else None,
+    }

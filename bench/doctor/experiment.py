@@ -1,0 +1,179 @@
+"""An experiment before it runs: its data, weights and workers, and how long it takes here, by the probe with which a run begins."""
+
+import inspect
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.datasets import open_dataset
+from bench.datasets.sample import write_sample_set
+from bench.doctor import Finding
+from bench.engine.devices import placements
+from bench.errors import UserError
+from bench.experiments import SAMPLE, Experiment
+from bench.formats import duration, listing, plural
+from bench.progress import Progress
+from bench.records.store import RunStore
+from bench.run.costs import MARGIN
+from bench.run.plan import Plan
+
+_BYTES_A_PIXEL = 5
+"""In the pixel cache: colours, class id, whether it counts."""
+
+_ENDLESS = "1000h"
+"""A budget that leaves time for the probe, where the experiment has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What the first steps of the default configuration took, in seconds; `plan` is what the experiment's budget has room for, None without
+    one."""
+
+    step_s: float
+    first_s: float
+    places: int
+    plan: Plan | None
+
+
+def data(experiment: Experiment) -> tuple[Finding, int]:
+    """Whether the data are read, and how many images there are."""
+    if experiment.data.path == SAMPLE:
+        images = int(inspect.signature(write_sample_set).parameters["num_images"].default)
+        return Finding(subject="data", found=f"the sample set, {images} images, drawn when a run begins"), images
+    try:
+        dataset = open_dataset(Path(experiment.data.path), experiment.data.options)
+    except UserError as error:
+        where = experiment.data.path
+        return Finding(subject="data", found=where, problem=str(error), mend=f"python -m bench data audit {where}"), 0
+    said = (
+        f"{experiment.data.path}: {plural(len(dataset.samples), 'image')}, {dataset.format}, {listing(dataset.classes)}"
+    )
+    return Finding(subject="data", found=said), len(dataset.samples)
+
+
+def pixel_bytes(experiment: Experiment, images: int) -> int:
+    """That the decoded images take in the folder for temporary files."""
+    sizes = {*experiment.space.image_size, experiment.protocol.evaluation_size or max(experiment.space.image_size)}
+    return _BYTES_A_PIXEL * images * sum(size**2 for size in sizes)
+
+
+def weights(experiment: Experiment) -> Iterator[Finding]:
+    """Which pretrained encoders the space names, and where their weights are."""
+    from search_spaces.encoders.packaged_weights import PACKAGES, PackageError, weights_file
+
+    for backbone, source in experiment.space.pretrained_backbones:
+        subject = f"weights of {backbone}"
+        if source != "imagenet":
+            there = Path(source).is_file()
+            yield Finding(
+                subject=subject,
+                found=source,
+                problem=None if there else "there is no such file",
+                mend=None if there else "name a weights file, imagenet or none as encoder_weights of the search space",
+            )
+        elif backbone in PACKAGES:
+            try:
+                yield Finding(subject=subject, found=str(weights_file(backbone)))
+            except PackageError as error:
+                reason, _, mend = str(error).partition("; run: ")
+                yield Finding(subject=subject, found="ImageNet", problem=reason, mend=mend)
+        else:
+            yield Finding(subject=subject, found="ImageNet, by Keras: downloaded once where they are not in its cache")
+
+
+def workers(experiment: Experiment) -> Finding:
+    """How many trainings at once, and on what."""
+    if experiment.cluster is not None:
+        return Finding(subject="workers", found=f"on the Ray cluster {experiment.cluster}")
+    try:
+        placed = placements(experiment.workers)
+    except UserError as error:
+        return Finding(
+            subject="workers", found=str(experiment.workers), problem=str(error), mend="python -m bench run --workers 1"
+        )
+    gpus = sum(each.gpu is not None for each in placed)
+    where = f"on {plural(len({each.gpu for each in placed}), 'GPU')}" if gpus else "on the CPU"
+    return Finding(subject="workers", found=f"{plural(len(placed), 'training')} at a time {where}")
+
+
+def measure(experiment: Experiment, scratch: Path, progress: Progress) -> Measured:
+    """Begins the experiment as a run does, with its data and workers, and holds the probe; `scratch` is an empty folder. Raises UserError where a
+    run would."""
+    from bench.engine.executor import LocalExecutor
+    from bench.run.open_run import OpenRun
+    from bench.run.setup import prepare
+
+    began = time.monotonic()
+    timed = experiment if experiment.budget else experiment.model_copy(update={"budget": _ENDLESS})
+    with LocalExecutor(None, scratch, placements(experiment.workers)) as executor:
+        material = prepare(experiment.data, experiment.protocol, experiment.space.image_size, scratch, progress)
+        executor.begin(material.trial_setup(experiment.protocol))
+        executor.check_weights(experiment.space.pretrained_backbones)
+        run = OpenRun(timed, material, RunStore(scratch), executor, progress, None, "doctor", began)
+        run.plan()
+    if run.probe is None:
+        raise UserError(
+            f"the default configuration could not be measured within the budget of {experiment.budget}"
+            if experiment.budget
+            else "the default configuration could not be measured"
+        )
+    return Measured(
+        step_s=run.probe.epoch_s / experiment.protocol.steps_per_epoch,
+        first_s=run.probe.first_s,
+        places=executor.places,
+        plan=run.chosen if experiment.budget else None,
+    )
+
+
+def length(experiment: Experiment, measured: Measured | None) -> Finding:
+    """How long the experiment takes. Without a budget an estimate, as if every configuration cost what the default one does."""
+    protocol = experiment.protocol
+    if experiment.budget_s is not None:
+        found = f"its budget, {duration(experiment.budget_s)}"
+        if measured is None or measured.plan is None:
+            return Finding(subject="time", found=f"{found}; what that has room for is not measured")
+        shortest_s = MARGIN * protocol.shortest_steps * measured.step_s + measured.first_s
+        low = measured.plan.steps < protocol.shortest_steps
+        return Finding(
+            subject="time",
+            found=f"{found}: {measured.plan.reason}; {_said(measured)}",
+            problem=f"one training of {protocol.shortest_steps} steps alone takes {duration(shortest_s)}"
+            if low
+            else None,
+            mend=f"python -m bench run --budget {_minutes(experiment.budget_s, shortest_s)}m" if low else None,
+        )
+    steps = _steps(experiment)
+    if steps is None:
+        return Finding(
+            subject="time",
+            found="without end",
+            problem="the experiment has neither trials nor a budget",
+            mend="python -m bench run --budget 15m",
+        )
+    if measured is None:
+        return Finding(subject="time", found=f"{steps} steps of training, which are not measured")
+    total_s = MARGIN * (steps * measured.step_s + measured.first_s) / measured.places
+    return Finding(subject="time", found=f"about {duration(total_s)}: {steps} steps of training; {_said(measured)}")
+
+
+def _said(measured: Measured) -> str:
+    return f"a step of the default configuration takes {measured.step_s:.2f} s here, its first one {measured.first_s:.0f} s"
+
+
+def _steps(experiment: Experiment) -> int | None:
+    """Of all trainings of the search and of the final evaluation together; None where nothing bounds them."""
+    protocol = experiment.protocol
+    length = protocol.epochs * protocol.steps_per_epoch
+    searches = len(experiment.tuners) * len(experiment.seeds) if experiment.search != "never" else 0
+    if searches and experiment.trials is None:
+        return None
+    trials = searches * (experiment.trials or 0) * protocol.search_folds
+    finals = (protocol.finalists + 2) * protocol.folds * protocol.final_seeds if protocol.finalists else 0
+    return (trials + finals) * length
+
+
+def _minutes(budget_s: float, shortest_s: float) -> int:
+    """A budget with room for two such trainings."""
+    return math.ceil(max(budget_s, 2 * shortest_s) / 60) + 1
