@@ -36,7 +36,7 @@ from bench.records import (
     configuration_of,
 )
 from bench.run.costs import MARGIN, Deadline, Family, pixels
-from bench.run.plan import Plan
+from bench.run.plan import MOST_SEEDS, Plan
 from search_spaces.one_at_a_time import changed_factor, one_at_a_time
 from search_spaces.portfolio import portfolio
 from search_spaces.reference import origin_recipe
@@ -184,9 +184,6 @@ def budgeted_finals(
         balanced=compares,
     )
 
-
-MOST_SEEDS = 8
-"""Of the leaders in a final evaluation that has time left."""
 
 LEADERS = 3
 """So many candidates are trained with further seeds."""

@@ -80,10 +80,13 @@ def _plan_of_comparison(
     )
     if not chosen.missing_units or experiment.budget_s is None:
         return chosen
-    left_out = listing([level_name(recipe, design[0]) for recipe in design[chosen.candidates :]])
+    said = listing([level_name(recipe, design[0]) for recipe in design[chosen.candidates :]])
+    left_out = f"{chosen.reason}; left out are {said}"
+    if left_s * places < unit_s:  # what one takes was not measured, or would not be to its end
+        return replace(chosen, reason=left_out)
     whole_s = experiment.budget_s + ROOM * chosen.missing_units * unit_s / places
     budget = f"{math.ceil(whole_s / 60)}m"
-    return replace(chosen, reason=f"{chosen.reason}; left out are {left_out}, for which --budget {budget} has room")
+    return replace(chosen, reason=f"{left_out}, for which --budget {budget} has room")
 
 
 def relative_costs(space: Space) -> tuple[float, ...]:

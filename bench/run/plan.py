@@ -11,9 +11,13 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from bench.analysis.final_evaluation import LEAST_FOLDS
+from bench.formats import plural
 
 LONGEST = 300
 """Steps beyond which small sets gained nothing: what is left of a budget buys folds, seeds and candidates instead."""
+
+MOST_SEEDS = 8
+"""Of the leaders, or of all levels of a comparison, in a final evaluation that has time left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +115,15 @@ def comparison_plan(
     stretch = units / (cost * folds * SEEDS_BEFORE_LENGTH)
     chosen = steps or min(max(LONGEST, shortest), max(shortest, int(shortest * stretch / epoch) * epoch))
     on = min(folds, max(LEAST_FOLDS, int(units / cost)))
+    seeds = min(MOST_SEEDS, max(1, int(units * shortest / (cost * folds * (chosen if steps is None else shortest)))))
     others = f"{candidates - 1} of {len(costs) - 1} levels" if missing else f"all {len(costs) - 1} levels"
     return Plan(
         candidates=candidates,
         steps=chosen,
         everywhere=True,
         search_share=0.0,
-        reason=f"{units:.1f} short trainings fit: the default recipe and {others} beside it on {on} folds, {chosen} steps each",
+        reason=f"{units:.1f} short trainings fit: the default recipe and {others} beside it on {on} folds with {plural(seeds, 'seed')}, "
+        f"{chosen} steps each",
         folds=on,
         missing_units=missing,
     )

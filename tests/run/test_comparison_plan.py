@@ -29,7 +29,7 @@ def planned(units: float, **changed):
 def test_levels_that_do_not_fit_on_two_folds_are_left_out_and_no_training_is_shorter():
     found = compared(14)
     assert (found.candidates, found.folds, found.steps, found.missing_units) == (7, 2, 100, 6.0)
-    assert "6 of 9 levels beside it on 2 folds, 100 steps each" in found.reason
+    assert "6 of 9 levels beside it on 2 folds with 1 seed, 100 steps each" in found.reason
 
 
 def test_all_folds_come_first_then_a_second_seed_then_length():
@@ -38,6 +38,13 @@ def test_all_folds_come_first_then_a_second_seed_then_length():
         (10, 3, 100),
         (10, 3, 100),  # a second seed
         (10, 3, 150),
+    ]
+    said = [each.reason.partition(" folds with ")[2] for each in map(compared, (30, 60, 90, 10_000))]
+    assert said == [
+        "1 seed, 100 steps each",
+        "2 seeds, 100 steps each",
+        "2 seeds, 150 steps each",
+        "8 seeds, 300 steps each",
     ]
     assert compared(10_000).steps == LONGEST
 
@@ -64,6 +71,7 @@ def test_a_given_length_is_kept_and_counts():
     found = compared(40, steps=200)
     assert (found.candidates, found.folds, found.steps) == (10, 2, 200)
     assert compared(20, steps=200).candidates == 5
+    assert "with 3 seeds, 200 steps each" in compared(180, steps=200).reason
 
 
 def test_larger_images_cost_what_their_pixels_do_and_smaller_ones_no_less_than_the_default():
@@ -85,6 +93,12 @@ def test_the_plan_names_what_it_leaves_out_and_the_budget_that_has_room_for_it()
     assert more_s > found.missing_units * 100
     assert planned(31 + more_s / 1.1 / 100).candidates == len(DESIGN)
     assert "left out" not in planned(60).reason
+
+
+def test_no_budget_is_named_where_nobody_knows_what_a_training_takes():
+    reason = planned(0.4).reason
+    assert "left out are architecture unet, " in reason
+    assert "--budget" not in reason
 
 
 def test_a_plan_of_candidates_becomes_a_balanced_final_evaluation_without_the_original_baseline():
