@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.analysis.final_evaluation import NoFinals
+from bench.analysis.final_evaluation import LEAST_FOLDS, NoFinals
 from bench.baselines import REFERENCES, evaluate_on_folds, evaluate_references
 from bench.delivery import FOLDER
 from bench.delivery.deliver import deliver
@@ -43,7 +43,14 @@ from bench.run.costs import Deadline, TrialClock, short_training_s
 from bench.run.data_curve import LEARNING_CURVE, SHARES, plan_learning_curve
 from bench.run.delivery import MAPS, MEMBERS, Selection, masks_by_configuration, select
 from bench.run.final_evaluation import FINALS, Costs, Probe, budgeted_finals, run_finals, whole_finals
-from bench.run.outlook import LEAST_FOR_PROBE_S, ahead, plan_of, relative_costs, unmeasured_unit_s
+from bench.run.outlook import (
+    LEAST_FOR_PROBE_S,
+    ahead,
+    measured_unit_s,
+    plan_of,
+    relative_costs,
+    unmeasured_unit_s,
+)
 from bench.run.plan import Plan
 from bench.run.setup import Material, augmentation_pictures, validation_pictures
 from search_spaces.portfolio import portfolio
@@ -266,10 +273,39 @@ class OpenRun:
 
     def _evaluate_in_budget(self, chosen: Plan) -> None:
         self._score_references_on_folds()
-        planned = budgeted_finals(self.experiment, chosen, len(self.material.split.folds), self.trials, self.finals)
-        self.finals = planned
-        self.store.write(planned)
+        planned = self._plan_finals(chosen)
+        while planned.balanced and chosen.missing_units:
+            larger = self._with_more_levels(planned, chosen)
+            if larger is None:
+                break
+            chosen = larger
+            planned = self._plan_finals(chosen)
         self._train(planned, finished=self.trainings, keep=self._keep_training, leaders_first=True)
+
+    def _plan_finals(self, chosen: Plan) -> FinalsRecord:
+        folds = len(self.material.split.folds)
+        self.finals = budgeted_finals(self.experiment, chosen, folds, self.trials, self.finals)
+        self.store.write(self.finals)
+        return self.finals
+
+    def _with_more_levels(self, planned: FinalsRecord, chosen: Plan) -> Plan | None:
+        """Trains the levels of a comparison on as many folds as count, and says which plan the time that this took has room for; None where
+        it has no more levels, or where trainings are too short to compare."""
+        protocol, folds = self.experiment.protocol, len(self.material.split.folds)
+        steps = planned.epochs * protocol.steps_per_epoch
+        first = replace(planned, folds=min(LEAST_FOLDS, folds), seeds=planned.seeds[:1])
+        ended = self._train(first, finished=self.trainings, keep=self._keep_training, leaders_first=True)
+        unit_s, left_s = measured_unit_s(self.experiment, self.trainings, planned.epochs), self.times.finals_s
+        if ended == "budget" or unit_s is None or left_s is None or steps < (protocol.steps or protocol.shortest_steps):
+            return None
+        places = self.executor.places
+        larger = plan_of(
+            self.experiment, left_s + self._compared_s, unit_s=unit_s, folds=folds, places=places, steps=steps
+        )
+        if larger.candidates <= chosen.candidates:
+            return None
+        self.progress.note(f"plan: {larger.reason}")
+        return larger
 
     def train_learning_curve(self) -> None:
         """Trains the first of the final evaluation again, on shares of the training images, if that was asked for."""

@@ -13,11 +13,11 @@ from bench.errors import StoreError
 from bench.experiments import WITHOUT_TUNERS, Experiment
 from bench.formats import listing
 from bench.progress.ahead import Ahead
-from bench.records import HyperparameterValue, Run
+from bench.records import COMPLETED, HyperparameterValue, Run, TrainingRecord, configuration_key
 from bench.records.environment import memory_limit
 from bench.records.store import load
 from bench.run.budget import Timekeeper
-from bench.run.costs import pixels, short_training_s
+from bench.run.costs import MARGIN, pixels, short_training_s
 from bench.run.data_curve import SHARES
 from bench.run.final_evaluation import level_name
 from bench.run.plan import Plan, comparison_plan, plan
@@ -87,6 +87,20 @@ def _plan_of_comparison(
     whole_s = experiment.budget_s + ROOM * chosen.missing_units * unit_s / places
     budget = f"{math.ceil(whole_s / 60)}m"
     return replace(chosen, reason=f"{left_out}, for which --budget {budget} has room")
+
+
+def measured_unit_s(experiment: Experiment, trainings: Sequence[TrainingRecord], epochs: int) -> float | None:
+    """Seconds of a short training of the default recipe, by what the trainings of a comparison have taken, each of `epochs`; None before one has
+    completed. A probe measures six steps, on a machine that may be busy then."""
+    design = one_at_a_time(experiment.space)
+    costs = {
+        configuration_key(recipe): cost for recipe, cost in zip(design, relative_costs(experiment.space), strict=True)
+    }
+    over = [each for each in trainings if each.status == COMPLETED and each.wall_s and each.configuration in costs]
+    if not over:
+        return None
+    length = epochs * experiment.protocol.steps_per_epoch / experiment.protocol.shortest_steps
+    return MARGIN * sum(each.wall_s or 0.0 for each in over) / sum(length * costs[each.configuration] for each in over)
 
 
 def relative_costs(space: Space) -> tuple[float, ...]:

@@ -7,8 +7,9 @@ import pytest
 from bench.experiments import load_experiment, override
 from bench.records import DEFAULT, FAILED, LEVEL
 from bench.run.budget import Timekeeper
+from bench.run.costs import MARGIN
 from bench.run.final_evaluation import budgeted_finals, compared_levels, in_order, level_name, whole_finals
-from bench.run.outlook import most_candidates, plan_of, planned_epochs, relative_costs
+from bench.run.outlook import measured_unit_s, most_candidates, plan_of, planned_epochs, relative_costs
 from bench.run.plan import LONGEST, comparison_plan
 from search_spaces.one_at_a_time import one_at_a_time
 from tests.engine.stand_in import StandInExecutor
@@ -115,6 +116,17 @@ def test_a_larger_budget_adds_levels_and_keeps_length_and_candidates():
     assert after.contestants[:14] == before.contestants
     assert len(after.contestants) == len(DESIGN)
     assert after.epochs == before.epochs
+
+
+def test_what_trainings_took_replaces_the_probe_by_their_pixels_and_length():
+    record = budgeted_finals(EXPERIMENT, planned(60, steps=200), 2, (), None)
+    assert record.epochs == 8
+    _, kept = hold(replace(record, seeds=(1,)), StandInExecutor(folds=FOLDS, test_ids=("t",)), leaders_first=True)
+    assert measured_unit_s(EXPERIMENT, [], 8) is None
+    plain = [replace(each, wall_s=60.0) for each in kept if each.contestant == "loss dice"]
+    large = [replace(each, wall_s=135.0) for each in kept if each.contestant == "image size 288"]
+    assert measured_unit_s(EXPERIMENT, [*plain, *large], 8) == pytest.approx(MARGIN * 30)  # twice the shortest length
+    assert measured_unit_s(EXPERIMENT, [replace(each, status=FAILED) for each in plain], 8) is None
 
 
 def test_without_a_budget_every_level_is_trained_on_every_fold_with_every_seed():
