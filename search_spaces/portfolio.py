@@ -39,12 +39,12 @@ def portfolio(space: Space) -> tuple[dict[str, Value], ...]:
     found: dict[str, dict[str, Value]] = {}
     for variation in VARIATIONS:
         if all(_has(getattr(space, name), value) for name, value in variation.items()):
-            values = _active({**_whole(space), **variation})
+            values = active({**whole(space), **variation})
             found.setdefault(json.dumps(values, sort_keys=True), values)
     return tuple(found.values())
 
 
-def _whole(space: Space) -> dict[str, Value]:
+def whole(space: Space) -> dict[str, Value]:
     """The default recipe with a backbone, even where its own architecture has none."""
     recipe = reference_recipe(space)
     if space.backbone:
@@ -52,7 +52,7 @@ def _whole(space: Space) -> dict[str, Value]:
     return recipe
 
 
-def _active(values: Mapping[str, Value]) -> dict[str, Value]:
+def active(values: Mapping[str, Value]) -> dict[str, Value]:
     """In the order in which a space declares them, without a backbone where the architecture has none."""
     takes_backbone = ARCHITECTURES[str(values["architecture"])].has_backbone
     return {

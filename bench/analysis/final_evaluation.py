@@ -28,6 +28,7 @@ from bench.records import (
     COMPLETED,
     DEFAULT,
     FINALIST,
+    LEVEL,
     ORIGIN,
     OUT_OF_FOLD,
     Contestant,
@@ -37,6 +38,9 @@ from bench.records import (
     TrainingRecord,
     TrialRecord,
 )
+
+LEAST_FOLDS = 2
+"""Of a comparison of levels: scores of one fold rest on a third of the images, and on one training each."""
 
 SEED = 0
 """Of the resampling: equal records give equal pages."""
@@ -150,6 +154,8 @@ def finals(run: Run) -> Finals | NoFinals:
     }
     begun = [contestant for contestant in record.contestants if (contestant.configuration, record.seeds[0], 0) in known]
     standing = [contestant for contestant in begun if contestant.name not in out]
+    if record.balanced:
+        standing = _on_enough_folds(record, standing, known)
     record = _as_far_as_all(record, standing, known)
     seeds = tuple(
         seed
@@ -169,6 +175,16 @@ def training_length(record: FinalsRecord) -> str:
     """How long each was trained, in the unit that the record has: '600 steps', '16 epochs'."""
     per_epoch = record.steps_per_epoch
     return f"{record.epochs * per_epoch} steps" if per_epoch else plural(record.epochs, "epoch")
+
+
+def _on_enough_folds(
+    record: FinalsRecord, standing: Sequence[Contestant], known: Mapping[Any, TrainingRecord]
+) -> list[Contestant]:
+    """Those of a comparison that were trained on `LEAST_FOLDS` folds: a level for which there was no time does not take images
+    from the others. All of them, where these are no comparison."""
+    folds = range(min(LEAST_FOLDS, record.folds))
+    enough = [each for each in standing if all((each.configuration, record.seeds[0], fold) in known for fold in folds)]
+    return enough if len(enough) > 1 and any(DEFAULT in each.roles for each in enough) else list(standing)
 
 
 def _as_far_as_all(
@@ -212,7 +228,12 @@ def configuration_label(contestant: Contestant) -> str:
     return " · ".join([*([model] if model else []), *loss, *size]) or contestant.name
 
 
-ROLE_TITLES = {DEFAULT: "default configuration", ORIGIN: "original baseline", FINALIST: "found by search"}
+ROLE_TITLES = {
+    DEFAULT: "default configuration",
+    ORIGIN: "original baseline",
+    FINALIST: "found by search",
+    LEVEL: "one value changed",
+}
 """Recorded roles in the words of a reader."""
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bench.analysis import factors, final_evaluation, leaderboard, search_result, series
+from bench.analysis.compared_levels import ComparedLevels, compared_levels
 from bench.analysis.data_curve import DataCurve, data_curve
 from bench.analysis.decision import Choice, Decision, decide, delivered
 from bench.analysis.effects import Effects, effects
@@ -90,6 +91,11 @@ class Analysis:
         if self.rows or isinstance(held, NoFinals):
             return factors.compare(self.rows)
         return factors.compare_candidates([(each.contestant.hyperparameters, each.score) for each in held.standings])
+
+    @cached_property
+    def compared_levels(self) -> ComparedLevels | Missing | None:
+        """Of a run that compares one factor at a time; None of others, and without a final evaluation."""
+        return compared_levels(self.run, self.final) if isinstance(self.final, Finals) else None
 
     @cached_property
     def effects(self) -> Effects | Missing:

@@ -34,6 +34,8 @@ def _images(told: Outlook) -> str:
 
 
 def _search(told: Outlook) -> str:
+    if told.search == "compare":
+        return f"none; the default recipe is compared with {plural(told.recipes - 1, 'other')} that differ in one value each"
     if not told.studies:
         return "none; candidates are recipes of the portfolio"
     trials = "as many trials as fit" if told.trials is None else f"at most {plural(told.trials, 'trial')}"
@@ -72,7 +74,8 @@ def _planned(each: Supposed) -> str:
     low, high = each.steps
     length = f"{low}" if low == high else f"{low} to {high}"
     search = f"{each.search_share:.0%} of the time for a search, then " if each.search_share else ""
-    where = "on every fold" if each.everywhere else "on one fold, the best on all"
+    whole = "on every fold" if each.folds is None else f"on {plural(each.folds, 'fold')}"
+    where = whole if each.everywhere else "on one fold, the best on all"
     return f"{search}{plural(each.candidates, 'candidate')} {where}, {length} steps each"
 
 

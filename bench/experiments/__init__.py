@@ -23,6 +23,7 @@ from bench.options import OPTIONS
 from bench.records.store import read_object
 from bench.tuners import ORACLES
 from search_spaces import PRESETS as SPACES
+from search_spaces.one_at_a_time import one_at_a_time
 from search_spaces.space import Space
 
 PRESETS: dict[str, Path] = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
@@ -40,8 +41,12 @@ SEARCH: dict[str, str] = {
     "auto": "where a budget has room for one beside the portfolio",
     "always": "three tenths of a budget, whatever it is",
     "never": "recipes of the portfolio alone",
+    "compare": "no tuner: the default recipe, and each other value of each hyperparameter in its place",
 }
-"""When tuners search before the final evaluation; without a budget they always do, unless never."""
+"""When tuners search before the final evaluation; without a budget they always do, unless never or compare."""
+
+WITHOUT_TUNERS = ("never", "compare")
+"""Of these, those that never ask a tuner."""
 
 CLUSTERS = ("local", "auto")
 """Ray clusters that need no address."""
@@ -312,7 +317,7 @@ class Experiment(_Section):
 
     @model_validator(mode="after")
     def _search_ends(self) -> Self:
-        if self.trials is None and self.budget is None:
+        if self.trials is None and self.budget is None and self.search != "compare":
             raise ValueError("the search needs an end: set trials, budget, or both")
         return self
 
@@ -330,6 +335,14 @@ class Experiment(_Section):
     def _the_curve_has_its_finals(self) -> Self:
         if self.learning_curve and not self.protocol.finalists:
             raise ValueError("learning_curve trains the first of the finals again: set finalists above 0")
+        return self
+
+    @model_validator(mode="after")
+    def _a_comparison_has_its_finals(self) -> Self:
+        if self.search == "compare" and not self.protocol.finalists:
+            raise ValueError("search: compare is a final evaluation and nothing else: set finalists above 0")
+        if self.search == "compare" and len(one_at_a_time(self.space)) < 2:
+            raise ValueError("search: compare has nothing to compare: the space has one value of each hyperparameter")
         return self
 
     @property
@@ -385,6 +398,12 @@ def override(
 
     A budget without a number of trials means: as many trials as fit. Other data give the run another name, unless it has one.
     """
+    if experiment.search == "compare" and (tuners or trials is not None):
+        asked = "--tuner" if tuners else "--trials"
+        raise ExperimentError(
+            f"command line: {asked} asks for a search, and {experiment.name} has search: compare, which has none; "
+            f"leave it out, or choose another experiment than {experiment.name}"
+        )
     changed: dict[str, Any] = experiment.model_dump()
     changed["space"] = experiment.space
     if data is not None:

@@ -284,14 +284,14 @@ class Evaluation:
 OUT_OF_FOLD = "out_of_fold"
 """The part that an evaluation is of in which every image was scored by what the other folds made."""
 
-FINALIST, DEFAULT, ORIGIN, PORTFOLIO = "finalist", "default recipe", "origin's recipe", "portfolio"
+FINALIST, DEFAULT, ORIGIN, PORTFOLIO, LEVEL = "finalist", "default recipe", "origin's recipe", "portfolio", "level"
 """Roles of contestants, as they are recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contestant(_Configured):
-    """A configuration of the finals. `roles` says why it is there: "finalist", "default recipe", "origin's recipe". A finalist names the
-    trial that it was in the search, with its validation IoU there."""
+    """A configuration of the finals. `roles` says why it is there: "finalist", "default recipe", "origin's recipe", "portfolio",
+    or "level": the default recipe with one other value. A finalist names the trial that it was in the search, with its validation IoU there."""
 
     name: str
     roles: tuple[str, ...]
@@ -305,7 +305,8 @@ class Contestant(_Configured):
 class FinalsRecord:
     """Which candidates are trained, on which folds and with which seeds. `rule` says in words how the plan follows from its time. A training
     has `epochs` of `steps_per_epoch` optimiser steps (None in older records, where an epoch was a pass over the images). All candidates
-    are trained on the first fold; on the others all of them `everywhere`, else the leaders as far as there was time."""
+    are trained on the first fold; on the others all of them `everywhere`, else the leaders as far as there was time. Where it is `balanced`, a
+    comparison of levels, all of them are trained with every further seed too, and none is preferred."""
 
     schema_version: int = SCHEMA_VERSION
     contestants: tuple[Contestant, ...]
@@ -315,6 +316,7 @@ class FinalsRecord:
     rule: str
     steps_per_epoch: Whole | None = None
     everywhere: Flag = True
+    balanced: Flag = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 from bench.analysis.run_analysis import Analysis
 from bench.report.blocks import Block, Heading, Link, Page, Pair, Paragraph
-from bench.report.sections import predictions, ranking
+from bench.report.sections import factors, predictions, ranking
 from bench.report.sections.certainty import certainty
 from bench.report.sections.data import data
-from bench.report.sections.factors import factors
 from bench.report.sections.failures import failures
 from bench.report.sections.metrics import metrics
 from bench.report.sections.next_steps import next_steps
@@ -35,7 +34,7 @@ def _blocks(found: Analysis) -> Iterator[Block]:
     yield Pair(verdict(found), next_steps(found))
     yield from ranking.ranking(found)
     yield from predictions.predictions(found)
-    yield from factors(found)
+    yield from factors.factors(found)
     yield Heading("Details", anchor="details")
     for section in (certainty, metrics, search, data, failures, setup):
         yield from section(found)
@@ -48,6 +47,7 @@ def _brief(found: Analysis) -> Iterator[Block]:
     yield Heading("Next steps")
     yield next_steps(found)
     yield from ranking.brief(found)
+    yield from factors.brief(found)
     yield from predictions.brief(found)
     yield Heading("Everything else")
     yield Paragraph(

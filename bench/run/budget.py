@@ -28,7 +28,7 @@ class Timekeeper:
         before = {study.study_id: study for study in earlier.record.studies} if earlier else {}
         new = [
             StudyRecord(study_id=f"{tuner}-seed{seed}", tuner=tuner, seed=seed)
-            for seed in experiment.seeds
+            for seed in (experiment.seeds if experiment.search != "compare" else ())
             for tuner in experiment.tuners
         ]
         self._studies = {study.study_id: before.get(study.study_id, study) for study in new}

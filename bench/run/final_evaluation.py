@@ -16,12 +16,13 @@ from bench.engine.executor import Executor
 from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec, family
 from bench.evaluation.evidence import PixelEvidence
 from bench.evaluation.metrics import iou, mean, pool
-from bench.experiments import Experiment
+from bench.experiments import WITHOUT_TUNERS, Experiment
 from bench.progress import Progress
 from bench.records import (
     COMPLETED,
     DEFAULT,
     FINALIST,
+    LEVEL,
     ORIGIN,
     PORTFOLIO,
     STOPPED,
@@ -35,7 +36,8 @@ from bench.records import (
     configuration_of,
 )
 from bench.run.costs import MARGIN, Deadline, Family, pixels
-from bench.run.plan import Plan
+from bench.run.plan import MOST_SEEDS, Plan
+from search_spaces.one_at_a_time import changed_factor, one_at_a_time
 from search_spaces.portfolio import portfolio
 from search_spaces.reference import origin_recipe
 from search_spaces.space import HYPERPARAMETERS, Space
@@ -92,6 +94,32 @@ def _take_part(chosen: dict[str, Contestant], role: str, recipe: Mapping[str, An
     )
 
 
+def compared_levels(space: Space, most: int | None = None) -> tuple[Contestant, ...]:
+    """The candidates of a comparison: the default recipe and the levels beside it, the first `most` of them in all (None: every one)."""
+    design = one_at_a_time(space)
+    names = [level_name(recipe, design[0]) for recipe in design]
+    return tuple(
+        Contestant(
+            name=name
+            if names.count(name) == 1
+            else f"{name} ({number})",  # two files of weights may share their last part
+            roles=(LEVEL if number else DEFAULT,),
+            hyperparameters=recipe,
+        )
+        for number, (name, recipe) in enumerate(zip(names, design, strict=True))
+    )[:most]
+
+
+def level_name(recipe: Mapping[str, Any], default: Mapping[str, Any]) -> str:
+    """'image size 96', 'loss dice'; the default recipe's own name where it is that."""
+    factor = changed_factor(recipe, default)
+    if factor is None:
+        return DEFAULT
+    value = recipe[factor]
+    said = f"{value:g}" if isinstance(value, float) else str(value).rsplit("/", 1)[-1]
+    return f"{factor.replace('_', ' ')} {said}"
+
+
 def _kind(trial: TrialRecord) -> str:
     return configuration_key({name: value for name, value in trial.hyperparameters.items() if name not in AMOUNTS})
 
@@ -103,10 +131,13 @@ def whole_finals(
     whose luck the finalists had."""
     protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
     searched = any(trial.status == COMPLETED for trial in trials)
-    if len(folds) < 2 or not (searched or experiment.search == "never"):
+    if len(folds) < 2 or not (searched or experiment.search in WITHOUT_TUNERS):
         return None
+    compares = experiment.search == "compare"
     return FinalsRecord(
-        contestants=contestants(
+        contestants=compared_levels(experiment.space)
+        if compares
+        else contestants(
             trials, experiment.space, protocol.finalists, from_portfolio=0 if searched else protocol.finalists + 1
         ),
         folds=len(folds),
@@ -114,6 +145,7 @@ def whole_finals(
         epochs=protocol.epochs,
         rule="the whole protocol",
         steps_per_epoch=protocol.steps_per_epoch,
+        balanced=compares,
     )
 
 
@@ -125,12 +157,17 @@ def budgeted_finals(
     protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
     epochs = max(1, round((protocol.steps or chosen.steps) / protocol.steps_per_epoch))
     finalists = min(protocol.finalists, max(1, chosen.candidates - 1)) if chosen.search_share else 0
-    candidates = contestants(
-        trials,
-        experiment.space,
-        finalists,
-        from_portfolio=max(chosen.candidates, finalists + 1),
-        with_origin=chosen.everywhere and chosen.candidates > 1,
+    compares = experiment.search == "compare"
+    candidates = (
+        compared_levels(experiment.space, chosen.candidates)
+        if compares
+        else contestants(
+            trials,
+            experiment.space,
+            finalists,
+            from_portfolio=max(chosen.candidates, finalists + 1),
+            with_origin=chosen.everywhere and chosen.candidates > 1,
+        )
     )
     if before:
         known = {configuration_key(each.hyperparameters) for each in before.contestants}
@@ -144,11 +181,9 @@ def budgeted_finals(
         rule=chosen.reason,
         steps_per_epoch=protocol.steps_per_epoch,
         everywhere=chosen.everywhere or (before is not None and before.everywhere),
+        balanced=compares,
     )
 
-
-MOST_SEEDS = 8
-"""Of the leaders in a final evaluation that has time left."""
 
 LEADERS = 3
 """So many candidates are trained with further seeds."""
@@ -157,18 +192,21 @@ LEADERS = 3
 def in_order(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> Iterator[tuple[Contestant, int, int]]:
     """(candidate, seed, fold) of the trainings of a budgeted final evaluation, the most wanted first, given what is `trained`: every
     candidate on the first fold, the leaders on the others (fold by fold where all are to be trained everywhere), then the leaders with
-    further seeds. A candidate of which a training failed, or took too long, gets no other: it takes no part in the ranking."""
+    further seeds. Of a comparison all go on, fold by fold, seed by seed, in the order of the plan. A candidate of which a training failed, or took too long, gets no other: it takes no part in the ranking."""
     first, *others = record.seeds
     yield from ((contestant, first, 0) for contestant in record.contestants)
     out = {configuration_key(each.hyperparameters) for each in trained if each.status != COMPLETED}
     ranking = [each for each in leaders(record, trained) if configuration_key(each.hyperparameters) not in out]
+    standing = [each for each in record.contestants if each in ranking]
     if record.everywhere:
-        standing = [each for each in record.contestants if each in ranking]
         yield from ((each, first, fold) for fold in range(1, record.folds) for each in standing)
     else:
         yield from ((each, first, fold) for each in ranking for fold in range(1, record.folds))
     for seed in others:
-        yield from ((each, seed, fold) for each in ranking[:LEADERS] for fold in range(record.folds))
+        if record.balanced:
+            yield from ((each, seed, fold) for fold in range(record.folds) for each in standing)
+        else:
+            yield from ((each, seed, fold) for each in ranking[:LEADERS] for fold in range(record.folds))
 
 
 def leaders(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> list[Contestant]:

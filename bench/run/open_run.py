@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.analysis.final_evaluation import NoFinals
+from bench.analysis.final_evaluation import LEAST_FOLDS, NoFinals
 from bench.baselines import REFERENCES, evaluate_on_folds, evaluate_references
 from bench.delivery import FOLDER
 from bench.delivery.deliver import deliver
@@ -20,7 +20,7 @@ from bench.engine.training.batches import PROBE_STEPS
 from bench.errors import StoreError, UserError
 from bench.evaluation.evidence import PixelEvidence
 from bench.evaluation.resampling import even_spread
-from bench.experiments import Experiment, to_json
+from bench.experiments import WITHOUT_TUNERS, Experiment, to_json
 from bench.formats import plural
 from bench.progress import Progress
 from bench.records import (
@@ -43,7 +43,14 @@ from bench.run.costs import Deadline, TrialClock, short_training_s
 from bench.run.data_curve import LEARNING_CURVE, SHARES, plan_learning_curve
 from bench.run.delivery import MAPS, MEMBERS, Selection, masks_by_configuration, select
 from bench.run.final_evaluation import FINALS, Costs, Probe, budgeted_finals, run_finals, whole_finals
-from bench.run.outlook import LEAST_FOR_PROBE_S, ahead, plan_of, unmeasured_unit_s
+from bench.run.outlook import (
+    LEAST_FOR_PROBE_S,
+    ahead,
+    measured_unit_s,
+    plan_of,
+    relative_costs,
+    unmeasured_unit_s,
+)
 from bench.run.plan import Plan
 from bench.run.setup import Material, augmentation_pictures, validation_pictures
 from search_spaces.portfolio import portfolio
@@ -151,13 +158,21 @@ class OpenRun:
         unit_s, spent_s = self._measured_unit_s(left_s)
         self.chosen = plan_of(
             self.experiment,
-            max(0.0, left_s - spent_s),
+            max(0.0, left_s - spent_s) + self._compared_s,
             unit_s=unit_s,
             folds=len(self.material.split.folds),
             places=self.executor.places,
+            steps=self.finals.epochs * self.experiment.protocol.steps_per_epoch if self.finals else None,
         )
         self.times.search_share = self.chosen.search_share
         self.progress.note(f"plan: {self.chosen.reason}")
+
+    @property
+    def _compared_s(self) -> float:
+        """What the trainings of a comparison have taken so far: of a resumed one the plan is that of the whole, so that it has no fewer levels."""
+        if self.experiment.search != "compare":
+            return 0.0
+        return sum(each.wall_s or 0.0 for each in self.trainings) / max(1, self.executor.places)
 
     def _measured_unit_s(self, left_s: float) -> tuple[float, float]:
         """Seconds of a short training of the default recipe, and of what it took to find out. A budget that has no time for a probe is
@@ -194,7 +209,7 @@ class OpenRun:
 
     def search(self) -> None:
         """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a search."""
-        if self.experiment.search == "never" or (self.chosen is not None and not self.chosen.search_share):
+        if self.experiment.search in WITHOUT_TUNERS or (self.chosen is not None and not self.chosen.search_share):
             return
         with _native_remarks_hidden():
             from bench.run.search import StudyPlan, run_study
@@ -254,14 +269,43 @@ class OpenRun:
             return
         self._score_references_on_folds()
         self.store.write(planned)
-        self._train(planned, finished=self.trainings, keep=self._keep_training)
+        self._train(planned, finished=self.trainings, keep=self._keep_training, leaders_first=planned.balanced)
 
     def _evaluate_in_budget(self, chosen: Plan) -> None:
         self._score_references_on_folds()
-        planned = budgeted_finals(self.experiment, chosen, len(self.material.split.folds), self.trials, self.finals)
-        self.finals = planned
-        self.store.write(planned)
+        planned = self._plan_finals(chosen)
+        while planned.balanced and chosen.missing_units:
+            larger = self._with_more_levels(planned, chosen)
+            if larger is None:
+                break
+            chosen = larger
+            planned = self._plan_finals(chosen)
         self._train(planned, finished=self.trainings, keep=self._keep_training, leaders_first=True)
+
+    def _plan_finals(self, chosen: Plan) -> FinalsRecord:
+        folds = len(self.material.split.folds)
+        self.finals = budgeted_finals(self.experiment, chosen, folds, self.trials, self.finals)
+        self.store.write(self.finals)
+        return self.finals
+
+    def _with_more_levels(self, planned: FinalsRecord, chosen: Plan) -> Plan | None:
+        """Trains the levels of a comparison on as many folds as count, and says which plan the time that this took has room for; None where
+        it has no more levels, or where trainings are too short to compare."""
+        protocol, folds = self.experiment.protocol, len(self.material.split.folds)
+        steps = planned.epochs * protocol.steps_per_epoch
+        first = replace(planned, folds=min(LEAST_FOLDS, folds), seeds=planned.seeds[:1])
+        ended = self._train(first, finished=self.trainings, keep=self._keep_training, leaders_first=True)
+        unit_s, left_s = measured_unit_s(self.experiment, self.trainings, planned.epochs), self.times.finals_s
+        if ended == "budget" or unit_s is None or left_s is None or steps < (protocol.steps or protocol.shortest_steps):
+            return None
+        places = self.executor.places
+        larger = plan_of(
+            self.experiment, left_s + self._compared_s, unit_s=unit_s, folds=folds, places=places, steps=steps
+        )
+        if larger.candidates <= chosen.candidates:
+            return None
+        self.progress.note(f"plan: {larger.reason}")
+        return larger
 
     def train_learning_curve(self) -> None:
         """Trains the first of the final evaluation again, on shares of the training images, if that was asked for."""
@@ -360,10 +404,12 @@ class OpenRun:
         )
 
     def _dearest_s(self, planned: FinalsRecord) -> float | None:
-        """What a candidate may take in a budget: so many times what the default recipe does."""
+        """What a candidate may take in a budget: so many times what the default recipe does, or what the largest images of a comparison are
+        planned to."""
         if self.probe is None:
             return None
-        return PATIENCE * (planned.epochs * self.probe.epoch_s + self.probe.first_s)
+        largest = max(relative_costs(self.experiment.space)) if planned.balanced else 1.0
+        return PATIENCE * largest * (planned.epochs * self.probe.epoch_s + self.probe.first_s)
 
     def _keep_model(self, name: str, spec: TrialSpec, outcome: TrialOutcome) -> None:
         """What an ensemble is made of: probabilities out of fold, and weights."""

@@ -10,19 +10,25 @@ from pathlib import Path
 from bench.engine.devices import describe_cpu, visible_gpus
 from bench.engine.spec import family
 from bench.errors import StoreError
-from bench.experiments import Experiment
+from bench.experiments import WITHOUT_TUNERS, Experiment
+from bench.formats import listing
 from bench.progress.ahead import Ahead
-from bench.records import HyperparameterValue, Run
+from bench.records import COMPLETED, HyperparameterValue, Run, TrainingRecord, configuration_key
 from bench.records.environment import memory_limit
 from bench.records.store import load
 from bench.run.budget import Timekeeper
-from bench.run.costs import short_training_s
+from bench.run.costs import MARGIN, pixels, short_training_s
 from bench.run.data_curve import SHARES
-from bench.run.plan import Plan, plan
+from bench.run.final_evaluation import level_name
+from bench.run.plan import Plan, comparison_plan, plan
 from bench.run.setup import Examined
 from search_spaces.architectures import ARCHITECTURES
+from search_spaces.one_at_a_time import one_at_a_time
 from search_spaces.portfolio import portfolio
 from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
+
+ROOM = 1.1
+"""What a larger budget is said to take is multiplied by this: a share of it is kept for the delivery."""
 
 LEAST_FOR_PROBE_S = 60.0
 """A budget that leaves less is not measured: compiling alone takes a third of it."""
@@ -37,9 +43,14 @@ MOST_RUNS = 10
 """Earlier runs, the newest ones, that are asked what a step costs here."""
 
 
-def plan_of(experiment: Experiment, left_s: float, *, unit_s: float, folds: int, places: int) -> Plan:
+def plan_of(
+    experiment: Experiment, left_s: float, *, unit_s: float, folds: int, places: int, steps: int | None = None
+) -> Plan:
     """The plan of an experiment for `left_s` seconds: as `bench.run.plan` has it, and a search where the experiment asks for one. What a
-    search has compared is not compared again: then its finalists and the default recipe alone are candidates."""
+    search has compared is not compared again: then its finalists and the default recipe alone are candidates. `steps` is the length that a
+    comparison was begun with."""
+    if experiment.search == "compare":
+        return _plan_of_comparison(experiment, left_s, unit_s, folds, max(1, places), steps)
     share = SEARCH_SHARE if experiment.search == "always" else 0.0
     recipes = len(portfolio(experiment.space))
     chosen = plan(
@@ -52,6 +63,54 @@ def plan_of(experiment: Experiment, left_s: float, *, unit_s: float, folds: int,
         shortest=experiment.protocol.shortest_steps,
     )
     return chosen if experiment.search == "auto" else replace(chosen, search_share=share)
+
+
+def _plan_of_comparison(
+    experiment: Experiment, left_s: float, unit_s: float, folds: int, places: int, steps: int | None
+) -> Plan:
+    """Which levels it leaves out, and what budget has room for them, is said with it."""
+    design = one_at_a_time(experiment.space)
+    chosen = comparison_plan(
+        left_s,
+        unit_s=unit_s,
+        folds=folds,
+        costs=relative_costs(experiment.space),
+        places=places,
+        epoch=experiment.protocol.steps_per_epoch,
+        shortest=experiment.protocol.shortest_steps,
+        steps=experiment.protocol.steps or steps,
+    )
+    if not chosen.missing_units or experiment.budget_s is None:
+        return chosen
+    said = listing([level_name(recipe, design[0]) for recipe in design[chosen.candidates :]])
+    left_out = f"{chosen.reason}; left out are {said}"
+    if left_s * places < unit_s:  # what one takes was not measured, or would not be to its end
+        return replace(chosen, reason=left_out)
+    whole_s = experiment.budget_s + ROOM * chosen.missing_units * unit_s / places
+    budget = f"{math.ceil(whole_s / 60)}m"
+    return replace(chosen, reason=f"{left_out}, for which --budget {budget} has room")
+
+
+def measured_unit_s(experiment: Experiment, trainings: Sequence[TrainingRecord], epochs: int) -> float | None:
+    """Seconds of a short training of the default recipe, by what the trainings of a comparison have taken, each of `epochs`; None before one has
+    completed. A probe measures six steps, on a machine that may be busy then."""
+    design = one_at_a_time(experiment.space)
+    costs = {
+        configuration_key(recipe): cost for recipe, cost in zip(design, relative_costs(experiment.space), strict=True)
+    }
+    over = [each for each in trainings if each.status == COMPLETED and each.wall_s and each.configuration in costs]
+    if not over:
+        return None
+    length = epochs * experiment.protocol.steps_per_epoch / experiment.protocol.shortest_steps
+    return MARGIN * sum(each.wall_s or 0.0 for each in over) / sum(length * costs[each.configuration] for each in over)
+
+
+def relative_costs(space: Space) -> tuple[float, ...]:
+    """Of the candidates of a comparison, in trainings of the default recipe, by their pixels: what another network costs shows when it is
+    trained. None is taken to cost less than the default recipe."""
+    design = one_at_a_time(space)
+    own = pixels(family(design[0]))
+    return tuple(max(1.0, pixels(family(recipe)) / own) for recipe in design)
 
 
 def unmeasured_unit_s(left_s: float) -> float:
@@ -78,7 +137,7 @@ def planned_epochs(experiment: Experiment, folds: int) -> int | None:
     """Epochs of all trainings where no budget cuts them; None where a search goes on as long as there is time."""
     protocol = experiment.protocol
     searched = 0
-    if experiment.search != "never":
+    if experiment.search not in WITHOUT_TUNERS:
         if experiment.trials is None:
             return None
         studies = len(experiment.tuners) * len(experiment.seeds)
@@ -89,7 +148,9 @@ def planned_epochs(experiment: Experiment, folds: int) -> int | None:
 
 
 def most_candidates(experiment: Experiment) -> int:
-    """Of a final evaluation without a budget: finalists, the default configuration and the original baseline."""
+    """Of a final evaluation without a budget: finalists, the default configuration and the original baseline; of a comparison all its levels."""
+    if experiment.search == "compare":
+        return len(one_at_a_time(experiment.space))
     return experiment.protocol.finalists + 2 if experiment.protocol.finalists else 0
 
 
@@ -118,7 +179,8 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supposed:
-    """The plan where a short training takes from `least_s` to `most_s` seconds; `steps` at least and at most."""
+    """The plan where a short training takes from `least_s` to `most_s` seconds; `steps` at least and at most; `folds` of a comparison, None:
+    all."""
 
     least_s: float
     most_s: float
@@ -126,12 +188,13 @@ class Supposed:
     everywhere: bool
     search_share: float
     steps: tuple[int, int]
+    folds: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
     """All that can be said of a run without training. `images` counts those of train, val and test. `configurations` None: no end of them.
-    `trials` (None: as many as fit) are of each study; `recipes` the portfolio, tried first. `candidates`, `steps` and `trainings` are of a final
+    `search` is the experiment's; `trials` (None: as many as fit) are of each study; `recipes` the portfolio, tried first, or the candidates of a comparison. `candidates`, `steps` and `trainings` are of a final
     evaluation without a budget (None: as the plan has it). `seconds` is at most, with a budget, else an estimate, None where nothing
     is known. `cache_bytes` is what decoded pixels take on disk."""
 
@@ -139,6 +202,7 @@ class Outlook:
     images: Mapping[str, int]
     classes: tuple[str, ...]
     folds: int
+    search: str
     studies: tuple[str, ...]
     trials: int | None
     configurations: int | None
@@ -169,12 +233,13 @@ def outlook(experiment: Experiment, found: Examined, measured: Measured | None, 
         images={"train": len(split.train), "val": len(split.val), "test": len(split.test)},
         classes=found.dataset.classes,
         folds=folds,
+        search=experiment.search,
         studies=()
-        if experiment.search == "never"
+        if experiment.search in WITHOUT_TUNERS
         else tuple(f"{tuner}-seed{seed}" for seed in experiment.seeds for tuner in experiment.tuners),
         trials=experiment.trials,
         configurations=configurations(experiment.space),
-        recipes=len(portfolio(experiment.space)),
+        recipes=len((one_at_a_time if experiment.search == "compare" else portfolio)(experiment.space)),
         candidates=candidates,
         seeds=None if candidates is None else protocol.final_seeds,
         steps=None if cut else protocol.epochs * protocol.steps_per_epoch,
@@ -209,8 +274,9 @@ def _plans(
     else:
         units = [unit_s for unit_s in SUPPOSED_S if unit_s <= left_s]
     plans = [(unit_s, plan_of(experiment, left_s, unit_s=unit_s, folds=folds, places=places)) for unit_s in units]
-    for (candidates, everywhere, share), of in groupby(
-        plans, key=lambda each: (_compared(experiment, each[1]), each[1].everywhere, each[1].search_share)
+    for (candidates, everywhere, share, on), of in groupby(
+        plans,
+        key=lambda each: (_compared(experiment, each[1]), each[1].everywhere, each[1].search_share, each[1].folds),
     ):
         alike = list(of)
         steps = [each.steps for _, each in alike]
@@ -221,11 +287,14 @@ def _plans(
             everywhere=everywhere,
             search_share=share,
             steps=(min(steps), max(steps)),
+            folds=on,
         )
 
 
 def _compared(experiment: Experiment, chosen: Plan) -> int:
     """Candidates: those of the plan, and after a search the default configuration beside the finalists at least."""
+    if experiment.search == "compare":
+        return chosen.candidates
     finalists = min(experiment.protocol.finalists, max(1, chosen.candidates - 1)) if chosen.search_share else 0
     return max(chosen.candidates, finalists + 1)
 

@@ -281,3 +281,30 @@ def test_mistake_on_the_command_line_is_one_line(experiment: Experiment, changes
 def test_a_learning_curve_needs_finals(tmp_path: Path) -> None:
     said = mistake(tmp_path, f"{SPACE}\nlearning_curve: true\nprotocol: {{finalists: 0}}\n")
     assert said.endswith("learning_curve trains the first of the finals again: set finalists above 0")
+
+
+COMPARE = "search: compare\ntrials: null\nspace: {architecture: [plain_unet], loss: [bce, dice]}\n"
+
+
+def test_a_comparison_needs_neither_trials_nor_a_budget(tmp_path: Path) -> None:
+    loaded = load_experiment(written(tmp_path, COMPARE))
+    assert (loaded.search, loaded.trials, loaded.budget) == ("compare", None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (COMPARE + "protocol: {finalists: 0}\n", "search: compare is a final evaluation and nothing else"),
+        (COMPARE.replace("[bce, dice]", "[dice]"), "the space has one value of each hyperparameter"),
+        (COMPARE.replace("compare", "compre"), "unknown search 'compre'; choose from auto, always, never, compare"),
+    ],
+)
+def test_a_comparison_that_compares_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ExperimentError, match=said):
+        load_experiment(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(("asked", "option"), [({"tuners": ["tpe"]}, "--tuner"), ({"trials": 3}, "--trials")])
+def test_a_comparison_asked_for_a_search_says_that_it_has_none(asked: dict[str, object], option: str) -> None:
+    with pytest.raises(ExperimentError, match=f"{option} asks for a search, and compare has search: compare"):
+        override(load_experiment("compare"), **asked)  # type: ignore[arg-type]

@@ -27,6 +27,7 @@ from bench.report.blocks import (
     paragraph,
 )
 from bench.report.figures.cost import draw_quality_against_cost, point_titles
+from bench.report.sections import compared_levels
 
 FOREMOST = ("architecture", "backbone", "loss", "augmentation", "image_size")
 """Factors that stand open; the others are folded."""
@@ -45,7 +46,18 @@ def factors(found: Analysis) -> Iterator[Block]:
         yield from cost
 
 
+def brief(found: Analysis) -> Iterator[Block]:
+    """For the markdown page, of a run that compares levels."""
+    beside = found.compared_levels
+    if beside is not None and isinstance(found.final, Finals):
+        yield from compared_levels.brief(beside, found.final)
+
+
 def _comparison(found: Analysis) -> Iterator[Block]:
+    beside = found.compared_levels
+    if beside is not None and isinstance(found.final, Finals):
+        yield from compared_levels.compared_levels(beside, found.final)
+        return
     compared = found.levels
     if not compared:
         return

@@ -25,7 +25,8 @@ def _steps(found: Analysis) -> Iterator[Step]:
             "See what went wrong", f"python -m bench run --resume --name {name}", "The reasons stand under Failures."
         )
         return
-    yield Step("Search longer", f"python -m bench run --resume --name {name} --budget 2h", _whether_longer(found))
+    longer = "Search longer" if found.compared_levels is None else "Compare more levels, with more seeds"
+    yield Step(longer, f"python -m bench run --resume --name {name} --budget 2h", _whether_longer(found))
     held = found.final
     if isinstance(held, Finals) and held.record.folds < held.all_folds:
         return  # a budget that was too short for the folds has no time for fractions of the images

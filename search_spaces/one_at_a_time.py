@@ -1,0 +1,52 @@
+"""A comparison of levels: the default recipe, and each other value of each hyperparameter in its place.
+
+One factor at a time: whatever a candidate scores more or less than the default recipe, it does so for the one value in which they differ.
+A full or fractional factorial would tell interactions too, and no single training of it would be the default recipe's neighbour: people ask
+what another loss would do to the model that they have.
+"""
+
+from collections.abc import Mapping
+from itertools import zip_longest
+
+from search_spaces.architectures import ARCHITECTURES
+from search_spaces.hyperparameters import Value
+from search_spaces.portfolio import active, whole
+from search_spaces.reference import reference_recipe
+from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
+
+
+def one_at_a_time(space: Space) -> tuple[dict[str, Value], ...]:
+    """The default recipe, then each with one other value of one hyperparameter, distinct.
+
+    They come in rounds, the first other value of each hyperparameter, then the second of each: what a short budget leaves out is spread over the
+    hyperparameters. Of a range both ends are compared. A backbone is that of the default recipe's architecture: where this has none,
+    backbones are not compared; an architecture that has one takes the first beside it.
+    """
+    default = reference_recipe(space)
+    others = [[(name, value) for value in levels(space, name)[1:]] for name in HYPERPARAMETERS if name in default]
+    found = [default]
+    for of_round in zip_longest(*others):
+        found += [active({**whole(space), name: value}) for name, value in filter(None, of_round)]
+    return tuple(found)
+
+
+def levels(space: Space, name: str) -> tuple[Value, ...]:
+    """What is compared of a hyperparameter that the default recipe has: its own value, then the others in the order of the space."""
+    own = reference_recipe(space)[name]
+    values = getattr(space, name)
+    listed = (values.min, values.max) if isinstance(values, Range) else values
+    return (own, *(value for value in listed if value != own))
+
+
+def changed_factor(recipe: Mapping[str, Value], default: Mapping[str, Value]) -> str | None:
+    """The one hyperparameter in which `recipe` differs from `default`; None where it is none, or several. A backbone that comes or goes
+    with the architecture is no difference of its own."""
+    names = [name for name in HYPERPARAMETERS if recipe.get(name) != default.get(name)]
+    if "architecture" in names and _has_backbone(recipe) != _has_backbone(default):
+        names = [name for name in names if name not in OF_BACKBONE]
+    return names[0] if len(names) == 1 else None
+
+
+def _has_backbone(recipe: Mapping[str, Value]) -> bool:
+    known = ARCHITECTURES.get(str(recipe.get("architecture")))
+    return known is not None and known.has_backbone
