@@ -47,14 +47,10 @@ class Rule:
 
 
 RULES: Sequence[Rule] = (
-    Rule(units=60, candidates=10, everywhere=True, search_share=0.25, reason="a search, then the ten best everywhere"),
-    Rule(
-        units=22, candidates=10, everywhere=True, search_share=0.0, reason="ten recipes of the portfolio on every fold"
-    ),
-    Rule(
-        units=12, candidates=5, everywhere=True, search_share=0.0, reason="five recipes of the portfolio on every fold"
-    ),
-    Rule(units=5, candidates=4, everywhere=False, search_share=0.0, reason="four recipes on one fold, the best on all"),
+    Rule(units=60, candidates=10, everywhere=True, search_share=0.25, reason="a search, then {recipes} on every fold"),
+    Rule(units=22, candidates=10, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
+    Rule(units=12, candidates=5, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
+    Rule(units=5, candidates=4, everywhere=False, search_share=0.0, reason="{recipes} on one fold, the best on all"),
     Rule(units=0, candidates=1, everywhere=True, search_share=0.0, reason="the default recipe on as many folds as fit"),
 )
 """The first whose `units` fit holds."""
@@ -79,7 +75,7 @@ def plan(
         steps=steps,
         everywhere=rule.everywhere,
         search_share=rule.search_share,
-        reason=f"{units:.1f} short trainings fit: {rule.reason}, {steps} steps each",
+        reason=f"{units:.1f} short trainings fit: {rule.reason.format(recipes=plural(candidates, 'recipe'))}, {steps} steps each",
     )
 
 
