@@ -125,7 +125,7 @@ def test_a_sentence_for_each_factor_says_whether_any_level_differs(found):
     assert "0.75 does not differ significantly from 0.5: " in text
     assert "would have been found in four of five such experiments" in text
     assert "300 steps on 3 folds with 3 seeds, 9 trainings each" in text
-    assert "Plan: the whole protocol." in text
+    assert "Planned: the whole protocol." in text
 
 
 def test_that_no_level_differs_is_a_finding():

@@ -57,7 +57,7 @@ def explained(compared: ComparedLevels, held: Finals) -> str:
         f"Each level is the default configuration ({default.label}, IoU {own}) with one other value. All were trained for "
         f"{training_length(held.record)} on {plural(held.record.folds, 'fold')} with {plural(compared.seeds, 'seed')}, "
         f"{plural(compared.trainings, 'training')} each. Differences in IoU are out of fold, paired on images and trainings. "
-        f"{certain} One factor at a time says nothing about two changes together. Plan: {held.record.rule}."
+        f"{certain} One factor at a time says nothing about two changes together. Planned: {held.record.rule}."
     )
 
 
