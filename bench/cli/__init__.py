@@ -412,7 +412,7 @@ def sample(
     directory: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another seed draws other pictures.")] = 0,
 ) -> None:
-    """Write the sample set, 100 drawn pictures of damaged panels, as folders images/ and masks/."""
+    """Write the sample set, 140 drawn pictures of damaged panels, as folders images/ and masks/."""
     from bench.datasets.sample import write_sample_set
 
     require_empty(directory)
@@ -526,13 +526,16 @@ def _run_directory(run: str | None, results: Path) -> Path:
 
 def _what_was_kept(directory: Path, results: Path, reports: Path) -> str:
     """For someone who pressed Ctrl-C: what is on disk, and the commands that go on from it."""
-    from bench.records import TrialRecord
+    from bench.records import TrainingRecord, TrialRecord
     from bench.records.store import load_lines
 
     if not (directory / "run.json").is_file():
         return "interrupted before any trial; no result was recorded"
-    finished = sum(1 for _ in load_lines(directory / "trials.jsonl", TrialRecord))
-    kept = f"{finished} finished trial{' is' if finished == 1 else 's are'} kept"
+    trials = sum(1 for _ in load_lines(directory / "trials.jsonl", TrialRecord))
+    trainings = sum(1 for _ in load_lines(directory / "trainings.jsonl", TrainingRecord))
+    kept = f"{trials} finished trial{' is' if trials == 1 else 's are'} kept"
+    if trainings:
+        kept = f"{kept}, and {trainings} training{'' if trainings == 1 else 's'} of the final evaluation"
     elsewhere = "".join(
         f" {option} {shlex.quote(str(path))}"
         for option, path, usual in (("--results", results, "results"), ("--reports", reports, "reports"))

@@ -53,9 +53,9 @@ def _out_of_fold(standing: ExternalStanding, held: Finals) -> str:
             f"; the leading candidate, {held.standings[0].label}, minus it: "
             f"{formats.signed_within(ahead.value, ahead.interval.low, ahead.interval.high)}"
         )
-    return said + (
-        f"; rank {standing.rank}" if standing.rank is not None else "; without a rank, since folds are missing"
-    )
+    if standing.rank is not None:
+        return f"{said}; rank {standing.rank}"
+    return f"{said}; without a rank, since {'it cannot be compared with the candidates' if standing.whole else 'folds are missing'}"
 
 
 def _with(value: float | None, interval: Interval | None) -> str:

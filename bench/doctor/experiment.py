@@ -17,6 +17,7 @@ from bench.formats import duration, listing, plural
 from bench.progress import Progress
 from bench.records.store import RunStore
 from bench.run.costs import MARGIN
+from bench.run.outlook import planned_epochs
 from bench.run.plan import Plan
 
 _BYTES_A_PIXEL = 5
@@ -144,14 +145,15 @@ def length(experiment: Experiment, measured: Measured | None) -> Finding:
             else None,
             mend=f"python -m bench run --budget {_minutes(experiment.budget_s, shortest_s)}m" if low else None,
         )
-    steps = _steps(experiment)
-    if steps is None:
+    epochs = planned_epochs(experiment, protocol.folds)
+    if epochs is None:
         return Finding(
             subject="time",
             found="without end",
             problem="the experiment has neither trials nor a budget",
             mend="python -m bench run --budget 15m",
         )
+    steps = epochs * protocol.steps_per_epoch
     if measured is None:
         return Finding(subject="time", found=f"{steps} steps of training, which are not measured")
     total_s = MARGIN * (steps * measured.step_s + measured.first_s) / measured.places
@@ -160,18 +162,6 @@ def length(experiment: Experiment, measured: Measured | None) -> Finding:
 
 def _said(measured: Measured) -> str:
     return f"a step of the default configuration takes {measured.step_s:.2f} s here, its first one {measured.first_s:.0f} s"
-
-
-def _steps(experiment: Experiment) -> int | None:
-    """Of all trainings of the search and of the final evaluation together; None where nothing bounds them."""
-    protocol = experiment.protocol
-    length = protocol.epochs * protocol.steps_per_epoch
-    searches = len(experiment.tuners) * len(experiment.seeds) if experiment.search != "never" else 0
-    if searches and experiment.trials is None:
-        return None
-    trials = searches * (experiment.trials or 0) * protocol.search_folds
-    finals = (protocol.finalists + 2) * protocol.folds * protocol.final_seeds if protocol.finalists else 0
-    return (trials + finals) * length
 
 
 def _minutes(budget_s: float, shortest_s: float) -> int:

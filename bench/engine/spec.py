@@ -128,10 +128,14 @@ class TrialOutcome:
     crashed: bool = False
 
 
+LONGEST_ERROR = 2000
+"""Characters: the last words of a process that died may be of any length, and a record has limits."""
+
+
 def failed(
     spec: TrialSpec, error: str, *, crashed: bool, started_at: str, wall_s: float, peak_memory_bytes: int | None = None
 ) -> TrialOutcome:
-    """The outcome of a trial that has no result; `error` is one line."""
+    """The outcome of a trial that has no result; `error` is one line, of which `LONGEST_ERROR` characters are kept."""
     record = TrialRecord(
         study_id=spec.study_id,
         trial_id=spec.trial_id,
@@ -143,7 +147,7 @@ def failed(
         peak_memory_bytes=peak_memory_bytes,
         started_at=started_at,
         attempts=spec.attempt,
-        error=error,
+        error=error if len(error) <= LONGEST_ERROR else f"{error[:LONGEST_ERROR]}…",
     )
     return TrialOutcome(record=record, crashed=crashed)
 

@@ -399,7 +399,7 @@ class ExternalRecord:
     image ids with the pixels of their masks. Of several records of one `name` the last counts."""
 
     schema_version: int = SCHEMA_VERSION
-    name: Identifier
+    name: Annotated[str, Field(min_length=1, max_length=200)]
     folder: str
     scored_at: Moment
     evaluation_size: Side

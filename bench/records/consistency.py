@@ -45,6 +45,9 @@ def _all_counts(run: Run) -> Iterator[tuple[str, Counts]]:
     if run.delivery is not None:
         yield "delivery.json: out_of_fold", run.delivery.out_of_fold
         yield "delivery.json: test", run.delivery.test
+    for number, scored in enumerate(run.external, start=1):
+        yield f"external.jsonl:{number}: out_of_fold", scored.out_of_fold
+        yield f"external.jsonl:{number}: test", scored.test
     for number, pair in enumerate(run.audit.second_annotations):
         yield f"audit.json: second_annotations.{number}", {pair.first: pair.counts}
 

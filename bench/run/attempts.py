@@ -35,6 +35,8 @@ class OnRecord:
             self._lost[attempt.study_id, attempt.unit] += 1 if attempt.event == BEGAN else -1
         self._under_way: dict[tuple[str, str], TrialSpec] = {}
         self._given_up: list[TrialOutcome] = []
+        self._held: list[TrialSpec] = []
+        """Under suspicion, and waiting until nothing else is under way."""
 
     def __enter__(self) -> Self:
         return self
@@ -50,7 +52,13 @@ class OnRecord:
 
     @property
     def free(self) -> int:
-        return self._executor.free
+        """None while a trial is under suspicion: it trains alone, or what trains beside it would be lost with it time and again."""
+        suspected = any(self._is_suspected(spec) for spec in self._under_way.values())
+        return 0 if self._held or suspected else self._executor.free
+
+    def _is_suspected(self, spec: TrialSpec) -> bool:
+        """Whether it was under way when a whole session died, for which it may or may not be to blame."""
+        return self._lost[spec.study_id, unit_of(spec)] > 0
 
     def device(self) -> str:
         return self._executor.device()
@@ -65,7 +73,7 @@ class OnRecord:
         return self._executor.is_warm(spec)
 
     def submit(self, spec: TrialSpec) -> None:
-        """Begins a trial when its attempt is on disk, or gives it up."""
+        """Begins a trial when its attempt is on disk, or gives it up, or holds it until it can be alone."""
         lost = self._lost[spec.study_id, unit_of(spec)]
         if lost > self._retries:
             error = (
@@ -74,6 +82,12 @@ class OnRecord:
             )
             self._given_up.append(failed(spec, error, crashed=False, started_at=_now(), wall_s=0.0))
             return
+        if self._under_way and self._is_suspected(spec):
+            self._held.append(spec)
+            return
+        self._begin(spec)
+
+    def _begin(self, spec: TrialSpec) -> None:
         self._write(spec, BEGAN)
         self._under_way[spec.key] = spec
         self._executor.submit(spec)
@@ -82,6 +96,8 @@ class OnRecord:
         if self._given_up:
             yield self._given_up.pop(0)
             return
+        if self._held and not self._under_way:
+            self._begin(self._held.pop(0))
         for event in self._executor.events():
             if isinstance(event, TrialOutcome):
                 spec = self._under_way.pop((event.record.study_id, event.record.trial_id), None)

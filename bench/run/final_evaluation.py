@@ -7,7 +7,7 @@ before, is scored on images that it did not train on, and shows how much luck a 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from itertools import product
+from itertools import count, product
 from operator import add
 from statistics import median
 from typing import Any
@@ -124,6 +124,20 @@ def _kind(trial: TrialRecord) -> str:
     return configuration_key({name: value for name, value in trial.hyperparameters.items() if name not in AMOUNTS})
 
 
+def _with_names_of_their_own(candidates: Sequence[Contestant]) -> Iterator[Contestant]:
+    """Of those that bear the name of an earlier one ("finalist 1" of another sitting) each gets the next number that is free."""
+    taken = {each.name for each in candidates}
+    seen: set[str] = set()
+    for each in candidates:
+        name = each.name
+        if name in seen:
+            numbered = (f"{name.rpartition(' ')[0]} {number}" for number in count(1))
+            name = next(free for free in numbered if free not in taken)
+            taken.add(name)
+        seen.add(name)
+        yield replace(each, name=name)
+
+
 def whole_finals(
     experiment: Experiment, folds: Sequence[Sequence[str]], trials: Sequence[TrialRecord]
 ) -> FinalsRecord | None:
@@ -171,8 +185,8 @@ def budgeted_finals(
     )
     if before:
         known = {configuration_key(each.hyperparameters) for each in before.contestants}
-        new = (each for each in candidates if configuration_key(each.hyperparameters) not in known)
-        candidates = (*before.contestants, *new)
+        new = [each for each in candidates if configuration_key(each.hyperparameters) not in known]
+        candidates = tuple(_with_names_of_their_own([*before.contestants, *new]))
     return FinalsRecord(
         contestants=candidates,
         folds=folds,

@@ -155,6 +155,13 @@ class OpenRun:
         left_s = self.times.finals_s
         if left_s is None or not self.experiment.protocol.finalists or len(self.material.split.folds) < 2:
             return
+        protocol = self.experiment.protocol
+        steps = self.finals.epochs * protocol.steps_per_epoch if self.finals else None
+        if self.experiment.search == "compare" and steps is not None and steps < protocol.shortest_steps:
+            raise StoreError(
+                f"run {self.record.name!r} was begun with trainings of {steps} steps, too few to compare by (at least {protocol.shortest_steps}); "
+                "choose another --name"
+            )
         unit_s, spent_s = self._measured_unit_s(left_s)
         self.chosen = plan_of(
             self.experiment,
@@ -162,7 +169,7 @@ class OpenRun:
             unit_s=unit_s,
             folds=len(self.material.split.folds),
             places=self.executor.places,
-            steps=self.finals.epochs * self.experiment.protocol.steps_per_epoch if self.finals else None,
+            steps=steps,
         )
         self.times.search_share = self.chosen.search_share
         self.progress.note(f"plan: {self.chosen.reason}")

@@ -61,8 +61,11 @@ def plan_of(
         places=max(1, places),
         epoch=experiment.protocol.steps_per_epoch,
         shortest=experiment.protocol.shortest_steps,
+        may_search=experiment.search == "auto",
     )
-    return chosen if experiment.search == "auto" else replace(chosen, search_share=share)
+    if not share:
+        return chosen
+    return replace(chosen, search_share=share, reason=f"{share:.0%} of the time for a search; then {chosen.reason}")
 
 
 def _plan_of_comparison(

@@ -47,7 +47,7 @@ class Rule:
 
 
 RULES: Sequence[Rule] = (
-    Rule(units=60, candidates=10, everywhere=True, search_share=0.25, reason="a search, then {recipes} on every fold"),
+    Rule(units=60, candidates=10, everywhere=True, search_share=0.25, reason="{recipes} on every fold"),
     Rule(units=22, candidates=10, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
     Rule(units=12, candidates=5, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
     Rule(units=5, candidates=4, everywhere=False, search_share=0.0, reason="{recipes} on one fold, the best on all"),
@@ -57,15 +57,25 @@ RULES: Sequence[Rule] = (
 
 
 def plan(
-    left_s: float, *, unit_s: float, folds: int, available: int, places: int = 1, epoch: int = 25, shortest: int = 100
+    left_s: float,
+    *,
+    unit_s: float,
+    folds: int,
+    available: int,
+    places: int = 1,
+    epoch: int = 25,
+    shortest: int = 100,
+    may_search: bool = True,
 ) -> Plan:
     """The plan for `left_s` seconds on so many `places` at once, where a short training takes `unit_s`, compiling apart. `available` are the
-    recipes that there are; lengths are multiples of an `epoch` and, where one fits, at least `shortest`, in steps."""
+    recipes that there are; lengths are multiples of an `epoch` and, where one fits, at least `shortest`, in steps. Without `may_search` no time
+    is kept for a search."""
     units = left_s * places / unit_s
     rule = next(rule for rule in RULES if units >= rule.units)
     candidates = min(rule.candidates, available)
     trainings = candidates * folds if rule.everywhere else candidates + folds
-    stretch = units * (1 - rule.search_share) / trainings
+    search_share = rule.search_share if may_search else 0.0
+    stretch = units * (1 - search_share) / trainings
     if rule.candidates == 1:  # folds come before length, and one training before folds
         stretch = units / min(folds, max(1, int(units)))
     least = shortest if units >= 1 else epoch
@@ -74,8 +84,9 @@ def plan(
         candidates=candidates,
         steps=steps,
         everywhere=rule.everywhere,
-        search_share=rule.search_share,
-        reason=f"{units:.1f} short trainings fit: {rule.reason.format(recipes=plural(candidates, 'recipe'))}, {steps} steps each",
+        search_share=search_share,
+        reason=f"{units:.1f} short trainings fit: {'a search, then ' if search_share else ''}"
+        f"{rule.reason.format(recipes=plural(candidates, 'recipe'))}, {steps} steps each",
     )
 
 

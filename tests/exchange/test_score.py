@@ -270,6 +270,9 @@ def test_a_run_without_ranking_other_data_and_odd_names_are_refused(run: Run, da
     assert "is not the data of run small" in mistake(score(run, masks, "--data", str(other)))
     assert "is no name" in mistake(score(run, masks, name="a\nb"))
     assert "is a candidate of run small itself" in mistake(score(run, masks, name=ranking(run).standings[0].label))
+    assert score(run, masks, name="U-Net w/ aug").exit_code == 0
+    assert [each.name for each in load(Path(run.directory)).external] == ["U-Net w/ aug"]
+    (Path(run.directory) / "external.jsonl").unlink()
     (Path(run.directory) / "finals.json").unlink()
     assert "has no ranking" in mistake(score(run, masks))
     assert load(Path(run.directory)).external == ()

@@ -14,7 +14,7 @@ from tests.test_crashes import TRIALS, Killer, drawn_material, experiment, run_w
 pytestmark = pytest.mark.slow
 
 
-def sitting(root: Path, material, retries: int, poison: tuple[str, str]) -> int:
+def sitting(root: Path, material, retries: int, poison: tuple[str, str], places: int) -> int:
     """One session of the run in a process of its own, which dies when `poison` begins; its wait status."""
     child = os.fork()
     if child:
@@ -27,7 +27,7 @@ def sitting(root: Path, material, retries: int, poison: tuple[str, str]) -> int:
             super().submit(spec)
 
     split = material.split
-    executor = Poisoned(val_ids=split.val, folds=split.folds, test_ids=split.test, size=32)
+    executor = Poisoned(places, val_ids=split.val, folds=split.folds, test_ids=split.test, size=32)
     chosen = experiment("random").model_copy(update={"retries": retries})
     try:
         run_with(lambda *_: executor, root, chosen, material, Killer(), os.open(os.devnull, os.O_WRONLY))
@@ -38,15 +38,21 @@ def sitting(root: Path, material, retries: int, poison: tuple[str, str]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("retries", "poison"), [(0, ("random-seed0", "0002")), (1, ("random-seed0", "0002")), (1, ("finals", "fold 1"))]
+    ("retries", "poison", "places"),
+    [
+        (0, ("random-seed0", "0002"), 1),
+        (1, ("random-seed0", "0002"), 1),
+        (1, ("random-seed0", "0002"), 3),
+        (1, ("finals", "fold 1"), 1),
+    ],
 )
 def test_a_trial_that_takes_the_container_down_is_begun_so_often_as_it_may_be(
-    retries: int, poison: tuple[str, str], tmp_path: Path
+    retries: int, poison: tuple[str, str], places: int, tmp_path: Path
 ) -> None:
     material = drawn_material(tmp_path / "data")
     ends = []
     while not ends or os.WIFSIGNALED(ends[-1]):
-        ends.append(sitting(tmp_path, material, retries, poison))
+        ends.append(sitting(tmp_path, material, retries, poison, places))
         assert len(ends) < 20, "the run does not get on"
     assert ends[-1] == 0
     run = load(tmp_path / "results" / "killed")

@@ -247,6 +247,15 @@ def test_a_resumed_plan_keeps_its_candidates_and_its_length():
     assert (after.contestants, after.epochs) == (before.contestants, 8)
 
 
+def test_a_resumed_search_adds_its_finalists_under_names_of_their_own():
+    before = in_budget(trials=TRIALS[:1], candidates=3, search_share=0.25)
+    after = in_budget(before=before, trials=[*TRIALS, trial(7, 0.9, loss="focal")], candidates=3, search_share=0.25)
+    names = [each.name for each in after.contestants]
+    assert names[: len(before.contestants)] == [each.name for each in before.contestants]
+    assert len(names) > len(before.contestants)
+    assert len(set(names)) == len(names)
+
+
 def units(record, trained):
     return [(contestant.name, seed, fold) for contestant, seed, fold in in_order(record, trained)]
 

@@ -89,7 +89,7 @@ def _first_ranked(found: Analysis) -> list[dict[str, object]]:
     """Candidates of the final evaluation and then baselines, or trials where there was none: `FIRST` of them."""
     if isinstance(found.final, Finals):
         candidates = [
-            _ranked(each.group, each.label, each.score, each.interval, each.test, each.latency_s)
+            _ranked(found.final.rank_of(each), each.label, each.score, each.interval, each.test, each.latency_s)
             for each in found.final.standings
         ]
         best_first = sorted(found.final.references, key=lambda each: -each.score)
