@@ -115,8 +115,10 @@ def _pooled(runs: Mapping[str, Run]) -> Run:
         seeds=tuple(range(max(len(each.seeds) for each in records.values()))),
         epochs=max(each.epochs for each in records.values()),
         rule=f"those of {len(records)} runs",
+        balanced=all(each.balanced for each in records.values()),
     )
-    return replace(first, finals=record, trainings=tuple(trainings.values()))
+    external = tuple(scored for run in held.values() for scored in run.external)
+    return replace(first, finals=record, trainings=tuple(trainings.values()), external=external)
 
 
 def _contestants(records: Mapping[str, FinalsRecord]) -> tuple[Contestant, ...]:
