@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
@@ -107,9 +108,13 @@ def test_a_killed_driver_goes_on_where_it_was_even_from_elsewhere(
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    """Of a cluster that outlives its drivers, in a process of its own."""
-    (root := tmp_path_factory.mktemp("ray") / "tmp").mkdir()
+def address() -> Iterator[str]:
+    """Of a cluster that outlives its drivers, in a process of its own. Its folder has a short name: the path of a socket has 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as root:
+        yield from _cluster(root)
+
+
+def _cluster(root: str) -> Iterator[str]:
     node = {"num_cpus": 2, "object_store_memory": 100 * 2**20, "include_dashboard": False}
     code = (
         "import sys; from ray.cluster_utils import Cluster; "
@@ -121,7 +126,7 @@ def address(tmp_path_factory) -> Iterator[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"TMPDIR": str(root)},
+        env=os.environ | {"TMPDIR": root},
     ) as head:
         yield next(line.split()[1] for line in head.stdout if line.startswith("at "))
         head.stdin.close()

@@ -31,4 +31,4 @@ def test_the_notebook_goes_from_photographs_to_masks(
     assert {path.stem for path in (tmp_path / "masks").glob("*.png")} == photographs
     said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
     assert f"{len(photographs)} masks in masks" in said
-    assert "folders, 100 images" in said
+    assert "folders, 140 images" in said

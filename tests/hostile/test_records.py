@@ -122,7 +122,8 @@ def resume(base: Path, material: Material, kind: str) -> str:
         mock.patch.object(open_run, "deliver", stand_in_deliver),
         mock.patch.object(runner, "write_report", lambda run, directory: directory / "leaderboard.md"),
         mock.patch.object(runner, "write_index"),
-        mock.patch.object(bench.cli, "_say_what_was_delivered"),
+        mock.patch.object(bench.cli, "_say_ending"),
+        mock.patch.object(bench.cli, "_require_model"),
     ):
         words = ("run", "--resume", "--name", "killed", "--results", base / "results", "--reports", base / "reports")
         return command_ends(kind, *words)

@@ -273,7 +273,7 @@ def test_a_learning_curve_for_which_no_time_is_left_is_one_note(finished, data, 
         resume=True,
         progress=PlainProgress(write=said.append),
     )
-    assert [line for line in said if "learning curve" in line and line.startswith("note")] == [
+    assert [line for line in said if "the whole learning curve" in line] == [
         "warning: the budget left too little time for the whole learning curve; a larger one goes on with it"
     ]
     assert load(root / "results" / "tiny").curve_trainings == ()
