@@ -1,17 +1,10 @@
-"""Which tests may run beside each other, and what they counted (kills, made-up files), which is printed at the end."""
+"""What tests count (kills, made-up files) is printed at the end, with xdist too."""
 
-import re
 from collections.abc import Callable, Iterator
 
 import pytest
 
 _SAID = "said"
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With `--dist loadgroup` a file's tests share a process, and so do all that start a Ray cluster: two clusters end each other."""
-    file = item.path.relative_to(item.config.rootpath).as_posix()
-    item.add_marker(pytest.mark.xdist_group("ray" if "ray" in re.split("[/_.]", file) else file))
 
 
 @pytest.fixture
