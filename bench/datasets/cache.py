@@ -100,10 +100,15 @@ def open_cache(directory: Path, size: int, *, memory_share: float = MEMORY_SHARE
     return CachedPixels(ids=tuple(stamp["ids"]), **arrays)
 
 
+def cache_bytes(num_images: int, sizes: Iterable[int]) -> int:
+    """What the decoded pixels of so many images take on disk, at each size in pixels: three colours, a class and whether it counts."""
+    return sum(_BYTES_A_PIXEL * num_images * size**2 for size in set(sizes))
+
+
 def _write_sizes(
     samples: Sequence[Sample], sizes: Sequence[int], scratch: Path, mask_resize: str, threads: int | None
 ) -> None:
-    _require_space(scratch, sum(_BYTES_A_PIXEL * len(samples) * size * size for size in sizes))
+    _require_space(scratch, cache_bytes(len(samples), sizes))
     arrays = {size: _allocate(scratch / str(size), len(samples), size) for size in sizes}
 
     def fill(row: int) -> None:

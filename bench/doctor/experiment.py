@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.datasets import open_dataset
+from bench.datasets.cache import cache_bytes
 from bench.datasets.sample import write_sample_set
 from bench.doctor import Finding
 from bench.engine.devices import placements
@@ -19,9 +20,6 @@ from bench.records.store import RunStore
 from bench.run.costs import MARGIN
 from bench.run.outlook import planned_epochs
 from bench.run.plan import Plan
-
-_BYTES_A_PIXEL = 5
-"""In the pixel cache: colours, class id, whether it counts."""
 
 _ENDLESS = "1000h"
 """A budget that leaves time for the probe, where the experiment has none."""
@@ -57,7 +55,7 @@ def data(experiment: Experiment) -> tuple[Finding, int]:
 def pixel_bytes(experiment: Experiment, images: int) -> int:
     """That the decoded images take in the folder for temporary files."""
     sizes = {*experiment.space.image_size, experiment.protocol.evaluation_size or max(experiment.space.image_size)}
-    return _BYTES_A_PIXEL * images * sum(size**2 for size in sizes)
+    return cache_bytes(images, sizes)
 
 
 def weights(experiment: Experiment) -> Iterator[Finding]:

@@ -206,7 +206,8 @@ LEADERS = 3
 def in_order(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> Iterator[tuple[Contestant, int, int]]:
     """(candidate, seed, fold) of the trainings of a budgeted final evaluation, the most wanted first, given what is `trained`: every
     candidate on the first fold, the leaders on the others (fold by fold where all are to be trained everywhere), then the leaders with
-    further seeds. Of a comparison all go on, fold by fold, seed by seed, in the order of the plan. A candidate of which a training failed, or took too long, gets no other: it takes no part in the ranking."""
+    further seeds. Of a comparison all go on, fold by fold, seed by seed, in the order of the plan. A candidate of which a training failed, or
+    took too long, gets no other: it takes no part in the ranking."""
     first, *others = record.seeds
     yield from ((contestant, first, 0) for contestant in record.contestants)
     out = {configuration_key(each.hyperparameters) for each in trained if each.status != COMPLETED}

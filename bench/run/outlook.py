@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
+from bench.datasets.cache import cache_bytes
 from bench.engine.devices import describe_cpu, visible_gpus
 from bench.engine.spec import family
 from bench.errors import StoreError
@@ -303,9 +304,7 @@ def _compared(experiment: Experiment, chosen: Plan) -> int:
 
 
 def _cache_bytes(experiment: Experiment, found: Examined) -> int:
-    """Three colours, a class and whether it counts, of each pixel at each size."""
-    sizes = {*experiment.space.image_size, found.evaluation_size}
-    return len(found.used_ids) * sum(5 * size**2 for size in sizes)
+    return cache_bytes(len(found.used_ids), (*experiment.space.image_size, found.evaluation_size))
 
 
 def _range(values: Sequence[HyperparameterValue] | Range) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from bench.cli import main
@@ -162,6 +163,18 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_watch)
+
+
+def as_drawn(examples: int) -> settings:
+    """So many inputs, the same in every run; a failure is reported as it was drawn, without a search for a smaller one."""
+    return settings(
+        max_examples=examples,
+        phases=[Phase.generate],
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.datasets import DataOptions, open_dataset
@@ -21,7 +21,7 @@ from tests.datasets.drawings import (
     via_region,
     write_json,
 )
-from tests.hostile.mutations import SECRET, TALLY, bounded, changed, examples, watched
+from tests.hostile.mutations import SECRET, TALLY, as_drawn, bounded, changed, examples, watched
 
 EXAMPLES = examples(2000, 150)
 """Of each format; made up by a fixed seed, so that a failure is the same tomorrow."""
@@ -88,13 +88,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_made_up_annotation_file_is_read_or_refused_in_one_line(root: Path, name: str) -> None:
     ends = Counter[str]()
 
-    @settings(
-        max_examples=EXAMPLES,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @as_drawn(EXAMPLES)
     @given(data=st.data())
     def one(data: st.DataObject) -> None:
         content = changed(data.draw, BASES[name], ODD)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import bench.cli
 from bench.experiments import PRESETS
 from search_spaces import PRESETS as SPACES
 from tests.datasets.drawings import coco_content, picture, save, write_json
-from tests.hostile.mutations import SECRET, TALLY, changed, command_ends, examples, failures_in, watched
+from tests.hostile.mutations import SECRET, TALLY, as_drawn, changed, command_ends, examples, failures_in, watched
 
 FILES = examples(300, 25)
 LINES = examples(250, 40)
@@ -80,14 +80,7 @@ def test_a_mutated_experiment_file_ends_in_a_result_or_in_one_line(root: Path) -
     failures: list[str] = []
     base = whole()
 
-    @settings(
-        max_examples=FILES,
-        phases=[Phase.generate],
-        derandomize=True,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @as_drawn(FILES)
     @given(data=st.data())
     def one(data: st.DataObject) -> None:
         content = changed(data.draw, base, ODD, most=2)
@@ -136,14 +129,7 @@ COMMANDS = (
 def test_a_made_up_command_line_ends_in_a_result_or_in_one_line(root: Path) -> None:
     failures: list[str] = []
 
-    @settings(
-        max_examples=LINES,
-        phases=[Phase.generate],
-        derandomize=True,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @as_drawn(LINES)
     @given(data=st.data())
     def one(data: st.DataObject) -> None:
         words = list(data.draw(st.sampled_from(COMMANDS)))

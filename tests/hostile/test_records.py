@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import bench.cli
@@ -22,7 +22,7 @@ from bench.run import open_run
 from bench.run.setup import Material
 from tests.delivery.stand_in import stand_in_deliver
 from tests.engine.stand_in import StandInExecutor
-from tests.hostile.mutations import SECRET, TALLY, changed, command_ends, examples, failures_in, watched
+from tests.hostile.mutations import SECRET, TALLY, as_drawn, changed, command_ends, examples, failures_in, watched
 from tests.test_crashes import Killer, drawn_material, experiment, run_with
 
 pytestmark = pytest.mark.slow
@@ -139,14 +139,7 @@ def test_the_run_as_it_was_made_ends_in_a_report_and_can_be_resumed(base: Path, 
 def test_a_mutated_record_ends_in_a_report_or_in_one_line(base: Path, material: Material) -> None:
     failures: list[str] = []
 
-    @settings(
-        max_examples=MUTATIONS,
-        phases=[Phase.generate],
-        derandomize=True,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @as_drawn(MUTATIONS)
     @given(data=st.data())
     def one(data: st.DataObject) -> None:
         directory = put_back(base)
