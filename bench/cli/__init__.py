@@ -214,7 +214,8 @@ def _say_what_it_would_do(experiment: "Experiment", results: Path, as_json: bool
     from bench.engine.devices import placements
     from bench.progress import QuietProgress
     from bench.records.store import require_new
-    from bench.run.outlook import measured_before, outlook
+    from bench.run.earlier_costs import measured_before
+    from bench.run.outlook import outlook
     from bench.run.setup import examine
 
     require_new(results / experiment.name)

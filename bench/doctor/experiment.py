@@ -18,7 +18,7 @@ from bench.formats import duration, listing, plural
 from bench.progress import Progress
 from bench.records.store import RunStore
 from bench.run.costs import MARGIN
-from bench.run.outlook import planned_epochs
+from bench.run.experiment_plan import planned_epochs
 from bench.run.plan import Plan
 
 _ENDLESS = "1000h"

@@ -7,7 +7,7 @@ before, is scored on images that it did not train on, and shows how much luck a 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from itertools import count, product
+from itertools import product
 from operator import add
 from statistics import median
 from typing import Any
@@ -15,16 +15,9 @@ from typing import Any
 from bench.engine.executor import Executor
 from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec, family
 from bench.evaluation.evidence import PixelEvidence
-from bench.evaluation.metrics import iou, mean, pool
-from bench.experiments import WITHOUT_TUNERS, Experiment
 from bench.progress import Progress
 from bench.records import (
     COMPLETED,
-    DEFAULT,
-    FINALIST,
-    LEVEL,
-    ORIGIN,
-    PORTFOLIO,
     STOPPED,
     Contestant,
     FinalsRecord,
@@ -33,226 +26,11 @@ from bench.records import (
     TrialRecord,
     configuration_key,
     configuration_name,
-    configuration_of,
 )
 from bench.run.costs import MARGIN, Deadline, Family, pixels
-from bench.run.plan import MOST_SEEDS, Plan
-from search_spaces.one_at_a_time import changed_factor, one_at_a_time
-from search_spaces.portfolio import portfolio
-from search_spaces.reference import origin_recipe
-from search_spaces.space import HYPERPARAMETERS, Space
+from bench.run.final_plan import in_order
 
 FINALS = "finals"
-
-AMOUNTS = tuple(name for name, row in HYPERPARAMETERS.items() if row.tuned_finely)
-"""Hyperparameters that a tuner tunes finely: two values of them are no two models to choose between."""
-
-
-def contestants(
-    trials: Sequence[TrialRecord], space: Space, finalists: int, *, from_portfolio: int = 0, with_origin: bool = True
-) -> tuple[Contestant, ...]:
-    """The best `finalists` configurations of the search by validation IoU, then the default recipe, the next recipes of the portfolio until
-    there are `from_portfolio` candidates in all, and last the original baseline. Of configurations that differ in `AMOUNTS` alone one takes
-    part, while there are others: a tuner that learns ends with many of a kind."""
-    chosen: dict[str, Contestant] = {}
-    completed = [trial for trial in trials if trial.status == COMPLETED and trial.val_metrics.get("iou") is not None]
-    best_first = sorted(completed, key=lambda trial: -(trial.val_metrics["iou"] or 0.0))
-    best_of_kind: dict[str, TrialRecord] = {}
-    for trial in best_first:
-        best_of_kind.setdefault(_kind(trial), trial)
-    for trial in (*best_of_kind.values(), *best_first):
-        values = configuration_of(trial.hyperparameters)
-        if len(chosen) < finalists and configuration_key(values) not in chosen:
-            chosen[configuration_key(values)] = Contestant(
-                name=f"finalist {len(chosen) + 1}",
-                roles=(FINALIST,),
-                hyperparameters=values,
-                study_id=trial.study_id,
-                trial_id=trial.trial_id,
-                search_iou=trial.val_metrics["iou"],
-            )
-    default, *others = portfolio(space)
-    _take_part(chosen, DEFAULT, default, name=DEFAULT)
-    for number, recipe in enumerate(others, start=2):
-        if len(chosen) < from_portfolio:
-            _take_part(chosen, PORTFOLIO, recipe, name=f"recipe {number}")
-    if with_origin:
-        _take_part(chosen, ORIGIN, origin_recipe(space), name=ORIGIN)
-    if from_portfolio:  # the default first: a deliverable model exists early, and is replaced only by a better one
-        return tuple(sorted(chosen.values(), key=lambda each: DEFAULT not in each.roles))
-    return tuple(chosen.values())
-
-
-def _take_part(chosen: dict[str, Contestant], role: str, recipe: Mapping[str, Any], *, name: str) -> None:
-    """A recipe that the search found too has both roles."""
-    key = configuration_key(recipe)
-    there = chosen.get(key)
-    chosen[key] = (
-        replace(there, roles=(*there.roles, role))
-        if there
-        else Contestant(name=name, roles=(role,), hyperparameters=dict(recipe))
-    )
-
-
-def compared_levels(space: Space, most: int | None = None) -> tuple[Contestant, ...]:
-    """The candidates of a comparison: the default recipe and the levels beside it, the first `most` of them in all (None: every one)."""
-    design = one_at_a_time(space)
-    names = [level_name(recipe, design[0]) for recipe in design]
-    return tuple(
-        Contestant(
-            name=name
-            if names.count(name) == 1
-            else f"{name} ({number})",  # two files of weights may share their last part
-            roles=(LEVEL if number else DEFAULT,),
-            hyperparameters=recipe,
-        )
-        for number, (name, recipe) in enumerate(zip(names, design, strict=True))
-    )[:most]
-
-
-def level_name(recipe: Mapping[str, Any], default: Mapping[str, Any]) -> str:
-    """'image size 96', 'loss dice'; the default recipe's own name where it is that."""
-    factor = changed_factor(recipe, default)
-    if factor is None:
-        return DEFAULT
-    value = recipe[factor]
-    said = f"{value:g}" if isinstance(value, float) else str(value).rsplit("/", 1)[-1]
-    return f"{factor.replace('_', ' ')} {said}"
-
-
-def _kind(trial: TrialRecord) -> str:
-    return configuration_key({name: value for name, value in trial.hyperparameters.items() if name not in AMOUNTS})
-
-
-def _with_names_of_their_own(candidates: Sequence[Contestant]) -> Iterator[Contestant]:
-    """Of those that bear the name of an earlier one ("finalist 1" of another sitting) each gets the next number that is free."""
-    taken = {each.name for each in candidates}
-    seen: set[str] = set()
-    for each in candidates:
-        name = each.name
-        if name in seen:
-            numbered = (f"{name.rpartition(' ')[0]} {number}" for number in count(1))
-            name = next(free for free in numbered if free not in taken)
-            taken.add(name)
-        seen.add(name)
-        yield replace(each, name=name)
-
-
-def whole_finals(
-    experiment: Experiment, folds: Sequence[Sequence[str]], trials: Sequence[TrialRecord]
-) -> FinalsRecord | None:
-    """The protocol's final evaluation, where no budget cuts it; None where there is nothing to compare. Seeds start after those of the search,
-    whose luck the finalists had."""
-    protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
-    searched = any(trial.status == COMPLETED for trial in trials)
-    if len(folds) < 2 or not (searched or experiment.search in WITHOUT_TUNERS):
-        return None
-    compares = experiment.search == "compare"
-    return FinalsRecord(
-        contestants=compared_levels(experiment.space)
-        if compares
-        else contestants(
-            trials, experiment.space, protocol.finalists, from_portfolio=0 if searched else protocol.finalists + 1
-        ),
-        folds=len(folds),
-        seeds=tuple(range(first_seed, first_seed + protocol.final_seeds)),
-        epochs=protocol.epochs,
-        rule="the whole protocol",
-        steps_per_epoch=protocol.steps_per_epoch,
-        balanced=compares,
-    )
-
-
-def budgeted_finals(
-    experiment: Experiment, chosen: Plan, folds: int, trials: Sequence[TrialRecord], before: FinalsRecord | None
-) -> FinalsRecord:
-    """The final evaluation that a plan has room for. What was planned `before` keeps its length and its candidates: trainings
-    of two lengths do not compare."""
-    protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
-    epochs = max(1, round((protocol.steps or chosen.steps) / protocol.steps_per_epoch))
-    finalists = min(protocol.finalists, max(1, chosen.candidates - 1)) if chosen.search_share else 0
-    compares = experiment.search == "compare"
-    candidates = (
-        compared_levels(experiment.space, chosen.candidates)
-        if compares
-        else contestants(
-            trials,
-            experiment.space,
-            finalists,
-            from_portfolio=max(chosen.candidates, finalists + 1),
-            with_origin=chosen.everywhere and chosen.candidates > 1,
-        )
-    )
-    if before:
-        known = {configuration_key(each.hyperparameters) for each in before.contestants}
-        new = [each for each in candidates if configuration_key(each.hyperparameters) not in known]
-        candidates = tuple(_with_names_of_their_own([*before.contestants, *new]))
-    return FinalsRecord(
-        contestants=candidates,
-        folds=folds,
-        seeds=tuple(range(first_seed, first_seed + MOST_SEEDS)),
-        epochs=before.epochs if before else epochs,
-        rule=chosen.reason,
-        steps_per_epoch=protocol.steps_per_epoch,
-        everywhere=chosen.everywhere or (before is not None and before.everywhere),
-        balanced=compares,
-    )
-
-
-LEADERS = 3
-"""So many candidates are trained with further seeds."""
-
-
-def in_order(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> Iterator[tuple[Contestant, int, int]]:
-    """(candidate, seed, fold) of the trainings of a budgeted final evaluation, the most wanted first, given what is `trained`: every
-    candidate on the first fold, the leaders on the others (fold by fold where all are to be trained everywhere), then the leaders with
-    further seeds. Of a comparison all go on, fold by fold, seed by seed, in the order of the plan. A candidate of which a training failed, or
-    took too long, gets no other: it takes no part in the ranking."""
-    first, *others = record.seeds
-    yield from ((contestant, first, 0) for contestant in record.contestants)
-    out = {configuration_key(each.hyperparameters) for each in trained if each.status != COMPLETED}
-    ranking = [each for each in leaders(record, trained) if configuration_key(each.hyperparameters) not in out]
-    standing = [each for each in record.contestants if each in ranking]
-    if record.everywhere:
-        yield from ((each, first, fold) for fold in range(1, record.folds) for each in standing)
-    else:
-        yield from ((each, first, fold) for each in ranking for fold in range(1, record.folds))
-    for seed in others:
-        if record.balanced:
-            yield from ((each, seed, fold) for fold in range(record.folds) for each in standing)
-        else:
-            yield from ((each, seed, fold) for each in ranking[:LEADERS] for fold in range(record.folds))
-
-
-def leaders(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> list[Contestant]:
-    """Candidates by their IoU out of fold, pooled over the folds that all of them were trained on, best first; those without a training
-    last, in their order. A lead of less than `TIE` is none: then the cheaper one goes first."""
-    scores: dict[str, float] = {}
-    done = {
-        (configuration_key(each.hyperparameters), each.fold): each for each in trained if each.seed == record.seeds[0]
-    }
-    keys = {each.name: configuration_key(each.hyperparameters) for each in record.contestants}
-    completed = {
-        name: {fold for known, fold in done if known == key and done[known, fold].out_of_fold}
-        for name, key in keys.items()
-    }
-    begun = [folds for folds in completed.values() if folds]
-    common = set.intersection(*begun) if begun else set()
-    for name, key in keys.items():
-        counts = [counts for fold in common if (key, fold) in done for counts in done[key, fold].out_of_fold.values()]
-        if counts:
-            scores[name] = mean(iou(each) for each in pool(counts)[1:]) or 0.0
-
-    def place(contestant: Contestant) -> tuple[bool, float, float]:
-        score = scores.get(contestant.name)
-        costs = [done[unit].train_s or 0.0 for unit in done if unit[0] == keys[contestant.name]]
-        return score is None, -round((score or 0.0) / TIE), min(costs, default=0.0)
-
-    return sorted(record.contestants, key=place)
-
-
-TIE = 0.01
-"""IoU that one fold cannot tell apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -480,10 +258,6 @@ def _spec(
         fold=fold,
         train_share=share,
     )
-
-
-def _is_finished(spec: TrialSpec, finished: Sequence[TrainingRecord]) -> bool:
-    return any(_unit(record) == _unit(spec) for record in finished)
 
 
 def _unit(of: TrialSpec | TrainingRecord) -> tuple[str, int, int | None, float]:

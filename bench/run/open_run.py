@@ -42,8 +42,7 @@ from bench.run.budget import Timekeeper
 from bench.run.costs import Deadline, TrialClock, short_training_s
 from bench.run.data_curve import LEARNING_CURVE, SHARES, plan_learning_curve
 from bench.run.delivery import MAPS, MEMBERS, Selection, masks_by_configuration, select
-from bench.run.final_evaluation import FINALS, Costs, Probe, budgeted_finals, run_finals, whole_finals
-from bench.run.outlook import (
+from bench.run.experiment_plan import (
     LEAST_FOR_PROBE_S,
     ahead,
     measured_unit_s,
@@ -51,6 +50,8 @@ from bench.run.outlook import (
     relative_costs,
     unmeasured_unit_s,
 )
+from bench.run.final_evaluation import FINALS, Costs, Probe, run_finals
+from bench.run.final_plan import budgeted_finals, whole_finals
 from bench.run.plan import Plan
 from bench.run.setup import Material, augmentation_pictures, validation_pictures
 from search_spaces.portfolio import portfolio

@@ -19,20 +19,10 @@ from bench.records import (
     TrainingRecord,
     TrialRecord,
 )
+from bench.run.candidates import contestants
 from bench.run.costs import MARGIN, Deadline
-from bench.run.final_evaluation import (
-    Costs,
-    Probe,
-    _specs,
-    budgeted_finals,
-    contestants,
-    evidence_name,
-    in_order,
-    leaders,
-    run_finals,
-    unit_name,
-    whole_finals,
-)
+from bench.run.final_evaluation import Costs, Probe, _specs, evidence_name, run_finals, unit_name
+from bench.run.final_plan import budgeted_finals, in_order, leaders, whole_finals
 from bench.run.plan import Plan
 from search_spaces.portfolio import portfolio
 from search_spaces.reference import origin_recipe, reference_recipe
