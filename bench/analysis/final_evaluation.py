@@ -10,14 +10,7 @@ import numpy as np
 from bench.analysis.annotators import Annotators, annotators
 from bench.analysis.external import NO_EXTERNALS, Externals, externals
 from bench.analysis.fold_search import searched_folds
-from bench.analysis.leaderboard import (
-    REFERENCES,
-    Metrics,
-    leaderboard,
-    ranked,
-    reference_evaluation,
-    score_interval,
-)
+from bench.analysis.leaderboard import REFERENCES, Metrics, leaderboard, ranked, reference_evaluation, score_interval
 from bench.analysis.scored_trainings import (
     Entry,
     costs_of,
@@ -33,20 +26,10 @@ from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
 from bench.evaluation.variance import VarianceComponents, variance_components
 from bench.formats import plural
-from bench.records import (
-    DEFAULT,
-    OUT_OF_FOLD,
-    Contestant,
-    Evaluation,
-    FinalsRecord,
-    Run,
-    TrainingRecord,
-    TrialRecord,
-)
+from bench.records import DEFAULT, OUT_OF_FOLD, Contestant, Evaluation, FinalsRecord, Run, TrainingRecord, TrialRecord
 
 LEAST_FOLDS = 2
 """Of a comparison of levels: scores of one fold rest on a third of the images, and on one training each."""
-
 
 SEED = 0
 """Of the resampling: equal records give equal pages."""

@@ -3,14 +3,7 @@
 from collections.abc import Sequence
 
 from bench.formats import plural, titled
-from bench.records import (
-    DEFAULT,
-    FINALIST,
-    LEVEL,
-    ORIGIN,
-    Contestant,
-    FinalsRecord,
-)
+from bench.records import DEFAULT, FINALIST, LEVEL, ORIGIN, Contestant, FinalsRecord
 
 
 def training_length(record: FinalsRecord) -> str:

@@ -6,19 +6,9 @@ from functools import reduce
 from typing import Any
 
 from bench.analysis.labels import distinct_labels
-from bench.analysis.leaderboard import (
-    Metrics,
-)
+from bench.analysis.leaderboard import Metrics
 from bench.evaluation.metrics import dice, image_mean, iou, mean, pool, summarise
-from bench.records import (
-    COMPLETED,
-    OUT_OF_FOLD,
-    Contestant,
-    Evaluation,
-    FinalsRecord,
-    Run,
-    TrainingRecord,
-)
+from bench.records import COMPLETED, OUT_OF_FOLD, Contestant, Evaluation, FinalsRecord, Run, TrainingRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,10 +20,8 @@ from search_spaces.space import HYPERPARAMETERS, Range, Space
 ROOM = 1.1
 """What a larger budget is said to take is multiplied by this: a share of it is kept for the delivery."""
 
-
 LEAST_FOR_PROBE_S = 60.0
 """A budget that leaves less is not measured: compiling alone takes a third of it."""
-
 
 SEARCH_SHARE = 0.3
 """Of a budget, where a search was asked for."""

@@ -4,14 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.evaluation.metrics import iou, mean, pool
 from bench.experiments import WITHOUT_TUNERS, Experiment
-from bench.records import (
-    COMPLETED,
-    Contestant,
-    FinalsRecord,
-    TrainingRecord,
-    TrialRecord,
-    configuration_key,
-)
+from bench.records import COMPLETED, Contestant, FinalsRecord, TrainingRecord, TrialRecord, configuration_key
 from bench.run.candidates import compared_levels, contestants, with_names_of_their_own
 from bench.run.plan import MOST_SEEDS, Plan
 
