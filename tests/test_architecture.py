@@ -91,7 +91,7 @@ def test_nothing_flows_backwards(room: str) -> None:
 
 
 def test_only_the_command_line_prints_and_exits() -> None:
-    allowed = {"bench.cli", "bench.__main__"}
+    allowed = {"bench.cli", "bench.cli.running", "bench.__main__"}
     for name in MODULES:
         if name not in allowed:
             calls = [node.func for node in ast.walk(parsed(name)) if isinstance(node, ast.Call)]
@@ -111,8 +111,11 @@ def test_only_the_command_line_prints_and_exits() -> None:
         "bench.cli.catalogue",
         "bench.datasets",
         "bench.cli",
+        "bench.cli.data",
         "bench.cli.delivery",
         "bench.cli.doctor",
+        "bench.cli.reporting",
+        "bench.cli.running",
         "bench.delivery.deliver",
         "bench.delivery.finished_run",
         "bench.delivery.model",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli.arguments import Results
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 WRONG = 1
 """Exit code where something is wrong."""
-
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
 
 
 def doctor(
