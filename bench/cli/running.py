@@ -7,12 +7,12 @@ import shlex
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,11 +22,12 @@ from bench.formats import printable
 if TYPE_CHECKING:
     from bench.experiments import Experiment
     from bench.progress import Progress
-from bench.cli.arguments import Json, Reports, Results, option
+from bench.cli.arguments import Json, Reports, Results, with_options
 from bench.cli.exit_codes import INTERRUPTED, NO_MODEL
 from bench.cli.output import say_ending, write_json
 
 
+@with_options()
 def run(
     experiment: Annotated[
         str | None,
@@ -36,17 +37,9 @@ def run(
             "(MobileNets pretrained on ImageNet).",
         ),
     ] = None,
-    data: Annotated[str | None, option("path")] = None,
-    tuner: Annotated[list[str] | None, option("tuners")] = None,
-    trials: Annotated[int | None, option("trials")] = None,
-    budget: Annotated[str | None, option("budget")] = None,
-    seed: Annotated[int | None, option("seeds", min=0)] = None,
-    name: Annotated[str | None, option("name")] = None,
-    workers: Annotated[int | None, option("workers")] = None,
-    cluster: Annotated[str | None, option("cluster")] = None,
+    *,
+    said: Mapping[str, Any],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of that name.")] = False,
-    learning_curve: Annotated[bool, option("learning_curve", "--learning-curve")] = False,
-    skip_unreadable: Annotated[bool, option("skip_unreadable", "--skip-unreadable")] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -72,30 +65,13 @@ def run(
     python -m bench run my.yaml --tuner random --tuner bayesian --budget 1h
     python -m bench run --resume --name quick
     """
-    from bench.experiments import load_experiment, load_stored, override
+    from bench.experiments import override
 
     if quiet and verbose:
         raise UserError("--quiet and --verbose are opposites; choose one of them")
     if dry_run and resume:
         raise UserError("--dry-run says what a new run would do; leave --resume out")
-    stored = results / name / "experiment.json" if resume and name and experiment is None and data is None else None
-    if stored and stored.is_file():
-        chosen = load_stored(stored)
-    else:
-        chosen = load_experiment(experiment or ("transfer" if data else "default"))
-    chosen = override(
-        chosen,
-        data=data,
-        tuners=tuner or (),
-        trials=trials,
-        budget=budget,
-        seed=seed,
-        name=name,
-        workers=workers,
-        cluster=cluster,
-        skip_unreadable=skip_unreadable,
-        learning_curve=learning_curve,
-    )
+    chosen = override(_experiment_of(experiment, said, results if resume else None), **said)
     if dry_run:
         _say_what_it_would_do(chosen, results, as_json)
         return
@@ -105,6 +81,16 @@ def run(
     page = _search(chosen, results, reports, command, resume, told)
     say_ending(page.parent, [results / chosen.name], as_json)
     _require_model(chosen, results)
+
+
+def _experiment_of(named: str | None, said: Mapping[str, Any], resumed: Path | None) -> "Experiment":
+    """The one that is named, or that of the run in `resumed` that is, else what a run without words takes."""
+    from bench.experiments import load_experiment, load_stored
+
+    stored = resumed / said["name"] / "experiment.json" if resumed and said["name"] else None
+    if stored and named is None and said["data"] is None and stored.is_file():
+        return load_stored(stored)
+    return load_experiment(named or ("transfer" if said["data"] else "default"))
 
 
 def _require_model(experiment: "Experiment", results: Path) -> None:

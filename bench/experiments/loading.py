@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from bench.errors import ExperimentError, unknown
 from bench.experiments.data import SAMPLE
 from bench.experiments.experiment import Experiment
 from bench.experiments.yaml_file import YamlFile, closest, read_yaml, validate
+from bench.options import given
 from bench.records.store import read_object
 from search_spaces import PRESETS as SPACES
 from search_spaces.space import Space
@@ -48,52 +49,28 @@ def load_stored(path: Path) -> Experiment:
     return validate(Experiment, read_object(path), place=str(path))
 
 
-def override(
-    experiment: Experiment,
-    *,
-    data: str | None = None,
-    tuners: Sequence[str] = (),
-    trials: int | None = None,
-    budget: str | None = None,
-    seed: int | None = None,
-    name: str | None = None,
-    workers: int | None = None,
-    cluster: str | None = None,
-    skip_unreadable: bool = False,
-    learning_curve: bool = False,
-) -> Experiment:
-    """`experiment` with what the command line says instead; None and empty leave it as it is.
+def override(experiment: Experiment, **said: Any) -> Experiment:
+    """`experiment` with what the command line says instead, by flag or field (`bench.options`); None, empty and False leave it as it is.
 
     A budget without a number of trials means: as many trials as fit. Other data give the run another name, unless it has one.
     """
-    if experiment.search == "compare" and (tuners or trials is not None):
-        asked = "--tuner" if tuners else "--trials"
+    new = dict(given(said))
+    searches = [flag for flag, field in (("--tuner", "tuners"), ("--trials", "trials")) if field in new]
+    if experiment.search == "compare" and searches:
         raise ExperimentError(
-            f"command line: {asked} asks for a search, and {experiment.name} has search: compare, which has none; "
+            f"command line: {searches[0]} asks for a search, and {experiment.name} has search: compare, which has none; "
             f"leave it out, or choose another experiment than {experiment.name}"
         )
-    changed: dict[str, Any] = experiment.model_dump()
-    changed["space"] = experiment.space
-    if data is not None:
-        changed["data"]["path"] = data
-        if data != experiment.data.path:
-            changed["name"] = f"{experiment.name}-{_folder_name(data)}"
-    if skip_unreadable:
-        changed["data"]["skip_unreadable"] = True
-    if learning_curve:
-        changed["learning_curve"] = True
-    if budget is not None:
-        changed |= {"budget": budget, "trials": None}
-    given = {
-        "tuners": tuple(tuners) or None,
-        "search": "always" if tuners or trials is not None else None,
-        "trials": trials,
-        "name": name,
-        "workers": workers,
-        "cluster": cluster,
-        "seeds": None if seed is None else (seed,),
-    }
-    changed |= {key: value for key, value in given.items() if value is not None}
+    follows: dict[str, Any] = {"search": "always"} if searches else {}
+    if "budget" in new:
+        follows["trials"] = None
+    if new.get("path", experiment.data.path) != experiment.data.path:
+        follows["name"] = f"{experiment.name}-{_folder_name(str(new['path']))}"
+    changed: dict[str, Any] = experiment.model_dump() | {"space": experiment.space} | follows
+    for field, value in new.items():
+        section = next(each for each in (changed, changed["data"], changed["protocol"]) if field in each)
+        several = isinstance(section[field], tuple)
+        section[field] = value if not several else tuple(value) if isinstance(value, list | tuple) else (value,)
     return validate(Experiment, changed, place="command line")
 
 
