@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import product
 from operator import add
-from statistics import median
 from typing import Any
 
 from bench.engine.executor import Executor
-from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec, family
+from bench.engine.spec import TrialOutcome, TrialSpec
 from bench.evaluation.evidence import PixelEvidence
 from bench.progress import Progress
 from bench.records import (
@@ -23,66 +22,14 @@ from bench.records import (
     FinalsRecord,
     StudyRecord,
     TrainingRecord,
-    TrialRecord,
     configuration_key,
     configuration_name,
 )
-from bench.run.costs import MARGIN, Deadline, Family, pixels
+from bench.run.costs import CostModel, Deadline
+from bench.run.dispatch import dispatch
 from bench.run.final_plan import in_order
 
 FINALS = "finals"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """What a few steps of one configuration took, in seconds: an `epoch_s`, and `first_s` to build and compile its network."""
-
-    hyperparameters: Mapping[str, Any]
-    epoch_s: float
-    first_s: float
-
-
-class Costs:
-    """What a training of the final evaluation takes, in seconds, by network, size and batch: from such trainings where there were some, else
-    from the steps of trials, which validate more often, or of a probe. A network that is new costs what the others do, scaled by its
-    pixels, and compiles first."""
-
-    def __init__(
-        self, trials: Sequence[TrialRecord], finished: Sequence[TrainingRecord], probe: Probe | None = None
-    ) -> None:
-        self._epoch_s: dict[Family, float] = {}
-        self._is_measured: set[Family] = set()
-        self._first_s = probe.first_s if probe else 0.0
-        if probe:
-            self._epoch_s[family(probe.hyperparameters)] = probe.epoch_s
-        for trial in trials:
-            if trial.train_s and trial.epochs_run:
-                own_s = (trial.train_s + (trial.evaluate_s or 0.0) / trial.epochs_run) / trial.epochs_run
-                self._epoch_s[family(trial.hyperparameters)] = own_s
-        for training in finished:
-            self.add(training)
-
-    def add(self, training: TrainingRecord) -> None:
-        if training.wall_s and training.epochs_run:
-            own = family(training.hyperparameters)
-            own_s = training.wall_s / training.epochs_run  # the first one compiled, so that the cheapest counts
-            self._epoch_s[own] = min(own_s, self._epoch_s[own]) if own in self._is_measured else own_s
-            self._is_measured.add(own)
-
-    def knows(self, spec: TrialSpec) -> bool:
-        """Whether its network has been measured."""
-        return family(spec.hyperparameters) in self._epoch_s
-
-    def of(self, spec: TrialSpec) -> float:
-        """Of the training `spec`; 0 while nothing is known."""
-        own = family(spec.hyperparameters)
-        known = self._epoch_s.get(own)
-        if known is not None:
-            return MARGIN * spec.epochs * known
-        if not self._epoch_s:
-            return 0.0
-        known = median(seconds * pixels(own) / pixels(other) for other, seconds in self._epoch_s.items())
-        return MARGIN * (spec.epochs * known + self._first_s)
 
 
 def run_finals(
@@ -92,7 +39,7 @@ def run_finals(
     finished: Sequence[TrainingRecord],
     retries: int,
     deadline: Deadline,
-    costs: Costs,
+    costs: CostModel,
     keep: Callable[[TrainingRecord], None],
     keep_evidence: Callable[[str, PixelEvidence], None],
     progress: Progress,
@@ -108,18 +55,15 @@ def run_finals(
     training images with which each training is held (`bench.run.data_curve`)."""
     trainings = _Trainings(
         wanted=_wanted(record, study, shares, leaders_first),
-        executor=executor,
         finished=list(finished),
-        retries=retries,
         deadline=deadline,
         costs=costs,
         keep=keep,
         keep_evidence=keep_evidence,
         keep_model=keep_model,
-        progress=progress,
         dearest_s=dearest_s,
     )
-    waiting = sum(1 for _ in trainings.waiting())
+    waiting = sum(1 for _ in trainings.waiting({}))
     if not waiting:
         return "trials"
     progress.study_started(
@@ -128,9 +72,9 @@ def run_finals(
         budget_s=deadline.left_s,
         places=max(1, executor.places),
     )
-    ended = trainings.run()
-    progress.study_ended(StudyRecord(study_id=study, tuner=study, seed=record.seeds[0], ended=ended))
-    return ended
+    dispatch(trainings, executor, progress, retries=retries, called="training")
+    progress.study_ended(StudyRecord(study_id=study, tuner=study, seed=record.seeds[0], ended=trainings.reason))
+    return trainings.reason
 
 
 Wanted = Callable[[Sequence[TrainingRecord]], Iterable[tuple[TrialSpec, Contestant]]]
@@ -148,63 +92,52 @@ def _wanted(record: FinalsRecord, study: str, shares: Sequence[float], leaders_f
 
 @dataclass(kw_only=True, slots=True)
 class _Trainings:
-    """Trainings under way; the rest is as in `run_finals`."""
+    """A source of trainings; the rest is as in `run_finals`."""
 
     wanted: Wanted
-    executor: Executor
     finished: list[TrainingRecord]
-    retries: int
     deadline: Deadline
-    costs: Costs
+    costs: CostModel
     keep: Callable[[TrainingRecord], None]
     keep_evidence: Callable[[str, PixelEvidence], None]
     keep_model: Callable[[str, TrialSpec, TrialOutcome], None] | None
-    progress: Progress
-    again: list[tuple[TrialSpec, Contestant]] = field(default_factory=list)
+    again: list[TrialSpec] = field(default_factory=list)
     """Whose process died, and that are tried once more."""
-    running: dict[str, tuple[TrialSpec, Contestant]] = field(default_factory=dict)
+    candidates: dict[str, Contestant] = field(default_factory=dict)
+    """By trial id, of the trainings that were begun."""
     dearest_s: float | None = None
     """Seconds that a training may take whose cost is not known; None: all that are left."""
-    ended: str = "trials"
+    reason: str = "trials"
+    """Why it ends."""
 
-    def waiting(self) -> Iterator[tuple[TrialSpec, Contestant]]:
+    def waiting(self, running: Mapping[str, TrialSpec]) -> Iterator[TrialSpec]:
         """What is neither finished nor under way, the most wanted first."""
-        done = {_unit(record) for record in self.finished} | {_unit(spec) for spec, _ in self.running.values()}
-        again = {spec.trial_id for spec, _ in self.again}
+        done = {_unit(record) for record in self.finished} | {_unit(spec) for spec in running.values()}
+        again = {spec.trial_id for spec in self.again}
         yield from self.again
         for spec, contestant in self.wanted(self.finished):
             if _unit(spec) not in done and spec.trial_id not in again:
-                yield spec, contestant
+                self.candidates[spec.trial_id] = contestant
+                yield spec
 
-    def run(self) -> str:
-        """Until all are over or the time is; says which."""
-        while True:
-            self._submit_what_fits()
-            if not self.running and (self.ended == "budget" or next(self.waiting(), None) is None):
-                return self.ended
-            for event in self.executor.events():
-                if isinstance(event, EpochEnded):
-                    self.progress.epoch_ended(event.spec.trial_id, event.epoch)
-                else:
-                    self._take(event)
+    def next(self, running: Mapping[str, TrialSpec]) -> TrialSpec | None:
+        """What is wanted most may be too long by now: a cheaper training still makes use of the time."""
+        if self.reason == "budget":
+            return None
+        waiting = list(self.waiting(running))
+        spec = next((each for each in waiting if self.deadline.allows(self.costs.of(each))), None)
+        if spec is None:
+            self.reason = "budget" if waiting else self.reason
+            return None
+        self.again = [each for each in self.again if each.trial_id != spec.trial_id]
+        return replace(spec, time_limit_s=self._limit_s(spec))
 
-    def _submit_what_fits(self) -> None:
-        while self.executor.free and self.ended == "trials":
-            waiting = list(self.waiting())
-            if not waiting:
-                return
-            # What is wanted most may be too long by now: a cheaper training still makes use of the time.
-            fits = next((each for each in waiting if self.deadline.allows(self.costs.of(each[0]))), None)
-            if fits is None:
-                self.ended = "budget"
-                return
-            spec = fits[0]
-            self.again = [each for each in self.again if each[0].trial_id != spec.trial_id]
-            self.running[spec.trial_id] = fits
-            self.progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs)
-            self.executor.submit(replace(spec, time_limit_s=self._limit_s(spec)))
-        if not self.running and not self.deadline.allows(None):  # no place to find it out
-            self.ended = "budget"
+    def is_over(self, running: Mapping[str, TrialSpec]) -> bool:
+        if next(self.waiting(running), None) is None:
+            return True
+        if not running and not self.deadline.allows(None):  # no place to find it out
+            self.reason = "budget"
+        return self.reason == "budget"
 
     def _limit_s(self, spec: TrialSpec) -> float | None:
         """What a training may take: in a budget no candidate may eat up the time of several others."""
@@ -213,24 +146,24 @@ class _Trainings:
             return left_s
         return min(left_s, max(self.dearest_s, self.costs.of(spec) if self.costs.knows(spec) else 0.0))
 
-    def _take(self, outcome: TrialOutcome) -> None:
-        spec, contestant = self.running.pop(outcome.record.trial_id)
-        if outcome.crashed and spec.attempt <= self.retries:
-            self.progress.warning(f"training {spec.trial_id}: {outcome.record.error}; it is tried again")
-            self.again.append((replace(spec, attempt=spec.attempt + 1), contestant))
-            return
+    def take_again(self, spec: TrialSpec) -> bool:
+        """Always: one that has no time any more is not on record, and a run with more time trains it."""
+        self.again.append(spec)
+        return True
+
+    def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None:
+        """A training is on record when its evidence and its model are."""
         if outcome.record.status == STOPPED and self._had_all_the_time():
-            self.ended = "budget"  # a run with more time trains it again
-        else:
-            training, evidence = _training(outcome, spec, contestant), _evidence(outcome)
-            if training.evidence and evidence:
-                self.keep_evidence(training.evidence, evidence)
-            if self.keep_model and training.status == COMPLETED:
-                self.keep_model(unit_name(training), spec, outcome)
-            self.keep(training)
-            self.finished.append(training)
-            self.costs.add(training)
-        self.progress.trial_ended(outcome.record)
+            self.reason = "budget"  # a run with more time trains it again
+            return
+        training, evidence = _training(outcome, spec, self.candidates[spec.trial_id]), _evidence(outcome)
+        if training.evidence and evidence:
+            self.keep_evidence(training.evidence, evidence)
+        if self.keep_model and training.status == COMPLETED:
+            self.keep_model(unit_name(training), spec, outcome)
+        self.keep(training)
+        self.finished.append(training)
+        self.costs.add_training(training)
 
     def _had_all_the_time(self) -> bool:
         """Whether it was the end of the budget that stopped a training, and not a limit of its own."""

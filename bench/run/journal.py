@@ -18,6 +18,7 @@ from bench.records.store import RunStore
 from bench.run.attempts import OnRecord
 from bench.run.best_models import BestModels
 from bench.run.budget import Timekeeper
+from bench.run.costs import CostModel
 from bench.run.delivery import MAPS, MEMBERS
 from bench.run.experiment_plan import ahead
 from bench.run.setup import Material, augmentation_pictures, validation_pictures
@@ -46,6 +47,7 @@ class Journal:
         self.trainings: list[TrainingRecord] = list(earlier.trainings) if earlier else []
         self.finals = earlier.finals if earlier else None
         self.delivered = earlier.delivery if earlier else None
+        self.costs = CostModel(self.trials, self.trainings)
         self.times = Timekeeper(experiment, earlier, began)
         self.record = RunRecord(
             name=experiment.name,

@@ -13,23 +13,22 @@ from bench.analysis.final_evaluation import LEAST_FOLDS, NoFinals
 from bench.baselines import REFERENCES, evaluate_on_folds, evaluate_references
 from bench.delivery import FOLDER
 from bench.delivery.deliver import deliver
-from bench.engine.spec import TrialOutcome, TrialSpec
-from bench.engine.training.batches import PROBE_STEPS
+from bench.engine.spec import TrialSpec
 from bench.errors import StoreError
 from bench.evaluation.resampling import even_spread
 from bench.experiments import WITHOUT_TUNERS
 from bench.formats import plural
 from bench.records import OUT_OF_FOLD, DeliveryRecord, FinalsRecord, TrainingRecord
 from bench.records.store import load
-from bench.run.costs import Deadline, TrialClock, short_training_s
+from bench.run.costs import Deadline, Probe, short_training_s
 from bench.run.data_curve import LEARNING_CURVE, SHARES, plan_learning_curve
 from bench.run.delivery import Selection, masks_by_configuration, select
 from bench.run.experiment_plan import LEAST_FOR_PROBE_S, measured_unit_s, plan_of, relative_costs, unmeasured_unit_s
-from bench.run.final_evaluation import FINALS, Costs, Probe, run_finals
+from bench.run.final_evaluation import FINALS, run_finals
 from bench.run.final_plan import budgeted_finals, whole_finals
 from bench.run.journal import Journal, evaluation_of
 from bench.run.plan import Plan
-from search_spaces.portfolio import portfolio
+from bench.run.probe import NoProbe, probe
 
 PATIENCE = 3.0
 """A candidate that takes more than so many times as long as the default recipe is out: others would have to go without."""
@@ -108,31 +107,18 @@ class OpenRun(Journal):
             return unmeasured_unit_s(left_s), 0.0
         started = time.monotonic()
         self.progress.stage("measuring what a training costs here")
-        probe = TrialSpec(
-            study_id="probe",
-            trial_id="probe",
-            hyperparameters=portfolio(self.experiment.space)[0],
-            seed=self.experiment.seeds[0],
-            epochs=1,
-            fold=0,
-            probe=True,
-            time_limit_s=left_s,
-        )
-        self.executor.submit(probe)
-        outcome = None
-        while outcome is None:
-            outcome = next((event for event in self.executor.events() if isinstance(event, TrialOutcome)), None)
-        record = outcome.record
-        if not record.train_s:
-            self.progress.warning(f"the default recipe cannot be measured: {record.error}")
+        measured = probe(self.experiment, self.executor, left_s)
+        if isinstance(measured, NoProbe):
+            self.progress.warning(f"the default recipe cannot be measured: {measured.reason}")
             return left_s / 6, time.monotonic() - started
-        step_s = record.train_s / (PROBE_STEPS - 1)
-        first_s = (record.build_s or 0.0) + (record.first_step_s or 0.0)
-        epoch_s = step_s * self.experiment.protocol.steps_per_epoch
-        self.probe = Probe(hyperparameters=probe.hyperparameters, epoch_s=epoch_s, first_s=first_s)
-        self.progress.note(f"a step of the default recipe takes {step_s:.2f} s here, its first one {first_s:.0f} s")
-        unit_s = short_training_s(self.experiment.protocol, step_s=step_s, first_s=first_s)
-        return unit_s, time.monotonic() - started
+        self.probe = measured
+        self.costs.add_probe(measured)
+        protocol = self.experiment.protocol
+        step_s = measured.epoch_s / protocol.steps_per_epoch
+        self.progress.note(
+            f"a step of the default recipe takes {step_s:.2f} s here, its first one {measured.first_s:.0f} s"
+        )
+        return short_training_s(protocol, step_s=step_s, first_s=measured.first_s), time.monotonic() - started
 
     def search(self) -> None:
         """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a search."""
@@ -157,7 +143,6 @@ class OpenRun(Journal):
             for seed in experiment.seeds
             for tuner in experiment.tuners
         ]
-        clock = TrialClock.of(self.trials)
         for number, study in enumerate(plans):
             share_s = self.times.share_s([each.study_id for each in plans[number:]])
             with self.times.timing(study.study_id):
@@ -167,7 +152,7 @@ class OpenRun(Journal):
                     executor=self.executor,
                     proposals=[proposal for proposal in self.proposals if proposal.study_id == study.study_id],
                     finished=[record for record in self.trials if record.study_id == study.study_id],
-                    clock=clock,
+                    costs=self.costs,
                     deadline=Deadline.after(share_s),
                     keeper=self,
                     progress=self.progress,
@@ -319,7 +304,7 @@ class OpenRun(Journal):
             finished=finished,
             retries=self.experiment.retries,
             deadline=Deadline.after(self.times.finals_s),
-            costs=Costs(self.trials, self.trainings, self.probe),
+            costs=self.costs,
             keep=keep,
             keep_evidence=self._keep_evidence,
             progress=self.progress,
