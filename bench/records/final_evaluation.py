@@ -15,14 +15,20 @@ from bench.records.versions import SCHEMA_VERSION
 Unit = tuple[str, int, int]
 """Names a training of the final evaluation within its run: configuration, seed and fold."""
 
-FINALIST, DEFAULT, ORIGIN, PORTFOLIO, LEVEL = "finalist", "default recipe", "origin's recipe", "portfolio", "level"
+FINALIST, DEFAULT, ORIGIN, PORTFOLIO, LEVEL = (
+    "finalist",
+    "default configuration",
+    "original baseline",
+    "portfolio",
+    "level",
+)
 """Roles of contestants, as they are recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contestant(Configured):
-    """A configuration of the finals. `roles` says why it is there: "finalist", "default recipe", "origin's recipe", "portfolio",
-    or "level": the default recipe with one other value. A finalist names the trial that it was in the search, with its validation IoU there."""
+    """A configuration of the finals. `roles` says why it is there: "finalist", "default configuration", "original baseline", "portfolio",
+    or "level": the default configuration with one other value. A finalist names the trial that it was in the search, with its validation IoU there."""
 
     name: str
     roles: tuple[str, ...]

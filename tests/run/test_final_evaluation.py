@@ -266,15 +266,15 @@ def trained(record, scores):
 def test_all_candidates_meet_on_the_first_fold_and_then_the_leaders_go_on():
     record = in_budget()
     order = units(record, trained(record, [(40, 1.0), (60, 1.0), (50, 1.0)]))
-    assert order[:3] == [("default recipe", 1, 0), ("recipe 2", 1, 0), ("recipe 3", 1, 0)]
-    assert order[3:6] == [("recipe 2", 1, 1), ("recipe 3", 1, 1), ("default recipe", 1, 1)]
+    assert order[:3] == [("default configuration", 1, 0), ("recipe 2", 1, 0), ("recipe 3", 1, 0)]
+    assert order[3:6] == [("recipe 2", 1, 1), ("recipe 3", 1, 1), ("default configuration", 1, 1)]
     assert order[6:8] == [("recipe 2", 2, 0), ("recipe 2", 2, 1)]
 
 
 def test_a_lead_that_one_fold_cannot_tell_goes_to_the_cheaper_one():
     record = in_budget()
     assert [each.name for each in leaders(record, trained(record, [(60, 2.0), (60, 1.0), (50, 1.0)]))][:2] == [
-        "recipe 2", "default recipe",
+        "recipe 2", "default configuration",
     ]  # fmt: skip
 
 
@@ -291,7 +291,7 @@ def test_a_candidate_whose_training_failed_or_took_too_long_gets_no_other(everyw
     first, second, *rest = trained(record, scores)
     order = units(record, [first, replace(second, status=STOPPED, out_of_fold={}), *rest])
     assert [fold for name, _, fold in order if name == "recipe 2"] == [0]
-    assert ("default recipe", 1, 1) in order
+    assert ("default configuration", 1, 1) in order
 
 
 def test_what_is_too_long_by_now_leaves_its_time_to_something_cheaper():
