@@ -7,6 +7,7 @@ from dataclasses import replace
 from bench.engine.spec import family
 from bench.experiments import WITHOUT_TUNERS, Experiment
 from bench.formats import listing
+from bench.progress import duration
 from bench.progress.ahead import Ahead
 from bench.records import COMPLETED, TrainingRecord, configuration_key
 from bench.run.candidates import level_name
@@ -139,3 +140,21 @@ def most_candidates(experiment: Experiment) -> int:
     if experiment.search == "compare":
         return len(one_at_a_time(experiment.space))
     return experiment.protocol.finalists + 2 if experiment.protocol.finalists else 0
+
+
+def planned_s(experiment: Experiment, folds: int, *, step_s: float, first_s: float, places: int) -> float | None:
+    """Seconds of all trainings where no budget cuts them, `places` at a time, as if each cost what the default configuration does: a step
+    `step_s`, building and compiling `first_s`. None where a search goes on as long as there is time."""
+    epochs = planned_epochs(experiment, folds)
+    if epochs is None:
+        return None
+    return MARGIN * (epochs * experiment.protocol.steps_per_epoch * step_s + first_s) / max(1, places)
+
+
+def said_of_time(budget_s: float | None, planned_s: float | None) -> str:
+    """How long a run takes, for people: what `doctor` and `run --dry-run` both say. `planned_s` None: nothing is known of it."""
+    if budget_s is not None:
+        return f"at most {duration(budget_s)}, the budget, delivery included"
+    if planned_s is None:
+        return "no budget: until all trainings are over"
+    return f"about {duration(planned_s)} of training, where other networks cost as much as the default recipe"

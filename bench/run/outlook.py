@@ -18,7 +18,7 @@ from bench.run.experiment_plan import (
     ahead,
     most_candidates,
     plan_of,
-    planned_epochs,
+    planned_s,
     unmeasured_unit_s,
 )
 from bench.run.plan import Plan
@@ -91,7 +91,6 @@ def outlook(experiment: Experiment, found: Examined, measured: Measured | None, 
     protocol, split, folds = experiment.protocol, found.split, len(found.split.folds)
     left_s = Timekeeper(experiment, None, time.monotonic()).finals_s
     cut = left_s is not None and bool(protocol.finalists) and folds > 1
-    epochs = None if cut else planned_epochs(experiment, folds)
     candidates = None if cut else most_candidates(experiment)
     told = ahead(experiment, folds, left_s, 0)
     return Outlook(
@@ -111,7 +110,7 @@ def outlook(experiment: Experiment, found: Examined, measured: Measured | None, 
         steps=None if cut else protocol.epochs * protocol.steps_per_epoch,
         trainings=None if candidates is None else candidates * folds * protocol.final_seeds,
         budget_s=experiment.budget_s,
-        seconds=_seconds(experiment, epochs, measured, places),
+        seconds=_seconds(experiment, folds, measured, places),
         plans=tuple(_plans(experiment, left_s, measured, folds, places)) if cut and left_s is not None else (),
         measured=measured,
         cache_bytes=_cache_bytes(experiment, found),
@@ -121,12 +120,12 @@ def outlook(experiment: Experiment, found: Examined, measured: Measured | None, 
     )
 
 
-def _seconds(experiment: Experiment, epochs: int | None, measured: Measured | None, places: int) -> float | None:
+def _seconds(experiment: Experiment, folds: int, measured: Measured | None, places: int) -> float | None:
     if experiment.budget_s is not None:
         return experiment.budget_s
-    if epochs is None or measured is None:
+    if measured is None:
         return None
-    return epochs * experiment.protocol.steps_per_epoch * measured.step_s / max(1, places)
+    return planned_s(experiment, folds, step_s=measured.step_s, first_s=measured.first_s, places=places)
 
 
 def _plans(
