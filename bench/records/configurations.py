@@ -9,15 +9,19 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from bench.records.limits import MOST_OF_A_COUNT
+from search_spaces.space import HYPERPARAMETERS
 
 HyperparameterValue = str | int | float | bool
 
 NOTED = "tuner/"
 """What Keras Tuner's names begin with that are a tuner's own notes, and no hyperparameters."""
 
-_NUMBERS = ("image_size", "batch_size", "learning_rate", "weight_decay", "augmentation")
+_NUMBERS = tuple(name for name, row in HYPERPARAMETERS.items() if row.kind in ("number", "strength", "rate"))
 
-_COUNTS = ("image_size", "batch_size", "tuner/epochs", "tuner/initial_epoch", "tuner/bracket", "tuner/round")
+_COUNTS = (
+    *(name for name, row in HYPERPARAMETERS.items() if row.kind == "number"),
+    *(f"{NOTED}{noted}" for noted in ("epochs", "initial_epoch", "bracket", "round")),
+)
 
 
 def _fit_their_names(values: Mapping[str, HyperparameterValue]) -> Mapping[str, HyperparameterValue]:

@@ -12,22 +12,43 @@ from bench.records.versions import SCHEMA_VERSION
 
 
 class Status(StrEnum):
-    """How a trial or a training ended."""
+    """How a trial or a training ended, in the order of every table.
 
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    STOPPED = "STOPPED"
-    """By its tuner, or by the budget; this and the two above are Keras Tuner's words."""
-    COLLAPSED = "COLLAPSED"
+    A member has its name on disk, what it is called in a count of trials ("" where such a count leaves it out), its reason for people, and
+    whether its score counts: for its tuner, and when values of a hyperparameter are compared. COMPLETED, STOPPED and FAILED are Keras Tuner's words.
+    """
+
+    counted: str
+    reason: str
+    has_score: bool
+
+    def __new__(cls, name: str, counted: str, reason: str, has_score: bool) -> "Status":
+        self = str.__new__(cls, name)
+        self._value_ = name
+        self.counted, self.reason, self.has_score = counted, reason, has_score
+        return self
+
+    COMPLETED = "COMPLETED", "", "", True
+    COLLAPSED = (
+        "COLLAPSED",
+        "stopped as collapsed",
+        "collapsed (found nearly no foreground, or found it nearly everywhere)",
+        True,
+    )
     """Ended early because it predicted one answer everywhere (`bench.evaluation.collapse`)."""
-    PRUNED = "PRUNED"
+    PRUNED = "PRUNED", "pruned", "pruned (clearly worse on the folds so far)", True
     """Got no more folds because it was clearly behind the best one (`bench.evaluation.racing`)."""
+    STOPPED = "STOPPED", "", "stopped by the budget or their tuner", False
+    FAILED = "FAILED", "failed", "failed", False
 
     @property
     def word(self) -> str:
         """As it stands in a sentence."""
         return self.value.lower()
 
+
+TROUBLES = (Status.FAILED, Status.COLLAPSED, Status.PRUNED, Status.STOPPED)
+"""What did not complete, the worst first."""
 
 COMPLETED, FAILED, STOPPED = Status.COMPLETED, Status.FAILED, Status.STOPPED
 
