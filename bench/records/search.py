@@ -47,7 +47,7 @@ class Status(StrEnum):
         return self.value.lower()
 
 
-TROUBLES = (Status.FAILED, Status.COLLAPSED, Status.PRUNED, Status.STOPPED)
+TROUBLES = (Status.FAILED, *(status for status in Status if status not in (Status.COMPLETED, Status.FAILED)))
 """What did not complete, the worst first."""
 
 COMPLETED, FAILED, STOPPED = Status.COMPLETED, Status.FAILED, Status.STOPPED
