@@ -1,45 +1,86 @@
-"""Options of a run: what each means, on the command line, in an experiment's fields and in their JSON schema, and whether a run that is
-resumed may have another value. Each is said here once; nothing slow is imported, so that `--help` answers at once."""
+"""Options of a run: what each means, how it is given on the command line, and whether a run that is resumed may have another value.
 
+Each is declared here once and is a field of an experiment besides; the command line, the experiment's JSON schema, `override` and `resume` follow
+from it. Nothing slow is imported, so that `--help` answers at once.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """`metavar` stands for its value on the command line. `may_change`: how far, where and by how many workers a run trains is not what it
-    is, so that it may go on with another value."""
+    """`flag` is its name on the command line, None where it is in the file alone; `kind` is what stands behind it there (bool: nothing does), once or
+    `several` times, and `metavar` what that is called. `may_change`: how far, where and by how many workers a run trains is not what it is, so that it
+    may go on with another value."""
 
     help: str
+    flag: str | None = None
     metavar: str | None = None
+    kind: type[str | int | bool] = str
+    several: bool = False
     may_change: bool = False
+
+    @property
+    def keyword(self) -> str:
+        """Its name in Python: `--skip-unreadable` is `skip_unreadable`."""
+        return (self.flag or "").removeprefix("--").replace("-", "_")
 
 
 OPTIONS: dict[str, Option] = {
-    "path": Option(metavar="PATH", help="A folder of images with annotations."),
-    "skip_unreadable": Option(help="Leave images out that cannot be decoded, and say so in the report."),
-    "name": Option(metavar="NAME", help="The run's name, its folder in --results."),
-    "tuners": Option(metavar="NAME", help="A tuner that searches; several of them to compare them, see list."),
-    "seeds": Option(metavar="N", help="A seed of the search; on the command line the only one."),
-    "trials": Option(metavar="N", help="Trials for each tuner and seed.", may_change=True),
+    "path": Option(flag="--data", metavar="PATH", help="A folder of images with annotations."),
+    "tuners": Option(
+        flag="--tuner",
+        metavar="NAME",
+        several=True,
+        help="A tuner that searches; several of them to compare them, see list.",
+    ),
+    "trials": Option(flag="--trials", metavar="N", kind=int, help="Trials for each tuner and seed.", may_change=True),
     "budget": Option(
+        flag="--budget",
         metavar="TIME",
         help="Time for search and finals: 90s, 10m, 1.5h. Without --trials, as many as fit.",
         may_change=True,
     ),
+    "seeds": Option(
+        flag="--seed", metavar="N", kind=int, help="A seed of the search; on the command line the only one."
+    ),
+    "name": Option(flag="--name", metavar="NAME", help="The run's name, its folder in --results."),
     "workers": Option(
+        flag="--workers",
         metavar="N",
+        kind=int,
         help="Trials at the same time. Left out: one for each GPU, or one for the CPU.",
         may_change=True,
     ),
     "cluster": Option(
+        flag="--cluster",
         metavar="ADDRESS",
         help="Train on a Ray cluster: ray://HOST:PORT, HOST:PORT, auto or local.",
         may_change=True,
     ),
     "retries": Option(help="How often a trial is tried again whose process died.", may_change=True),
     "learning_curve": Option(
+        flag="--learning-curve",
+        kind=bool,
         help="Train the first of the finals on 25, 50 and 75 % of the images too: would more data help?",
         may_change=True,
     ),
+    "skip_unreadable": Option(
+        flag="--skip-unreadable",
+        kind=bool,
+        help="Leave images out that cannot be decoded, and say so in the report.",
+    ),
 }
-"""Field of an experiment, or of its data -> what there is to say of it."""
+"""Field of an experiment, or of its data -> what there is to say of it. The command line shows them in this order."""
+
+
+def given(said: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """(field, value) of what a command line or a caller says, by flag or by field; None, an empty list and False say nothing."""
+    by_flag = {option.keyword: field for field, option in OPTIONS.items() if option.flag}
+    for name, value in said.items():
+        field = by_flag.get(name, name)
+        if field not in OPTIONS:
+            raise TypeError(f"{name} is no option of a run")
+        if value is not None and value is not False and value != () and value != []:
+            yield field, value

@@ -205,7 +205,7 @@ def _configuration(random: np.random.Generator) -> dict[str, HyperparameterValue
 
 def _contestants(best: Sequence[TrialRecord]) -> Iterator[Contestant]:
     for number, trial in enumerate(best, start=1):
-        roles = ("finalist", "default recipe") if number == len(best) else ("finalist",)
+        roles = ("finalist", "default configuration") if number == len(best) else ("finalist",)
         yield Contestant(name=f"finalist {number}", roles=roles, hyperparameters=trial.hyperparameters, study_id=trial.study_id,
                          trial_id=trial.trial_id, search_iou=trial.val_metrics["iou"])  # fmt: skip
 

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-import bench.cli
+import bench.cli.reporting
+import bench.cli.running
 from bench.cli import app
 from bench.errors import DataError, StoreError
 from bench.experiments import PRESETS, Experiment, load_experiment, to_json
@@ -68,7 +69,7 @@ def runner(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     stub.run_experiment = run_experiment
     monkeypatch.setitem(sys.modules, "bench.run", stub)
-    monkeypatch.setattr(bench.cli, "_require_tensorflow", lambda: None)
+    monkeypatch.setattr(bench.cli.running, "_require_tensorflow", lambda: None)
     (elsewhere / "my.yaml").write_text(SPACE)
     return stub
 
@@ -291,7 +292,7 @@ def test_interrupt_before_anything_was_recorded_says_so(runner: SimpleNamespace)
 
 
 def test_run_without_tensorflow_says_how_to_install_it(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench.cli, "find_spec", lambda name: None)
+    monkeypatch.setattr(bench.cli.running, "find_spec", lambda name: None)
     (elsewhere / "my.yaml").write_text(SPACE)
     assert "pip install 'segbench[cpu]'" in mistake("run", "my.yaml")
 
@@ -319,9 +320,9 @@ def test_report_is_of_the_newest_run_unless_named(elsewhere: Path) -> None:
     for age, name in enumerate(["newest", "older"]):
         stored_run(Path("results") / name)
         os.utime(Path("results") / name / "run.json", (1e9 - age, 1e9 - age))
-    assert bench.cli._run_directory(None, Path("results")) == Path("results/newest")
-    assert bench.cli._run_directory("older", Path("results")) == Path("results/older")
-    assert bench.cli._run_directory("results/older", Path("results")) == Path("results/older")
+    assert bench.cli.reporting._run_directory(None, Path("results")) == Path("results/newest")
+    assert bench.cli.reporting._run_directory("older", Path("results")) == Path("results/older")
+    assert bench.cli.reporting._run_directory("results/older", Path("results")) == Path("results/older")
 
 
 def test_audit_of_a_missing_folder_is_one_line(elsewhere: Path) -> None:

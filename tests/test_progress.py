@@ -191,7 +191,7 @@ def test_trial_that_did_not_complete_is_never_the_best() -> None:
     view = StudyView("random-0")
     view.trial_ended(trial(0, status=STOPPED, val_metrics={"iou": 0.9}))
     view.trial_ended(trial(1, status=FAILED, val_metrics={}))
-    assert (view.best, view.finished, view.failed) == (None, 2, 1)
+    assert (view.best, view.finished, view.statuses[FAILED]) == (None, 2, 1)
     view.trial_ended(trial(2, val_metrics={"iou": 0.0}))
     assert view.best == trial(2, val_metrics={"iou": 0.0})
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench import formats
-from bench.analysis.final_evaluation import Finals, Standing, configuration_label, role_title
+from bench.analysis.final_evaluation import Finals, Standing
+from bench.analysis.labels import configuration_label, role_title
 from bench.analysis.leaderboard import Row, leaderboard, ranked
 from bench.analysis.pooled_runs import DataSet, data_sets
 from bench.evaluation.ranks import Ranks, compare_ranks

@@ -12,7 +12,8 @@ from statistics import mean
 
 import numpy as np
 
-from bench.analysis.final_evaluation import SEED, Finals, out_of_fold, trainings_of
+from bench.analysis.final_evaluation import SEED, Finals
+from bench.analysis.scored_trainings import out_of_fold, trainings_of
 from bench.analysis.series import Missing
 from bench.evaluation.resampling import counts_array, pooled_scores
 from bench.evaluation.statistics import Difference, Interval, compare

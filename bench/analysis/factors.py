@@ -10,7 +10,7 @@ from statistics import median
 
 from bench.analysis.leaderboard import Row, counted
 from bench.formats import power
-from bench.records import HyperparameterValue
+from bench.records import COMPLETED, TROUBLES, HyperparameterValue, Status
 from search_spaces.hyperparameters import Kind
 from search_spaces.space import HYPERPARAMETERS
 
@@ -89,11 +89,13 @@ class Level:
 
     label: str
     ious: tuple[float, ...]
-    completed: int
-    collapsed: int
-    pruned: int
-    stopped: int
-    failed: int
+    ended: Mapping[Status, int]
+    """How many ended in which way."""
+
+    @property
+    def lost(self) -> int:
+        """How many did not complete."""
+        return sum(self.ended.get(status, 0) for status in TROUBLES)
 
     @property
     def trials(self) -> int:
@@ -122,7 +124,7 @@ def compare_candidates(scored: Sequence[tuple[Hyperparameters, float]]) -> dict[
 
     def level(at: Sequence[int], label: str) -> Level:
         ious = tuple(sorted((scored[n][1] for n in at), reverse=True))
-        return Level(label=label, ious=ious, completed=len(at), collapsed=0, pruned=0, stopped=0, failed=0)
+        return Level(label=label, ious=ious, ended={COMPLETED: len(at)})
 
     return _compared([values for values, _ in scored], level)
 
@@ -167,5 +169,5 @@ def _level(label: str, rows: Sequence[Row]) -> Level:
     return Level(
         label=label,
         ious=tuple(sorted(scored, reverse=True)),
-        **{status.word: count for status, count in counted(rows).items()},
+        ended=counted(rows),
     )

@@ -1,9 +1,8 @@
 """From the trainings of the final evaluation to a ranking: which candidate is better on other images and when trained
 again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -11,33 +10,23 @@ import numpy as np
 from bench.analysis.annotators import Annotators, annotators
 from bench.analysis.external import NO_EXTERNALS, Externals, externals
 from bench.analysis.fold_search import searched_folds
-from bench.analysis.leaderboard import (
-    REFERENCES,
-    Metrics,
-    leaderboard,
-    ranked,
-    reference_evaluation,
-    score_interval,
+from bench.analysis.leaderboard import REFERENCES, Metrics, leaderboard, ranked, reference_evaluation, score_interval
+from bench.analysis.scored_trainings import (
+    Entry,
+    costs_of,
+    entries_of,
+    has_failed,
+    is_of,
+    mean_metrics,
+    metrics_of,
+    units_of,
 )
-from bench.evaluation.metrics import background_share, dice, image_mean, iou, mean, pool, summarise
+from bench.evaluation.metrics import background_share, pool, summarise
 from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
 from bench.evaluation.variance import VarianceComponents, variance_components
-from bench.formats import plural, titled
-from bench.records import (
-    COMPLETED,
-    DEFAULT,
-    FINALIST,
-    LEVEL,
-    ORIGIN,
-    OUT_OF_FOLD,
-    Contestant,
-    Evaluation,
-    FinalsRecord,
-    Run,
-    TrainingRecord,
-    TrialRecord,
-)
+from bench.formats import plural
+from bench.records import DEFAULT, OUT_OF_FOLD, Contestant, Evaluation, FinalsRecord, Run, TrainingRecord, TrialRecord
 
 LEAST_FOLDS = 2
 """Of a comparison of levels: scores of one fold rest on a third of the images, and on one training each."""
@@ -149,7 +138,9 @@ def finals(run: Run) -> Finals | NoFinals:
         contestant.name: failed[0]
         for contestant in record.contestants
         if (
-            failed := [known[unit].error or "failed" for unit in _units(contestant, record) if _failed(known.get(unit))]
+            failed := [
+                known[unit].error or "failed" for unit in units_of(contestant, record) if has_failed(known.get(unit))
+            ]
         )
     }
     begun = [contestant for contestant in record.contestants if (contestant.configuration, record.seeds[0], 0) in known]
@@ -169,12 +160,6 @@ def finals(run: Run) -> Finals | NoFinals:
         return _ranked(run, record, standing, seeds, known, out)
     except ValueError as error:
         return NoFinals(str(error), out)
-
-
-def training_length(record: FinalsRecord) -> str:
-    """How long each was trained, in the unit that the record has: '600 steps', '16 epochs'."""
-    per_epoch = record.steps_per_epoch
-    return f"{record.epochs * per_epoch} steps" if per_epoch else plural(record.epochs, "epoch")
 
 
 def _on_enough_folds(
@@ -208,66 +193,6 @@ def _as_far_as_all(
     )
 
 
-def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
-    """By name; where two would be called the same, their trials tell them apart."""
-    short = {each.name: configuration_label(each) for each in contestants}
-    return {
-        each.name: short[each.name]
-        if list(short.values()).count(short[each.name]) == 1
-        else f"{short[each.name]} · {each.trial_id or each.name}"
-        for each in contestants
-    }
-
-
-def configuration_label(contestant: Contestant) -> str:
-    """'U-Net / ResNet-18 · Dice · 96 px'."""
-    values = contestant.hyperparameters
-    model = " / ".join(titled(values[name]) for name in ("architecture", "backbone") if name in values)
-    loss = [titled(values["loss"])] if "loss" in values else []
-    size = [f"{values['image_size']} px"] if "image_size" in values else []
-    return " · ".join([*([model] if model else []), *loss, *size]) or contestant.name
-
-
-ROLE_TITLES = {
-    DEFAULT: "default configuration",
-    ORIGIN: "original baseline",
-    FINALIST: "found by search",
-    LEVEL: "one value changed",
-}
-"""Recorded roles in the words of a reader."""
-
-
-def role_title(role: str) -> str:
-    return ROLE_TITLES.get(role, role)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
-    """A contestant and what its trainings scored: out of fold once for each seed, on the held-out test images once
-    for each training."""
-
-    contestant: Contestant
-    label: str
-    trainings: Sequence[TrainingRecord]
-    out_of_fold: Sequence[Evaluation]
-    test: Sequence[Evaluation]
-
-
-def _entries(
-    standing: Sequence[Contestant], record: FinalsRecord, seeds: Sequence[int], known: Mapping[Any, TrainingRecord]
-) -> Iterator[_Entry]:
-    labels = _labels(standing)
-    for contestant in standing:
-        trainings = [known[unit] for unit in _units(contestant, record) if unit[1] in seeds]
-        yield _Entry(
-            contestant=contestant,
-            label=labels[contestant.name],
-            trainings=trainings,
-            out_of_fold=out_of_fold(trainings, seeds),
-            test=[_evaluation("test", each.seed, each.test) for each in trainings],
-        )
-
-
 def _ranked(
     run: Run,
     record: FinalsRecord,
@@ -276,7 +201,7 @@ def _ranked(
     known: Mapping[Any, TrainingRecord],
     out: Mapping[str, str],
 ) -> Finals:
-    entries = list(_entries(standing, record, seeds, known))
+    entries = list(entries_of(standing, record, seeds, known))
     comparison = compare(counts_array([each.out_of_fold for each in entries]), np.random.default_rng(SEED))
     on_test, variance = _on_test([each.test for each in entries], [each.fold for each in entries[0].trainings])
     placed = _placed(entries, comparison, on_test, run.dataset.classes)
@@ -295,7 +220,7 @@ def _ranked(
         seeds=seeds,
         out=out,
         planned=len(record.contestants) * record.folds * len(record.seeds),
-        trained=sum(_is_of(training, record) for training in run.trainings),
+        trained=sum(is_of(training, record) for training in run.trainings),
         choosing=len({*(sum(searched_folds(run), ()) or run.split.val)} & set(images)),
         scored=comparison.num_images,
         all_folds=len(run.split.folds),
@@ -313,7 +238,7 @@ def _ranked(
 
 
 def _placed(
-    entries: Sequence[_Entry], comparison: Comparison, on_test: Comparison | None, classes: Sequence[str]
+    entries: Sequence[Entry], comparison: Comparison, on_test: Comparison | None, classes: Sequence[str]
 ) -> list[Standing]:
     """In the order of the entries, which is that of the comparison's positions."""
     group_of = {position: number for number, group in enumerate(comparison.groups, start=1) for position in group}
@@ -327,11 +252,11 @@ def _placed(
             score=comparison.scores[position],
             interval=comparison.intervals[position],
             first_probability=comparison.first_probability[position],
-            metrics=_mean_metrics(entry.out_of_fold, classes),
-            test=on_test.scores[position] if on_test else _mean_metrics(entry.test, classes)["iou"],
+            metrics=mean_metrics(entry.out_of_fold, classes),
+            test=on_test.scores[position] if on_test else mean_metrics(entry.test, classes)["iou"],
             test_interval=on_test.intervals[position] if on_test else None,
             to_default=to_default.get(position),
-            **_costs(entry.trainings),
+            **costs_of(entry.trainings),
         )
         for position, entry in enumerate(entries)
     ]
@@ -377,68 +302,10 @@ def _references(run: Run, leader: Sequence[Evaluation]) -> tuple[ReferenceStandi
                 label=REFERENCES[name],
                 score=compared.scores[position],
                 interval=compared.intervals[position],
-                metrics=_metrics(own, run.dataset.classes),
+                metrics=metrics_of(own, run.dataset.classes),
                 test=summarise(pool(on_test.counts.values()), run.dataset.classes)["iou"] if on_test else None,
                 test_interval=score_interval(on_test) if on_test else None,
                 leader_ahead=leader_ahead[position],
             )
         )
     return tuple(found)
-
-
-def out_of_fold(trainings: Sequence[TrainingRecord], seeds: Sequence[int]) -> list[Evaluation]:
-    """For each seed every image, scored by the training that did not see it."""
-    return [
-        _evaluation(
-            OUT_OF_FOLD,
-            seed,
-            reduce(lambda all_of, each: {**all_of, **each.out_of_fold}, (t for t in trainings if t.seed == seed), {}),
-        )
-        for seed in seeds
-    ]
-
-
-def _evaluation(part: str, seed: int, counts: Mapping[str, Any]) -> Evaluation:
-    return Evaluation(split=part, seed=seed, counts=counts)
-
-
-def _mean_metrics(evaluations: Sequence[Evaluation], classes: Sequence[str]) -> Metrics:
-    each = [_metrics(evaluation, classes) for evaluation in evaluations]
-    return {name: mean(metrics[name] for metrics in each) for name in each[0]}
-
-
-def _metrics(evaluation: Evaluation, classes: Sequence[str]) -> Metrics:
-    """Pooled over images, and `image_iou` and `image_dice`, in which every image weighs alike."""
-    images = evaluation.counts.values()
-    return {
-        **summarise(pool(images), classes),
-        "image_iou": image_mean(images, iou),
-        "image_dice": image_mean(images, dice),
-    }
-
-
-def _costs(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
-    return {
-        "train_s": mean(training.train_s for training in trainings),
-        "num_params": trainings[0].num_params,
-        "latency_s": min((t.latency_s for t in trainings if t.latency_s is not None), default=None),
-        "peak_memory_bytes": max((t.peak_memory_bytes for t in trainings if t.peak_memory_bytes), default=None),
-    }
-
-
-def trainings_of(run: Run, contestant: Contestant) -> list[TrainingRecord]:
-    """By configuration: a run that went on may have given it another name."""
-    return [training for training in run.trainings if training.configuration == contestant.configuration]
-
-
-def _units(contestant: Contestant, record: FinalsRecord) -> list[tuple[str, int, int]]:
-    return [(contestant.configuration, seed, fold) for seed in record.seeds for fold in range(record.folds)]
-
-
-def _is_of(training: TrainingRecord, record: FinalsRecord) -> bool:
-    keys = {contestant.configuration for contestant in record.contestants}
-    return training.configuration in keys and training.seed in record.seeds and training.fold < record.folds
-
-
-def _failed(training: TrainingRecord | None) -> bool:
-    return training is not None and training.status != COMPLETED

@@ -16,10 +16,7 @@ from bench.evaluation.statistics import Interval, compare
 from bench.records import (
     COLLAPSED,
     COMPLETED,
-    FAILED,
     OUT_OF_FOLD,
-    PRUNED,
-    STOPPED,
     Evaluation,
     Key,
     Run,
@@ -81,7 +78,8 @@ class Row:
     def ended_early(self) -> bool:
         """Whether it collapsed or was pruned in a race, with a score. Without these a poor choice would look as good
         as its best trials without these."""
-        return self.trial.status in (COLLAPSED, PRUNED) and self.iou is not None
+        status = self.trial.status
+        return status.has_score and status != COMPLETED and self.iou is not None
 
     @property
     def compares(self) -> bool:
@@ -191,7 +189,7 @@ def counted(rows: Sequence[Row]) -> dict[Status, int]:
     """How many trials ended in which way, each in one: those that collapsed, stopped for it or not, are not among the
     completed."""
     found = Counter(COLLAPSED if row.collapsed else row.trial.status for row in rows)
-    return {status: found[status] for status in (COMPLETED, COLLAPSED, PRUNED, STOPPED, FAILED)}
+    return {status: found[status] for status in Status}
 
 
 def _reference_evaluations(run: Run) -> list[Evaluation]:

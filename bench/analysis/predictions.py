@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.analysis.final_evaluation import Finals, NoFinals, configuration_label, role_title
+from bench.analysis.final_evaluation import Finals, NoFinals
+from bench.analysis.labels import configuration_label, role_title
 from bench.analysis.leaderboard import Row, ranked
 from bench.analysis.series import Missing
 from bench.evaluation.metrics import mean

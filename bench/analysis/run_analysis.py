@@ -9,12 +9,13 @@ from bench.analysis.compared_levels import ComparedLevels, compared_levels
 from bench.analysis.data_curve import DataCurve, data_curve
 from bench.analysis.decision import Choice, Decision, decide, delivered
 from bench.analysis.effects import Effects, effects
-from bench.analysis.final_evaluation import Finals, NoFinals, trainings_of
+from bench.analysis.final_evaluation import Finals, NoFinals
 from bench.analysis.importance import Importances, importances
 from bench.analysis.pictures import AugmentationGrid, Samples, augmentation_grid, samples
 from bench.analysis.predictions import Gallery, gallery
 from bench.analysis.probabilities import ProbabilityMetrics, probability_metrics
 from bench.analysis.rungs import Rung, rungs
+from bench.analysis.scored_trainings import trainings_of
 from bench.analysis.series import Missing
 from bench.analysis.tuners import Tuners, compare_tuners
 from bench.records import Run, Status

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli.arguments import Results
 from bench.errors import UserError, unknown
 from bench.formats import printable
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 SKIPPED = 1
 """Exit code of `predict` where an image could not be read."""
 
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 Model = Annotated[
     str, typer.Argument(metavar="RUN_OR_MODEL", help="A run's name or folder, or a folder with model.keras.")

@@ -3,13 +3,14 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli.arguments import Results, with_options
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 WRONG = 1
 """Exit code where something is wrong."""
 
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
 
-
+@with_options("path", "budget")
 def doctor(
     experiment: Annotated[
         str | None,
@@ -31,8 +31,8 @@ def doctor(
             help="A preset (see list) or a YAML file. Left out: what [bold]run[/] takes, default, or transfer with --data.",
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(metavar="PATH", help="A folder of images with annotations.")] = None,
-    budget: Annotated[str | None, typer.Option(metavar="TIME", help="Time for the run: 90s, 10m, 1.5h.")] = None,
+    *,
+    said: Mapping[str, Any],
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Whether a few steps are trained, to say how long it takes.")
     ] = True,
@@ -53,8 +53,8 @@ def doctor(
     """
     from bench.experiments import load_experiment, override
 
-    chosen = load_experiment(experiment or ("transfer" if data else "default"))
-    chosen = override(chosen, data=data, budget=budget)
+    chosen = load_experiment(experiment or ("transfer" if said["data"] else "default"))
+    chosen = override(chosen, **said)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     findings = list(_looked_at(chosen, results))
     measured, timed = _timed(chosen, measure=measure, ill=any(each.problem for each in findings))

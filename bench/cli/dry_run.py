@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from bench import formats
 from bench.formats import plural
-from bench.progress import configuration, duration
+from bench.progress import configuration
+from bench.run.experiment_plan import said_of_time
 from bench.run.outlook import Outlook, Supposed
 
 
@@ -18,7 +19,7 @@ def dry_run_lines(told: Outlook) -> Iterator[str]:
         yield f"             in every trial: {configuration(told.fixed)}"
     yield f"final:       {_final(told)}"
     yield from _plan(told)
-    yield f"time:        {_time(told)}"
+    yield f"time:        {said_of_time(told.budget_s, told.seconds)}"
     yield f"memory:      {_memory(told)}"
     if told.measured is not None:
         step = f"a step of the default recipe {told.measured.step_s:.2f} s"
@@ -77,14 +78,6 @@ def _planned(each: Supposed) -> str:
     whole = "on every fold" if each.folds is None else f"on {plural(each.folds, 'fold')}"
     where = whole if each.everywhere else "on one fold, the best on all"
     return f"{search}{plural(each.candidates, 'candidate')} {where}, {length} steps each"
-
-
-def _time(told: Outlook) -> str:
-    if told.budget_s is not None:
-        return f"at most {duration(told.budget_s)}, the budget, delivery included"
-    if told.seconds is None or told.measured is None:
-        return "no budget: until all trainings are over"
-    return f"about {duration(told.seconds)} of training, where other networks cost as much as the default recipe"
 
 
 def _memory(told: Outlook) -> str:

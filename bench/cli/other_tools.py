@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.arguments import Results
 from bench.cli.places import require_empty, run_folder
 from bench.errors import UserError, unknown
 
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")]
 OfRun = Annotated[str, typer.Option("--run", metavar="RUN", help="A finished run's name or folder.")]
 
 

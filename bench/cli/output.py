@@ -1,10 +1,14 @@
 """What a command prints may not cost what it does: a reader that has gone, a full disk behind stdout, a terminal of few letters."""
 
 import io
+import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TextIO
+
+import typer
 
 
 class Unfailing:
@@ -63,3 +67,20 @@ def make_output_unfailing() -> None:
 
 def _say_on_stderr(error: OSError) -> None:
     sys.stderr.write(f"note: nothing more is printed: {error.strerror}; what was begun goes on\n")
+
+
+def write_json(content: object) -> None:
+    """For programs: one document on stdout."""
+    typer.echo(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def say_ending(report: Path, runs: Sequence[Path], as_json: bool) -> None:
+    """What there is when a report of these runs is written."""
+    from bench.cli.ending import Ending
+
+    ending = Ending.of(report, runs)
+    if as_json:
+        write_json(ending.as_json())
+        return
+    for line in ending.lines():
+        typer.echo(line)

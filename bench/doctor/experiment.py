@@ -18,7 +18,7 @@ from bench.formats import duration, listing, plural
 from bench.progress import Progress
 from bench.records.store import RunStore
 from bench.run.costs import MARGIN
-from bench.run.outlook import planned_epochs
+from bench.run.experiment_plan import planned_epochs, planned_s, said_of_time
 from bench.run.plan import Plan
 
 _ENDLESS = "1000h"
@@ -27,12 +27,13 @@ _ENDLESS = "1000h"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What the first steps of the default configuration took, in seconds; `plan` is what the experiment's budget has room for, None without
-    one."""
+    """What the first steps of the default configuration took, in seconds, with how many trainings at once (`places`) and into how many `folds` the
+    data were split; `plan` is what the experiment's budget has room for, None without one."""
 
     step_s: float
     first_s: float
     places: int
+    folds: int
     plan: Plan | None
 
 
@@ -122,6 +123,7 @@ def measure(experiment: Experiment, scratch: Path, progress: Progress) -> Measur
         step_s=run.probe.epoch_s / experiment.protocol.steps_per_epoch,
         first_s=run.probe.first_s,
         places=executor.places,
+        folds=len(material.split.folds),
         plan=run.chosen if experiment.budget else None,
     )
 
@@ -130,7 +132,7 @@ def length(experiment: Experiment, measured: Measured | None) -> Finding:
     """How long the experiment takes. Without a budget an estimate, as if every configuration cost what the default one does."""
     protocol = experiment.protocol
     if experiment.budget_s is not None:
-        found = f"its budget, {duration(experiment.budget_s)}"
+        found = said_of_time(experiment.budget_s, None)
         if measured is None or measured.plan is None:
             return Finding(subject="time", found=f"{found}; what that has room for is not measured")
         shortest_s = MARGIN * protocol.shortest_steps * measured.step_s + measured.first_s
@@ -143,7 +145,8 @@ def length(experiment: Experiment, measured: Measured | None) -> Finding:
             else None,
             mend=f"python -m bench run --budget {_minutes(experiment.budget_s, shortest_s)}m" if low else None,
         )
-    epochs = planned_epochs(experiment, protocol.folds)
+    folds = measured.folds if measured else protocol.folds
+    epochs = planned_epochs(experiment, folds)
     if epochs is None:
         return Finding(
             subject="time",
@@ -151,11 +154,12 @@ def length(experiment: Experiment, measured: Measured | None) -> Finding:
             problem="the experiment has neither trials nor a budget",
             mend="python -m bench run --budget 15m",
         )
-    steps = epochs * protocol.steps_per_epoch
+    steps = f"{epochs * protocol.steps_per_epoch} steps of training"
     if measured is None:
-        return Finding(subject="time", found=f"{steps} steps of training, which are not measured")
-    total_s = MARGIN * (steps * measured.step_s + measured.first_s) / measured.places
-    return Finding(subject="time", found=f"about {duration(total_s)}: {steps} steps of training; {_said(measured)}")
+        return Finding(subject="time", found=f"{steps}, which are not measured")
+    cost = {"step_s": measured.step_s, "first_s": measured.first_s}
+    found = said_of_time(None, planned_s(experiment, folds, places=measured.places, **cost))
+    return Finding(subject="time", found=f"{found}: {steps}; {_said(measured)}")
 
 
 def _said(measured: Measured) -> str:

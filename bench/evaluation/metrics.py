@@ -6,6 +6,7 @@ not predicted either leaves the mean unchanged; predicted where it is absent, it
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from bench.records import ClassCounts
 
@@ -40,13 +41,22 @@ def background_share(per_class: Sequence[ClassCounts]) -> float | None:
     return _ratio(per_class[0].tp + per_class[0].fn, _pixels(per_class[0])) if per_class else None
 
 
-FOREGROUND_METRICS: dict[str, Callable[[ClassCounts], float | None]] = {
-    "iou": iou,
-    "dice": dice,
-    "precision": precision,
-    "recall": recall,
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric of one class, 0-1, with its heading in a table."""
+
+    title: str
+    of: Callable[[ClassCounts], float | None]
+
+
+FOREGROUND_METRICS: dict[str, Metric] = {
+    "iou": Metric("IoU", iou),
+    "dice": Metric("Dice", dice),
+    "precision": Metric("Precision", precision),
+    "recall": Metric("Recall", recall),
 }
-"""Metrics of one class; over several foreground classes they are averaged, absent classes left out."""
+"""By the name under which they are recorded, in the order of every table; over several foreground classes they are averaged, absent classes left out.
+Records and the page take them from here; runs that were made before a metric was added lack it and stay valid."""
 
 
 def summarise(per_class: Sequence[ClassCounts], classes: Sequence[str]) -> dict[str, float | None]:
@@ -56,7 +66,7 @@ def summarise(per_class: Sequence[ClassCounts], classes: Sequence[str]) -> dict[
     each one's IoU is added as `iou_<class>`.
     """
     foreground = per_class[1:]
-    metrics = {name: mean(map(metric, foreground)) for name, metric in FOREGROUND_METRICS.items()}
+    metrics = {name: mean(map(metric.of, foreground)) for name, metric in FOREGROUND_METRICS.items()}
     metrics["pixel_accuracy"] = pixel_accuracy(per_class)
     if len(classes) > 1:
         metrics |= {f"iou_{name}": iou(counts) for name, counts in zip(classes, foreground, strict=True)}

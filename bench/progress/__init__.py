@@ -4,53 +4,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from bench.formats import plural
 from bench.progress.ahead import Ahead, RunView
-from bench.records import COLLAPSED, COMPLETED, FAILED, NOTED, PRUNED, EpochRecord, Status, StudyRecord, TrialRecord
-
-
-class Progress(Protocol):
-    """The runner calls these in order; none of them may raise."""
-
-    def stage(self, text: str) -> None:
-        """What the run is doing now, outside a trial: "reading 64 images"."""
-
-    def note(self, text: str) -> None:
-        """Something that the user should know; it stays on the screen."""
-
-    def warning(self, text: str) -> None:
-        """Something that the user should act on, or that changes what a score means."""
-
-    def run_started(self, ahead: Ahead) -> None:
-        """The data are ready, and trainings begin."""
-
-    def study_started(
-        self,
-        study_id: str,
-        *,
-        trials: int | None,
-        budget_s: float | None,
-        earlier: Sequence[TrialRecord] = (),
-        places: int = 1,
-    ) -> None:
-        """A study begins, with at most that many trials in that many seconds (None: no limit).
-
-        `earlier` are the trials, counted in `trials`, that a resumed study had finished before; `places` trials train at once.
-        """
-
-    def trial_started(self, trial_id: str, *, hyperparameters: Mapping[str, object], epochs: int) -> None:
-        """A trial begins, or begins again; it may train that many epochs."""
-
-    def epoch_ended(self, trial_id: str, epoch: EpochRecord) -> None:
-        """A trial under way has been validated."""
-
-    def trial_ended(self, record: TrialRecord) -> None:
-        """A trial is on record."""
-
-    def study_ended(self, study: StudyRecord) -> None:
-        """The study is over; `study.ended` says why."""
+from bench.records import COMPLETED, FAILED, NOTED, TROUBLES, EpochRecord, Status, StudyRecord, TrialRecord
 
 
 @dataclass(slots=True)
@@ -74,35 +31,32 @@ class StudyView:
     def finished(self) -> int:
         return self.statuses.total()
 
-    @property
-    def failed(self) -> int:
-        return self.statuses[FAILED]
-
-    @property
-    def collapsed(self) -> int:
-        """Trials that were stopped as collapsed."""
-        return self.statuses[COLLAPSED]
-
-    @property
-    def pruned(self) -> int:
-        """Trials that got no more folds."""
-        return self.statuses[PRUNED]
+    def in_trouble(self, name: Callable[[Status], str]) -> list[tuple[int, str]]:
+        """How many did not complete, and what that is called; of those that have a name."""
+        return [(self.statuses[each], name(each)) for each in TROUBLES if self.statuses[each] and each.counted]
 
 
-@dataclass(slots=True)
-class QuietProgress:
-    """Warnings alone."""
+class Progress:
+    """What a run tells whoever watches it: it calls these in order, and none of them may raise. This form keeps count and says nothing; the others
+    override what they say."""
 
-    write: Callable[[str], None]
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.run = RunView(clock=clock)
+        self.view: StudyView | None = None
+
+    def stage(self, text: str) -> None:
+        """What the run is doing now, outside a trial: "reading 64 images"."""
+
+    def note(self, text: str) -> None:
+        """Something that the user should know; it stays on the screen."""
 
     def warning(self, text: str) -> None:
-        self.write(f"warning: {text}")
+        """Something that the user should act on, or that changes what a score means."""
 
-    def stage(self, text: str) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-    def run_started(self, ahead: Ahead) -> None: ...
+    def run_started(self, ahead: Ahead) -> None:
+        """The data are ready, and trainings begin."""
+        self.run = RunView(ahead, self.clock)
 
     def study_started(
         self,
@@ -112,26 +66,56 @@ class QuietProgress:
         budget_s: float | None,
         earlier: Sequence[TrialRecord] = (),
         places: int = 1,
-    ) -> None: ...
+    ) -> None:
+        """A study begins, with at most that many trials in that many seconds (None: no limit).
 
-    def trial_started(self, trial_id: str, *, hyperparameters: Mapping[str, object], epochs: int) -> None: ...
+        `earlier` are the trials, counted in `trials`, that a resumed study had finished before; `places` trials train at once.
+        """
+        self.view = StudyView(study_id, trials, budget_s, places)
+        self.run.places = places
+        for record in earlier:
+            self.view.trial_ended(record)
+        self.study_is_known(self.view, earlier)
 
-    def epoch_ended(self, trial_id: str, epoch: EpochRecord) -> None: ...
+    def study_is_known(self, view: StudyView, earlier: Sequence[TrialRecord]) -> None:
+        """The study that begins, with what had finished before."""
 
-    def trial_ended(self, record: TrialRecord) -> None: ...
+    def trial_started(self, trial_id: str, *, hyperparameters: Mapping[str, object], epochs: int) -> None:
+        """A trial begins, or begins again; it may train that many epochs."""
 
-    def study_ended(self, study: StudyRecord) -> None: ...
+    def epoch_ended(self, trial_id: str, epoch: EpochRecord) -> None:
+        """A trial under way has been validated."""
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """A trial is on record."""
+        if self.view is None:
+            self.view = StudyView(record.study_id)
+        self.view.trial_ended(record)
+        self.run.trial_ended(record)
+
+    def study_ended(self, study: StudyRecord) -> None:
+        """The study is over; `study.ended` says why."""
 
 
-@dataclass(slots=True)
-class PlainProgress:
+class QuietProgress(Progress):
+    """Warnings alone."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        super().__init__()
+        self.write = write
+
+    def warning(self, text: str) -> None:
+        self.write(f"warning: {text}")
+
+
+class PlainProgress(Progress):
     """One line an event, for logs and pipes. Epochs get a line of their own, and trials all their hyperparameters, where it is `verbose`."""
 
-    write: Callable[[str], None]
-    clock: Callable[[], float] = time.monotonic
-    verbose: bool = False
-    view: StudyView | None = None
-    run: RunView = field(default_factory=RunView)
+    def __init__(
+        self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic, *, verbose: bool = False
+    ) -> None:
+        super().__init__(clock)
+        self.write, self.verbose = write, verbose
 
     def stage(self, text: str) -> None:
         self.write(text)
@@ -143,27 +127,12 @@ class PlainProgress:
         self.write(f"warning: {text}")
 
     def run_started(self, ahead: Ahead) -> None:
-        self.run = RunView(ahead, self.clock)
+        super().run_started(ahead)
         if ahead.fixed:
             self.write(in_every_trial(ahead))
 
-    def study_started(
-        self,
-        study_id: str,
-        *,
-        trials: int | None,
-        budget_s: float | None,
-        earlier: Sequence[TrialRecord] = (),
-        places: int = 1,
-    ) -> None:
-        self.view = StudyView(study_id, trials, budget_s, places)
-        self.run.places = places
-        for record in earlier:
-            self.view.trial_ended(record)
-        self.write(f"{study_id}: {limits(self.view, len(earlier))}")
-
-    def trial_started(self, trial_id: str, *, hyperparameters: Mapping[str, object], epochs: int) -> None:
-        """Nothing: the line comes when the trial has ended."""
+    def study_is_known(self, view: StudyView, earlier: Sequence[TrialRecord]) -> None:
+        self.write(f"{view.study_id}: {limits(view, len(earlier))}")
 
     def epoch_ended(self, trial_id: str, epoch: EpochRecord) -> None:
         """A log of epochs is in the records too."""
@@ -171,10 +140,8 @@ class PlainProgress:
             self.write(epoch_line(trial_id, epoch))
 
     def trial_ended(self, record: TrialRecord) -> None:
-        if self.view is None:
-            self.view = StudyView(record.study_id)
-        self.view.trial_ended(record)
-        self.run.trial_ended(record)
+        super().trial_ended(record)
+        assert self.view is not None
         left = self.run.remaining_s()
         of = f"/{self.view.trials}" if self.view.trials else ""
         eta = f", run ends in about {duration(left)}" if left else ""
@@ -235,13 +202,11 @@ def summary(view: StudyView, study: StudyRecord, varies: Collection[str] = ()) -
     best = "no trial completed"
     if view.best is not None:
         best = f"best IoU {_iou(view.best):.3f} · {configuration(view.best.hyperparameters, varies)}"
-    failed = f", {view.failed} failed" if view.failed else ""
-    collapsed = f", {view.collapsed} stopped as collapsed" if view.collapsed else ""
-    pruned = f", {view.pruned} pruned" if view.pruned else ""
+    troubles = "".join(f", {count} {said}" for count, said in view.in_trouble(lambda status: status.counted))
     why = f" (ended by: {study.ended})" if study.ended else ""
     if study.study_id == study.tuner:  # the finals: the luckiest of their trainings is no answer
-        return f"{study.study_id}: {view.finished} training{'' if view.finished == 1 else 's'}{failed}{why}"
-    return f"{study.study_id}: {_trials(view.finished)}{failed}{collapsed}{pruned}{why}; {best}"
+        return f"{study.study_id}: {view.finished} training{'' if view.finished == 1 else 's'}{troubles}{why}"
+    return f"{study.study_id}: {_trials(view.finished)}{troubles}{why}; {best}"
 
 
 def configuration(hyperparameters: Mapping[str, object], shown: Collection[str] = ()) -> str:

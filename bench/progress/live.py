@@ -15,6 +15,7 @@ from rich.text import Text
 
 from bench.formats import printable
 from bench.progress import (
+    Progress,
     StudyView,
     configuration,
     duration,
@@ -25,7 +26,7 @@ from bench.progress import (
     outcome,
     summary,
 )
-from bench.progress.ahead import Ahead, RunView
+from bench.progress.ahead import Ahead
 from bench.records import FAILED, EpochRecord, StudyRecord, TrialRecord
 
 
@@ -45,17 +46,16 @@ class _Running:
     epoch: EpochRecord | None = None
 
 
-class LiveProgress:
+class LiveProgress(Progress):
     """A few lines at the bottom that are drawn anew; finished trials and notes scroll above them. A context manager. `verbose` leaves a line
     for each epoch too, and shows all hyperparameters of a trial."""
 
     def __init__(self, console: Console, *, verbose: bool = False) -> None:
+        super().__init__()
         self._console, self._verbose = console, verbose
         self._live = Live(self, console=console, refresh_per_second=4, transient=True)
         self._spinner = Spinner("dots", "")
         self._stage = "starting"
-        self._run = RunView()
-        self._view: StudyView | None = None
         self._numbers: dict[str, int] = {}
         self._running: dict[str, _Running] = {}
 
@@ -76,25 +76,13 @@ class LiveProgress:
         self._console.print(f"[bold yellow]warning:[/] [yellow]{escape(text)}[/]", highlight=False)
 
     def run_started(self, ahead: Ahead) -> None:
-        self._run = RunView(ahead)
+        super().run_started(ahead)
         if ahead.fixed:
             self._console.print(escape(in_every_trial(ahead)), highlight=False)
 
-    def study_started(
-        self,
-        study_id: str,
-        *,
-        trials: int | None,
-        budget_s: float | None,
-        earlier: Sequence[TrialRecord] = (),
-        places: int = 1,
-    ) -> None:
-        self._view = StudyView(study_id, trials, budget_s, places)
-        self._run.places = places
+    def study_is_known(self, view: StudyView, earlier: Sequence[TrialRecord]) -> None:
         self._numbers = {record.trial_id: number for number, record in enumerate(earlier, start=1)}
-        for record in earlier:
-            self._view.trial_ended(record)
-        self._console.print(f"[bold]{escape(study_id)}[/]: {limits(self._view, len(earlier))}", highlight=False)
+        self._console.print(f"[bold]{escape(view.study_id)}[/]: {limits(view, len(earlier))}", highlight=False)
 
     def trial_started(self, trial_id: str, *, hyperparameters: Mapping[str, object], epochs: int) -> None:
         number = self._numbers.setdefault(trial_id, len(self._numbers) + 1)
@@ -109,34 +97,30 @@ class LiveProgress:
     def trial_ended(self, record: TrialRecord) -> None:
         self._running.pop(record.trial_id, None)
         number = self._numbers.setdefault(record.trial_id, len(self._numbers) + 1)
-        self._run.trial_ended(record)
-        if self._view is not None:
-            self._view.trial_ended(record)
-        colour = (
-            "red" if record.status == FAILED else "green" if self._view and self._view.best is record else "default"
-        )
+        super().trial_ended(record)
+        colour = "red" if record.status == FAILED else "green" if self.view and self.view.best is record else "default"
         self._console.print(f"  {number:>3}  [{colour}]{escape(outcome(record, self._shown))}[/]", highlight=False)
 
     def study_ended(self, study: StudyRecord) -> None:
-        if self._view is not None:
-            self._console.print(escape(summary(self._view, study, self._shown)), highlight=False)
-        self._view, self._stage = None, "scoring"
+        if self.view is not None:
+            self._console.print(escape(summary(self.view, study, self._shown)), highlight=False)
+        self.view, self._stage = None, "scoring"
         self._running.clear()
 
     def __rich__(self) -> Group:
-        if self._view is None or not self._running:
+        if self.view is None or not self._running:
             self._spinner.update(text=Text(printable(self._stage)))
             return Group(self._spinner)
         trials = sorted(self._running.values(), key=lambda trial: trial.number)
         lines = [line for trial in trials for line in (self._trial_line(trial), _epoch_bar(trial))]
-        return Group(*lines, self._best_line(self._view))
+        return Group(*lines, self._best_line(self.view))
 
     @property
     def _shown(self) -> frozenset[str]:
-        return frozenset() if self._verbose else self._run.ahead.varies
+        return frozenset() if self._verbose else self.run.ahead.varies
 
     def _trial_line(self, trial: _Running) -> Text:
-        of = f" of {self._view.trials}" if self._view and self._view.trials else ""
+        of = f" of {self.view.trials}" if self.view and self.view.trials else ""
         text = f"trial {trial.number}{of}  {trial.name}"
         return Text(text, style="bold", no_wrap=True, overflow="ellipsis")
 
@@ -145,12 +129,10 @@ class LiveProgress:
         if view.best is not None:
             shown = configuration(view.best.hyperparameters, self._shown)
             best = f"best IoU {view.best.val_metrics['iou']:.3f}  {shown}"
-        failed = f"{view.failed} failed  " if view.failed else ""
-        collapsed = f"{view.collapsed} collapsed  " if view.collapsed else ""
-        pruned = f"{view.pruned} pruned  " if view.pruned else ""
-        left = self._run.remaining_s()
+        troubles = "".join(f"{count} {said}  " for count, said in view.in_trouble(lambda status: status.word))
+        left = self.run.remaining_s()
         eta = "" if left is None else f"run ends in about {duration(left)}  "
-        return Text(f"{eta}{failed}{collapsed}{pruned}{best}", style="dim", no_wrap=True, overflow="ellipsis")
+        return Text(f"{eta}{troubles}{best}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _epoch_bar(trial: _Running) -> Table:

@@ -20,7 +20,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from bench.errors import StoreError
 from bench.records import (
-    SCHEMA_VERSION,
     AttemptRecord,
     AuditRecord,
     DatasetRecord,
@@ -49,6 +48,7 @@ from bench.records.durable import (
     write_file,
 )
 from bench.records.limits import excess, field
+from bench.records.versions import HAS_CANDIDATES, as_of_today
 
 _FILES: Mapping[str, type] = {
     "run.json": RunRecord,
@@ -256,10 +256,7 @@ def _require_within_limits(place: str, content: Any) -> None:
 
 def _validate(place: str, kind: type, content: Any) -> Any:
     _require_within_limits(place, content)
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        said = str(version)[:40]
-        raise StoreError(f"{place} has schema version {said}; this SegBench reads version {SCHEMA_VERSION}")
+    content = as_of_today(place, content, candidates=_NAME_OF.get(kind) in HAS_CANDIDATES)
     try:
         return _adapter(kind).validate_python(content)
     except ValidationError as error:

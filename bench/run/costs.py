@@ -1,13 +1,14 @@
-"""How long the next trial will take, from those that are over: no trial starts that cannot end in time."""
+"""How long the next training will take, from those that are over: none starts that cannot end in time."""
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
-from bench.engine.spec import family
+from bench.engine.spec import TrialSpec, family
 from bench.experiments import Protocol
-from bench.records import TrialRecord
+from bench.records import TrainingRecord, TrialRecord
 from search_spaces.space import Part
 
 MARGIN = 1.15
@@ -17,54 +18,105 @@ Family = tuple[Part, ...]
 """Trials of one compiled graph and batch size."""
 
 
-@dataclass(slots=True)
-class TrialClock:
-    """Learns from every finished trial what an epoch costs by network and size, and what a network costs the first time."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What a few steps of one configuration took, in seconds: an `epoch_s`, and `first_s` to build and compile its network."""
 
-    epoch_s: dict[Family, float] = field(default_factory=dict)
-    first_time_s: dict[Family, float] = field(default_factory=dict)
+    hyperparameters: Mapping[str, Any]
+    epoch_s: float
+    first_s: float
 
-    @classmethod
-    def of(cls, records: Iterable[TrialRecord]) -> "TrialClock":
-        """A clock that has seen these trials."""
-        clock = cls()
-        for record in records:
-            clock.add(record)
-        return clock
+
+class CostModel:
+    """What a training takes here, in seconds, by network, size and batch, learned from all that are over and from a probe.
+
+    A trial of a search validates after each epoch, a training of the final evaluation once: an epoch of either has a price of its own. A
+    network that is new costs what the others do, scaled by its pixels, and compiles first. A search takes the most expensive of them, since a
+    trial that the budget cuts teaches its tuner nothing; a final evaluation their median, since a candidate that is left out has no rank.
+    """
+
+    def __init__(
+        self,
+        trials: Iterable[TrialRecord] = (),
+        trainings: Iterable[TrainingRecord] = (),
+        probe: Probe | None = None,
+    ) -> None:
+        self._trial_epoch_s: dict[Family, float] = {}
+        self._first_time_s: dict[Family, float] = {}
+        self._training_epoch_s: dict[Family, float] = {}
+        self._is_measured: set[Family] = set()
+        """Networks whose trainings were timed; of others the price of an epoch is that of a probe or of trials."""
+        self._first_s = 0.0
+        if probe:
+            self.add_probe(probe)
+        for trial in trials:
+            self.add(trial)
+        for training in trainings:
+            self.add_training(training)
+
+    def add_probe(self, probe: Probe) -> None:
+        self._training_epoch_s.setdefault(family(probe.hyperparameters), probe.epoch_s)
+        self._first_s = probe.first_s
 
     def add(self, record: TrialRecord) -> None:
         """Takes a trial's times into account; one that failed teaches nothing."""
+        own = family(record.hyperparameters)
+        if record.train_s and record.epochs_run and own not in self._is_measured:
+            last_s = (record.evaluate_s or 0.0) / record.epochs_run
+            self._training_epoch_s[own] = (record.train_s + last_s) / record.epochs_run
         if len(record.curve) == 0 or record.wall_s is None:
             return
-        own = family(record.hyperparameters)
         first, last = record.curve[0], record.curve[-1]
         if len(record.curve) > 1:
             epoch_s = (last.elapsed_s - first.elapsed_s) / (len(record.curve) - 1)
         else:
             epoch_s = ((record.train_s or 0.0) + self._evaluation_s(record)) / record.epochs_run
-        self.epoch_s[own] = epoch_s
+        self._trial_epoch_s[own] = epoch_s
         if not record.graph_reused:
             first_time_s = max(0.0, record.wall_s - record.epochs_run * epoch_s)
-            self.first_time_s[own] = max(first_time_s, self.first_time_s.get(own, 0.0))
+            self._first_time_s[own] = max(first_time_s, self._first_time_s.get(own, 0.0))
 
     def _evaluation_s(self, record: TrialRecord) -> float:
         """Of an only epoch. A new graph's first validation compiles, and tells only that one does not cost more than training."""
         measured = record.evaluate_s or 0.0
         return measured if record.graph_reused else min(measured, record.train_s or 0.0)
 
+    def add_training(self, training: TrainingRecord) -> None:
+        """The first one of a network compiled, so that the cheapest counts."""
+        if training.wall_s and training.epochs_run:
+            own = family(training.hyperparameters)
+            own_s = training.wall_s / training.epochs_run
+            self._training_epoch_s[own] = min(own_s, self._training_epoch_s[own]) if own in self._is_measured else own_s
+            self._is_measured.add(own)
+
     def estimate_s(self, values: Mapping[str, Any], epochs: int, *, warm: bool) -> float | None:
         """Wall seconds of a trial of that many epochs, on a worker that has (`warm`) or has not compiled its graph; None while nothing
-        is known. A network not seen yet is taken to cost as much as the dearest so far, scaled by its pixels."""
-        if not self.epoch_s:
-            return None
+        is known."""
         own = family(values)
-        known = self.epoch_s.get(own)
-        epoch_s = (
-            known if known is not None else max(cost * pixels(own) / pixels(f) for f, cost in self.epoch_s.items())
-        )
-        dearest_s = max(self.first_time_s.values(), default=0.0)
-        first_time_s = 0.0 if warm else self.first_time_s.get(own, dearest_s)
+        epoch_s = _of_network(own, self._trial_epoch_s, max)
+        if epoch_s is None:
+            return None
+        dearest_s = max(self._first_time_s.values(), default=0.0)
+        first_time_s = 0.0 if warm else self._first_time_s.get(own, dearest_s)
         return MARGIN * (first_time_s + epochs * epoch_s)
+
+    def knows(self, spec: TrialSpec) -> bool:
+        """Whether a training of its network has a price."""
+        return family(spec.hyperparameters) in self._training_epoch_s
+
+    def of(self, spec: TrialSpec) -> float:
+        """Wall seconds of the training `spec` of a final evaluation; 0 while nothing is known."""
+        epoch_s = _of_network(family(spec.hyperparameters), self._training_epoch_s, median)
+        if epoch_s is None:
+            return 0.0
+        return MARGIN * (spec.epochs * epoch_s + (0.0 if self.knows(spec) else self._first_s))
+
+
+def _of_network(own: Family, known: Mapping[Family, float], among: Callable[[Iterable[float]], float]) -> float | None:
+    """Seconds of an epoch: as it is `known`, else one `among` those of the other networks, each scaled by its pixels."""
+    if own in known or not known:
+        return known.get(own)
+    return among([seconds * pixels(own) / pixels(other) for other, seconds in known.items()])
 
 
 def short_training_s(protocol: Protocol, *, step_s: float, first_s: float) -> float:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,46 +13,22 @@ from bench.analysis.final_evaluation import LEAST_FOLDS, NoFinals
 from bench.baselines import REFERENCES, evaluate_on_folds, evaluate_references
 from bench.delivery import FOLDER
 from bench.delivery.deliver import deliver
-from bench.engine.executor import Executor
-from bench.engine.spec import Scored, TrialOutcome, TrialSpec
-from bench.engine.training.batches import PROBE_STEPS
-from bench.errors import StoreError, UserError
-from bench.evaluation.evidence import PixelEvidence
+from bench.engine.spec import TrialSpec
+from bench.errors import StoreError
 from bench.evaluation.resampling import even_spread
-from bench.experiments import WITHOUT_TUNERS, Experiment, to_json
+from bench.experiments import WITHOUT_TUNERS
 from bench.formats import plural
-from bench.progress import Progress
-from bench.records import (
-    OUT_OF_FOLD,
-    DeliveryRecord,
-    Environment,
-    Evaluation,
-    FinalsRecord,
-    ProposalRecord,
-    Run,
-    RunRecord,
-    TrainingRecord,
-    TrialRecord,
-)
-from bench.records.store import RunStore, load
-from bench.run.attempts import OnRecord
-from bench.run.best_models import BestModels
-from bench.run.budget import Timekeeper
-from bench.run.costs import Deadline, TrialClock, short_training_s
+from bench.records import OUT_OF_FOLD, DeliveryRecord, FinalsRecord, TrainingRecord
+from bench.records.store import load
+from bench.run.costs import Deadline, Probe, short_training_s
 from bench.run.data_curve import LEARNING_CURVE, SHARES, plan_learning_curve
-from bench.run.delivery import MAPS, MEMBERS, Selection, masks_by_configuration, select
-from bench.run.final_evaluation import FINALS, Costs, Probe, budgeted_finals, run_finals, whole_finals
-from bench.run.outlook import (
-    LEAST_FOR_PROBE_S,
-    ahead,
-    measured_unit_s,
-    plan_of,
-    relative_costs,
-    unmeasured_unit_s,
-)
+from bench.run.delivery import Selection, masks_by_configuration, select
+from bench.run.experiment_plan import LEAST_FOR_PROBE_S, measured_unit_s, plan_of, relative_costs, unmeasured_unit_s
+from bench.run.final_evaluation import FINALS, run_finals
+from bench.run.final_plan import budgeted_finals, whole_finals
+from bench.run.journal import Journal, evaluation_of
 from bench.run.plan import Plan
-from bench.run.setup import Material, augmentation_pictures, validation_pictures
-from search_spaces.portfolio import portfolio
+from bench.run.probe import NoProbe, probe
 
 PATIENCE = 3.0
 """A candidate that takes more than so many times as long as the default recipe is out: others would have to go without."""
@@ -62,53 +37,11 @@ SHOWN = 48
 """Images whose predictions the report can show."""
 
 
-class OpenRun:
-    """A run under way: its parts, and what it has recorded so far."""
+class OpenRun(Journal):
+    """A run under way: its stages, in order."""
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        material: Material,
-        store: RunStore,
-        executor: Executor,
-        progress: Progress,
-        earlier: Run | None,
-        command: str,
-        began: float,
-    ) -> None:
-        self.experiment, self.material, self.store = experiment, material, store
-        self.executor = OnRecord(executor, store, earlier.attempts if earlier else (), experiment.retries)
-        self.progress = progress
-        self.proposals: list[ProposalRecord] = list(earlier.proposals) if earlier else []
-        self.trials: list[TrialRecord] = list(earlier.trials) if earlier else []
-        self.evaluations: list[Evaluation] = list(earlier.evaluations) if earlier else []
-        self.trainings: list[TrainingRecord] = list(earlier.trainings) if earlier else []
-        self.finals = earlier.finals if earlier else None
-        self.delivered = earlier.delivery if earlier else None
-        self.chosen: Plan | None = None
-        self.probe: Probe | None = None
-        self.times = Timekeeper(experiment, earlier, began)
-        self.record = RunRecord(
-            name=experiment.name,
-            command=f"{earlier.record.command}\n{command}" if earlier else command,
-            started_at=earlier.record.started_at if earlier else _now(),
-            status="running",
-            wall_s=self.times.wall_s,
-            studies=self.times.studies,
-        )
-        if earlier is not None:
-            store.remove_unfinished()
-        keep = experiment.protocol.keep_models
-        self.best = BestModels(store, keep, material.split.val, self.trials)
-
-    def record_setting(self, environment: Environment) -> None:
-        """Writes down where, on what and against what this run is: all that does not depend on a trial."""
-        material, store = self.material, self.store
-        store.write_experiment(to_json(self.experiment))  # a resumed run may have new limits
-        for record in (environment, material.dataset, material.audit, material.split, self.record):
-            store.write(record)
-        store.write_arrays("predictions/images", validation_pictures(material))
-        store.write_arrays("augmentation", augmentation_pictures(material, self.experiment.seeds[0]))
+    chosen: Plan | None = None
+    probe: Probe | None = None
 
     def score_baselines(self) -> None:
         """What a model must beat, on the images that it is scored on."""
@@ -135,20 +68,6 @@ class OpenRun:
         for evaluation in evaluate_on_folds(self.material.pixels(), folds, num_classes=num_classes, seed=seed):
             if evaluation.reference not in known:
                 self._append(evaluation)
-
-    @contextmanager
-    def marked(self) -> Iterator[None]:
-        """The stages of the run; on Ctrl-C or an error it is marked as interrupted, at the end as finished."""
-        over = sum(trial.epochs_planned for trial in self.trials) + sum(each.epochs_run for each in self.trainings)
-        self.progress.run_started(ahead(self.experiment, len(self.material.split.folds), self.times.left_s, over))
-        try:
-            yield
-            self._mark("finished")
-        except BaseException:
-            self.executor.let_go()
-            self.times.interrupt()
-            self._mark("interrupted")
-            raise
 
     def plan(self) -> None:
         """What the budget has room for, from a few measured steps of the default recipe. Without a budget the protocol is the plan."""
@@ -188,31 +107,18 @@ class OpenRun:
             return unmeasured_unit_s(left_s), 0.0
         started = time.monotonic()
         self.progress.stage("measuring what a training costs here")
-        probe = TrialSpec(
-            study_id="probe",
-            trial_id="probe",
-            hyperparameters=portfolio(self.experiment.space)[0],
-            seed=self.experiment.seeds[0],
-            epochs=1,
-            fold=0,
-            probe=True,
-            time_limit_s=left_s,
-        )
-        self.executor.submit(probe)
-        outcome = None
-        while outcome is None:
-            outcome = next((event for event in self.executor.events() if isinstance(event, TrialOutcome)), None)
-        record = outcome.record
-        if not record.train_s:
-            self.progress.warning(f"the default recipe cannot be measured: {record.error}")
+        measured = probe(self.experiment, self.executor, left_s)
+        if isinstance(measured, NoProbe):
+            self.progress.warning(f"the default recipe cannot be measured: {measured.reason}")
             return left_s / 6, time.monotonic() - started
-        step_s = record.train_s / (PROBE_STEPS - 1)
-        first_s = (record.build_s or 0.0) + (record.first_step_s or 0.0)
-        epoch_s = step_s * self.experiment.protocol.steps_per_epoch
-        self.probe = Probe(hyperparameters=probe.hyperparameters, epoch_s=epoch_s, first_s=first_s)
-        self.progress.note(f"a step of the default recipe takes {step_s:.2f} s here, its first one {first_s:.0f} s")
-        unit_s = short_training_s(self.experiment.protocol, step_s=step_s, first_s=first_s)
-        return unit_s, time.monotonic() - started
+        self.probe = measured
+        self.costs.add_probe(measured)
+        protocol = self.experiment.protocol
+        step_s = measured.epoch_s / protocol.steps_per_epoch
+        self.progress.note(
+            f"a step of the default recipe takes {step_s:.2f} s here, its first one {measured.first_s:.0f} s"
+        )
+        return short_training_s(protocol, step_s=step_s, first_s=measured.first_s), time.monotonic() - started
 
     def search(self) -> None:
         """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a search."""
@@ -237,7 +143,6 @@ class OpenRun:
             for seed in experiment.seeds
             for tuner in experiment.tuners
         ]
-        clock = TrialClock.of(self.trials)
         for number, study in enumerate(plans):
             share_s = self.times.share_s([each.study_id for each in plans[number:]])
             with self.times.timing(study.study_id):
@@ -247,7 +152,7 @@ class OpenRun:
                     executor=self.executor,
                     proposals=[proposal for proposal in self.proposals if proposal.study_id == study.study_id],
                     finished=[record for record in self.trials if record.study_id == study.study_id],
-                    clock=clock,
+                    costs=self.costs,
                     deadline=Deadline.after(share_s),
                     keeper=self,
                     progress=self.progress,
@@ -399,7 +304,7 @@ class OpenRun:
             finished=finished,
             retries=self.experiment.retries,
             deadline=Deadline.after(self.times.finals_s),
-            costs=Costs(self.trials, self.trainings, self.probe),
+            costs=self.costs,
             keep=keep,
             keep_evidence=self._keep_evidence,
             progress=self.progress,
@@ -417,57 +322,6 @@ class OpenRun:
             return None
         largest = max(relative_costs(self.experiment.space)) if planned.balanced else 1.0
         return PATIENCE * largest * (planned.epochs * self.probe.epoch_s + self.probe.first_s)
-
-    def _keep_model(self, name: str, spec: TrialSpec, outcome: TrialOutcome) -> None:
-        """What an ensemble is made of: probabilities out of fold, and weights."""
-        maps = outcome.scored.maps if outcome.scored else None
-        if maps is None:
-            return
-        try:
-            self.store.write_bytes(f"{MEMBERS}/{name}.weights.h5", self.executor.model(spec))
-        except StoreError:
-            raise
-        except UserError as error:  # its scores stand, only the weights are gone
-            self.progress.warning(f"the weights of {spec.trial_id} could not be kept: {error}")
-            return
-        self.store.write_arrays(f"{MAPS}/{name}", {"ids": np.array(maps.ids, np.str_), "values": maps.values})
-
-    def _keep_training(self, record: TrainingRecord) -> None:
-        self.store.append(record)
-        self.trainings.append(record)
-        self._mark("running")
-
-    def _keep_curve_training(self, record: TrainingRecord) -> None:
-        self.store.append(record)
-        self._mark("running")
-
-    def _keep_evidence(self, name: str, evidence: PixelEvidence) -> None:
-        self.store.write_arrays(name, evidence.arrays())
-
-    def proposed(self, proposal: ProposalRecord) -> None:
-        """Makes a proposal durable: a crash in its trial cannot make the tuner forget it."""
-        self.store.append(proposal)
-        self.proposals.append(proposal)
-
-    def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None:
-        """Makes a trial durable: its model, if it is among the best, then its record; only then may an older model go."""
-        record = outcome.record
-        saved = self._save_model(spec, outcome)
-        self.store.append(record)
-        self.trials.append(record)
-        if saved and outcome.scored is not None:
-            self._append(_evaluation(record, "val", outcome.scored))
-            self.best.evict()
-        self._mark("running")
-
-    def _save_model(self, spec: TrialSpec, outcome: TrialOutcome) -> bool:
-        try:
-            return self.best.save(outcome, lambda: self.executor.model(spec))
-        except StoreError:
-            raise
-        except UserError as error:  # its score stands, only the weights are gone
-            self.progress.warning(f"the model of trial {spec.trial_id} could not be kept: {error}")
-            return False
 
     def score_best_models(self) -> None:
         """After selection, once: what the locked test images say about the best models."""
@@ -491,21 +345,7 @@ class OpenRun:
             for part, ids in parts.items():
                 if (*record.key, part) not in scored:
                     answer = self.executor.score(spec, self.best.path(record).read_bytes(), ids)
-                    self._append(_evaluation(record, part, answer))
-
-    def _append(self, evaluation: Evaluation) -> None:
-        self.store.append(evaluation)
-        self.evaluations.append(evaluation)
-
-    def _mark(self, status: str) -> None:
-        self.record = replace(self.record, status=status, wall_s=self.times.wall_s, studies=self.times.studies)
-        self.store.write(self.record)
-
-
-def _evaluation(record: TrialRecord, part: str, scored: Scored) -> Evaluation:
-    return Evaluation(
-        study_id=record.study_id, trial_id=record.trial_id, split=part, seed=record.seed, counts=scored.counts
-    )
+                    self._append(evaluation_of(record, part, answer))
 
 
 @contextmanager
@@ -519,7 +359,3 @@ def _native_remarks_hidden() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

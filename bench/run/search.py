@@ -1,17 +1,18 @@
 """One study: one oracle is asked, workers train and score, the oracle is told, until the trials, the time or the space end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import keras_tuner as kt
 
 from bench.engine.executor import Executor
-from bench.engine.spec import EpochEnded, TrialOutcome, TrialSpec
+from bench.engine.spec import TrialOutcome, TrialSpec
 from bench.evaluation.racing import Rival, leader
 from bench.progress import Progress
 from bench.records import ProposalRecord, TrialRecord
-from bench.run.costs import Deadline, TrialClock
+from bench.run.costs import CostModel, Deadline
+from bench.run.dispatch import dispatch
 from bench.tuners import ORACLES
 from bench.tuners.keras_tuner import WAIT, NoProposal, ask, replay, tell
 from search_spaces.portfolio import portfolio
@@ -59,7 +60,7 @@ def run_study(
     executor: Executor,
     proposals: Sequence[ProposalRecord],
     finished: Sequence[TrialRecord],
-    clock: TrialClock,
+    costs: CostModel,
     deadline: Deadline,
     keeper: Keeper,
     progress: Progress,
@@ -67,24 +68,24 @@ def run_study(
     """Runs what is left of a study, and says why it ended (`StudyRecord.ended`): `proposals` and `finished` are what was kept of it
     before, in the order in which it was. A proposal without a result is run first; what the budget stopped is a result, and stays one
     with more time. Nothing starts before it is kept, and the oracle hears of nothing that is not."""
-    study = _Study(plan, hypermodel, executor, clock, deadline, keeper, progress)
+    study = _Study(plan, hypermodel, executor, costs, deadline, keeper, progress)
     return study.run(proposals, finished)
 
 
 class _Study:
-    """A study under way."""
+    """A study under way, a source of trials."""
 
     def __init__(
         self,
         plan: StudyPlan,
         hypermodel: SegmentationHyperModel,
         executor: Executor,
-        clock: TrialClock,
+        costs: CostModel,
         deadline: Deadline,
         keeper: Keeper,
         progress: Progress,
     ) -> None:
-        self.plan, self.executor, self.clock, self.deadline = plan, executor, clock, deadline
+        self.plan, self.executor, self.costs, self.deadline = plan, executor, costs, deadline
         self.keeper, self.progress = keeper, progress
         self.kind = ORACLES[plan.tuner]
         self.oracle = self.kind.make(
@@ -93,9 +94,8 @@ class _Study:
         self.oracle.first = portfolio(hypermodel.space)
         self.proposed = self.on_record = 0
         self.waiting: list[TrialSpec] = []
-        self.running: dict[str, TrialSpec] = {}
         self.rival: Rival | None = None
-        self.ended: str | None = None
+        self.reason: str | None = None
 
     def run(self, proposals: Sequence[ProposalRecord], finished: Sequence[TrialRecord]) -> str:
         plan = self.plan
@@ -110,64 +110,58 @@ class _Study:
             earlier=finished,
             places=max(1, self.executor.places),
         )
-        self._fill()
-        while self.running or (self.waiting and self.ended != "budget") or self._has_no_place():
-            for event in self.executor.events():
-                if isinstance(event, EpochEnded):
-                    self.progress.epoch_ended(event.spec.trial_id, event.epoch)
-                else:
-                    self._take(event)
-            self._fill()
-        if self.ended == "budget" and not self.proposed:
+        dispatch(self, self.executor, self.progress, retries=plan.retries, called="trial")
+        if self.reason == "budget" and not self.proposed:
             self.progress.warning("no time is left for a trial: a larger --budget is needed")
         if self.waiting:
             self.progress.note(f"{len(self.waiting)} proposed and not run: they could not have ended in time")
-        return self.ended or "space exhausted"
+        return self.reason or "space exhausted"
 
-    def _has_no_place(self) -> bool:
-        """Whether the search has yet to find its end, and a place to look for it: machines of a cluster come and go."""
-        return self.ended is None and not self.executor.places
+    def next(self, running: Mapping[str, TrialSpec]) -> TrialSpec | None:
+        """A proposal that can end in time, one whose graph is compiled first."""
+        if self.reason == "budget":
+            return None
+        self._propose()
+        fitting = [spec for spec in self.waiting if self._fits(spec)]
+        if not fitting:
+            if self.waiting and not running:
+                self.reason = "budget"
+            return None
+        spec = min(fitting, key=lambda each: not self.executor.is_warm(each))  # else the oldest
+        self.waiting.remove(spec)
+        return replace(spec, time_limit_s=self.deadline.left_s, rival=self.rival)
 
-    def _fill(self) -> None:
-        """Starts trials while there is a free place and a proposal that can end in time."""
+    def is_over(self, running: Mapping[str, TrialSpec]) -> bool:
+        """A search that has yet to find its end waits for a place to look for it: machines of a cluster come and go."""
         if not self.executor.places:
-            self._find_end_without_place()
-        while self.executor.free and self.ended != "budget":
-            self._propose()
-            fitting = [spec for spec in self.waiting if self._fits(spec)]
-            if not fitting:
-                if self.waiting and not self.running:
-                    self.ended = "budget"
-                return
-            spec = min(fitting, key=lambda each: not self.executor.is_warm(each))  # else the oldest
-            self.waiting.remove(spec)
-            self._start(spec)
+            self._find_end_without_place(running)
+        return (not self.waiting or self.reason == "budget") and (self.reason is not None or self.executor.places > 0)
 
-    def _find_end_without_place(self) -> None:
+    def _find_end_without_place(self, running: Mapping[str, TrialSpec]) -> None:
         """The end is else found when there is a place to fill, which may never come again."""
         if not self.waiting and self.plan.trials is not None and self.proposed >= self.plan.trials:
-            self.ended = "trials"
-        elif not self.running and not self.deadline.allows(None):
-            self.ended = "budget"
+            self.reason = "trials"
+        elif not running and not self.deadline.allows(None):
+            self.reason = "budget"
 
     def _fits(self, spec: TrialSpec) -> bool:
         warm = self.executor.is_warm(spec)
-        return self.deadline.allows(self.clock.estimate_s(spec.hyperparameters, spec.epochs_planned, warm=warm))
+        return self.deadline.allows(self.costs.estimate_s(spec.hyperparameters, spec.epochs_planned, warm=warm))
 
     def _propose(self) -> None:
         """Asks until there is a proposal that can end in time, or several where proposals do not depend on results and order may save
         compiling. Those that cannot are set aside: a resumed run with more time begins with them."""
         places = self.executor.places
         ahead = LOOKAHEAD * places if places > 1 and not self.kind.adapts else 1
-        while self.ended is None and self._too_few(ahead):
+        while self.reason is None and self._too_few(ahead):
             if self.plan.trials is not None and self.proposed >= self.plan.trials:
-                self.ended = "trials"
+                self.reason = "trials"
             elif not self.deadline.allows(None):
-                self.ended = "budget"
+                self.reason = "budget"
             elif isinstance(proposal := ask(self.oracle), NoProposal):
                 if proposal is WAIT:
                     return
-                self.ended = "space exhausted"
+                self.reason = "space exhausted"
             else:
                 record = ProposalRecord(
                     study_id=self.plan.study_id,
@@ -183,27 +177,19 @@ class _Study:
         fitting = sum(self._fits(spec) for spec in self.waiting)
         return fitting < ahead and len(self.waiting) - fitting < SET_ASIDE
 
-    def _start(self, spec: TrialSpec) -> None:
-        spec = replace(spec, time_limit_s=self.deadline.left_s, rival=self.rival)
-        self.running[spec.trial_id] = spec
-        self.progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs_planned)
-        self.executor.submit(spec)
+    def take_again(self, spec: TrialSpec) -> bool:
+        if not self._fits(spec):
+            return False
+        self.waiting.insert(0, spec)
+        return True
 
-    def _take(self, outcome: TrialOutcome) -> None:
-        """A trial has ended: it is tried again if its process died and there is time, else made durable, and only then is the oracle
-        told."""
-        spec = self.running.pop(outcome.record.trial_id)
-        if outcome.crashed and spec.attempt <= self.plan.retries and self._fits(spec):
-            self.progress.warning(f"trial {spec.trial_id}: {outcome.record.error}; it is tried again")
-            self.waiting.insert(0, replace(spec, attempt=spec.attempt + 1))
-            return
-        outcome = replace(outcome, record=replace(outcome.record, attempts=spec.attempt))
+    def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None:
+        """A trial is made durable, and only then is the oracle told."""
         self.keeper.ended(spec, outcome)
         self.on_record += 1
-        self.clock.add(outcome.record)
+        self.costs.add(outcome.record)
         self.rival = leader(self.rival, outcome.record)
         tell(self.oracle, outcome.record)
-        self.progress.trial_ended(outcome.record)
 
     def _spec(self, proposal: ProposalRecord) -> TrialSpec:
         """A trial in the worker's terms. Every trial of a study has the study's seed, and a schedule of its own length: a promoted one

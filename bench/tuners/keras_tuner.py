@@ -19,9 +19,7 @@ import numpy as np
 from bench.errors import StoreError
 from bench.records import (
     COLLAPSED,
-    COMPLETED,
     NOTED,
-    PRUNED,
     HyperparameterValue,
     ProposalRecord,
     TrialRecord,
@@ -242,7 +240,7 @@ def ask(oracle: kt.Oracle) -> Proposal | NoProposal:
 def tell(oracle: kt.Oracle, record: TrialRecord) -> None:
     """What became of a trial; trials may end in any order. One that has collapsed or was pruned has a score like one that completed."""
     trial = oracle.trials[record.trial_id]
-    scored = record.status in (COMPLETED, COLLAPSED, PRUNED)
+    scored = record.status.has_score
     trial.status = "COMPLETED" if scored else "FAILED"
     trial.message = record.error
     if record.status == COLLAPSED:

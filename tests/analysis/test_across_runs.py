@@ -53,7 +53,11 @@ def save(run: Run, directory) -> None:
 def six() -> list[Run]:
     """Six data sets on which the first finalist is ahead of all, and the others change places."""
     return [
-        made(f"run-{n}", f"data-{n}", levels=LEVEL | {"finalist 2": 0.3 + 0.02 * n, "default recipe": 0.44 - 0.02 * n})
+        made(
+            f"run-{n}",
+            f"data-{n}",
+            levels=LEVEL | {"finalist 2": 0.3 + 0.02 * n, "default configuration": 0.44 - 0.02 * n},
+        )
         for n in range(6)
     ]
 
@@ -99,7 +103,7 @@ def test_six_data_sets_and_six_pairs_are_still_too_few(compared_six):
 def test_the_search_s_choice_is_the_finalist_that_the_search_had_first(six, two):
     roles = two.roles
     assert roles.contestants[0] == CHOICE
-    assert set(roles.contestants) == {CHOICE, "default recipe", "origin's recipe"}
+    assert set(roles.contestants) == {CHOICE, "default configuration", "original baseline"}
     flattered = made("x", "x", levels=LEVEL | {"finalist 1": 0.1})  # first in the search, last in the finals
     table = across([flattered, six[0]]).roles
     at = table.contestants.index(CHOICE)

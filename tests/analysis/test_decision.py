@@ -35,7 +35,7 @@ def scored(test_iou: float, mask_iou: float, spread: float = 0.0) -> Run:
 
 
 def tied(default: float = 0.41) -> Run:
-    return with_finals(full_run(), dict.fromkeys(LEVELS, 0.4) | {"default recipe": default}, luck=0.03)
+    return with_finals(full_run(), dict.fromkeys(LEVELS, 0.4) | {"default configuration": default}, luck=0.03)
 
 
 def delivered(made: Run) -> Run:
@@ -64,7 +64,7 @@ def test_a_candidate_that_differs_from_every_other_is_a_clear_winner(run):
     assert answer(found.decision) == "Use U-Net with ResNet-18, Dice loss."
     assert found.decision.choice.iou == finals(run).standings[0].score
     other, by = found.decision.closest
-    assert other.contestant.name == "default recipe"
+    assert other.contestant.name == "default configuration"
     assert by.interval.low > 0
     assert "significantly better than every other candidate" in said([verdict(found)])
 
@@ -84,7 +84,7 @@ def test_in_a_tie_with_the_default_it_is_the_default_that_stays():
 
 
 def test_a_winner_that_is_the_default_is_said_to_stay():
-    won = with_finals(full_run(), LEVELS | {"default recipe": 0.9})
+    won = with_finals(full_run(), LEVELS | {"default configuration": 0.9})
     assert answer(decided(won)) == "Stay with the default configuration: U-Net with MobileNet, BCE + Dice loss."
     assert decided(won).kind == CLEAR
 

@@ -20,9 +20,9 @@ from tests.report.runs import full_run
 def test_standings_are_best_first_with_the_leader_alone_in_rank_one(held):
     assert [each.contestant.name for each in held.standings] == [
         "finalist 1",
-        "default recipe",
+        "default configuration",
         "finalist 2",
-        "origin's recipe",
+        "original baseline",
     ]
     assert held.winner is held.standings[0]
     assert [each.group for each in held.standings] == [1, 2, 3, 4]
@@ -35,7 +35,7 @@ def test_standings_are_best_first_with_the_leader_alone_in_rank_one(held):
 
 def test_the_gain_over_the_default_recipe_is_paired(held):
     gains = {each.contestant.name: each.to_default for each in held.standings}
-    assert gains["default recipe"] is None
+    assert gains["default configuration"] is None
     assert gains["finalist 1"].value == pytest.approx(0.2, abs=0.03)
     assert gains["finalist 1"].interval.low > 0 > gains["finalist 2"].interval.high
     wide = held.standings[0].interval
@@ -111,7 +111,7 @@ def test_contestants_that_differ_in_little_are_told_apart_and_their_differences_
     labels = [each.label for each in held.standings]
     assert len(set(labels)) == 4
     assert {"U-Net / ResNet-18 · Dice · 96 px · 0011", "U-Net / ResNet-18 · Dice · 96 px · 0007"} <= set(labels)
-    leader, origin = held.standings[0], held.of_role("origin's recipe")
+    leader, origin = held.standings[0], held.of_role("original baseline")
     gaps = [
         d.value if a is leader else -d.value for a, b, d, _ in held.pairs if {id(a), id(b)} == {id(leader), id(origin)}
     ]
@@ -122,17 +122,19 @@ def test_who_failed_is_named_even_where_nobody_is_left(run):
     failed = [replace(each, status=FAILED, error="out of memory", out_of_fold={}) for each in run.trainings]
     none = finals(replace(run, trainings=tuple(failed)))
     assert isinstance(none, NoFinals)
-    assert set(none.out) == {"finalist 1", "finalist 2", "default recipe", "origin's recipe"}
+    assert set(none.out) == {"finalist 1", "finalist 2", "default configuration", "original baseline"}
 
 
 def test_the_only_candidate_of_a_short_budget_is_scored_and_has_not_won(run):
     """One training, on one fold."""
     first = next(
-        each for each in run.trainings if each.contestant == "default recipe" and each.fold == 0 and each.seed == 0
+        each
+        for each in run.trainings
+        if each.contestant == "default configuration" and each.fold == 0 and each.seed == 0
     )
     alone = replace(run, trainings=(first,), trials=())
     held = finals(alone)
-    assert [each.contestant.name for each in held.standings] == ["default recipe"]
+    assert [each.contestant.name for each in held.standings] == ["default configuration"]
     assert held.winner is None
     assert held.scored == len(run.split.folds[0])
     found = Analysis(alone)

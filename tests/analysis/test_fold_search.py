@@ -67,7 +67,7 @@ def test_a_pruned_trial_has_no_rank_and_stands_with_its_reason(searched):
 
 def test_a_level_counts_its_pruned_trials_and_their_scores(searched):
     levels = compare(leaderboard(searched))["loss"]
-    assert [(level.label, level.pruned, round(level.best, 2)) for level in levels] == [
+    assert [(level.label, level.ended[PRUNED], round(level.best, 2)) for level in levels] == [
         ("dice", 0, 0.5),
         ("bce", 1, 0.3),
     ]

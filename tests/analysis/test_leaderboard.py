@@ -8,7 +8,7 @@ from bench.analysis.factors import compare
 from bench.analysis.failures import why_unfinished
 from bench.analysis.leaderboard import counted, leaderboard, references
 from bench.evaluation.collapse import EVERYWHERE, NOTHING, Foreground, collapse
-from bench.records import COLLAPSED, FAILED, STOPPED
+from bench.records import COLLAPSED, COMPLETED, FAILED, STOPPED, Status
 from tests.report.runs import evaluation, run, trial
 
 
@@ -93,9 +93,12 @@ def test_levels_hold_best_median_and_how_trials_ended():
     compared = compare(leaderboard(made))
     assert list(compared) == ["loss"], "a factor with one level is not shown"
     dice, bce = compared["loss"]
-    assert (dice.label, dice.best, dice.completed, dice.stopped, dice.failed) == ("dice", 0.4, 2, 0, 1)
+    ended = dict.fromkeys(Status, 0)
+    assert (dice.label, dice.best, dice.lost) == ("dice", 0.4, 1)
+    assert dice.ended == ended | {COMPLETED: 2, FAILED: 1}
     assert dice.median == pytest.approx(0.3)
-    assert (bce.label, bce.best, bce.median, bce.completed, bce.stopped, bce.failed) == ("bce", 0.1, 0.1, 1, 1, 0)
+    assert (bce.label, bce.best, bce.median, bce.lost) == ("bce", 0.1, 0.1, 1)
+    assert bce.ended == ended | {COMPLETED: 1, STOPPED: 1}
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,16 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bench.cli import app
+from bench.cli.dry_run import dry_run_lines
 from bench.doctor import machine, software
 from bench.doctor.experiment import Measured, data, length, measure, pixel_bytes, weights, workers
 from bench.doctor.software import TensorFlow
 from bench.experiments import Experiment, load_experiment, override
-from bench.progress import PlainProgress
+from bench.progress import PlainProgress, QuietProgress
+from bench.run import earlier_costs
+from bench.run.outlook import outlook
 from bench.run.plan import plan
+from bench.run.setup import examine
 from search_spaces.encoders import packaged_weights
 from tests.datasets.drawings import folders
 
@@ -154,7 +158,7 @@ def test_more_workers_than_cores_are_wrong(monkeypatch: pytest.MonkeyPatch) -> N
 def measured(step_s: float, chosen: Experiment) -> Measured:
     budget_s = chosen.budget_s
     found = plan(budget_s, unit_s=100 * step_s, folds=3, available=12) if budget_s else None
-    return Measured(step_s=step_s, first_s=10.0, places=1, plan=found)
+    return Measured(step_s=step_s, first_s=10.0, places=1, folds=chosen.protocol.folds, plan=found)
 
 
 def test_a_budget_says_what_it_has_room_for_and_one_that_is_too_short_is_wrong() -> None:
@@ -175,8 +179,24 @@ def test_without_a_budget_the_time_is_that_of_all_steps() -> None:
         6 + 3 * 2
     )  # six trials; one finalist, the default configuration and the original baseline on two folds
     found = length(chosen, measured(0.5, chosen))
-    assert found.found.startswith(f"about 23.2 min: {steps} steps")  # 1.15 * (2400 * 0.5 s + 10 s)
+    assert found.found.startswith("about 23 min 12 s of training")  # 1.15 * (2400 * 0.5 s + 10 s)
+    assert f": {steps} steps of training; a step" in found.found
     assert length(chosen.model_copy(update={"trials": None}), None).mend == "python -m bench run --budget 15m"
+
+
+@pytest.mark.parametrize("budget", [None, "10m"])
+def test_it_says_the_same_time_as_a_dry_run(tmp_path: Path, budget: str | None) -> None:
+    photos = folders(tmp_path / "photos", 30)
+    chosen = override(load_experiment("default"), data=str(photos)).model_copy(update={"budget": budget})
+    own = measured(0.5, chosen)
+    earlier = earlier_costs.Measured(
+        run="x", device="CPU", step_s=own.step_s, first_s=own.first_s, peak_memory_bytes=None
+    )
+    data_, protocol = chosen.data, chosen.protocol
+    found = examine(data_, protocol, chosen.space.image_size, tmp_path, QuietProgress(write=lambda line: None))
+    lines = list(dry_run_lines(outlook(chosen, found, earlier, places=own.places)))
+    (time,) = [line.removeprefix("time:").strip() for line in lines if line.startswith("time:")]
+    assert length(chosen, own).found.startswith(f"{time}: ")
 
 
 @pytest.mark.usefixtures("healthy")

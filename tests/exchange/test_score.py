@@ -29,7 +29,9 @@ Change = Callable[[np.ndarray], np.ndarray]
 """Of a true mask, uint8 [H, W]."""
 
 CANDIDATES = (
-    Contestant(name="default recipe", roles=(DEFAULT,), hyperparameters={"architecture": "unet", "image_size": 32}),
+    Contestant(
+        name="default configuration", roles=(DEFAULT,), hyperparameters={"architecture": "unet", "image_size": 32}
+    ),
     Contestant(name="recipe 2", roles=("portfolio",), hyperparameters={"architecture": "linknet", "image_size": 32}),
 )
 

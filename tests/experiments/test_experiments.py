@@ -274,7 +274,7 @@ def test_other_data_give_the_run_another_name(experiment: Experiment) -> None:
 )
 def test_mistake_on_the_command_line_is_one_line(experiment: Experiment, changes: dict[str, object], said: str) -> None:
     with pytest.raises(ExperimentError) as caught:
-        override(experiment, **changes)  # type: ignore[arg-type]
+        override(experiment, **changes)
     assert str(caught.value).startswith(said)
 
 
@@ -307,4 +307,4 @@ def test_a_comparison_that_compares_nothing_is_refused(tmp_path: Path, text: str
 @pytest.mark.parametrize(("asked", "option"), [({"tuners": ["tpe"]}, "--tuner"), ({"trials": 3}, "--trials")])
 def test_a_comparison_asked_for_a_search_says_that_it_has_none(asked: dict[str, object], option: str) -> None:
     with pytest.raises(ExperimentError, match=f"{option} asks for a search, and compare has search: compare"):
-        override(load_experiment("compare"), **asked)  # type: ignore[arg-type]
+        override(load_experiment("compare"), **asked)

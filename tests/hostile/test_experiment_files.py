@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-import bench.cli
+import bench.cli.running
 from bench.experiments import PRESETS
 from search_spaces import PRESETS as SPACES
 from tests.datasets.drawings import coco_content, picture, save, write_json
@@ -57,9 +57,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     write_json(root / "data" / "a.json", coco_content({"category_id": 7, "segmentation": [[3, 2, 7, 2, 7, 6]]}))
     stub = SimpleNamespace(run_experiment=lambda experiment, **_: Path("reports") / experiment.name)
     monkeypatch.setitem(sys.modules, "bench.run", stub)
-    monkeypatch.setattr(bench.cli, "_require_tensorflow", lambda: None)
-    monkeypatch.setattr(bench.cli, "_say_ending", lambda *_: None)
-    monkeypatch.setattr(bench.cli, "_require_model", lambda *_: None)
+    monkeypatch.setattr(bench.cli.running, "_require_tensorflow", lambda: None)
+    monkeypatch.setattr(bench.cli.running, "say_ending", lambda *_: None)
+    monkeypatch.setattr(bench.cli.running, "_require_model", lambda *_: None)
     monkeypatch.chdir(root)
     return root
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import bench.cli
+import bench.cli.running
 from bench.cli.output import Unfailing
 from bench.datasets import DataOptions, cache, open_dataset
 from bench.datasets.cache import open_cache, write_cache
@@ -88,7 +88,7 @@ def test_a_command_ends_well_in_narrow_surroundings(surroundings: dict[str, str]
 def test_a_closed_terminal_and_a_scheduler_are_like_ctrl_c(number: signal.Signals) -> None:
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
     try:
-        bench.cli._heed_signals()
+        bench.cli.running._heed_signals()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
     finally:
@@ -100,7 +100,7 @@ def test_what_nohup_ignores_stays_ignored() -> None:
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
     try:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        bench.cli._heed_signals()
+        bench.cli.running._heed_signals()
         signal.raise_signal(signal.SIGHUP)
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:

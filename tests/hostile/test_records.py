@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import bench.cli
+import bench.cli.running
 import search_spaces.segmentation  # noqa: F401
 from bench import run as runner
 from bench.records.durable import read_lines
@@ -116,14 +116,14 @@ def report(base: Path, kind: str) -> str:
 def resume(base: Path, material: Material, kind: str) -> str:
     """With an executor that trains nothing; what a resumed run does with records is what it always does."""
     with (
-        mock.patch.object(bench.cli, "_require_tensorflow"),
+        mock.patch.object(bench.cli.running, "_require_tensorflow"),
         mock.patch.object(runner, "prepare", return_value=material),
         mock.patch.object(runner, "_started_workers", executor(material)),
         mock.patch.object(open_run, "deliver", stand_in_deliver),
         mock.patch.object(runner, "write_report", lambda run, directory: directory / "leaderboard.md"),
         mock.patch.object(runner, "write_index"),
-        mock.patch.object(bench.cli, "_say_ending"),
-        mock.patch.object(bench.cli, "_require_model"),
+        mock.patch.object(bench.cli.running, "say_ending"),
+        mock.patch.object(bench.cli.running, "_require_model"),
     ):
         words = ("run", "--resume", "--name", "killed", "--results", base / "results", "--reports", base / "reports")
         return command_ends(kind, *words)

@@ -25,7 +25,7 @@ def test_a_status_is_written_as_its_word_and_read_as_a_status(tmp_path: Path) ->
 def test_a_status_that_nobody_knows_is_refused_with_the_choices(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="Expected `enum`"):
         stored_run(tmp_path / "quick", trials=0).append(replace(trial(), status="INVALID"))
-    with pytest.raises(StoreError, match=r"trials\.jsonl.*status: Input should be 'COMPLETED', 'FAILED'"):
+    with pytest.raises(StoreError, match=r"trials\.jsonl.*status: Input should be 'COMPLETED', 'COLLAPSED'"):
         list(load_lines(tmp_path / "quick" / "trials.jsonl", TrialRecord))
 
 

@@ -9,7 +9,7 @@ from bench.records import COMPLETED, Contestant, FinalsRecord, Run, TrainingReco
 from tests.report.runs import START, counts, evaluation
 
 SEEDS, FOLDS = (0, 1, 2), 3
-LEVELS = {"finalist 1": 0.6, "finalist 2": 0.3, "default recipe": 0.4, "origin's recipe": 0.2}
+LEVELS = {"finalist 1": 0.6, "finalist 2": 0.3, "default configuration": 0.4, "original baseline": 0.2}
 
 
 def contestants() -> tuple[Contestant, ...]:
@@ -19,9 +19,9 @@ def contestants() -> tuple[Contestant, ...]:
                    hyperparameters={"architecture": "unet", "backbone": "resnet18", "loss": "dice", **common}),
         Contestant(name="finalist 2", roles=("finalist",), study_id="random-s1", trial_id="0007", search_iou=0.5,
                    hyperparameters={"architecture": "linknet", "backbone": "resnet18", "loss": "dice", **common}),
-        Contestant(name="default recipe", roles=("default recipe",),
+        Contestant(name="default configuration", roles=("default configuration",),
                    hyperparameters={"architecture": "unet", "backbone": "mobilenet", "loss": "bce_dice", **common}),
-        Contestant(name="origin's recipe", roles=("origin's recipe",),
+        Contestant(name="original baseline", roles=("original baseline",),
                    hyperparameters={"architecture": "plain_unet", "loss": "bce", **common}),
     )  # fmt: skip
 

@@ -21,18 +21,18 @@ DEFAULT = {"architecture": "unet", "backbone": "mobilenet", "loss": "bce_dice", 
 LEVELS = {
     "finalist 1": ("loss dice", {"loss": "dice"}),
     "finalist 2": ("augmentation 0.75", {"augmentation": 0.75}),
-    "default recipe": ("default recipe", {}),
-    "origin's recipe": ("loss focal", {"loss": "focal"}),
+    "default configuration": ("default configuration", {}),
+    "original baseline": ("loss focal", {"loss": "focal"}),
 }
 
 
 def comparison(scores: dict[str, float] | None = None, **changed: float) -> Run:
     """Made-up finals whose candidates are three levels beside the default."""
-    run = with_finals(full_run(), scores or {"finalist 1": 0.6, "finalist 2": 0.41, "default recipe": 0.4,
-                                             "origin's recipe": 0.3}, **changed)  # fmt: skip
+    run = with_finals(full_run(), scores or {"finalist 1": 0.6, "finalist 2": 0.41, "default configuration": 0.4,
+                                             "original baseline": 0.3}, **changed)  # fmt: skip
     values = {old: {**DEFAULT, **other} for old, (_, other) in LEVELS.items()}
     contestants = tuple(
-        Contestant(name=name, roles=("level" if other else "default recipe",), hyperparameters=values[old])
+        Contestant(name=name, roles=("level" if other else "default configuration",), hyperparameters=values[old])
         for old, (name, other) in LEVELS.items()
     )
     trainings = tuple(
@@ -85,11 +85,11 @@ def test_each_number_of_the_file_is_that_of_the_records(run, found):
     raw = {}
     for label, name in names.items():
         record = written[label]
-        by_seed = [pooled_iou(run, name, seed) - pooled_iou(run, "default recipe", seed) for seed in SEEDS]
+        by_seed = [pooled_iou(run, name, seed) - pooled_iou(run, "default configuration", seed) for seed in SEEDS]
         assert record["difference"] == pytest.approx(sum(by_seed) / len(SEEDS))
         assert record["iou"] == pytest.approx(sum(pooled_iou(run, name, seed) for seed in SEEDS) / len(SEEDS))
-        pair = known.get((name, "default recipe")) or known[("default recipe", name)]
-        own = pair[0] if (name, "default recipe") in known else pair[0].turned()
+        pair = known.get((name, "default configuration")) or known[("default configuration", name)]
+        own = pair[0] if (name, "default configuration") in known else pair[0].turned()
         assert (record["low"], record["high"], record["p"]) == (own.interval.low, own.interval.high, own.p)
         assert record["trainings"] == len([each for each in run.trainings if each.contestant == name]) == 9
         assert (record["latency_s"], record["train_s"]) == (0.02, 20.0)
@@ -158,7 +158,7 @@ def test_a_level_without_a_second_fold_takes_no_images_from_the_others(run):
 def test_without_the_default_nothing_is_compared_and_the_reason_is_said(run):
     failed = tuple(
         replace(each, status=FAILED, error="out of memory", out_of_fold={}, test={})
-        if each.contestant == "default recipe"
+        if each.contestant == "default configuration"
         else each
         for each in run.trainings
     )

@@ -7,9 +7,10 @@ import pytest
 from bench.experiments import load_experiment, override
 from bench.records import DEFAULT, FAILED, LEVEL
 from bench.run.budget import Timekeeper
+from bench.run.candidates import compared_levels, level_name
 from bench.run.costs import MARGIN
-from bench.run.final_evaluation import budgeted_finals, compared_levels, in_order, level_name, whole_finals
-from bench.run.outlook import measured_unit_s, most_candidates, plan_of, planned_epochs, relative_costs
+from bench.run.experiment_plan import measured_unit_s, most_candidates, plan_of, planned_epochs, relative_costs
+from bench.run.final_plan import budgeted_finals, in_order, whole_finals
 from bench.run.plan import LONGEST, comparison_plan
 from search_spaces.one_at_a_time import one_at_a_time
 from tests.engine.stand_in import StandInExecutor

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bench.records import COMPLETED, FAILED, EpochRecord, TrialRecord
-from bench.run.costs import MARGIN, Deadline, TrialClock
+from bench.run.costs import MARGIN, CostModel, Deadline
 
 VALUES = {"architecture": "unet", "backbone": "resnet18", "image_size": 96, "batch_size": 8}
 
@@ -23,30 +23,30 @@ def trial(*elapsed_s: float, reused: bool = False, wall_s: float, **changed: obj
 
 
 def test_nothing_is_known_before_the_first_trial():
-    assert TrialClock().estimate_s(VALUES, 10, warm=False) is None
+    assert CostModel().estimate_s(VALUES, 10, warm=False) is None
 
 
 def test_a_failed_trial_teaches_nothing():
-    clock = TrialClock()
+    clock = CostModel()
     clock.add(trial(wall_s=3.0))
     assert clock.estimate_s(VALUES, 10, warm=False) is None
 
 
 def test_a_known_network_costs_its_epochs():
-    clock = TrialClock()
+    clock = CostModel()
     clock.add(trial(14.0, 16.0, 18.0, wall_s=19.0))  # 12 s to begin, 2 s an epoch, 1 s to end
     assert clock.estimate_s(VALUES, 10, warm=True) == pytest.approx(MARGIN * 20)
 
 
 def test_a_new_network_costs_its_first_time_too_and_more_the_larger_its_images():
-    clock = TrialClock()
+    clock = CostModel()
     clock.add(trial(14.0, 16.0, 18.0, wall_s=19.0))
     new = VALUES | {"backbone": "mobilenet", "image_size": 192}
     assert clock.estimate_s(new, 10, warm=False) == pytest.approx(MARGIN * (13 + 4 * 20))
 
 
 def test_a_new_worker_compiles_again():
-    clock = TrialClock()
+    clock = CostModel()
     clock.add(trial(14.0, 16.0, 18.0, wall_s=19.0))
     clock.add(trial(2.0, 4.0, 6.0, wall_s=6.0, reused=True))
     assert clock.estimate_s(VALUES, 10, warm=True) == pytest.approx(MARGIN * 20)
@@ -54,7 +54,7 @@ def test_a_new_worker_compiles_again():
 
 
 def test_another_optimiser_is_another_graph():
-    clock = TrialClock()
+    clock = CostModel()
     clock.add(trial(14.0, 16.0, 18.0, wall_s=19.0))
     assert clock.estimate_s(VALUES | {"optimizer": "sgd"}, 10, warm=False) == pytest.approx(MARGIN * (13 + 20))
 
@@ -69,7 +69,7 @@ def test_a_deadline_allows_what_ends_before_it():
 
 
 def test_compiling_within_an_only_epoch_is_not_taken_for_the_cost_of_epochs():
-    clock = TrialClock()
+    clock = CostModel()
     clock.add(replace(trial(12.0, wall_s=13.0), train_s=1.5, evaluate_s=6.0))
     assert clock.estimate_s(VALUES, 10, warm=True) == pytest.approx(MARGIN * 30)
     clock.add(replace(trial(3.0, reused=True, wall_s=3.0), train_s=1.5, evaluate_s=0.5))

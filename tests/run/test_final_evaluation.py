@@ -19,20 +19,10 @@ from bench.records import (
     TrainingRecord,
     TrialRecord,
 )
-from bench.run.costs import MARGIN, Deadline
-from bench.run.final_evaluation import (
-    Costs,
-    Probe,
-    _specs,
-    budgeted_finals,
-    contestants,
-    evidence_name,
-    in_order,
-    leaders,
-    run_finals,
-    unit_name,
-    whole_finals,
-)
+from bench.run.candidates import contestants
+from bench.run.costs import MARGIN, CostModel, Deadline, Probe
+from bench.run.final_evaluation import _specs, evidence_name, run_finals, unit_name
+from bench.run.final_plan import budgeted_finals, in_order, leaders, whole_finals
 from bench.run.plan import Plan
 from search_spaces.portfolio import portfolio
 from search_spaces.reference import origin_recipe, reference_recipe
@@ -78,7 +68,7 @@ def hold(record, executor, finished=(), deadline=Deadline(None), costs=None, **c
         finished=finished,
         retries=1,
         deadline=deadline,
-        costs=costs or Costs([], []),
+        costs=costs or CostModel(),
         keep=kept.append,
         keep_evidence=lambda name, evidence: None,
         progress=PlainProgress(write=lambda line: None),
@@ -151,7 +141,7 @@ def test_the_evidence_of_a_training_is_kept_before_its_line_and_under_its_name()
         finished=(),
         retries=1,
         deadline=Deadline(None),
-        costs=Costs([], []),
+        costs=CostModel(),
         keep=kept.append,
         keep_evidence=lambda name, evidence: kept.append((name, evidence)),
         progress=PlainProgress(write=lambda line: None),
@@ -193,7 +183,7 @@ def test_a_process_that_dies_costs_an_attempt_and_then_the_training_is_failed():
 
 
 def test_finals_that_the_budget_ends_are_whole_for_the_first_seeds():
-    class Dear(Costs):
+    class Dear(CostModel):
         def of(self, spec):
             return 0.0 if len(executor.specs) < 9 else 3600.0
 
@@ -215,16 +205,16 @@ def test_a_training_that_was_stopped_is_not_on_record():
 def test_a_training_costs_what_its_like_did_and_a_new_network_what_the_others_do():
     record = planned()
     first, *_, origin = [spec for spec, _ in _specs(record)][: 2 * len(record.contestants)]
-    costs = Costs(TRIALS, [])
+    costs = CostModel(TRIALS, [])
     assert costs.of(first) == costs.of(origin) == pytest.approx(8 * 10.0 * MARGIN)
     _, kept = hold(record, StandInExecutor(folds=FOLDS))
     measured = [replace(each, wall_s=32.0 if each.fold else 64.0, epochs_run=16) for each in kept]
-    assert Costs(TRIALS, measured).of(first) == pytest.approx(8 * 2.0 * MARGIN)
+    assert CostModel(TRIALS, measured).of(first) == pytest.approx(8 * 2.0 * MARGIN)
 
 
 def test_a_probe_says_what_its_network_costs_and_what_a_new_one_costs_more():
     default, *_, origin = [spec for spec, _ in _specs(in_budget(everywhere=True))][:8]
-    costs = Costs([], [], Probe(hyperparameters=default.hyperparameters, epoch_s=20.0, first_s=15.0))
+    costs = CostModel([], [], Probe(hyperparameters=default.hyperparameters, epoch_s=20.0, first_s=15.0))
     assert costs.of(default) == pytest.approx(4 * 20.0 * MARGIN)
     assert costs.of(origin) == pytest.approx((4 * 20.0 + 15.0) * MARGIN)
 
@@ -276,15 +266,15 @@ def trained(record, scores):
 def test_all_candidates_meet_on_the_first_fold_and_then_the_leaders_go_on():
     record = in_budget()
     order = units(record, trained(record, [(40, 1.0), (60, 1.0), (50, 1.0)]))
-    assert order[:3] == [("default recipe", 1, 0), ("recipe 2", 1, 0), ("recipe 3", 1, 0)]
-    assert order[3:6] == [("recipe 2", 1, 1), ("recipe 3", 1, 1), ("default recipe", 1, 1)]
+    assert order[:3] == [("default configuration", 1, 0), ("recipe 2", 1, 0), ("recipe 3", 1, 0)]
+    assert order[3:6] == [("recipe 2", 1, 1), ("recipe 3", 1, 1), ("default configuration", 1, 1)]
     assert order[6:8] == [("recipe 2", 2, 0), ("recipe 2", 2, 1)]
 
 
 def test_a_lead_that_one_fold_cannot_tell_goes_to_the_cheaper_one():
     record = in_budget()
     assert [each.name for each in leaders(record, trained(record, [(60, 2.0), (60, 1.0), (50, 1.0)]))][:2] == [
-        "recipe 2", "default recipe",
+        "recipe 2", "default configuration",
     ]  # fmt: skip
 
 
@@ -301,11 +291,11 @@ def test_a_candidate_whose_training_failed_or_took_too_long_gets_no_other(everyw
     first, second, *rest = trained(record, scores)
     order = units(record, [first, replace(second, status=STOPPED, out_of_fold={}), *rest])
     assert [fold for name, _, fold in order if name == "recipe 2"] == [0]
-    assert ("default recipe", 1, 1) in order
+    assert ("default configuration", 1, 1) in order
 
 
 def test_what_is_too_long_by_now_leaves_its_time_to_something_cheaper():
-    class ByArchitecture(Costs):
+    class ByArchitecture(CostModel):
         def of(self, spec):
             return 3600.0 if spec.hyperparameters["architecture"] == "linknet" else 1.0
 
@@ -325,7 +315,7 @@ def test_the_model_of_a_training_is_kept_before_its_line():
         finished=(),
         retries=1,
         deadline=Deadline(None),
-        costs=Costs([], []),
+        costs=CostModel(),
         keep=lambda training: order.append(unit_name(training)),
         keep_evidence=lambda name, evidence: None,
         keep_model=lambda name, spec, outcome: order.append(name),

@@ -129,8 +129,8 @@ def test_the_finals_train_every_contestant_on_every_fold_with_every_seed(finishe
     _, record = finished
     assert record.finals.seeds == (1, 2)
     assert [each.name for each in record.finals.contestants][1:] in (
-        ["default recipe", "origin's recipe"],
-        ["origin's recipe"],
+        ["default configuration", "original baseline"],
+        ["original baseline"],
     )
     units = [(each.contestant, each.seed, each.fold) for each in record.trainings]
     assert len(set(units)) == len(units) == len(record.finals.contestants) * 2 * 2

@@ -10,7 +10,7 @@ from bench.errors import StoreError
 from bench.experiments import load_experiment
 from bench.progress import PlainProgress
 from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, ProposalRecord, TrialRecord
-from bench.run.costs import Deadline, TrialClock
+from bench.run.costs import CostModel, Deadline
 from bench.run.search import StudyPlan, run_study
 from bench.tuners import ORACLES
 from search_spaces.portfolio import portfolio
@@ -59,7 +59,7 @@ def run(
     executor: StandInExecutor | None = None,
     earlier: Kept | None = None,
     deadline: Deadline = FOREVER,
-    clock: TrialClock | None = None,
+    costs: CostModel | None = None,
     search_folds: int = 1,
     epochs: int = 9,
     rung_epochs: int = 1,
@@ -74,7 +74,7 @@ def run(
         executor=executor or StandInExecutor(),
         proposals=before.proposals,
         finished=before.records,
-        clock=clock or TrialClock(),
+        costs=costs or CostModel(),
         deadline=deadline,
         keeper=kept,
         progress=PlainProgress(write=lambda line: None),
@@ -278,7 +278,7 @@ def test_a_spent_budget_starts_no_trial():
     assert (ended, records) == ("budget", [])
 
 
-class DearRates(TrialClock):
+class DearRates(CostModel):
     """A clock by which high learning rates take an hour, and everything else no time."""
 
     def estimate_s(self, values: Mapping[str, Any], epochs: int, *, warm: bool) -> float:
@@ -289,7 +289,7 @@ class DearRates(TrialClock):
 @pytest.mark.parametrize("places", [1, 3])
 def test_what_cannot_end_in_time_is_set_aside_and_run_first_when_there_is_more(tuner, places):
     trials, deadline = 24, Deadline.after(600)
-    ended, kept = run(tuner, trials=trials, executor=StandInExecutor(places), clock=DearRates(), deadline=deadline)
+    ended, kept = run(tuner, trials=trials, executor=StandInExecutor(places), costs=DearRates(), deadline=deadline)
     aside = [p.trial_id for p in kept.proposals if p.hyperparameters["learning_rate"] > 1e-3]
     assert (ended, len(aside) > 0) == ("budget", True)
     assert {record.trial_id for record in kept.records} == {p.trial_id for p in kept.proposals} - set(aside)
@@ -345,12 +345,12 @@ def test_a_resumed_search_goes_on_in_the_middle_of_the_portfolio(tuner):
 
 
 def test_a_trial_whose_process_died_and_that_cannot_be_tried_again_in_time_is_on_record():
-    class Dear(TrialClock):
+    class Dear(CostModel):
         def estimate_s(self, values: Mapping[str, Any], epochs: int, *, warm: bool) -> float | None:
             return None if not executor.specs else 3600.0
 
     executor = StandInExecutor(crashes=lambda spec: True)
-    ended, records = search("random", executor=executor, clock=Dear(), deadline=Deadline.after(60))
+    ended, records = search("random", executor=executor, costs=Dear(), deadline=Deadline.after(60))
     assert (ended, [record.status for record in records]) == ("budget", [FAILED])
     assert records[0].attempts == 1
 
@@ -449,11 +449,11 @@ def test_what_collapses_on_a_fold_is_no_rival_and_goes_no_further():
 
 
 def test_a_trial_on_folds_starts_only_where_all_of_them_fit_into_the_time():
-    class Asked(TrialClock):
+    class Asked(CostModel):
         def estimate_s(self, values: Mapping[str, Any], epochs: int, *, warm: bool) -> float | None:
             assert epochs == 3 * 9
             return 20.0
 
-    settings = {"trials": 2, "search_folds": 3, "clock": Asked()}
+    settings = {"trials": 2, "search_folds": 3, "costs": Asked()}
     assert search("random", executor=on_folds(), deadline=Deadline.after(10), **settings) == ("budget", [])
     assert search("random", executor=on_folds(), deadline=Deadline.after(1000), **settings)[0] == "trials"

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from bench.analysis.across_runs import RankTable
-from bench.analysis.final_evaluation import role_title
+from bench.analysis.labels import role_title
 from bench.formats import shortened
 from bench.report.figures.style import ACCENT, AXIS, INK, MUTED, new_figure
 

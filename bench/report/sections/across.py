@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from bench.analysis.across_runs import CHOICE, Across, RankTable
-from bench.analysis.final_evaluation import Finals, role_title
+from bench.analysis.final_evaluation import Finals
+from bench.analysis.labels import role_title
 from bench.analysis.pooled_runs import DataSet
 from bench.evaluation.ranks import FEWEST, Ranks
 from bench.formats import MISSING, limits, listing, plural, rounded, signed, within

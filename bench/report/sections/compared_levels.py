@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from bench import formats
 from bench.analysis.compared_levels import ComparedLevel, ComparedLevels
 from bench.analysis.factors import FACTORS
-from bench.analysis.final_evaluation import Finals, training_length
+from bench.analysis.final_evaluation import Finals
+from bench.analysis.labels import training_length
 from bench.analysis.series import Missing
 from bench.evaluation.statistics import Difference
 from bench.formats import MISSING, plural, titled

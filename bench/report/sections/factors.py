@@ -11,7 +11,7 @@ from bench.analysis.final_evaluation import Finals
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import CostPanel, Missing, ScoreGrid
 from bench.formats import plural, titled
-from bench.records import COMPLETED
+from bench.records import COMPLETED, Status
 from bench.report.blocks import (
     Block,
     Column,
@@ -92,15 +92,10 @@ def _factor(name: str, levels: Sequence[Level], effects: Sequence[Effect]) -> It
         *middle,
         Column("Best", "best", _rounded, number=True),
         Column("Number", "trials", number=True, wide=True),
-        *[Column("Completed", "completed", number=True, wide=True)] * any(map(_lost, levels)),
+        *[Column("Completed", "completed", number=True, wide=True)] * any(level.lost for level in levels),
     )
     yield Table(title, columns, [_level(level, known.get(level.label)) for level in levels])
     yield Data(f"by-{name.replace('_', '-')}.csv", comparison_records(levels, effects), ("label",))
-
-
-def _lost(level: Level) -> int:
-    """How many of its trials did not complete."""
-    return level.collapsed + level.pruned + level.stopped + level.failed
 
 
 def _level(level: Level, effect: Effect | None) -> dict[str, object]:
@@ -109,8 +104,8 @@ def _level(level: Level, effect: Effect | None) -> dict[str, object]:
         "dots": Dots(thinned(level.ious), level.median),
         "median": level.median,
         "best": level.best,
-        "completed": level.completed,
-        "trials": level.completed + _lost(level),
+        "completed": level.ended[COMPLETED],
+        "trials": level.ended[COMPLETED] + level.lost,
     }
     if effect is None:
         return record
@@ -220,12 +215,20 @@ def _about_cost(panels: Sequence[CostPanel]) -> str:
 
 
 def comparison_records(levels: Sequence[Level], effects: Sequence[Effect]) -> list[Mapping[str, object]]:
-    names = ("label", "best", "median", "completed", "collapsed", "pruned", "stopped", "failed")
     known = {
         one.label: {"effect": one.value, "effect_low": one.low, "effect_high": one.high, "effect_trials": one.trials}
         for one in effects
     }
-    return [{name: getattr(level, name) for name in names} | known.get(level.label, {}) for level in levels]
+    return [
+        {
+            "label": level.label,
+            "best": level.best,
+            "median": level.median,
+            **{status.word: level.ended.get(status, 0) for status in Status},
+            **known.get(level.label, {}),
+        }
+        for level in levels
+    ]
 
 
 def _rounded(value: object) -> str:

@@ -8,7 +8,7 @@ from bench.analysis.final_evaluation import Finals
 from bench.analysis.leaderboard import Row
 from bench.analysis.run_analysis import Analysis
 from bench.formats import plural
-from bench.records import COLLAPSED, FAILED, PRUNED, STOPPED
+from bench.records import TROUBLES
 from bench.report.blocks import Block, Column, Data, Folded, Items, Table, paragraph
 from bench.report.sections.search import label
 
@@ -26,13 +26,7 @@ def failures(found: Analysis) -> Iterator[Block]:
 
 def _finding(found: Analysis) -> str:
     counts = found.counts
-    words = {
-        FAILED: "failed",
-        COLLAPSED: "collapsed (found nearly no foreground, or found it nearly everywhere)",
-        PRUNED: "pruned (clearly worse on the folds so far)",
-        STOPPED: "stopped by the budget or their tuner",
-    }
-    parts = [f"{counts[status]} {said}" for status, said in words.items() if counts[status]]
+    parts = [f"{counts[status]} {status.reason}" for status in TROUBLES if counts[status]]
     trials = f"Of {plural(len(found.rows), 'trial')}, {formats.listing(parts)}. " if parts else ""
     out = f"Left out of the final evaluation: {', '.join(found.final.out)}." if found.final.out else ""
     return f"{trials}{out}".strip()

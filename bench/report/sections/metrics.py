@@ -9,6 +9,7 @@ from bench.analysis.decision import Choice
 from bench.analysis.final_evaluation import Finals, Standing
 from bench.analysis.probabilities import ProbabilityMetrics
 from bench.analysis.run_analysis import Analysis
+from bench.evaluation.metrics import FOREGROUND_METRICS
 from bench.evaluation.pixel_metrics import BINS, TOLERANCE
 from bench.evaluation.pooling import Estimate
 from bench.formats import MISSING, fraction
@@ -18,9 +19,7 @@ from bench.report.blocks import Block, Column, Folded, Heading, Table, paragraph
 METRICS = {
     "image_iou": "IoU per image",
     "image_dice": "Dice per image",
-    "dice": "Dice",
-    "precision": "Precision",
-    "recall": "Recall",
+    **{name: metric.title for name, metric in FOREGROUND_METRICS.items() if name != "iou"},  # which the ranking has
     "pixel_accuracy": "Accuracy",
 }
 """By their stored name, with their heading, in the order of the table."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from bench import formats
 from bench.analysis.decision import lead_of_delivery
 from bench.analysis.external import ExternalStanding
-from bench.analysis.final_evaluation import Finals, ReferenceStanding, Standing, role_title, training_length
+from bench.analysis.final_evaluation import Finals, ReferenceStanding, Standing
+from bench.analysis.labels import role_title, training_length
 from bench.analysis.run_analysis import Analysis
 from bench.evaluation.statistics import Difference
 from bench.evaluation.statistics import Interval as Limits

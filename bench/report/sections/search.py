@@ -7,8 +7,8 @@ from statistics import median
 from bench import formats
 from bench.analysis import fold_search
 from bench.analysis.failures import why_unfinished
-from bench.analysis.final_evaluation import configuration_label
 from bench.analysis.importance import RESAMPLES, Importances
+from bench.analysis.labels import configuration_label
 from bench.analysis.leaderboard import Row
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import LearningCurves, Missing, Progress

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from bench import formats
-from bench.analysis.final_evaluation import Finals, training_length
+from bench.analysis.final_evaluation import Finals
+from bench.analysis.labels import training_length
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import Busy
 from bench.formats import plural

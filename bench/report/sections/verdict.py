@@ -16,7 +16,8 @@ from bench.analysis.decision import (
     Decision,
     lead_of_delivery,
 )
-from bench.analysis.final_evaluation import Finals, configuration_label
+from bench.analysis.final_evaluation import Finals
+from bench.analysis.labels import configuration_label
 from bench.analysis.run_analysis import Analysis
 from bench.evaluation.statistics import Difference, Interval
 from bench.formats import plural, titled

@@ -17,7 +17,7 @@ from bench.errors import StoreError, UserError
 from bench.progress import PlainProgress
 from bench.records import COMPLETED, ProposalRecord, TrialRecord
 from bench.records.environment import current_versions
-from bench.run.costs import Deadline, TrialClock
+from bench.run.costs import CostModel, Deadline
 from bench.run.search import StudyPlan, run_study
 from search_spaces.segmentation import SegmentationHyperModel
 from search_spaces.space import Space
@@ -154,7 +154,7 @@ def study(executor: Executor, disturb: Callable[[], None], trials: int = 4) -> t
         executor=executor,
         proposals=(),
         finished=(),
-        clock=TrialClock(),
+        costs=CostModel(),
         deadline=Deadline.after(None),
         keeper=kept,
         progress=progress,

@@ -9,7 +9,7 @@ from bench.engine.spec import Scored, TrialOutcome, TrialSpec
 from bench.engine.training.folds import on_folds
 from bench.evaluation.racing import Rival
 from bench.records import COLLAPSED, COMPLETED, PRUNED, STOPPED, ClassCounts, EpochRecord, TrialRecord
-from bench.run.costs import MARGIN, TrialClock
+from bench.run.costs import MARGIN, CostModel
 from tests.engine.tiny import spec
 
 IMAGES = 10
@@ -65,7 +65,7 @@ def test_a_trial_on_all_folds_is_their_mean():
 
 
 def test_a_clock_learns_what_an_epoch_costs_and_what_only_the_first_fold_does():
-    clock = TrialClock.of([run(FOLDS)[0].record])
+    clock = CostModel([run(FOLDS)[0].record])
     assert clock.estimate_s(spec().hyperparameters, 6, warm=True) == pytest.approx(MARGIN * 60)
     assert clock.estimate_s(spec().hyperparameters, 6, warm=False) == pytest.approx(MARGIN * 90)
 

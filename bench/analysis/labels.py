@@ -1,0 +1,45 @@
+"""What candidates and their roles are called on a page."""
+
+from collections.abc import Sequence
+
+from bench.formats import plural, titled
+from bench.records import DEFAULT, FINALIST, LEVEL, ORIGIN, Contestant, FinalsRecord
+
+
+def training_length(record: FinalsRecord) -> str:
+    """How long each was trained, in the unit that the record has: '600 steps', '16 epochs'."""
+    per_epoch = record.steps_per_epoch
+    return f"{record.epochs * per_epoch} steps" if per_epoch else plural(record.epochs, "epoch")
+
+
+def distinct_labels(contestants: Sequence[Contestant]) -> dict[str, str]:
+    """By name; where two would be called the same, their trials tell them apart."""
+    short = {each.name: configuration_label(each) for each in contestants}
+    return {
+        each.name: short[each.name]
+        if list(short.values()).count(short[each.name]) == 1
+        else f"{short[each.name]} · {each.trial_id or each.name}"
+        for each in contestants
+    }
+
+
+def configuration_label(contestant: Contestant) -> str:
+    """'U-Net / ResNet-18 · Dice · 96 px'."""
+    values = contestant.hyperparameters
+    model = " / ".join(titled(values[name]) for name in ("architecture", "backbone") if name in values)
+    loss = [titled(values["loss"])] if "loss" in values else []
+    size = [f"{values['image_size']} px"] if "image_size" in values else []
+    return " · ".join([*([model] if model else []), *loss, *size]) or contestant.name
+
+
+ROLE_TITLES = {
+    DEFAULT: "default configuration",
+    ORIGIN: "original baseline",
+    FINALIST: "found by search",
+    LEVEL: "one value changed",
+}
+"""Recorded roles in the words of a reader."""
+
+
+def role_title(role: str) -> str:
+    return ROLE_TITLES.get(role, role)

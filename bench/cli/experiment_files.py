@@ -1,0 +1,48 @@
+"""`init` and `list`: an experiment file to start from, and all that it can name."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.arguments import Json
+from bench.cli.output import write_json
+
+
+def init(
+    path: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The experiment file to write.")],
+    data: Annotated[str | None, typer.Option(metavar="DIR", help="Your images, from where the file is.")] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Write a JSON schema beside it, for editors that complete YAML.")
+    ] = False,
+) -> None:
+    """Write a commented experiment file with every field and its default.
+
+    [bold]Examples[/]
+
+    \b
+    python -m bench init cars.yaml --data photos
+    python -m bench run cars.yaml
+    """
+    from bench.cli.init import schema_text, write_experiment
+
+    write_experiment(path, data)
+    typer.echo(f"experiment: {path}; run it with: python -m bench run {path}")
+    if schema:
+        beside = path.with_suffix(".schema.json")
+        beside.write_text(schema_text(), encoding="utf-8")
+        typer.echo(f"schema:     {beside}")
+
+
+def list_names(as_json: Json = False) -> None:
+    """Print everything that an experiment can name, one line each."""
+    from bench.cli.catalogue import catalogue
+
+    if as_json:
+        write_json(catalogue())
+        return
+    for kind, names in catalogue().items():
+        typer.secho(kind, bold=True)
+        width = max(map(len, names), default=0)
+        for name, description in names.items():
+            typer.echo(f"  {name:{width}}  {description}")

@@ -1,0 +1,67 @@
+"""What the default configuration cost in an earlier run on such a machine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.engine.devices import describe_cpu, visible_gpus
+from bench.engine.spec import family
+from bench.errors import StoreError
+from bench.experiments import Experiment
+from bench.records import Run
+from bench.records.store import load
+from search_spaces.portfolio import portfolio
+
+MOST_RUNS = 10
+"""Earlier runs, the newest ones, that are asked what a step costs here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What the default recipe cost in an earlier run on such a `device`: seconds of a step, seconds to build and compile it, and the most
+    memory that a process of that run took."""
+
+    run: str
+    device: str
+    step_s: float
+    first_s: float
+    peak_memory_bytes: int | None
+
+
+def measured_before(results: Path, experiment: Experiment) -> Measured | None:
+    """What the newest run in `results` on this CPU, or on a GPU where there is one here, says of the default recipe; None where none does."""
+    here = "GPU: " if visible_gpus() else describe_cpu()
+    newest = sorted(results.glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest[:MOST_RUNS]:
+        try:
+            run = load(path.parent)
+        except StoreError:  # a damaged run is no reason to say nothing of this one
+            continue
+        found = _measured(run, experiment) if run.environment.device.startswith(here) else None
+        if found is not None:
+            return found
+    return None
+
+
+def _measured(run: Run, experiment: Experiment) -> Measured | None:
+    protocol = run.experiment.get("protocol")
+    per_epoch = protocol.get("steps_per_epoch") if isinstance(protocol, Mapping) else None
+    own = family(portfolio(experiment.space)[0])
+    timed = [
+        trial for trial in run.trials if family(trial.hyperparameters) == own and trial.train_s and trial.epochs_run
+    ]
+    again = [each for each in run.trainings if family(each.hyperparameters) == own and each.train_s and each.epochs_run]
+    costs = [(each.train_s or 0.0) / each.epochs_run for each in timed]
+    costs += [(each.train_s or 0.0) / each.epochs_run for each in again]
+    if not costs or not isinstance(per_epoch, int):
+        return None
+    firsts = [(each.build_s or 0.0) + (each.first_step_s or 0.0) for each in timed if not each.graph_reused]
+    peaks = [trial.peak_memory_bytes for trial in run.trials if trial.peak_memory_bytes]
+    peaks += [each.peak_memory_bytes for each in run.trainings if each.peak_memory_bytes]
+    return Measured(
+        run=run.record.name,
+        device=run.environment.device,
+        step_s=min(costs) / per_epoch,
+        first_s=max(firsts, default=0.0),
+        peak_memory_bytes=max(peaks, default=None),
+    )

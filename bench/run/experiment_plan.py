@@ -1,0 +1,160 @@
+"""What an experiment trains: the plan that its time has room for, and how many epochs that is where no budget cuts them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bench.engine.spec import family
+from bench.experiments import WITHOUT_TUNERS, Experiment
+from bench.formats import listing
+from bench.progress import duration
+from bench.progress.ahead import Ahead
+from bench.records import COMPLETED, TrainingRecord, configuration_key
+from bench.run.candidates import level_name
+from bench.run.costs import MARGIN, pixels
+from bench.run.data_curve import SHARES
+from bench.run.plan import Plan, comparison_plan, plan
+from search_spaces.one_at_a_time import one_at_a_time
+from search_spaces.portfolio import portfolio
+from search_spaces.space import HYPERPARAMETERS, Range, Space
+
+ROOM = 1.1
+"""What a larger budget is said to take is multiplied by this: a share of it is kept for the delivery."""
+
+LEAST_FOR_PROBE_S = 60.0
+"""A budget that leaves less is not measured: compiling alone takes a third of it."""
+
+SEARCH_SHARE = 0.3
+"""Of a budget, where a search was asked for."""
+
+
+def plan_of(
+    experiment: Experiment, left_s: float, *, unit_s: float, folds: int, places: int, steps: int | None = None
+) -> Plan:
+    """The plan of an experiment for `left_s` seconds: as `bench.run.plan` has it, and a search where the experiment asks for one. What a
+    search has compared is not compared again: then its finalists and the default recipe alone are candidates. `steps` is the length that a
+    comparison was begun with."""
+    if experiment.search == "compare":
+        return _plan_of_comparison(experiment, left_s, unit_s, folds, max(1, places), steps)
+    share = SEARCH_SHARE if experiment.search == "always" else 0.0
+    recipes = len(portfolio(experiment.space))
+    chosen = plan(
+        left_s * (1 - share),
+        unit_s=unit_s,
+        folds=folds,
+        available=min(recipes, experiment.protocol.finalists + 1) if share else recipes,
+        places=max(1, places),
+        epoch=experiment.protocol.steps_per_epoch,
+        shortest=experiment.protocol.shortest_steps,
+        may_search=experiment.search == "auto",
+    )
+    if not share:
+        return chosen
+    return replace(chosen, search_share=share, reason=f"{share:.0%} of the time for a search; then {chosen.reason}")
+
+
+def _plan_of_comparison(
+    experiment: Experiment, left_s: float, unit_s: float, folds: int, places: int, steps: int | None
+) -> Plan:
+    """Which levels it leaves out, and what budget has room for them, is said with it."""
+    design = one_at_a_time(experiment.space)
+    chosen = comparison_plan(
+        left_s,
+        unit_s=unit_s,
+        folds=folds,
+        costs=relative_costs(experiment.space),
+        places=places,
+        epoch=experiment.protocol.steps_per_epoch,
+        shortest=experiment.protocol.shortest_steps,
+        steps=experiment.protocol.steps or steps,
+    )
+    if not chosen.missing_units or experiment.budget_s is None:
+        return chosen
+    said = listing([level_name(recipe, design[0]) for recipe in design[chosen.candidates :]])
+    left_out = f"{chosen.reason}; left out are {said}"
+    if left_s * places < unit_s:  # what one takes was not measured, or would not be to its end
+        return replace(chosen, reason=left_out)
+    whole_s = experiment.budget_s + ROOM * chosen.missing_units * unit_s / places
+    budget = f"{math.ceil(whole_s / 60)}m"
+    return replace(chosen, reason=f"{left_out}, for which --budget {budget} has room")
+
+
+def measured_unit_s(experiment: Experiment, trainings: Sequence[TrainingRecord], epochs: int) -> float | None:
+    """Seconds of a short training of the default recipe, by what the trainings of a comparison have taken, each of `epochs`; None before one has
+    completed. A probe measures six steps, on a machine that may be busy then."""
+    design = one_at_a_time(experiment.space)
+    costs = {
+        configuration_key(recipe): cost for recipe, cost in zip(design, relative_costs(experiment.space), strict=True)
+    }
+    over = [each for each in trainings if each.status == COMPLETED and each.wall_s and each.configuration in costs]
+    if not over:
+        return None
+    length = epochs * experiment.protocol.steps_per_epoch / experiment.protocol.shortest_steps
+    return MARGIN * sum(each.wall_s or 0.0 for each in over) / sum(length * costs[each.configuration] for each in over)
+
+
+def relative_costs(space: Space) -> tuple[float, ...]:
+    """Of the candidates of a comparison, in trainings of the default recipe, by their pixels: what another network costs shows when it is
+    trained. None is taken to cost less than the default recipe."""
+    design = one_at_a_time(space)
+    own = pixels(family(design[0]))
+    return tuple(max(1.0, pixels(family(recipe)) / own) for recipe in design)
+
+
+def unmeasured_unit_s(left_s: float) -> float:
+    """What a short training is taken to cost where there is no time to measure it: more than there is, so that one model is trained as far
+    as it gets."""
+    return 2 * left_s + 1
+
+
+def ahead(experiment: Experiment, folds: int, left_s: float | None, epochs_over: int) -> Ahead:
+    """What whoever watches is told when trainings begin: `left_s` seconds of the budget, and epochs but for those that are over. A budget
+    with a final evaluation is used up, whatever is planned."""
+    planned = None if left_s is not None and experiment.protocol.finalists else planned_epochs(experiment, folds)
+    values = {name: getattr(experiment.space, name) for name in HYPERPARAMETERS}
+    fixed = {name: own[0] for name, own in values.items() if not isinstance(own, Range) and len(own) == 1}
+    return Ahead(
+        budget_s=left_s,
+        epochs=None if planned is None else max(0, planned - epochs_over),
+        varies=frozenset(name for name, own in values.items() if isinstance(own, Range) or len(own) > 1),
+        fixed=fixed,
+    )
+
+
+def planned_epochs(experiment: Experiment, folds: int) -> int | None:
+    """Epochs of all trainings where no budget cuts them; None where a search goes on as long as there is time."""
+    protocol = experiment.protocol
+    searched = 0
+    if experiment.search not in WITHOUT_TUNERS:
+        if experiment.trials is None:
+            return None
+        studies = len(experiment.tuners) * len(experiment.seeds)
+        searched = studies * experiment.trials * protocol.search_folds
+    final = most_candidates(experiment) * folds * protocol.final_seeds if folds > 1 else 0
+    curve = len(SHARES) * folds * protocol.final_seeds if experiment.learning_curve else 0
+    return (searched + final + curve) * protocol.epochs
+
+
+def most_candidates(experiment: Experiment) -> int:
+    """Of a final evaluation without a budget: finalists, the default configuration and the original baseline; of a comparison all its levels."""
+    if experiment.search == "compare":
+        return len(one_at_a_time(experiment.space))
+    return experiment.protocol.finalists + 2 if experiment.protocol.finalists else 0
+
+
+def planned_s(experiment: Experiment, folds: int, *, step_s: float, first_s: float, places: int) -> float | None:
+    """Seconds of all trainings where no budget cuts them, `places` at a time, as if each cost what the default configuration does: a step
+    `step_s`, building and compiling `first_s`. None where a search goes on as long as there is time."""
+    epochs = planned_epochs(experiment, folds)
+    if epochs is None:
+        return None
+    return MARGIN * (epochs * experiment.protocol.steps_per_epoch * step_s + first_s) / max(1, places)
+
+
+def said_of_time(budget_s: float | None, planned_s: float | None) -> str:
+    """How long a run takes, for people: what `doctor` and `run --dry-run` both say. `planned_s` None: nothing is known of it."""
+    if budget_s is not None:
+        return f"at most {duration(budget_s)}, the budget, delivery included"
+    if planned_s is None:
+        return "no budget: until all trainings are over"
+    return f"about {duration(planned_s)} of training, where other networks cost as much as the default recipe"

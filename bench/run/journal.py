@@ -1,0 +1,155 @@
+"""What a run has recorded so far, and how more of it is made durable."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from bench.engine.executor import Executor
+from bench.engine.spec import Scored, TrialOutcome, TrialSpec
+from bench.errors import StoreError, UserError
+from bench.evaluation.evidence import PixelEvidence
+from bench.experiments import Experiment, to_json
+from bench.progress import Progress
+from bench.records import Environment, Evaluation, ProposalRecord, Run, RunRecord, TrainingRecord, TrialRecord
+from bench.records.store import RunStore
+from bench.run.attempts import OnRecord
+from bench.run.best_models import BestModels
+from bench.run.budget import Timekeeper
+from bench.run.costs import CostModel
+from bench.run.delivery import MAPS, MEMBERS
+from bench.run.experiment_plan import ahead
+from bench.run.setup import Material, augmentation_pictures, validation_pictures
+
+
+class Journal:
+    """The records of a run under way. When a method returns, a crash cannot take back what it was given."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        material: Material,
+        store: RunStore,
+        executor: Executor,
+        progress: Progress,
+        earlier: Run | None,
+        command: str,
+        began: float,
+    ) -> None:
+        self.experiment, self.material, self.store = experiment, material, store
+        self.executor = OnRecord(executor, store, earlier.attempts if earlier else (), experiment.retries)
+        self.progress = progress
+        self.proposals: list[ProposalRecord] = list(earlier.proposals) if earlier else []
+        self.trials: list[TrialRecord] = list(earlier.trials) if earlier else []
+        self.evaluations: list[Evaluation] = list(earlier.evaluations) if earlier else []
+        self.trainings: list[TrainingRecord] = list(earlier.trainings) if earlier else []
+        self.finals = earlier.finals if earlier else None
+        self.delivered = earlier.delivery if earlier else None
+        self.costs = CostModel(self.trials, self.trainings)
+        self.times = Timekeeper(experiment, earlier, began)
+        self.record = RunRecord(
+            name=experiment.name,
+            command=f"{earlier.record.command}\n{command}" if earlier else command,
+            started_at=earlier.record.started_at if earlier else _now(),
+            status="running",
+            wall_s=self.times.wall_s,
+            studies=self.times.studies,
+        )
+        if earlier is not None:
+            store.remove_unfinished()
+        keep = experiment.protocol.keep_models
+        self.best = BestModels(store, keep, material.split.val, self.trials)
+
+    def record_setting(self, environment: Environment) -> None:
+        """Writes down where, on what and against what this run is: all that does not depend on a trial."""
+        material, store = self.material, self.store
+        store.write_experiment(to_json(self.experiment))  # a resumed run may have new limits
+        for record in (environment, material.dataset, material.audit, material.split, self.record):
+            store.write(record)
+        store.write_arrays("predictions/images", validation_pictures(material))
+        store.write_arrays("augmentation", augmentation_pictures(material, self.experiment.seeds[0]))
+
+    def _keep_model(self, name: str, spec: TrialSpec, outcome: TrialOutcome) -> None:
+        """What an ensemble is made of: probabilities out of fold, and weights."""
+        maps = outcome.scored.maps if outcome.scored else None
+        if maps is None:
+            return
+        try:
+            self.store.write_bytes(f"{MEMBERS}/{name}.weights.h5", self.executor.model(spec))
+        except StoreError:
+            raise
+        except UserError as error:  # its scores stand, only the weights are gone
+            self.progress.warning(f"the weights of {spec.trial_id} could not be kept: {error}")
+            return
+        self.store.write_arrays(f"{MAPS}/{name}", {"ids": np.array(maps.ids, np.str_), "values": maps.values})
+
+    def _keep_training(self, record: TrainingRecord) -> None:
+        self.store.append(record)
+        self.trainings.append(record)
+        self._mark("running")
+
+    def _keep_curve_training(self, record: TrainingRecord) -> None:
+        self.store.append(record)
+        self._mark("running")
+
+    def _keep_evidence(self, name: str, evidence: PixelEvidence) -> None:
+        self.store.write_arrays(name, evidence.arrays())
+
+    def proposed(self, proposal: ProposalRecord) -> None:
+        """Makes a proposal durable: a crash in its trial cannot make the tuner forget it."""
+        self.store.append(proposal)
+        self.proposals.append(proposal)
+
+    def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None:
+        """Makes a trial durable: its model, if it is among the best, then its record; only then may an older model go."""
+        record = outcome.record
+        saved = self._save_model(spec, outcome)
+        self.store.append(record)
+        self.trials.append(record)
+        if saved and outcome.scored is not None:
+            self._append(evaluation_of(record, "val", outcome.scored))
+            self.best.evict()
+        self._mark("running")
+
+    def _save_model(self, spec: TrialSpec, outcome: TrialOutcome) -> bool:
+        try:
+            return self.best.save(outcome, lambda: self.executor.model(spec))
+        except StoreError:
+            raise
+        except UserError as error:  # its score stands, only the weights are gone
+            self.progress.warning(f"the model of trial {spec.trial_id} could not be kept: {error}")
+            return False
+
+    def _append(self, evaluation: Evaluation) -> None:
+        self.store.append(evaluation)
+        self.evaluations.append(evaluation)
+
+    def _mark(self, status: str) -> None:
+        self.record = replace(self.record, status=status, wall_s=self.times.wall_s, studies=self.times.studies)
+        self.store.write(self.record)
+
+    @contextmanager
+    def marked(self) -> Iterator[None]:
+        """The stages of the run; on Ctrl-C or an error it is marked as interrupted, at the end as finished."""
+        over = sum(trial.epochs_planned for trial in self.trials) + sum(each.epochs_run for each in self.trainings)
+        self.progress.run_started(ahead(self.experiment, len(self.material.split.folds), self.times.left_s, over))
+        try:
+            yield
+            self._mark("finished")
+        except BaseException:
+            self.executor.let_go()
+            self.times.interrupt()
+            self._mark("interrupted")
+            raise
+
+
+def evaluation_of(record: TrialRecord, part: str, scored: Scored) -> Evaluation:
+    return Evaluation(
+        study_id=record.study_id, trial_id=record.trial_id, split=part, seed=record.seed, counts=scored.counts
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
