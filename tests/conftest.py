@@ -1,8 +1,15 @@
 """What tests count (kills, made-up files) is printed at the end, with xdist too."""
 
+import os
+import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
+
+os.environ.setdefault(
+    "RAY_AUTH_MODE", "token"
+)  # Ray reads it when it is imported, and clusters of tests are no open doors either
+os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 _SAID = "said"
 
