@@ -10,6 +10,9 @@ os.environ.setdefault(
     "RAY_AUTH_MODE", "token"
 )  # Ray reads it when it is imported, and clusters of tests are no open doors either
 os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+os.environ.setdefault(
+    "RAY_worker_niceness", "0"
+)  # by default 15: beside other tests its workers would hardly get a core
 
 _SAID = "said"
 

@@ -22,7 +22,9 @@ from bench.errors import DataError, ExperimentError, UserError
 from bench.records import EpochRecord
 from bench.records.environment import memory_limit
 
-_LOG_LINES = 3
+LOG_LINES = 3
+"""Of what a worker printed that died, so much is on record."""
+
 _LOOK_S = 1.0
 """How often a worker's memory is looked at."""
 
@@ -219,7 +221,7 @@ class TrialWorker:
     def _last_words(self) -> str:
         """The last lines that were printed since the trial began."""
         printed = self._log.read_bytes()[self._log_start :] if self._log.is_file() else b""
-        lines = printed.decode(errors="replace").strip().splitlines()[-_LOG_LINES:]
+        lines = printed.decode(errors="replace").strip().splitlines()[-LOG_LINES:]
         return f"; its last words: {' | '.join(lines)}" if lines else ""
 
     def _watch_memory(self) -> None:

@@ -3,6 +3,9 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
+from math import log
+from statistics import median
 from typing import Any
 
 from bench.engine.spec import family
@@ -15,6 +18,8 @@ MARGIN = 1.15
 
 Family = tuple[Part, ...]
 """Trials of one compiled graph and batch size."""
+
+_SIZES = ("image_size", "batch_size")
 
 
 @dataclass(slots=True)
@@ -54,14 +59,12 @@ class TrialClock:
 
     def estimate_s(self, values: Mapping[str, Any], epochs: int, *, warm: bool) -> float | None:
         """Wall seconds of a trial of that many epochs, on a worker that has (`warm`) or has not compiled its graph; None while nothing
-        is known. A network not seen yet is taken to cost as much as the dearest so far, scaled by its pixels."""
+        is known. A network not seen yet is taken to cost as much as the dearest so far (`scaled_to`)."""
         if not self.epoch_s:
             return None
         own = family(values)
         known = self.epoch_s.get(own)
-        epoch_s = (
-            known if known is not None else max(cost * pixels(own) / pixels(f) for f, cost in self.epoch_s.items())
-        )
+        epoch_s = known if known is not None else max(scaled_to(own, self.epoch_s))
         dearest_s = max(self.first_time_s.values(), default=0.0)
         first_time_s = 0.0 if warm else self.first_time_s.get(own, dearest_s)
         return MARGIN * (first_time_s + epochs * epoch_s)
@@ -91,6 +94,30 @@ class Deadline:
         """Whether something of that length, None if nobody knows, may start now."""
         left = self.left_s
         return left is None or (left > 0 and (seconds is None or seconds <= left))
+
+
+def scaled_to(own: Family, measured: Mapping[Family, float]) -> list[float]:
+    """What `own`, which was not measured, would cost by each that was: by those of its own network where there are any, else by all, each
+    scaled as far as measured costs have been seen to grow with the pixels of a batch."""
+    of_network = {other: cost for other, cost in measured.items() if _network(other) == _network(own)}
+    exponent = growth(measured)
+    return [cost * (pixels(own) / pixels(other)) ** exponent for other, cost in (of_network or measured).items()]
+
+
+def growth(measured: Mapping[Family, float]) -> float:
+    """The exponent with which costs grow with the pixels of a batch, 0 to 1: the median over pairs of measurements of one network at different
+    sizes of image or batch. A GPU that a small batch leaves idle costs little more for a large one. 1, in proportion, while there is no pair."""
+    slopes = [
+        log(measured[one] / measured[other]) / log(pixels(one) / pixels(other))
+        for one, other in combinations(measured, 2)
+        if _network(one) == _network(other) and pixels(one) != pixels(other) and min(measured[one], measured[other]) > 0
+    ]
+    return min(1.0, max(0.0, median(slopes))) if slopes else 1.0
+
+
+def _network(family: Family) -> Family:
+    """What is equal at any size of image and batch."""
+    return tuple(part for part in family if part[0] not in _SIZES)
 
 
 def pixels(family: Family) -> float:

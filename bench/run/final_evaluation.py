@@ -35,7 +35,7 @@ from bench.records import (
     configuration_name,
     configuration_of,
 )
-from bench.run.costs import MARGIN, Deadline, Family, pixels
+from bench.run.costs import MARGIN, Deadline, Family, scaled_to
 from bench.run.plan import MOST_SEEDS, Plan
 from search_spaces.one_at_a_time import changed_factor, one_at_a_time
 from search_spaces.portfolio import portfolio
@@ -266,8 +266,8 @@ class Probe:
 
 class Costs:
     """What a training of the final evaluation takes, in seconds, by network, size and batch: from such trainings where there were some, else
-    from the steps of trials, which validate more often, or of a probe. A network that is new costs what the others do, scaled by its
-    pixels, and compiles first."""
+    from the steps of trials, which validate more often, or of a probe. A network that is new costs what the others do (`scaled_to`), and
+    compiles first."""
 
     def __init__(
         self, trials: Sequence[TrialRecord], finished: Sequence[TrainingRecord], probe: Probe | None = None
@@ -303,7 +303,7 @@ class Costs:
             return MARGIN * spec.epochs * known
         if not self._epoch_s:
             return 0.0
-        known = median(seconds * pixels(own) / pixels(other) for other, seconds in self._epoch_s.items())
+        known = median(scaled_to(own, self._epoch_s))
         return MARGIN * (spec.epochs * known + self._first_s)
 
 

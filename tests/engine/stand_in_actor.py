@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 
-from bench.engine.ray.actor import Greeting, Pixels
+from bench.engine.ray.actor import Greeting, News, Pixels
 from bench.engine.spec import EpochEnded, Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.records.environment import current_versions
 from tests.engine.stand_in import StandInExecutor
@@ -53,6 +53,6 @@ class StandInActor:
         return self._executor.score(spec, model, ids)
 
     @ray.method(concurrency_group="listen")
-    def listen(self) -> list[EpochEnded]:
+    def listen(self) -> News:
         time.sleep(1.0)
-        return []
+        return News()
