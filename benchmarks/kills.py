@@ -12,7 +12,6 @@ ended by itself with an error, took more than five minutes, or at its end lacks 
 
 import argparse
 import json
-import os
 import random
 import sys
 import tempfile
@@ -32,8 +31,6 @@ if TYPE_CHECKING:  # worker processes that start anew import this file: what is 
 
 LIMIT_S = 300
 MOST_STUCK = 5
-IN_MEMORY = Path("/dev/shm")
-"""What a killed process has written is in the system's memory, whether its disk is fast or not: SIGKILL is no power cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +87,10 @@ class Graveyard:
     """What lives have in common: the data, drawn once, and a cluster, begun when it is needed."""
 
     def __init__(self, stack: ExitStack) -> None:
+        from tests.killed import in_memory
+
         self._stack = stack
-        place = IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None
-        self.root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kills", dir=place)))
+        self.root = Path(stack.enter_context(in_memory()))
 
     @cached_property
     def material(self) -> Any:

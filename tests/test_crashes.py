@@ -9,6 +9,8 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -32,6 +34,7 @@ from tests.killed import (
     draw,
     drawn_material,
     in_child,
+    in_memory,
     key_of,
     killed_at,
     kills_until_through,
@@ -51,45 +54,59 @@ def material(tmp_path_factory) -> Material:
     return drawn_material(tmp_path_factory.mktemp("data"))
 
 
+@pytest.fixture
+def root() -> Iterator[Path]:
+    with in_memory() as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(material) -> Iterator[tuple[Path, int]]:
+    """A run that nobody killed, and how many writes it made."""
+    with in_memory() as folder:
+        counting, told = Killer(), Told()
+        reader, writer = os.pipe()
+
+        def work(killer: Killer, pipe: int) -> None:
+            stand_in_work(Path(folder), "random", material)(killer, pipe)
+            os.write(writer, str(killer.writes).encode())
+
+        assert lived(work, counting, told) == FINISHED
+        yield Path(folder), int(os.read(reader, 20))
+
+
 def configurations(trials: list[TrialRecord]) -> dict[str, dict]:
     return {trial.trial_id: dict(trial.hyperparameters) for trial in trials}
 
 
-def test_killed_at_every_write_a_run_ends_as_if_it_had_not_been(material, tmp_path, say_at_the_end):
-    counting, told = Killer(), Told()
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        stand_in_work(tmp_path / "whole", "random", material)(counting, os.open(os.devnull, os.O_WRONLY))
-        os.write(writer, str(counting.writes).encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    writes = int(os.read(reader, 20))
-    expected = configurations(list(load(tmp_path / "whole" / "results" / "killed").trials))
+def test_killed_at_every_write_a_run_ends_as_if_it_had_not_been(material, whole, root, say_at_the_end):
+    finished, writes = whole
+    expected = configurations(list(load(finished / "results" / "killed").trials))
     kills = 0
     for at in range(0, writes, EVERY):
-        root, told = tmp_path / f"at{at}", Told()
+        told, place = Told(), root / f"at{at}"
         phase = PHASES[(at // 3 + at) % 3]  # many trials make three writes: each of them meets every phase
-        assert not in_child(root, "random", material, Killer(at, phase), told)
+        assert not in_child(place, "random", material, Killer(at, phase), told)
         kills += 1
-        assert in_child(root, "random", material, Killer(), told)
-        assert configurations(require_whole(root, told)) == expected
+        assert in_child(place, "random", material, Killer(), told)
+        assert configurations(require_whole(place, told)) == expected
+        shutil.rmtree(place)
     say_at_the_end(f"{kills} kills, at every write in {EVERY} of a run: 0 trials lost, 0 repeated, 0 stuck")
     assert kills == len(range(0, writes, EVERY))
     assert writes > 80
 
 
 @pytest.mark.parametrize("places", [1, 3])
-def test_killed_at_each_write_of_its_delivery_a_run_goes_on_and_delivers(material, tmp_path, say_at_the_end, places):
+def test_killed_at_each_write_of_its_delivery_a_run_goes_on_and_delivers(material, root, say_at_the_end, places):
     """One run, killed before, in the middle of and after each of them in turn."""
     told, kills = Told(), 0
     for of in OF_A_DELIVERY:
         for phase in PHASES:
             killer = Killer(0, phase, of)
-            assert not in_child(tmp_path, "random", material, killer, told, places=places), (of, phase)
+            assert not in_child(root, "random", material, killer, told, places=places), (of, phase)
             kills += 1
-    assert in_child(tmp_path, "random", material, Killer(), told, places=places)
-    require_whole(tmp_path, told)
+    assert in_child(root, "random", material, Killer(), told, places=places)
+    require_whole(root, told)
     say_at_the_end(f"{kills} kills in a delivery, {places} at a time: 0 trials lost, 0 repeated, 0 stuck")
     assert kills == 3 * len(OF_A_DELIVERY)
 
@@ -97,34 +114,33 @@ def test_killed_at_each_write_of_its_delivery_a_run_goes_on_and_delivers(materia
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("of", ["*/.model.old", "*/killed/model"])
 def test_killed_while_it_takes_the_place_of_an_earlier_model_the_one_or_the_other_is_there(
-    material, tmp_path, of, phase
+    material, whole, root, of, phase
 ):
-    told, directory = Told(), tmp_path / "results" / "killed"
-    assert in_child(tmp_path, "random", material, Killer(), told)
+    told, directory = Told(), root / "results" / "killed"
+    shutil.copytree(whole[0], root, dirs_exist_ok=True)
     earlier = (directory / "model" / NETWORK).read_bytes()
     (directory / "delivery.json").unlink()  # else the resumed run knows that its model is there, and keeps it
-    assert not in_child(tmp_path, "random", material, Killer(0, phase, of), told)
+    assert not in_child(root, "random", material, Killer(0, phase, of), told)
     left = [path / NETWORK for path in (directory / "model", directory / ".model.old") if path.is_dir()]
     assert left
     assert {path.read_bytes() for path in left} == {earlier}
-    assert in_child(tmp_path, "random", material, Killer(), told)
-    require_whole(tmp_path, told)
+    assert in_child(root, "random", material, Killer(), told)
+    require_whole(root, told)
 
 
 @pytest.mark.parametrize("places", [1, 3])
-def test_killed_in_its_learning_curve_a_finished_run_goes_on_with_what_is_left_of_it(material, tmp_path, places):
-    assert in_child(tmp_path / "base", "random", material, Killer(), Told(), places=places)
-    finals = load(tmp_path / "base" / "results" / "killed").trainings
+def test_killed_in_its_learning_curve_a_finished_run_goes_on_with_what_is_left_of_it(material, whole, root, places):
+    finals = load(whole[0] / "results" / "killed").trainings
     kills = 0
     for at in range(10, 100, 4):
-        root, told, settings = tmp_path / f"at{at}", Told(), {"places": places, "learning_curve": True}
-        shutil.copytree(tmp_path / "base", root)
-        if in_child(root, "random", material, Killer(at, PHASES[at // 4 % 3]), told, **settings):
+        place, told, settings = root / f"at{at}", Told(), {"places": places, "learning_curve": True}
+        shutil.copytree(whole[0], place)
+        if in_child(place, "random", material, Killer(at, PHASES[at // 4 % 3]), told, **settings):
             break
         kills += 1
-        assert in_child(root, "random", material, Killer(), told, **settings)
-        require_whole(root, Told())
-        run = load(root / "results" / "killed")
+        assert in_child(place, "random", material, Killer(), told, **settings)
+        require_whole(place, Told())
+        run = load(place / "results" / "killed")
         curve = [key_of(training) for training in run.curve_trainings]
         assert run.trainings == finals
         assert len(curve) == len(set(curve)) == 3 * 2
@@ -135,39 +151,39 @@ def test_killed_in_its_learning_curve_a_finished_run_goes_on_with_what_is_left_o
 
 @pytest.mark.parametrize("places", [1, 3])
 @pytest.mark.parametrize("tuner", ORACLES)
-def test_killed_again_and_again_every_tuner_gets_to_its_end(material, tmp_path, say_at_the_end, tuner, places):
+def test_killed_again_and_again_every_tuner_gets_to_its_end(material, root, say_at_the_end, tuner, places):
     told = Told()
     kills = kills_until_through(
-        lambda killer: in_child(tmp_path, tuner, material, killer, told, places=places),
+        lambda killer: in_child(root, tuner, material, killer, told, places=places),
         random.Random(f"{tuner}{places}"),
         writes=(3, 45),  # the delivery alone makes some 25, and begins again each time
     )
-    require_whole(tmp_path, told)
+    require_whole(root, told)
     say_at_the_end(f"{tuner}, {places} at a time: {kills} kills at writes, 0 trials lost, 0 repeated, 0 stuck")
     assert kills >= 3
 
 
 @pytest.mark.parametrize("places", [1, 3])
-def test_killed_at_random_moments_runs_get_to_their_end(material, tmp_path, say_at_the_end, places):
+def test_killed_at_random_moments_runs_get_to_their_end(material, root, say_at_the_end, places):
     """One run after the other, each killed until it gets through, until there were enough kills."""
     dice, kills, runs = random.Random(places), 0, 0
     while kills < 8:
-        root, told, ended = tmp_path / str(runs), Told(), KILLED
-        work = stand_in_work(root, "random", material, places=places, pace_s=0.05)
+        place, told, ended = root / str(runs), Told(), KILLED
+        work = stand_in_work(place, "random", material, places=places, pace_s=0.05)
         while ended == KILLED:
             moment_s = dice.uniform(0.05, 0.8) * (1 + kills / 20)  # a slow machine gets to the end too
             ended = lived(work, Killer(), told, moment_s=moment_s)
             kills += ended == KILLED
             assert kills < 300, "the run does not get on"
         assert ended == FINISHED
-        require_whole(root, told)
+        require_whole(place, told)
         runs += 1
     say_at_the_end(
         f"random moments, {places} at a time: {kills} kills of {runs} runs, 0 trials lost, 0 repeated, 0 stuck"
     )
 
 
-def test_a_full_disk_stops_the_run_in_one_line_and_leaves_a_run_that_resumes(material, tmp_path):
+def test_a_full_disk_stops_the_run_in_one_line_and_leaves_a_run_that_resumes(material, root):
     """A limit on the size of files, since a test may not fill the disk."""
     search = runner.OpenRun.search
 
@@ -180,23 +196,21 @@ def test_a_full_disk_stops_the_run_in_one_line_and_leaves_a_run_that_resumes(mat
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:
             with mock.patch.object(runner.OpenRun, "search", on_a_small_disk):
-                stand_in_work(tmp_path, "random", material)(Killer(), nowhere)
+                stand_in_work(root, "random", material)(Killer(), nowhere)
         except StoreError as error:
-            (tmp_path / "said").write_text(str(error))
+            (root / "said").write_text(str(error))
             os._exit(2)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.WEXITSTATUS(status) == 2
-    directory = tmp_path / "results" / "killed"
-    assert (
-        tmp_path / "said"
-    ).read_text() == f"cannot write {directory / 'trials.jsonl'}: the file size limit is reached"
+    directory = root / "results" / "killed"
+    assert (root / "said").read_text() == f"cannot write {directory / 'trials.jsonl'}: the file size limit is reached"
     stopped = load(directory)
     assert stopped.record.status == "interrupted"
     assert 0 < len(stopped.trials) < TRIALS
     told = Told()
-    assert in_child(tmp_path, "random", material, Killer(), told)
-    assert require_whole(tmp_path, told)[: len(stopped.trials)] == list(stopped.trials)
+    assert in_child(root, "random", material, Killer(), told)
+    assert require_whole(root, told)[: len(stopped.trials)] == list(stopped.trials)
 
 
 def test_a_run_that_is_killed_while_it_really_delivers_leaves_no_half_model_and_delivers_in_the_end(
