@@ -1,8 +1,18 @@
 """What tests count (kills, made-up files) is printed at the end, with xdist too."""
 
+import os
+import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
+
+os.environ.setdefault(
+    "RAY_AUTH_MODE", "token"
+)  # Ray reads it when it is imported, and clusters of tests are no open doors either
+os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+os.environ.setdefault(
+    "RAY_worker_niceness", "0"
+)  # by default 15: beside other tests its workers would hardly get a core
 
 _SAID = "said"
 

@@ -8,6 +8,7 @@ from bench import __version__
 from search_spaces.encoders.packaged_weights import PACKAGES
 
 ROOT = Path(__file__).parents[1]
+LOCK = ROOT / "requirements-cpu.lock"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -36,6 +37,28 @@ def required() -> set[str]:
 def test_every_requirement_has_a_tested_version() -> None:
     assert required() <= set(pinned())
     assert all(pinned().values())
+
+
+def locked() -> dict[str, tuple[str, int]]:
+    """Version and number of hashes of each package in the lock file."""
+    blocks = re.findall(
+        r"^(\S+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})*)$", LOCK.read_text(encoding="utf-8"), re.M
+    )
+    return {normal(name): (version, hashes.count("--hash")) for name, version, hashes in blocks}
+
+
+def test_the_lock_file_has_what_the_extra_cpu_needs_at_the_tested_versions_by_hash() -> None:
+    project = PROJECT["project"]
+    extras = project["optional-dependencies"]
+    needed = {normal(line) for line in (*project["dependencies"], *extras["cpu"], *extras["weights"])}
+    found = locked()
+    assert needed - {"segbench", "tensorflow"} <= set(found)
+    versions = {
+        name: version for name, (version, _) in found.items() if name not in {"setuptools", "wheel"}
+    }  # pip freeze leaves them out
+    assert versions == {name: pinned()[name] for name in versions}
+    assert all(hashes for _, hashes in found.values())
+    assert len(found) == LOCK.read_text(encoding="utf-8").count("==")
 
 
 def test_both_builds_of_tensorflow_have_the_same_version() -> None:

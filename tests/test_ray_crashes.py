@@ -1,46 +1,38 @@
 """kill -9 of a driver whose trials run on a Ray cluster: the cluster lives on, and nothing that was finished is lost or repeated."""
 
-import multiprocessing
-import os
 import random
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from unittest import mock
 
 import pytest
 
-import search_spaces.segmentation  # noqa: F401  imported once by whoever forks the drivers
 from bench.delivery import NETWORK
 from bench.records import COMPLETED
 from bench.records.store import load
 from bench.run.setup import Material
 from bench.tuners import ORACLES
-from tests.test_crashes import (
+from tests.killed import (
+    FINISHED,
+    KILLED,
     OF_A_DELIVERY,
     PHASES,
     Killer,
     Told,
     draw,
     drawn_material,
-    experiment,
     killed_at,
     kills_until_through,
     require_whole,
-    run_with,
-    saying,
 )
 
 pytest.importorskip("ray")
 
 from ray.cluster_utils import Cluster
 
-from bench.engine.ray import executor as ray_executor
-from tests.engine.stand_in_actor import StandInActor
+from tests.killed_on_ray import cluster, lived
 
 pytestmark = pytest.mark.slow
 
@@ -65,9 +57,9 @@ def addresses(tmp_path: Path) -> Iterator[tuple[str, str]]:
     own = {"TMPDIR": str(tmp_path / "tmp")}
     node = {"num_cpus": 2, "object_store_memory": 100 * 2**20, "include_dashboard": False, "env_vars": own}
     node["ray_client_server_port"] = port
-    cluster = Cluster(initialize_head=True, head_node_args=node)
-    yield cluster.address, f"ray://127.0.0.1:{port}"
-    cluster.shutdown()
+    node_itself = Cluster(initialize_head=True, head_node_args=node)
+    yield node_itself.address, f"ray://127.0.0.1:{port}"
+    node_itself.shutdown()
 
 
 def test_a_killed_driver_goes_on_where_it_was_even_from_elsewhere(
@@ -109,27 +101,8 @@ def test_a_killed_driver_goes_on_where_it_was_even_from_elsewhere(
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Of a cluster that outlives its drivers, in a process of its own. Its folder has a short name: the path of a socket has 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as root:
-        yield from _cluster(root)
-
-
-def _cluster(root: str) -> Iterator[str]:
-    node = {"num_cpus": 2, "object_store_memory": 100 * 2**20, "include_dashboard": False}
-    code = (
-        "import sys; from ray.cluster_utils import Cluster; "
-        f"cluster = Cluster(initialize_head=True, head_node_args={node}); "
-        "print('at', cluster.address, flush=True); sys.stdin.read(); cluster.shutdown()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"TMPDIR": root},
-    ) as head:
-        yield next(line.split()[1] for line in head.stdout if line.startswith("at "))
-        head.stdin.close()
+    with cluster() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -137,30 +110,11 @@ def material(tmp_path_factory) -> Material:
     return drawn_material(tmp_path_factory.mktemp("data"))
 
 
-def drive(address: str, root: Path, tuner: str, material: Material, killer: Killer, pipe) -> None:
-    """Begins or resumes the run in this process, which the killer may end."""
-    own = experiment(tuner).model_copy(update={"cluster": address, "workers": 2})
-
-    def executor(*_):
-        kind = saying(ray_executor.RayExecutor, pipe.fileno())
-        return kind(material.trial_setup(own.protocol), address, workers=2)
-
-    with mock.patch.object(ray_executor, "TrialActor", StandInActor):
-        run_with(executor, root, own, material, killer, pipe.fileno())
-
-
 def attempt(address: str, root: Path, tuner: str, material: Material, told: Told, killer: Killer) -> bool:
     """Begins or resumes the run in a driver of its own; whether it came to its end."""
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.test_ray_crashes"])
-    reader, writer = processes.Pipe(duplex=False)
-    driver = processes.Process(target=drive, args=(address, root, tuner, material, killer, writer))
-    driver.start()
-    writer.close()
-    told.listen(os.dup(reader.fileno()))
-    driver.join()
-    assert driver.exitcode in (0, -signal.SIGKILL), "the run ended with an error of its own"
-    return driver.exitcode == 0
+    ended = lived(address, root, tuner, material, told, killer)
+    assert ended in (FINISHED, KILLED), f"the run {ended}, by itself"
+    return ended == FINISHED
 
 
 def test_a_driver_killed_at_each_write_of_its_delivery_goes_on_and_delivers(

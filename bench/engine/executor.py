@@ -5,7 +5,7 @@ or records is known here, and nothing about processes or machines outside.
 """
 
 import multiprocessing.connection
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from bench.engine.devices import Placement
 from bench.engine.spec import Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
 from bench.engine.worker import MEMORY_SHARE, SILENCE_S, TrialWorker, WorkerDiedError
 from bench.errors import ExperimentError, StoreError
+from bench.formats import plural
 from bench.records.environment import memory_limit
 
 _LOOK_S = 1.0
@@ -63,11 +64,20 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """A worker process for each placement, on this machine. Without a `setup` they start, and wait for `begin`."""
+    """A worker process for each placement, on this machine. Without a `setup` they start, and wait for `begin`. A place whose new process no
+    longer computes on what the old one did is closed, which `note` hears."""
 
     def __init__(
-        self, setup: TrialSetup | None, logs: Path, placements: Sequence[Placement], *, silence_s: float = SILENCE_S
+        self,
+        setup: TrialSetup | None,
+        logs: Path,
+        placements: Sequence[Placement],
+        *,
+        silence_s: float = SILENCE_S,
+        note: Callable[[str], None] = lambda line: None,
     ) -> None:
+        self._note = note
+        self._displaced: list[TrialSpec] = []
         memory_bytes = int(MEMORY_SHARE * memory_limit() / len(placements))
         self._stack = ExitStack()
         self._workers = [
@@ -93,7 +103,7 @@ class LocalExecutor:
 
     @property
     def free(self) -> int:
-        return sum(worker.spec is None for worker in self._workers)
+        return max(0, sum(worker.spec is None for worker in self._workers) - len(self._displaced))
 
     def begin(self, setup: TrialSetup) -> None:
         """Says what the trials have in common, where the workers were started before that was known."""
@@ -131,10 +141,14 @@ class LocalExecutor:
         min(self._free_workers(), key=lambda each: (wanted not in each.compiled, len(each.compiled))).submit(spec)
 
     def events(self) -> Iterator[Event]:
-        while busy := [worker for worker in self._workers if worker.spec is not None]:
+        while busy := self._busy():
             multiprocessing.connection.wait([worker.connection for worker in busy], _LOOK_S)
             for worker in busy:
-                event = worker.receive()
+                spec, event = worker.spec, worker.receive()
+                if worker.elsewhere is not None and spec is not None:
+                    self._close(worker)
+                    self._displaced.append(spec)
+                    continue
                 if event is not None:
                     yield event
                 if isinstance(event, TrialOutcome):
@@ -157,6 +171,21 @@ class LocalExecutor:
                     return answer
                 worker.restart()  # a new process has what memory the old one lacked
         raise StoreError(f"cannot score the model of trial {'/'.join(spec.key)}: {answer}")
+
+    def _busy(self) -> list[TrialWorker]:
+        """Those with a trial under way; one whose place was closed goes on at the next free one."""
+        while self._displaced and any(worker.spec is None for worker in self._workers):
+            self.submit(self._displaced.pop(0))
+        return [worker for worker in self._workers if worker.spec is not None]
+
+    def _close(self, worker: TrialWorker) -> None:
+        """A place where trials would cost and score otherwise. Raises ExperimentError, one line, where it was the last one."""
+        worker.stop()
+        self._workers.remove(worker)
+        said = f"a worker's new process computes on {worker.elsewhere}: the GPU that the old one had is gone (look at nvidia-smi and the driver's log)"
+        if not self._workers:
+            raise ExperimentError(f"{said}; what was finished is kept, go on with --resume when it is back")
+        self._note(f"{said}; {plural(len(self._workers), 'worker')} left")
 
     def _free_workers(self) -> Iterator[TrialWorker]:
         return (worker for worker in self._workers if worker.spec is None)

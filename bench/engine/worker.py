@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,7 +22,9 @@ from bench.errors import DataError, ExperimentError, UserError
 from bench.records import EpochRecord
 from bench.records.environment import memory_limit
 
-_LOG_LINES = 3
+LOG_LINES = 3
+"""Of what a worker printed that died, so much is on record."""
+
 _LOOK_S = 1.0
 """How often a worker's memory is looked at."""
 
@@ -67,6 +70,9 @@ class TrialWorker:
         """The key of the trial that was submitted last."""
         self.compiled: set[object] = set()
         """Families of graphs that the present process has met."""
+        self.elsewhere: str | None = None
+        """What the present process computes on, where that is not what the first one did."""
+        self._device: str | None = None
         self._trials, self._peak_bytes, self._log_start = 0, 0, 0
         self._start()
 
@@ -80,7 +86,7 @@ class TrialWorker:
         """Says what the trials of this worker have in common, where that was not known when it started."""
         self._setup = setup
         with contextlib.suppress(ConnectionError):  # a dead process says so when it is listened to
-            self._connection.send(setup)
+            self._connection.send((setup, self._device))
 
     @property
     def process_id(self) -> int | None:
@@ -91,8 +97,9 @@ class TrialWorker:
         return self._connection
 
     def device(self) -> str:
-        """What the worker computes on, for people."""
-        return str(self._ask("device"))
+        """What the worker computes on, for people. Once this was asked, a process that takes its place must compute on the same."""
+        self._device = str(self._ask("device"))
+        return self._device
 
     def precision(self) -> str:
         """The worker's `bench.engine.devices.resolved_precision`."""
@@ -144,6 +151,8 @@ class TrialWorker:
         self._heard = time.monotonic()
         if isinstance(answer, DataError):
             raise answer
+        if isinstance(answer, Elsewhere):
+            return self._outcome(self._moved(answer), crashed=True)
         if isinstance(answer, EpochRecord):
             return EpochEnded(spec=self.spec, epoch=answer)
         if isinstance(answer, str):
@@ -205,10 +214,14 @@ class TrialWorker:
             peak_memory_bytes=self._peak_bytes or None,
         )
 
+    def _moved(self, answer: "Elsewhere") -> str:
+        self.elsewhere = answer.device
+        return f"the worker process computes on {answer.device} now, and on {self._device} before"
+
     def _last_words(self) -> str:
         """The last lines that were printed since the trial began."""
         printed = self._log.read_bytes()[self._log_start :] if self._log.is_file() else b""
-        lines = printed.decode(errors="replace").strip().splitlines()[-_LOG_LINES:]
+        lines = printed.decode(errors="replace").strip().splitlines()[-LOG_LINES:]
         return f"; its last words: {' | '.join(lines)}" if lines else ""
 
     def _watch_memory(self) -> None:
@@ -221,12 +234,23 @@ class TrialWorker:
             self._connection.send((method, arguments))
             if not self._connection.poll(self._silence_s):
                 self.stop()
-            return self._connection.recv()
+            answer = self._connection.recv()
+            if isinstance(answer, Elsewhere):
+                raise WorkerDiedError(self._moved(answer))
+            return answer
         except (EOFError, OSError) as error:
             self._process.join()
             said = f"the worker process {_cause_of_death(self._process.exitcode)}{self._last_words()}"
             self._start()
             raise WorkerDiedError(said) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The only answer of a process that does not compute on what its forerunner did: a GPU that its driver has lost, most often. A trial on
+    the CPU would take another's time and, with "auto", another precision."""
+
+    device: str
 
 
 def silence_limit_s(spec: TrialSpec, heard_after_s: float, silence_s: float) -> float:
@@ -269,11 +293,18 @@ def _serve(connection: Connection, placement: Placement, memory_bytes: int, log:
     prepare(placement)
     importlib.import_module("bench.engine.training.trial")  # TensorFlow and Keras, while the parent reads the data
     with contextlib.suppress(EOFError, ConnectionError):
-        trainer = Trainer(connection.recv(), tell=connection.send, memory_bytes=memory_bytes)
-        while True:
-            method, arguments = connection.recv()
-            try:
-                answer = getattr(trainer, method)(*arguments)
-            except DataError as error:
-                answer = error
-            connection.send(answer)
+        setup, device = connection.recv()
+        serve(connection, Trainer(setup, tell=connection.send, memory_bytes=memory_bytes), device)
+
+
+def serve(connection: Connection, trainer: Any, device: str | None) -> None:
+    """Does what it is told, with a `trainer` that computes on `device` (None: nobody has asked yet), until the connection ends with EOFError or
+    ConnectionError."""
+    elsewhere = None if device is None or trainer.device() == device else Elsewhere(trainer.device())
+    while True:
+        method, arguments = connection.recv()
+        try:
+            answer = elsewhere or getattr(trainer, method)(*arguments)
+        except DataError as error:
+            answer = error
+        connection.send(answer)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import psutil
 from pydantic import TypeAdapter, ValidationError
 
 from bench.errors import StoreError
@@ -48,6 +47,7 @@ from bench.records.durable import (
     write_file,
 )
 from bench.records.limits import excess, field
+from bench.records.process import is_gone, own_mark
 from bench.records.versions import HAS_CANDIDATES, as_of_today
 
 _FILES: Mapping[str, type] = {
@@ -87,7 +87,7 @@ class RunStore:
         with said_plainly(directory):
             directory.parent.mkdir(parents=True, exist_ok=True)
             _remove_abandoned(directory)
-            beside = f".{directory.name}.{os.getpid()}."
+            beside = f".{directory.name}.{own_mark()}."
             unfinished = Path(tempfile.mkdtemp(dir=directory.parent, prefix=beside, suffix=".new"))
             unfinished.chmod(0o755)
         try:
@@ -161,8 +161,7 @@ def require_new(directory: Path) -> None:
 def _remove_abandoned(directory: Path) -> None:
     """What processes left that died while they made this run."""
     for left in directory.parent.glob(f".{glob.escape(directory.name)}.*.new"):
-        process = left.name.rsplit(".", 3)[1]
-        if not (process.isdigit() and psutil.pid_exists(int(process))):
+        if is_gone(left.name.rsplit(".", 3)[1]):
             shutil.rmtree(left, ignore_errors=True)
 
 

@@ -41,7 +41,7 @@ def run_experiment(
         # Set-up: the data are read once, the workers start, and what an interrupted run left must belong to the same experiment.
         earlier = earlier_part(directory, resume, stack)
         scratch = stack.enter_context(scratch_folder())
-        workers = None if experiment.cluster else stack.enter_context(_started_workers(experiment, scratch))
+        workers = None if experiment.cluster else stack.enter_context(_started_workers(experiment, scratch, progress))
         material = prepare(experiment.data, experiment.protocol, experiment.space.image_size, scratch, progress)
         if earlier is not None:
             require_same(earlier, experiment, material)
@@ -70,9 +70,9 @@ def run_experiment(
     return leaderboard
 
 
-def _started_workers(experiment: Experiment, scratch: Path) -> LocalExecutor:
+def _started_workers(experiment: Experiment, scratch: Path, progress: Progress) -> LocalExecutor:
     """Worker processes of this machine, which import TensorFlow while the data are read."""
-    return LocalExecutor(None, scratch, placements(experiment.workers))
+    return LocalExecutor(None, scratch, placements(experiment.workers), note=progress.note)
 
 
 def _begun(workers: LocalExecutor | None, setup: TrialSetup) -> Executor | None:

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
+from math import log
 from statistics import median
 from typing import Any
 
@@ -16,6 +18,8 @@ MARGIN = 1.15
 
 Family = tuple[Part, ...]
 """Trials of one compiled graph and batch size."""
+
+_SIZES = ("image_size", "batch_size")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,7 @@ class CostModel:
     """What a training takes here, in seconds, by network, size and batch, learned from all that are over and from a probe.
 
     A trial of a search validates after each epoch, a training of the final evaluation once: an epoch of either has a price of its own. A
-    network that is new costs what the others do, scaled by its pixels, and compiles first. A search takes the most expensive of them, since a
+    network that is new costs what the others do (`scaled_to`), and compiles first. A search takes the most expensive of them, since a
     trial that the budget cuts teaches its tuner nothing; a final evaluation their median, since a candidate that is left out has no rank.
     """
 
@@ -113,10 +117,10 @@ class CostModel:
 
 
 def _of_network(own: Family, known: Mapping[Family, float], among: Callable[[Iterable[float]], float]) -> float | None:
-    """Seconds of an epoch: as it is `known`, else one `among` those of the other networks, each scaled by its pixels."""
+    """Seconds of an epoch: as it is `known`, else one `among` those of the other networks (`scaled_to`)."""
     if own in known or not known:
         return known.get(own)
-    return among([seconds * pixels(own) / pixels(other) for other, seconds in known.items()])
+    return among(scaled_to(own, known))
 
 
 def short_training_s(protocol: Protocol, *, step_s: float, first_s: float) -> float:
@@ -143,6 +147,30 @@ class Deadline:
         """Whether something of that length, None if nobody knows, may start now."""
         left = self.left_s
         return left is None or (left > 0 and (seconds is None or seconds <= left))
+
+
+def scaled_to(own: Family, measured: Mapping[Family, float]) -> list[float]:
+    """What `own`, which was not measured, would cost by each that was: by those of its own network where there are any, else by all, each
+    scaled as far as measured costs have been seen to grow with the pixels of a batch."""
+    of_network = {other: cost for other, cost in measured.items() if _network(other) == _network(own)}
+    exponent = growth(measured)
+    return [cost * (pixels(own) / pixels(other)) ** exponent for other, cost in (of_network or measured).items()]
+
+
+def growth(measured: Mapping[Family, float]) -> float:
+    """The exponent with which costs grow with the pixels of a batch, 0 to 1: the median over pairs of measurements of one network at different
+    sizes of image or batch. A GPU that a small batch leaves idle costs little more for a large one. 1, in proportion, while there is no pair."""
+    slopes = [
+        log(measured[one] / measured[other]) / log(pixels(one) / pixels(other))
+        for one, other in combinations(measured, 2)
+        if _network(one) == _network(other) and pixels(one) != pixels(other) and min(measured[one], measured[other]) > 0
+    ]
+    return min(1.0, max(0.0, median(slopes))) if slopes else 1.0
+
+
+def _network(family: Family) -> Family:
+    """What is equal at any size of image and batch."""
+    return tuple(part for part in family if part[0] not in _SIZES)
 
 
 def pixels(family: Family) -> float:

@@ -14,12 +14,14 @@ import numpy as np
 import psutil
 import pytest
 
+from bench.engine import worker as worker_module
 from bench.engine.spec import TrialOutcome, TrialSetup
 from bench.engine.worker import OVERTIME_S, TrialWorker, silence_limit_s
 from bench.errors import DataError, ExperimentError
 from bench.evaluation.metrics import pool, summarise
 from bench.evaluation.racing import Rival, mean_over_folds
 from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, STOPPED, EpochRecord, Race
+from tests.engine.stand_in_worker import serve_stand_in
 from tests.engine.tiny import IDS, SIZE, make_setup, spec
 
 pytestmark = pytest.mark.slow
@@ -34,6 +36,15 @@ def setup(tmp_path_factory) -> TrialSetup:
 def worker(setup, tmp_path_factory):
     with TrialWorker(setup, tmp_path_factory.mktemp("log") / "worker.log") as worker:
         yield worker
+
+
+@pytest.fixture
+def _made_up(monkeypatch):
+    """Real processes that train nothing, for what happens to a process whatever it trains."""
+    monkeypatch.setattr(worker_module, "_serve", serve_stand_in)
+
+
+made_up = pytest.mark.usefixtures("_made_up")
 
 
 def quietly(epoch: EpochRecord) -> None:
@@ -190,18 +201,17 @@ def test_missing_pretrained_weights_are_one_line(worker):
         worker.check_weights([("mobilenet", "no-such-file.weights.h5")])
 
 
+@made_up
 def test_a_killed_worker_costs_one_trial(setup, tmp_path):
     with TrialWorker(setup, tmp_path / "worker.log") as worker:
         worker.device()  # it is up
         threading.Timer(0.5, os.kill, (worker.process_id, signal.SIGKILL)).start()
-        started = time.monotonic()
         outcome = worker.run(spec(epochs=10_000), quietly)
         record = outcome.record
         assert outcome.crashed
         assert record.status == FAILED
         assert "killed by SIGKILL" in record.error
-        assert record.peak_memory_bytes > 10**8
-        assert time.monotonic() - started < 60
+        assert record.peak_memory_bytes > 10**7
         assert worker.run(spec(), quietly).record.status == COMPLETED
 
 
@@ -216,8 +226,9 @@ def test_a_model_that_predicts_one_answer_is_stopped(setup, tmp_path, threshold,
         assert worker.run(spec(fold=0, epochs=3, learning_rate=1e-9), quietly).record.status == COMPLETED
 
 
+@made_up
 def test_a_worker_that_says_nothing_any_more_is_replaced(setup, tmp_path, monkeypatch):
-    """Its silence is cut short only once it is up: on a busy machine TensorFlow alone takes longer than that to start."""
+    """Its silence is cut short only once it is up: on a busy machine a process takes longer than that to start."""
     with TrialWorker(setup, tmp_path / "worker.log") as worker:
         worker.device()  # it is up
         worker.submit(spec(epochs=10_000))
@@ -227,7 +238,7 @@ def test_a_worker_that_says_nothing_any_more_is_replaced(setup, tmp_path, monkey
         os.kill(stuck, signal.SIGSTOP)
         outcome = None
         with monkeypatch.context() as patch:
-            patch.setattr(worker, "_silence_s", 20.0)
+            patch.setattr(worker, "_silence_s", 2.0)
             while not isinstance(outcome, TrialOutcome):
                 outcome = worker.receive(1.0)
         assert outcome.crashed
@@ -292,12 +303,13 @@ def test_a_worker_may_be_silent_for_as_long_as_its_trial_has_time_and_not_much_l
     assert silence_limit_s(limited, 0.0, 20.0) == 20.0
 
 
+@made_up
 def test_a_worker_that_may_hold_little_is_replaced_after_its_trial(setup, tmp_path):
     with TrialWorker(setup, tmp_path / "worker.log", memory_bytes=10**7) as worker:
         assert worker.run(spec(), quietly).record.status == COMPLETED
         first = worker.process_id
         record = worker.run(spec("1"), quietly).record
-        assert (worker.process_id != first, record.status, record.graph_reused) == (True, COMPLETED, False)
+        assert (worker.process_id != first, record.status) == (True, COMPLETED)
 
 
 def test_a_worker_without_memory_fails_its_trial_and_not_the_search(setup, tmp_path):
@@ -313,6 +325,7 @@ def test_a_worker_without_memory_fails_its_trial_and_not_the_search(setup, tmp_p
         assert worker.run(spec(), quietly).record.status == COMPLETED
 
 
+@made_up
 def test_last_words_are_those_of_the_trial_that_died(setup, tmp_path):
     log = tmp_path / "worker.log"
     with TrialWorker(setup, log) as worker:
@@ -328,6 +341,7 @@ def test_last_words_are_those_of_the_trial_that_died(setup, tmp_path):
         assert "earlier" not in outcome.record.error
 
 
+@made_up
 def test_a_worker_that_dies_in_the_middle_of_a_message_fails_its_trial(setup, tmp_path, monkeypatch):
     with TrialWorker(setup, tmp_path / "worker.log") as worker:
         worker.device()

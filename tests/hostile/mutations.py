@@ -86,21 +86,28 @@ class TooLongError(AssertionError):
     """An input that takes longer than it may."""
 
 
+BLOCKED = 30
+"""An input that computes nothing hangs after so many times what it may compute: a busy machine is no fault of an input."""
+
+
 @contextlib.contextmanager
 def bounded(seconds: float) -> Iterator[None]:
-    """Raises TooLongError where the block takes longer, and AssertionError where memory grows beyond bounds."""
+    """Raises TooLongError where the block computes for longer or waits without end, and AssertionError where memory grows beyond bounds."""
 
     def late(*_: object) -> None:
-        raise TooLongError(f"it takes more than {seconds} s")
+        raise TooLongError(f"it takes more than {seconds} s of processor time")
 
-    before = signal.signal(signal.SIGALRM, late)
+    timers = ((signal.ITIMER_PROF, signal.SIGPROF, seconds), (signal.ITIMER_REAL, signal.SIGALRM, BLOCKED * seconds))
+    before = [signal.signal(number, late) for _, number, _ in timers]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    for timer, _, limit_s in timers:
+        signal.setitimer(timer, limit_s)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for (timer, number, _), handler in zip(timers, before, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(number, handler)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) * 1024
     assert grown < MOST_BYTES, f"memory grew by {grown / 2**20:.0f} MiB"
 

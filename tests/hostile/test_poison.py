@@ -9,7 +9,7 @@ import pytest
 from bench.records import COMPLETED, FAILED
 from bench.records.store import load
 from tests.engine.stand_in import StandInExecutor
-from tests.test_crashes import TRIALS, Killer, drawn_material, experiment, run_with
+from tests.killed import TRIALS, Killer, drawn_material, experiment, run_with
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,7 @@ from bench.run.setup import Material
 from tests.delivery.stand_in import stand_in_deliver
 from tests.engine.stand_in import StandInExecutor
 from tests.hostile.mutations import SECRET, TALLY, as_drawn, changed, command_ends, examples, failures_in, watched
-from tests.test_crashes import Killer, drawn_material, experiment, run_with
+from tests.killed import Killer, drawn_material, experiment, run_with
 
 pytestmark = pytest.mark.slow
 

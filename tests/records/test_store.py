@@ -25,6 +25,7 @@ from bench.records import (
     TrialRecord,
 )
 from bench.records.durable import append_line, read_lines
+from bench.records.process import own_mark
 from bench.records.store import RunStore, load, load_arrays, load_lines
 from tests.examples import STARTED_AT, empty_run, evaluation, single_records, stored_run, trial
 
@@ -89,7 +90,10 @@ def test_existing_run_is_refused_and_left_untouched(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_not_made_to_its_end_is_none_and_its_leavings_go(tmp_path: Path) -> None:
-    dead = tmp_path / ".quick.4194399.abcd.new"  # above the highest process id that Linux gives
+    _, *started = own_mark().split("-")
+    dead = (
+        tmp_path / f".quick.{'-'.join(['4194399', *started])}.abcd.new"
+    )  # above the highest process id that Linux gives
     dead.mkdir()
     (dead / "run.json").write_text("{}")
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from bench.engine.spec import family
 from bench.records import COMPLETED, FAILED, EpochRecord, TrialRecord
-from bench.run.costs import MARGIN, CostModel, Deadline
+from bench.run.costs import MARGIN, CostModel, Deadline, growth, scaled_to
 
 VALUES = {"architecture": "unet", "backbone": "resnet18", "image_size": 96, "batch_size": 8}
 
@@ -74,3 +75,27 @@ def test_compiling_within_an_only_epoch_is_not_taken_for_the_cost_of_epochs():
     assert clock.estimate_s(VALUES, 10, warm=True) == pytest.approx(MARGIN * 30)
     clock.add(replace(trial(3.0, reused=True, wall_s=3.0), train_s=1.5, evaluate_s=0.5))
     assert clock.estimate_s(VALUES, 10, warm=True) == pytest.approx(MARGIN * 20)
+
+
+def measured(*costs: tuple[str, int, float]) -> dict:
+    """Seconds of an epoch by backbone and batch size."""
+    return {family(VALUES | {"backbone": name, "batch_size": batch}): seconds for name, batch, seconds in costs}
+
+
+def test_a_larger_batch_costs_what_larger_batches_have_been_seen_to_cost():
+    costs = measured(("resnet18", 4, 2.0), ("resnet18", 8, 3.0))  # twice the pixels, 1.5 times the seconds
+    (larger,) = set(scaled_to(family(VALUES | {"batch_size": 16}), costs))
+    assert larger == pytest.approx(3.0 * 1.5)
+
+
+def test_a_batch_that_costs_no_more_is_expected_to_cost_no_more():
+    costs = measured(("resnet18", 4, 2.0), ("resnet18", 8, 1.9))
+    assert growth(costs) == 0
+    assert max(scaled_to(family(VALUES | {"batch_size": 64}), costs)) == 2.0
+
+
+def test_while_one_size_was_measured_costs_are_in_proportion():
+    costs = measured(("resnet18", 4, 2.0), ("mobilenet", 8, 10.0))
+    assert growth(costs) == 1
+    assert scaled_to(family(VALUES | {"batch_size": 8}), costs) == [4.0], "its own network says more than another"
+    assert scaled_to(family(VALUES | {"backbone": "vgg16"}), costs) == [4.0, 10.0]

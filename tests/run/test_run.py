@@ -286,6 +286,17 @@ def test_weights_that_cannot_be_had_stop_the_run_before_anything_is_written(data
     assert not (tmp_path / "results").exists()
 
 
+WITHOUT_TRAINING = """
+from bench.cli import main
+from bench.engine import worker
+from tests.engine.stand_in_worker import serve_stand_in
+
+worker._serve = serve_stand_in
+main()
+"""
+"""The command, its driver and its worker processes as they are; what the workers would train is made up."""
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
 def test_ctrl_c_and_a_schedulers_end_keep_what_is_finished_and_the_report_can_be_made(data, tmp_path, sent):
     file = tmp_path / "tiny.yaml"
@@ -295,7 +306,7 @@ def test_ctrl_c_and_a_schedulers_end_keep_what_is_finished_and_the_report_can_be
     file.write_text(json.dumps(chosen.model_dump(mode="json")))
     places = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench", "run", str(file), *places],
+        [sys.executable, "-c", WITHOUT_TRAINING, "run", str(file), *places],
         start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     wait_for_trials(process, tmp_path / "results" / "tiny" / "trials.jsonl", 1)
@@ -321,7 +332,13 @@ def wait_for_trials(process: subprocess.Popen, log: Path, count: int) -> None:
 
 def test_a_killed_run_goes_on_and_repeats_nothing(data, tmp_path):
     file = tmp_path / "tiny.yaml"
-    file.write_text(json.dumps(experiment(data, trials=6, tuners=["random"]).model_dump(mode="json")))
+    searched = {
+        "steps": 9,
+        "steps_per_epoch": 3,
+        "finalists": 0,
+    }  # the final evaluation's resume is in `test_crashes.py`
+    chosen = experiment(data, trials=6, tuners=["random"], protocol=searched)
+    file.write_text(json.dumps(chosen.model_dump(mode="json")))
     command = [sys.executable, "-m", "bench", "run", str(file)]
     places = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
     log = tmp_path / "results" / "tiny" / "trials.jsonl"

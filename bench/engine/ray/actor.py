@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 import ray
 from filelock import FileLock
 
@@ -25,8 +26,8 @@ from bench.records.environment import current_versions, memory_limit
 if TYPE_CHECKING:
     from bench.engine.training.trainer import Trainer
 
-LISTEN_S = 10.0
-"""So long a worker waits for news before it says that there are none."""
+LISTEN_S = 2.0
+"""So long a worker waits for news before it says that there are none, and how much memory it holds."""
 
 _GPU_SHARE = 0.9
 
@@ -69,7 +70,8 @@ class Pixels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Greeting:
-    """What a worker says of itself when it is up. `memory_bytes` is what its process may hold; `problem` is why it is of no use."""
+    """What a worker says of itself when it is up. `memory_bytes` is what its process may hold; `problem` is why it is of no use; `log` is the
+    file of its machine that gets what it prints."""
 
     process_id: int
     device: str
@@ -77,6 +79,16 @@ class Greeting:
     versions: Mapping[str, str]
     memory_bytes: int
     problem: str | None = None
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """Epochs that have ended since the last news, what the process holds, and where in its log the trial under way begins."""
+
+    epochs: Sequence[EpochEnded] = ()
+    held_bytes: int = 0
+    log_start: int = 0
 
 
 class TrialActor:
@@ -101,6 +113,7 @@ class TrialActor:
         self._news = threading.Condition()
         self._ended: list[EpochEnded] = []
         self._spec: TrialSpec | None = None
+        self._log_start = 0
         self._made: Trainer | None = None
 
     @ray.method(concurrency_group="compute")
@@ -116,12 +129,13 @@ class TrialActor:
             versions=current_versions(),
             memory_bytes=self._memory_bytes,
             problem=problem,
+            log=log_of_this_process(),
         )
 
     @ray.method(concurrency_group="compute")
     def run(self, spec: TrialSpec) -> TrialOutcome | str:
         """A trial's outcome, or why there is none."""
-        self._spec = spec
+        self._spec, self._log_start = spec, num_bytes_of(log_of_this_process())
         return self._trainer.run(spec)
 
     @ray.method(concurrency_group="compute")
@@ -133,12 +147,12 @@ class TrialActor:
         return self._trainer.score(spec, model, ids)
 
     @ray.method(concurrency_group="listen")
-    def listen(self) -> list[EpochEnded]:
-        """Epochs since the last call, as soon as there are any; [] after a while. A pending call is also how a death is noticed."""
+    def listen(self) -> News:
+        """Epochs since the last call, as soon as there are any; none after a while. A pending call is also how a death is noticed."""
         with self._news:
             self._news.wait_for(lambda: self._ended, LISTEN_S)
             told, self._ended = self._ended, []
-            return told
+            return News(epochs=told, held_bytes=psutil.Process().memory_info().rss, log_start=self._log_start)
 
     @property
     def _trainer(self) -> "Trainer":
@@ -160,3 +174,26 @@ class TrialActor:
         with self._news:
             self._ended.append(EpochEnded(spec=self._spec, epoch=epoch))
             self._news.notify()
+
+
+def log_of_this_process() -> str:
+    """The file that Ray writes a worker's errors to."""
+    from ray._private.worker import global_worker
+
+    return str(global_worker.get_err_file_path())
+
+
+def num_bytes_of(path: str) -> int:
+    return Path(path).stat().st_size if Path(path).is_file() else 0
+
+
+def end_of_log(path: str, start: int, lines: int, num_bytes: int = 4096) -> str:
+    """The last lines from byte `start` on of a file of this machine, in one line; "" where there are none. A worker that is dead can no longer
+    say them."""
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(max(start, file.seek(0, os.SEEK_END) - num_bytes))
+            said = file.read().decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return " | ".join([line.strip() for line in said if line.strip()][-lines:])

@@ -7,10 +7,12 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from bench.engine.ray.security import on_this_machine_alone, require_token
 from bench.errors import ExperimentError
 
 CLIENT = "ray://"
@@ -91,18 +93,19 @@ def require_reachable(cluster: str) -> None:
 
 
 def connect(cluster: str) -> None:
-    """Makes this process the driver of a cluster: "local" starts one on this machine, "auto" takes the one that runs on it. Raises
-    ExperimentError, one line."""
+    """Makes this process the driver of a cluster: "local" starts one on this machine, for this process alone, "auto" takes the one that runs
+    on it. Raises ExperimentError, one line, also for a cluster that lets everybody in (`require_token`)."""
     require_reachable(cluster)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
     init: Any = ray.init
-    own = {"include_dashboard": False, "dashboard_host": "127.0.0.1", "_node_ip_address": "127.0.0.1"}
+    own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if cluster == "local" else {}
     for attempt in range(_ATTEMPTS):
         try:
-            init(address=cluster, **_QUIET, **(own if cluster == "local" else {}))
-            return
+            with on_this_machine_alone() if own else nullcontext():
+                init(address=cluster, **_QUIET, **own)
+            break
         except Exception as error:  # Ray has an error of its own for every way in which this fails
             ray.shutdown()
             if cluster.startswith(CLIENT) and attempt < _ATTEMPTS - 1:
@@ -110,3 +113,17 @@ def connect(cluster: str) -> None:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             said = lines[0] if lines else type(error).__name__
             raise ExperimentError(f"cannot join the Ray cluster {cluster!r}: {said}") from error
+    is_client = cluster.startswith(CLIENT)
+    try:
+        require_token(cluster.removeprefix(CLIENT) if is_client else _head_address(), client=is_client)
+    except ExperimentError:
+        ray.shutdown()
+        raise
+
+
+def _head_address() -> str:
+    """Of the cluster that this process has joined, "HOST:PORT"."""
+    import ray
+
+    context: Any = ray.get_runtime_context()
+    return str(context.gcs_address)

@@ -16,17 +16,20 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from bench.engine.ray.actor import Greeting, Pixels, TrialActor
+from bench.engine.ray.actor import Greeting, Pixels, TrialActor, end_of_log
 from bench.engine.ray.cluster import Node, Seat, connect, nodes_of, seat
 from bench.engine.ray.worker import RayWorker, cause_of_death
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
-from bench.engine.worker import SILENCE_S, WorkerDiedError, silence_limit_s
+from bench.engine.worker import LOG_LINES, SILENCE_S, WorkerDiedError, silence_limit_s
 from bench.errors import ExperimentError, StoreError
 from bench.records.environment import current_versions
 
 _LOOK_S = 1.0
 _CLUSTER_S = 5.0
 """How often the cluster is asked for its machines."""
+
+_READ_S = 20.0
+"""How long the last words of a dead worker may take to be read: its machine starts a process for that."""
 
 PATIENCE_S = 600.0
 """How long a run waits for its first worker: a cluster that grows on demand needs minutes for a machine."""
@@ -257,7 +260,9 @@ class RayExecutor:
         except RayError:
             return
         worker.listening = worker.actor.listen.remote()
-        for event in told:
+        if worker.spec is not None:
+            worker.hears(told)
+        for event in told.epochs:
             if worker.spec is not None and event.spec.key == worker.spec.key:
                 worker.heard = time.monotonic()
                 worker.told += 1
@@ -322,7 +327,20 @@ class RayExecutor:
             self._failed_starts[node.node_id] += 1
             if self._failed_starts[node.node_id] >= FAILED_STARTS:
                 self._refuse(node, cause)
-        return None if worker.spec is None else worker.failed(cause, crashed=True)
+        return None if worker.spec is None else worker.failed(f"{cause}{self._last_words(worker)}", crashed=True)
+
+    def _last_words(self, worker: RayWorker) -> str:
+        """What a dead worker printed last, as another process of its machine reads it; "" where that is gone, too, or has no time."""
+        if worker.about is None or not worker.about.log:
+            return ""
+        remote: Any = ray.remote
+        here = NodeAffinitySchedulingStrategy(worker.node.node_id, soft=False)
+        reader = remote(end_of_log).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
+        try:
+            said = ray.get(reader.remote(worker.about.log, worker.log_start, LOG_LINES), timeout=_READ_S)
+        except (RayError, GetTimeoutError):
+            return ""
+        return f"; its last words: {said}" if said else ""
 
     def _refuse(self, node: Node, reason: str) -> None:
         if node.node_id not in self._refused:

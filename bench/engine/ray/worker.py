@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.engine.ray.actor import Greeting
+from bench.engine.ray.actor import Greeting, News
 from bench.engine.ray.cluster import Node
 from bench.engine.spec import TrialOutcome, TrialSpec, failed, family
 from bench.engine.worker import TRIALS_A_PROCESS
@@ -26,7 +26,7 @@ class RayWorker:
         self.spec: TrialSpec | None = None
         self.last: tuple[str, str] | None = None
         self.compiled: set[object] = set()
-        self.trials = self.told = self.peak_bytes = 0
+        self.trials = self.told = self.peak_bytes = self.log_start = 0
         self.heard = self.started = time.monotonic()
         self.started_at = ""
 
@@ -45,18 +45,29 @@ class RayWorker:
         return self.trials >= TRIALS_A_PROCESS or self.peak_bytes > self.about.memory_bytes
 
     def submit(self, spec: TrialSpec) -> None:
-        self.spec, self.last, self.told = spec, spec.key, 0
+        self.spec, self.last, self.told, self.peak_bytes = spec, spec.key, 0, 0
         self.trials += 1
         self.compiled.add(family(spec.hyperparameters))
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self.heard = self.started = time.monotonic()
         self.running = self.actor.run.remote(spec)
 
+    def hears(self, news: News) -> None:
+        """How the trial under way gets on."""
+        self.peak_bytes, self.log_start = max(self.peak_bytes, news.held_bytes), news.log_start
+
     def failed(self, error: str, *, crashed: bool) -> TrialOutcome:
         spec, self.spec, self.running = self.spec, None, None
         assert spec is not None
         wall_s = time.monotonic() - self.started
-        return failed(spec, error, crashed=crashed, started_at=self.started_at, wall_s=wall_s)
+        return failed(
+            spec,
+            error,
+            crashed=crashed,
+            started_at=self.started_at,
+            wall_s=wall_s,
+            peak_memory_bytes=self.peak_bytes or None,
+        )
 
 
 def cause_of_death(worker: RayWorker, error: Exception) -> str:
