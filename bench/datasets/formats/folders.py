@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +16,15 @@ from bench.datasets.formats.name_matching import Match, Matches, match, match_be
 from bench.datasets.formats.pictures import image_id
 from bench.datasets.formats.verdict import Names, Verdict
 from bench.datasets.parallel import in_threads
+from bench.datasets.runs import Runs
 from bench.errors import DataError
 from bench.records import Finding
 
 _FEW = 20
 """Files without a partner that are named one by one; more are counted."""
+
+_KEPT_BYTES = 2**28
+"""Of decoded masks that stay in memory: those of some 20,000 images of 1 MP."""
 
 
 def recognises(root: Path, options: DataOptions) -> bool:
@@ -49,7 +53,7 @@ def read(root: Path, options: DataOptions) -> Dataset:
             Finding(kind="odd_mask", message=f"{said}; left out", files=(image_id(root, path),))
             for path, said in verdict.odd.items()
         ]
-    samples, classes = _samples(root, found, verdict, names)
+    samples, classes = _samples(root, found, verdict, names, _kept_runs(looks, verdict))
     findings += verdict.findings
     return Dataset(
         name=root.resolve().name,
@@ -161,8 +165,22 @@ def _looks(masks: Sequence[Path], options: DataOptions, findings: list[Finding],
     return {path: result for path, result in looked.items() if isinstance(result, MaskLook)}
 
 
+def _kept_runs(looks: Mapping[Path, MaskLook], verdict: Verdict) -> dict[Path, Runs]:
+    """Pixels of the masks that are flat and read from the channel that was looked at, as far as there is room for them."""
+    kept, room = {}, _KEPT_BYTES
+    for path, look in looks.items():
+        meaning = verdict.meaning_of.get(path)
+        if look.runs is None or meaning is None or meaning.source != look.source or meaning.brightest:
+            continue
+        room -= look.runs.num_bytes
+        if room < 0:
+            break
+        kept[path] = look.runs
+    return kept
+
+
 def _samples(
-    root: Path, found: Sequence[Match], verdict: Verdict, names: Names
+    root: Path, found: Sequence[Match], verdict: Verdict, names: Names, runs: Mapping[Path, Runs]
 ) -> tuple[list[Sample], tuple[str, ...]]:
     told = sorted({name for item in found for _, name in item.masks if name is not None}, key=_natural)
     classes = verdict.classes
@@ -184,6 +202,7 @@ def _samples(
                 path=mask,
                 meaning=verdict.meaning_of[mask],
                 class_id=None if name is None else told.index(name) + 1,
+                runs=runs.get(mask),
             )
             for mask, name in sorted(item.masks, key=lambda pair: (_natural(pair[1] or ""), pair[0]))
         )

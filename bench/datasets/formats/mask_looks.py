@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bench.datasets.images import Pixels, mask_pixels, upright
+from bench.datasets.images import Pixels, mask_pixels
+from bench.datasets.runs import Runs, runs_of
 from bench.errors import DataError
 
 Colour = tuple[int, int, int]
@@ -31,7 +32,8 @@ _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 class MaskLook:
     """`counts` are the pixels of each value (of `source` COLOUR: of each colour that has an area, or of all where none has). `solid` are
     the values with an area, 3x3 pixels of one value: what is painted has one, the greys of a soft edge have not. `palette` has the colour
-    of each index in use. `middle_share` is, of a lossy file, the share of what is not dark that lies in areas of middle grey."""
+    of each index in use. `middle_share` is, of a lossy file, the share of what is not dark that lies in areas of middle grey. `runs` are, of a
+    flat file of one channel, its pixels, so that it is decoded once."""
 
     path: Path
     source: str
@@ -40,6 +42,7 @@ class MaskLook:
     palette: Mapping[int, Colour] = field(default_factory=dict)
     lossy: bool = False
     middle_share: float = 0.0
+    runs: Runs | None = field(default=None, repr=False, compare=False)
 
     @property
     def blank(self) -> bool:
@@ -80,12 +83,16 @@ def look_at(path: Path) -> MaskLook:
     channel, source, colours = channel_of(pixels, path)
     if colours is not None:
         return _look_at_colours(path, colours, lossy)
+    runs = runs_of(channel)
+    total = runs.counts()
+    counts = {value: int(total[value]) for value in np.flatnonzero(total).tolist()}
+    kept = runs if runs.is_flat and channel.dtype == np.uint8 and pixels.pending == 1 else None
     if source == INDEX:
-        counts = _counts(channel)
         assert pixels.palette is not None
         palette = {value: _palette_colour(pixels.palette, value) for value in counts}
-        return MaskLook(path=path, source=INDEX, counts=counts, solid=_solid_values(channel), palette=palette)
-    counts = _counts(channel)
+        return MaskLook(
+            path=path, source=INDEX, counts=counts, solid=_solid_values(channel), palette=palette, runs=kept
+        )
     values = counts.keys() - {0}  # a few small ids need no second look, nor do 0 and 255
     needs_areas = values != {255} and (lossy or max(values, default=0) > _SMALL or len(values) > _FEW)
     return MaskLook(
@@ -95,6 +102,7 @@ def look_at(path: Path) -> MaskLook:
         solid=_solid_values(channel) if needs_areas else frozenset(counts),
         lossy=lossy,
         middle_share=_middle_share(channel) if lossy and needs_areas else 0.0,
+        runs=kept,
     )
 
 
@@ -132,10 +140,6 @@ def pack(colours: np.ndarray) -> np.ndarray:
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
 
-def upright_of(pixels: Pixels, values: np.ndarray) -> np.ndarray:
-    return upright(values, pixels.pending)
-
-
 def _is_flat(colour: np.ndarray, seen: np.ndarray) -> bool:
     """Whether all that can be seen has one colour, so that only transparency tells anything."""
     shown = colour[seen]
@@ -159,14 +163,6 @@ def _to_integers(values: np.ndarray, path: Path) -> np.ndarray:
     if high > 255 and bool((wide % 257 == 0).all()):
         wide = wide // 257
     return wide.astype(np.uint8) if wide.max(initial=0) <= 255 else wide
-
-
-def _counts(channel: np.ndarray) -> dict[int, int]:
-    if channel.dtype == np.uint8:
-        pixels = cv2.calcHist([np.ascontiguousarray(channel)], [0], None, [256], [0, 256]).ravel()
-    else:
-        pixels = np.bincount(channel.ravel())
-    return {int(value): int(pixels[value]) for value in np.flatnonzero(pixels)}
 
 
 def _solid_values(channel: np.ndarray) -> frozenset[int]:
