@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.datasets.dataset import MOST_CLASSES, DataOptions, Dataset, Sample
 from bench.datasets.formats.class_files import listed_parts, names_in
-from bench.datasets.formats.layouts import Pair, find_pairs, folders_in, unused_suffixes, walk_places
+from bench.datasets.formats.layouts import Pair, find_pairs, folders_in, pictures_below, unused_suffixes, walk_places
 from bench.datasets.formats.mask_files import Layer, MaskFile
 from bench.datasets.formats.mask_looks import MaskLook, look_at
 from bench.datasets.formats.mask_meaning import decide
@@ -84,6 +84,7 @@ def _matches(root: Path, options: DataOptions, findings: list[Finding]) -> list[
         beside = [match_beside(folder, part) for part, folder in walk_places(root)] if not pairs else []
         matches += [found for found in beside if found is not None]
     findings += _left_over(root, matches)
+    findings += _unused_pictures(root, matches)
     found = [item for group in matches for item in group.found]
     guessed = [item for group in matches for item in group.guessed]
     if guessed:
@@ -132,6 +133,22 @@ def _unused_files(root: Path, pairs: Sequence[Pair]) -> list[Finding]:
     return findings
 
 
+def _unused_pictures(root: Path, matches: Sequence[Matches]) -> list[Finding]:
+    """How many pictures of each folder are neither an image nor a mask: previews, test images without masks, other kinds of labels."""
+    used = {path for group in matches for path in (*group.images_left, *group.masks_left)}
+    used |= {
+        path for group in matches for item in group.found for path in (item.image, *(mask for mask, _ in item.masks))
+    }
+    counts = Counter(path.relative_to(root).parts[:-1][:1] for path in pictures_below(root) if path not in used)
+    if not counts:
+        return []
+    shown = ", ".join(
+        f"{count} in {folder[0]}/" if folder else f"{count} beside the folders"
+        for folder, count in sorted(counts.items())
+    )
+    return [Finding(kind="unused_files", message=f"pictures that are neither read as images nor as masks: {shown}")]
+
+
 def _with_listed_parts(root: Path, found: list[Match], findings: list[Finding]) -> list[Match]:
     """Only what Pascal VOC's lists name, with its part; all of it without such lists, or where they fit nothing."""
     listed = listed_parts(root)
@@ -139,10 +156,12 @@ def _with_listed_parts(root: Path, found: list[Match], findings: list[Finding]) 
         return found
     chosen = [replace(item, part=listed[item.image.stem] or item.part) for item in found if item.image.stem in listed]
     if not chosen:
+        message = f"no image is in a list of parts (ImageSets/Segmentation, or train.txt): {min(listed)} and others are no images; lists not used"
+        findings.append(Finding(kind="unused_files", message=message))
         return found
     left = len(found) - len(chosen)
     if left:
-        message = f"{left} images with masks are in no list of ImageSets/Segmentation; left out"
+        message = f"{left} images with masks are in no list of parts (ImageSets/Segmentation, or train.txt); left out"
         findings.append(Finding(kind="missing_annotation", message=message))
     return chosen
 
@@ -162,7 +181,13 @@ def _looks(masks: Sequence[Path], options: DataOptions, findings: list[Finding],
         raise DataError("; ".join(str(error) for error in list(errors.values())[:_FEW]))
     for path, error in errors.items():
         findings.append(Finding(kind="unreadable", message=f"{error}; left out", files=(image_id(root, path),)))
-    return {path: result for path, result in looked.items() if isinstance(result, MaskLook)}
+    looks = {path: result for path, result in looked.items() if isinstance(result, MaskLook)}
+    for path, seen in looks.items():
+        if seen.pages > 1:
+            name = image_id(root, path)
+            said = f"mask {name} has {seen.pages} pages, of which the first is read; save one mask of all that is to be found in its image"
+            findings.append(Finding(kind="pages", message=said, files=(name,)))
+    return looks
 
 
 def _kept_runs(looks: Mapping[Path, MaskLook], verdict: Verdict) -> dict[Path, Runs]:
@@ -217,6 +242,19 @@ def _natural(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdecimal() else (-1, name)
 
 
+def _numbered_said(matches: Matches) -> str | None:
+    """What to do with a_0.png and a_1.png, the objects of a.jpg, one mask each; None where names are not of that kind."""
+    stems = {path.stem: path for path in matches.images_left}
+    numbered = [path for path in matches.masks_left if re.sub(r"[-_ ]\d+$", "", path.stem) in stems]
+    if not numbered:
+        return None
+    stem = re.sub(r"[-_ ]\d+$", "", numbered[0].stem)
+    return (
+        f"{len(numbered)} masks have a number behind the name of an image: where an image has several, one for each object, put them into a folder "
+        f"of its name ({numbered[0].parent.name}/{stem}/{numbered[0].name}) and they are drawn together"
+    )
+
+
 def _nothing_fits(root: Path) -> str:
     """What is there, with an example of each side."""
     said = []
@@ -228,8 +266,8 @@ def _nothing_fits(root: Path) -> str:
         ]
         unused = Counter(unused_suffixes(pair.images)) + Counter(unused_suffixes(pair.masks))
         more = f" and files that are not read: {', '.join(f'{n} {s}' for s, n in unused.items())}" if unused else ""
+        way_out = _numbered_said(matches) or "a.jpg needs a.png, or a_mask.png"
         said.append(
-            f"no mask in {pair.masks} has the stem of an image in {pair.images.name}/ ({names[0]} there, {names[1]} here){more}; "
-            "a.jpg needs a.png, or a_mask.png"
+            f"no mask in {pair.masks} has the stem of an image in {pair.images.name}/ ({names[0]} there, {names[1]} here){more}; {way_out}"
         )
     return "; ".join(said[:3]) or f"no image with a mask in {root}"

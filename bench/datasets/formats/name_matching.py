@@ -16,6 +16,7 @@ ENDINGS: Mapping[str, tuple[str, ...]] = {
     "imagestr": ("_0000",),
     "leftimg8bit": ("_leftimg8bit",),
     "gtfine": ("_gtfine_labeltrainids", "_gtfine_labelids"),
+    "gtcoarse": ("_gtcoarse_labeltrainids", "_gtcoarse_labelids"),
 }
 """Ends of names, by the folder that they stand in, that are no part of what a picture is called."""
 
@@ -23,7 +24,7 @@ _WORDS = "masks|mask|matte|labels|label|labelids|labeltrainids|seg|segmentation|
 _MARK = re.compile(rf"(?:^(?:{_WORDS})[-_ .]+)|(?:[-_ .]+(?:{_WORDS})$)", re.IGNORECASE)
 """A word at the end or the beginning of a mask's name that says that it is one."""
 
-_CITYSCAPES = ("_gtFine_labelTrainIds", "_gtFine_labelIds")
+_CITYSCAPES = ("_labelTrainIds", "_labelIds")
 _CHANNEL = re.compile(r"_(\d{4})$")
 _PER_CLASS = re.compile(r"^(?P<stem>.+)_class_(?P<name>.+)$")
 _BRUSH = re.compile(r"^task-\d+-annotation-\d+-by-")
@@ -53,7 +54,7 @@ def match(pair: Pair) -> Matches:
 
     In this order: the same path below the folders; a mask's name with the image's suffix in it (a.jpg.png); with a word at one end (a_mask);
     with one beginning and end that all images, or all masks, have in common. A folder of one image, called like it, has all masks beside it;
-    sub-folders of masks named by class, and names a_class_dent, tell the class.
+    sub-folders of masks named by class, and names a_class_dent, tell the class; those named by image hold its objects.
     """
     images, masks = pictures_below(pair.images), pictures_below(pair.masks)
     _refuse_brush(masks)
@@ -80,13 +81,25 @@ def match_beside(folder: Path, part: str | None) -> Matches | None:
     for path in pictures:
         by_key[_plain(path.stem)].append(path)
     masks = [path for path in pictures if (bare := _bare(path.stem)) and [p for p in by_key.get(bare, ()) if p != path]]
-    if not masks:
-        return None
-    images = [path for path in pictures if path not in set(masks)]
     pair = Pair(images=folder, masks=folder, part=part)
+    if not masks:
+        return _match_both_marked(pictures, pair)
+    images = [path for path in pictures if path not in set(masks)]
     return _match_lists(
         {path: _key(folder, path) for path in images}, {path: _key(folder, path) for path in masks}, pair
     )
+
+
+def _match_both_marked(pictures: Sequence[Path], pair: Pair) -> Matches | None:
+    """a_sat.jpg with a_mask.png: images have an end of their own. Only where each mask has its image."""
+    masks = [path for path in pictures if _bare(path.stem)]
+    images = [path for path in pictures if not _bare(path.stem)]
+    if len(masks) < 2 or len(images) < 2:
+        return None
+    found = _match_lists(
+        {path: _key(pair.images, path) for path in images}, {path: _key(pair.masks, path) for path in masks}, pair
+    )
+    return None if found.masks_left else found
 
 
 def match_globs(root: Path, images: str, masks: str) -> Matches:
@@ -133,6 +146,7 @@ def _match_lists(image_key: Mapping[Path, str], mask_key: Mapping[Path, str], pa
         _without_image_suffix,
         _class_in_name,
         _class_in_folder,
+        _folder_of_image,
         _without_word,
         _without_common,
         _bare_name,
@@ -230,6 +244,17 @@ def _class_in_folder(done: Matches, image_key: Mapping[Path, str], mask_key: Map
     return _with_several(done, by_image, pair)
 
 
+def _folder_of_image(done: Matches, image_key: Mapping[Path, str], mask_key: Mapping[Path, str], pair: Pair) -> Matches:
+    """masks/a/0.png and masks/a/1.png, the objects of images/a.jpg, are drawn together."""
+    image_of = _once({path: image_key[path] for path in done.images_left})
+    by_image: dict[Path, list[tuple[Path, str | None]]] = defaultdict(list)
+    for path in done.masks_left:
+        image = image_of.get(_folder_key(mask_key[path])[:-1])
+        if image is not None:
+            by_image[image].append((path, None))
+    return _with_several(done, by_image, pair)
+
+
 def _with_several(done: Matches, by_image: Mapping[Path, list[tuple[Path, str | None]]], pair: Pair) -> Matches:
     used = {mask for masks in by_image.values() for mask, _ in masks}
     return Matches(
@@ -323,6 +348,12 @@ def _label_ids(masks: list[Path]) -> list[Path]:
         chosen = [path for path in masks if path.stem.endswith(ending)]
         if chosen:
             return chosen
+    previews = [path for path in masks if path.stem.endswith("_color")]
+    if previews:
+        raise DataError(
+            f"{previews[0].parent} has the coloured previews of Cityscapes ({previews[0].name}) and not the masks; put the files that end in "
+            "_labelIds.png beside them"
+        )
     return masks
 
 
