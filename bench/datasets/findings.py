@@ -55,6 +55,11 @@ DECISIVE = (
 """Kinds that change what is trained on, or what its score means."""
 
 
+def memory_said(findings: Sequence[Finding]) -> Iterator[str]:
+    """Of `warnings_of` what is to be said before pictures are decoded: how much memory a large one takes."""
+    return warnings_of([finding for finding in findings if finding.kind == "large_image"])
+
+
 def warnings_of(findings: Sequence[Finding]) -> Iterator[str]:
     """A line for each kind of DECISIVE that was found: the first of them, and how many more there are."""
     for kind in DECISIVE:

@@ -9,11 +9,16 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from bench.cli import app
 from bench.datasets import DataOptions, Dataset, open_dataset
 from bench.datasets.audit import audit
 from bench.datasets.images import decode
 from bench.errors import DataError
+from bench.experiments import Data, Protocol
+from bench.progress import QuietProgress
+from bench.run.setup import examine
 from tests.datasets.drawings import picture, save, write_json
 
 HEIGHT, WIDTH, COUNT = 60, 80, 4
@@ -289,6 +294,11 @@ def of_pictures(root: Path, name: str, content: object) -> None:
     text(root / name, json.dumps(content))
 
 
+def of_table(root: Path, line: str) -> None:
+    pairs(root, "images/{n}.jpg", "images/{n}.png", photo)
+    text(root / "labels.csv", line)
+
+
 def key_points(root: Path) -> None:
     save(root / "images/0.jpg", photo(0))
     text(root / "labels/0.txt", "0 0.5 0.5 0.2 0.2 0.4 0.4 2 0.6 0.6 2\n")
@@ -325,6 +335,10 @@ LINES: dict[str, tuple[Write, str]] = {
         lambda root: of_pictures(root, "0.json", {"type": "FeatureCollection", "features": []}),
         "GeoJSON.*QuPath export labelled images",
     ),
+    "MakeSense": (
+        lambda root: of_table(root, "dent,10,20,30,40,0.jpg,80,60\n"),
+        r"labels\.csv is a table that names pictures.*from MakeSense VGG JSON or COCO JSON",
+    ),
     "Labelbox": (
         lambda root: of_pictures(root, "x.ndjson", {"data_row": {}}),
         r"1 \.ndjson \(lines of JSON \(Labelbox",
@@ -339,3 +353,28 @@ def test_what_cannot_be_read_says_why_and_the_way_out(kind: str, tmp_path: Path)
     with pytest.raises(DataError, match=message) as refused:
         audit(read(tmp_path), DataOptions())
     assert "\n" not in str(refused.value)
+
+
+def test_memory_is_said_before_a_large_picture_is_decoded_and_what_is_left_out_before_it_is_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise DataError("decoded")
+
+    pairs(tmp_path / "set", "images/{n}.jpg", "masks/{n}.png")
+    save(tmp_path / "set/images/0.tif", photo(0))
+    (tmp_path / "set/images/0.jpg").unlink()
+    monkeypatch.setattr("bench.datasets.headers.LARGE", HEIGHT * WIDTH - 1)
+    monkeypatch.setattr("bench.datasets.audit.audit", stop)
+    monkeypatch.setattr("bench.datasets.convert.convert", stop)
+    monkeypatch.setattr("bench.run.setup.audit", stop)
+    said = "images/0.tif has 80x60 pixels; decoding it takes about 0.0 GiB of memory (and 3 more"
+    for words in (["audit", tmp_path / "set"], ["convert", tmp_path / "set", tmp_path / "out"]):
+        lines = CliRunner().invoke(app, ["data", *map(str, words)]).stderr.splitlines()
+        assert lines[0].startswith(said)
+        assert lines[-1] == "error: decoded"
+    warned: list[str] = []
+    with pytest.raises(DataError, match="decoded"):
+        examine(Data(path=str(tmp_path / "set")), Protocol(), [64], tmp_path, QuietProgress(warned.append))
+    assert len(warned) == 1
+    assert said in warned[0]

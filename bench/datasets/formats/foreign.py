@@ -1,12 +1,14 @@
 """Exports that are not read, recognised well enough to say which tool wrote them and what to choose there instead."""
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.datasets.formats.annotation_files import Document
 from bench.datasets.formats.layouts import unused_suffixes
+from bench.datasets.images import SUFFIXES as SUFFIXES_OF_PICTURES
 
 _COCO = "choose COCO (instances, with images)"
 
@@ -162,6 +164,22 @@ def tool_of(documents: Sequence[Document]) -> str | None:
         found = [document.path for document in documents if fits(document.content)]
         if found:
             return f"{found[0]} is an export of {tool}, which is not read: {way_out}"
+    return None
+
+
+def table_said(root: Path) -> str | None:
+    """What to say of a CSV in `root` or its folders that names pictures: boxes, or classes of whole images; None where there is none."""
+    for path in sorted([*root.glob("*.csv"), *root.glob("*/*.csv")]):
+        try:
+            with path.open(encoding="utf-8", errors="replace") as file:
+                cells = re.split("[,;\t]", file.readline() + "," + file.readline())
+        except OSError:
+            continue
+        if any(Path(cell.strip().strip('"')).suffix.lower() in SUFFIXES_OF_PICTURES for cell in cells):
+            return (
+                f"{path} is a table that names pictures (boxes, or classes of whole images) and has no outlines; export polygons: from MakeSense "
+                "VGG JSON or COCO JSON, from VIA its CSV of regions or its project"
+            )
     return None
 
 

@@ -9,25 +9,15 @@ from pathlib import Path
 
 from bench.datasets.dataset import SPLIT_FOLDERS
 from bench.datasets.formats.layouts import Pair, pictures_below
+from bench.datasets.formats.tool_names import ENDINGS, label_ids, one_channel, refuse_brush
 from bench.datasets.images import is_picture
 from bench.errors import DataError
-
-ENDINGS: Mapping[str, tuple[str, ...]] = {
-    "imagestr": ("_0000",),
-    "leftimg8bit": ("_leftimg8bit",),
-    "gtfine": ("_gtfine_labeltrainids", "_gtfine_labelids"),
-    "gtcoarse": ("_gtcoarse_labeltrainids", "_gtcoarse_labelids"),
-}
-"""Ends of names, by the folder that they stand in, that are no part of what a picture is called."""
 
 _WORDS = "masks|mask|matte|labels|label|labelids|labeltrainids|seg|segmentation|segmentations|segmap|groundtruth|gt|annotation|annotations|anno|ann|l"
 _MARK = re.compile(rf"(?:^(?:{_WORDS})[-_ .]+)|(?:[-_ .]+(?:{_WORDS})$)", re.IGNORECASE)
 """A word at the end or the beginning of a mask's name that says that it is one."""
 
-_CITYSCAPES = ("_labelTrainIds", "_labelIds")
-_CHANNEL = re.compile(r"_(\d{4})$")
 _PER_CLASS = re.compile(r"^(?P<stem>.+)_class_(?P<name>.+)$")
-_BRUSH = re.compile(r"^task-\d+-annotation-\d+-by-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +47,10 @@ def match(pair: Pair) -> Matches:
     sub-folders of masks named by class, and names a_class_dent, tell the class; those named by image hold its objects.
     """
     images, masks = pictures_below(pair.images), pictures_below(pair.masks)
-    _refuse_brush(masks)
-    images = _one_channel(images, pair)
+    refuse_brush(masks)
+    images = one_channel(images, pair)
     if pair.images.name.lower() in ("imagestr", "leftimg8bit"):
-        masks = _label_ids(masks)
+        masks = label_ids(masks)
     if len(images) == 1 and masks and _plain(images[0].stem) == _plain(pair.images.parent.name):
         return Matches(
             found=[_matched(images[0], [(mask, None) for mask in masks], pair)], images_left=[], masks_left=[]
@@ -328,42 +318,6 @@ def _common_start(names: Sequence[str]) -> str:
     first, last = min(names), max(names)  # in order, these two differ soonest
     length = next((place for place, letter in enumerate(first) if letter != last[place]), len(first))
     return first[:length]
-
-
-def _one_channel(images: list[Path], pair: Pair) -> list[Path]:
-    """nnU-Net's case_0000.png: the channel is no part of the name; pictures of several channels cannot be read."""
-    if pair.images.name.lower() != "imagestr":
-        return images
-    further = [path for path in images if (found := _CHANNEL.search(path.stem)) and found[1] != "0000"]
-    if further:
-        raise DataError(
-            f"{further[0]} is a further channel of its picture; only pictures of one file are read: save the channels as one RGB picture"
-        )
-    return images
-
-
-def _label_ids(masks: list[Path]) -> list[Path]:
-    """Of Cityscapes' several files for each picture the one with class ids."""
-    for ending in _CITYSCAPES:
-        chosen = [path for path in masks if path.stem.endswith(ending)]
-        if chosen:
-            return chosen
-    previews = [path for path in masks if path.stem.endswith("_color")]
-    if previews:
-        raise DataError(
-            f"{previews[0].parent} has the coloured previews of Cityscapes ({previews[0].name}) and not the masks; put the files that end in "
-            "_labelIds.png beside them"
-        )
-    return masks
-
-
-def _refuse_brush(masks: Sequence[Path]) -> None:
-    brush = [path for path in masks if _BRUSH.match(path.name)]
-    if brush:
-        raise DataError(
-            f"{brush[0]} and {len(brush) - 1} more are Label Studio's brush export, which names tasks and not images; export the project "
-            "as COCO with images instead"
-        )
 
 
 def _expression(pattern: str) -> tuple[re.Pattern[str], int]:
