@@ -27,9 +27,13 @@ def audit(
     from bench.cli.audit import audit_lines
     from bench.datasets import open_dataset
     from bench.datasets.audit import audit
+    from bench.datasets.findings import memory_said
 
     root, options = _data_of(path)
-    found, dataset = audit(open_dataset(root, options), options)
+    source = open_dataset(root, options)
+    for line in memory_said(source.findings):
+        typer.echo(printable(line), err=True)
+    found, dataset = audit(source, options)
     if as_json:
         write_json({"dataset": asdict(dataset), "audit": asdict(found)})
         return
@@ -44,10 +48,13 @@ def convert(
     """Write a data set as ordinary folders: images, masks of class ids, classes.json, and its parts. It is what training would see."""
     from bench.datasets import open_dataset
     from bench.datasets.convert import convert
+    from bench.datasets.findings import warnings_of
 
     require_empty(output)
     root, options = _data_of(path)
     dataset = open_dataset(root, options)
+    for line in warnings_of(dataset.findings):
+        typer.echo(printable(line), err=True)
     output.mkdir(parents=True, exist_ok=True)
     left_out = convert(dataset, output, options)
     for finding in left_out:

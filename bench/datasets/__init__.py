@@ -8,7 +8,7 @@ from bench.datasets.dataset import SPLIT_FOLDERS, DataOptions, Dataset, Sample
 from bench.datasets.formats import coco, folders, labelme, via, yolo
 from bench.datasets.formats.annotation_files import Document, documents
 from bench.datasets.formats.assembly import Reading
-from bench.datasets.formats.foreign import suffixes_said, tool_of, volume_said
+from bench.datasets.formats.foreign import suffixes_said, table_said, tool_of, volume_said
 from bench.datasets.formats.layouts import IMAGE_FOLDERS, MASK_FOLDERS, folders_in, pictures_below
 from bench.datasets.formats.pictures import PictureIndex
 from bench.datasets.headers import with_headers
@@ -142,9 +142,9 @@ def _not_recognised(root: Path, found: Sequence[Document]) -> str:
     tool = tool_of(found)
     if tool is not None:
         return tool
-    volume = volume_said(root)
-    if volume is not None:
-        return volume
+    told = volume_said(root) or table_said(root)
+    if told is not None:
+        return told
     folders_said = ", ".join(f"{child.name}/" for child in folders_in(root)[:8])
     there = f" It has the folders {folders_said};" if folders_said else ""
     unread = suffixes_said(root)

@@ -15,6 +15,7 @@ from bench.datasets.formats.mask_files import MaskFile
 from bench.datasets.images import UnreadableImageError, decode, read_image
 from bench.datasets.letterbox import letterbox_mask, valid_area
 from bench.datasets.parallel import in_threads
+from bench.datasets.runs import runs_of
 from bench.datasets.twins import equal_pairs, groups, near_pairs, perceptual_hash, thumbnail
 from bench.datasets.vanishing import survives_from, vanishing
 from bench.errors import DataError
@@ -126,7 +127,8 @@ def _look(sample: Sample, num_classes: int, mask_resize: str) -> _Look:
     image, orientation = read_image(sample.image_path, sample.value_range)
     height, width = image.shape[:2]
     mask = sample.annotation.rasterise(height, width, orientation)
-    pixels = cv2.calcHist([mask], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    pixels = runs_of(mask).counts()
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return _Look(
         sample=sample,
         height=height,
@@ -137,8 +139,8 @@ def _look(sample: Sample, num_classes: int, mask_resize: str) -> _Look:
         survives_from=survives_from(mask, num_classes, pixels, mask_resize),
         image_digest=_digest(image),
         mask_digest=_digest(mask),
-        hash=perceptual_hash(image),
-        thumbnail=thumbnail(image),
+        hash=perceptual_hash(grey),
+        thumbnail=thumbnail(grey),
         outside=sample.annotation.outside(height, width),
         framed=pixels[1 : num_classes + 1].sum() > _MOSTLY * mask.size and _is_framed(mask),
     )

@@ -26,7 +26,7 @@ KINDS: Mapping[str, str] = {
     "renamed": "an annotation names another picture than the one beside it",
     "passed_over": "a file beside the annotations is not read",
     "second_format": "annotations of several formats; one is read",
-    "unused_files": "files between images or masks that are not read",
+    "unused_files": "files or pictures that are not read",
     "classes_in_names": "names of masks, or of their folders, are read as classes",
     "names_matched": "images and masks of different names are taken for pairs",
     "shifted_numbers": "images and masks may be numbered from different starts",
@@ -53,6 +53,11 @@ DECISIVE = (
     "extra_band", "large_image", "outside",
 )  # fmt: skip
 """Kinds that change what is trained on, or what its score means."""
+
+
+def memory_said(findings: Sequence[Finding]) -> Iterator[str]:
+    """Of `warnings_of` what is to be said before pictures are decoded: how much memory a large one takes."""
+    return warnings_of([finding for finding in findings if finding.kind == "large_image"])
 
 
 def warnings_of(findings: Sequence[Finding]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from bench.datasets.dataset import Sample
+from bench.datasets.file_kinds import lossy_kind, pages_of, two_colour_bmp
 from bench.errors import DataError
 from bench.records import ValueRange
 
@@ -60,13 +61,16 @@ class Header:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pixels:
     """Pixels as they are stored, [H, W] or [H, W, channels], and Pillow's name of their mode. `pending` is the part of the EXIF
-    `orientation` that is not yet applied to them. `palette` is uint8 [n, 3] for mode P."""
+    `orientation` that is not yet applied to them. `palette` is uint8 [n, 3] for mode P. `lossy` names a compression that changes values.
+    `pages` are counted for masks; the first is read."""
 
     stored: np.ndarray
     mode: str
     orientation: int
     pending: int
     palette: np.ndarray | None = None
+    lossy: str | None = None
+    pages: int = 1
 
 
 def is_picture(path: Path) -> bool:
@@ -119,7 +123,7 @@ def read_header(path: Path) -> Header:
                 height=file.height,
                 deep=_is_deep(file),
                 extra_band=bands,
-                pages=getattr(file, "n_frames", 1),
+                pages=pages_of(file),
             )
     except Exception as error:
         if path.suffix.lower() in (".tif", ".tiff"):
@@ -159,6 +163,8 @@ def _decode_file(path: Path, *, keep_palette: bool) -> Pixels:
             deep = _is_deep(file)
             _refuse_huge(file.width, file.height, deep=deep)
             orientation, extra = _orientation(file), _extra_band(file)
+            lossy, pages = lossy_kind(file, content), pages_of(file) if keep_palette else 1
+            two_colours = two_colour_bmp(file, content)
             deep_colour = deep and file.mode in ("RGB", "RGBA", "RGBX")
             file.load()
             pending = _orientation(file)  # Pillow turns a TIFF by itself and then drops the tag
@@ -166,6 +172,8 @@ def _decode_file(path: Path, *, keep_palette: bool) -> Pixels:
                 palette = np.array(file.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
             picture = _in_known_mode(file, keep_palette, extra)
             pixels, mode = np.asarray(picture), picture.mode
+            if two_colours is not None:
+                pixels, mode = two_colours, "L"
             if deep_colour:
                 pixels, mode = _deep_colour(content, mode), "RGBA" if mode == "RGBA" else "RGB"
                 pending = orientation
@@ -177,7 +185,15 @@ def _decode_file(path: Path, *, keep_palette: bool) -> Pixels:
         raise UnreadableImageError(f"cannot read image {path}: {_reason(error, bool(content))}") from error
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8) * np.uint8(1 if keep_palette else 255)
-    return Pixels(stored=pixels, mode=mode, orientation=orientation, pending=pending, palette=palette)
+    return Pixels(
+        stored=pixels,
+        mode=mode,
+        orientation=orientation,
+        pending=pending,
+        palette=palette,
+        lossy=lossy,
+        pages=pages,
+    )
 
 
 class _TooLargeError(Exception):
@@ -292,7 +308,11 @@ def _tiff_tags(content: bytes) -> dict[int, Any]:
 
 
 def _orientation(picture: Image.Image) -> int:
-    value = picture.getexif().get(_ORIENTATION_TAG, 1)
+    """1 where there is no EXIF block, or one that cannot be read: viewers show such a picture, too."""
+    try:
+        value = picture.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # Pillow's parser raises whatever it likes
+        return 1
     return value if value in range(1, 9) else 1
 
 

@@ -18,16 +18,15 @@ _THUMBNAIL = 32
 _CHUNK = 1024
 
 
-def perceptual_hash(image: np.ndarray) -> np.ndarray:
-    """DCT hash of an image uint8 [H, W, 3], bool [64]."""
-    small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (_HASHED, _HASHED), interpolation=cv2.INTER_AREA)
+def perceptual_hash(grey: np.ndarray) -> np.ndarray:
+    """DCT hash of an image uint8 [H, W], bool [64]."""
+    small = cv2.resize(grey, (_HASHED, _HASHED), interpolation=cv2.INTER_AREA)
     return imagehash.phash(Image.fromarray(small)).hash.ravel()
 
 
-def thumbnail(image: np.ndarray) -> np.ndarray:
-    """Grey thumbnail of an image uint8 [H, W, 3] with mean 0 and norm 1, float32 [1024]; all 0 for a flat image. The dot product of
+def thumbnail(grey: np.ndarray) -> np.ndarray:
+    """Thumbnail of an image uint8 [H, W] with mean 0 and norm 1, float32 [1024]; all 0 for a flat image. The dot product of
     two is their correlation, which a change of exposure leaves as it is."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     small -= small.mean()
     norm = float(np.linalg.norm(small))

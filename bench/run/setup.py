@@ -10,7 +10,7 @@ from bench.datasets import open_dataset
 from bench.datasets.audit import audit
 from bench.datasets.cache import CachedPixels, open_cache, write_cache
 from bench.datasets.dataset import Dataset
-from bench.datasets.findings import warnings_of
+from bench.datasets.findings import memory_said, warnings_of
 from bench.datasets.sample import write_sample_set
 from bench.datasets.splits import make_split, stratified_line
 from bench.datasets.vanishing import sizes_said
@@ -108,10 +108,13 @@ def examine(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
     progress.stage(f"reading {data.path}")
     dataset = open_dataset(root, data.options)
     progress.note(f"{data.path}: {len(dataset.samples)} images, {dataset.format}, {', '.join(dataset.classes)}")
+    for line in memory_said(dataset.findings):
+        progress.warning(line)
     audited, record = audit(dataset, data.options)
     evaluation_size = protocol.evaluation_size or max(sizes)
     vanishing = sizes_said(audited.images, record.classes, sizes, evaluation_size, record.mask_resize)
-    for line in (*warnings_of(audited.findings), *vanishing):
+    later = [finding for finding in audited.findings if finding.kind != "large_image"]
+    for line in (*warnings_of(later), *vanishing):
         progress.warning(line)
     if record.skipped:
         progress.warning(f"{len(record.skipped)} unreadable images left out: {first_few(record.skipped)}")

@@ -130,7 +130,7 @@ def test_painted_jpeg_is_read_and_ids_in_jpeg_are_refused(tmp_path: Path, qualit
         "small": disc(3),
         "greys": greys,
     }.items():
-        with pytest.raises(DataError, match=r"0\.jpg holds class ids or greys in a lossy file \(\.jpg\).*PNG"):
+        with pytest.raises(DataError, match=r"0\.jpg holds class ids or greys in a lossy file \(JPEG\).*PNG"):
             read(jpeg(name, mask))
 
 
@@ -315,11 +315,11 @@ def test_depth_and_channels_of_a_mask_do_not_matter(
 
 def test_a_photograph_among_the_masks_is_refused(tmp_path: Path) -> None:
     photograph = picture(HEIGHT, WIDTH, seed=3)[..., 0]
-    with pytest.raises(DataError, match=r"1\.png holds the values .*, neither 0 and 255 nor small class ids"):
+    with pytest.raises(DataError, match=r"1\.png is a photograph"):
         read(written(tmp_path, disc(255), photograph))
     save(tmp_path / "masks/1.jpg", photograph)
     (tmp_path / "masks/1.png").unlink()
-    with pytest.raises(DataError, match=r"1\.jpg holds class ids or greys in a lossy file"):
+    with pytest.raises(DataError, match=r"1\.jpg is a photograph"):
         read(tmp_path)
 
 

@@ -103,6 +103,11 @@ def assemble(reading: Reading, *, order: Sequence[str] | None = None) -> Dataset
     _say_odd_labels(reading, entries, classes)
     if reading.first_bad and not any(entry.regions for entry in entries):
         raise DataError(f"{reading.first_bad}; no other region can be read either")
+    if not any(entry.regions for entry in entries):
+        raise DataError(
+            f"{entries[0].source} is read ({reading.format}) and has no region for any of {len(entries)} images; export the annotations again, "
+            "with outlines"
+        )
     samples = [_sample(reading, entry, classes, id_of) for entry in entries]
     known = {sample.image_path for sample in samples}
     for path in reading.index.paths:

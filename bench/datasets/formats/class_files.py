@@ -2,14 +2,16 @@
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bench.datasets.dataset import VOID
-from bench.datasets.formats.verdict import Names
+from bench.datasets.formats.verdict import BACKGROUND_NAMES, Names
+from bench.datasets.images import SUFFIXES
 from bench.errors import DataError
 
-CLASS_FILES = ("labelmap.txt", "_classes.csv", "classes.json", "dataset.json")
+CLASS_FILES = ("labelmap.txt", "_classes.csv", "class_dict.csv", "class_names.txt", "classes.json", "dataset.json")
 
 
 def names_in(folders: Iterable[Path]) -> Names | None:
@@ -37,20 +39,48 @@ def _files_by_name(folder: Path) -> dict[str, Path]:
 
 
 def listed_parts(root: Path) -> dict[str, str | None] | None:
-    """Stem -> part, as Pascal VOC's ImageSets/Segmentation says it; None without it. A list that is no part (default.txt) names images only."""
+    """Stem -> part, as the lists of Pascal VOC (ImageSets/Segmentation/train.txt) or of PaddleSeg (train.txt beside the folders) say it; None
+    without them. A list of Pascal VOC that is no part (default.txt) names images only."""
     folder = root / "ImageSets" / "Segmentation"
     if not folder.is_dir():
-        return None
+        return _lists_beside_folders(root)
     lists = {path.stem.lower(): _lines(path) for path in sorted(folder.glob("*.txt")) if not path.name.startswith(".")}
     parts = {name: lists[name] for name in ("train", "val", "test") if lists.get(name)}
     if "train" in parts and len(parts) > 1:
-        return {stem: part for part, stems in parts.items() for stem in stems}
+        return _part_of(parts, folder)
     stems = [stem for names in lists.values() for stem in names]
     return dict.fromkeys(stems) if stems else None
 
 
+def _lists_beside_folders(root: Path) -> dict[str, str | None] | None:
+    """train.txt (train_list.txt) with at least one of val and test."""
+    there = _files_by_name(root)
+    parts = {
+        part: _lines(path)
+        for part in ("train", "val", "test")
+        if (path := there.get(f"{part}.txt") or there.get(f"{part}_list.txt")) is not None
+    }
+    if "train" not in parts or len(parts) < 2:
+        return None
+    return _part_of(parts, root)
+
+
+def _part_of(parts: Mapping[str, Sequence[str]], folder: Path) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for part, stems in parts.items():
+        for stem in stems:
+            if found.setdefault(stem, part) != part:
+                raise DataError(
+                    f"the lists in {folder} name {stem} for {found[stem]} and for {part}; an image has one part: take it out of one of the lists"
+                )
+    return found
+
+
 def _lines(path: Path) -> list[str]:
-    return [line.split()[0] for line in _text(path).splitlines() if line.strip()]
+    """The stem of what comes first in each line: a stem, a file's name, or the path of an image before that of its mask."""
+    firsts = [re.split(r"[\s,]", line.strip(), maxsplit=1)[0] for line in _text(path).splitlines() if line.strip()]
+    names = [first.replace("\\", "/").rsplit("/", 1)[-1] for first in firsts]
+    return [name.removesuffix(Path(name).suffix) if Path(name).suffix.lower() in SUFFIXES else name for name in names]
 
 
 def _text(path: Path) -> str:
@@ -89,6 +119,27 @@ def _roboflow(path: Path) -> Mapping[str, int | str] | None:
     return values
 
 
+def _class_dict(path: Path) -> Mapping[str, int | str] | None:
+    """CamVid's and DeepGlobe's table name, r, g, b; None for another head."""
+    rows = [[cell.strip() for cell in row] for row in csv.reader(_text(path).splitlines()) if row]
+    if not rows or [cell.lower()[:1] for cell in rows[0]] != ["n", "r", "g", "b"]:
+        return None
+    values: dict[str, int | str] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != 4 or not all(cell.isdecimal() and int(cell) <= 255 for cell in row[1:]):
+            raise DataError(f"{path} line {number}: {', '.join(row)} is not a name, red, green and blue")
+        values[row[0]] = "#{:02x}{:02x}{:02x}".format(*(int(cell) for cell in row[1:]))
+    return values or None
+
+
+def _class_names(path: Path) -> Mapping[str, int | str] | None:
+    """The list that labelme2voc writes: the first line is the background, the others count from 1; None for a list that begins otherwise."""
+    names = [line.strip() for line in _text(path).splitlines() if line.strip()]
+    if not names or names[0].casefold() not in BACKGROUND_NAMES:
+        return None
+    return {name: number for number, name in enumerate(names)}
+
+
 def _json(path: Path) -> Mapping[str, object] | None:
     try:
         content = json.loads(_text(path))
@@ -116,7 +167,10 @@ def _dataset_json(path: Path) -> Mapping[str, int | str] | None:
     for key, value in labels.items():
         name, number = (str(value), key) if str(key).isdecimal() else (str(key), value)
         if isinstance(number, bool) or not str(number).isdecimal() or int(number) > VOID:
-            raise DataError(f"{path}: label {name!r} stands for {number!r}; only single values from 0 to 255 are read")
+            raise DataError(
+                f"{path}: label {name!r} stands for {number!r}; only single values from 0 to 255 are read; write "
+                "classes: {NAME: VALUE} in an experiment"
+            )
         values[name] = int(number)
     return values
 
@@ -124,6 +178,8 @@ def _dataset_json(path: Path) -> Mapping[str, int | str] | None:
 _READERS = {
     "labelmap.txt": _labelmap,
     "_classes.csv": _roboflow,
+    "class_dict.csv": _class_dict,
+    "class_names.txt": _class_names,
     "classes.json": _classes_json,
     "dataset.json": _dataset_json,
 }

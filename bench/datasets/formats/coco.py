@@ -225,6 +225,8 @@ def _box(box: Any) -> Region | None:
 def _pairs(part: Any) -> list[tuple[Any, Any]]:
     if not isinstance(part, list):
         raise ShapeError("its segmentation is no list of polygons")
+    if part and all(isinstance(point, list) and len(point) == 2 for point in part):
+        return [(x, y) for x, y in part]
     if len(part) % 2:
         raise ShapeError(f"a polygon has {len(part)} numbers, and x and y are pairs")
     return list(zip(part[::2], part[1::2], strict=True))

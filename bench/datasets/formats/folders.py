@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bench.datasets.dataset import MOST_CLASSES, DataOptions, Dataset, Sample
 from bench.datasets.formats.class_files import listed_parts, names_in
-from bench.datasets.formats.layouts import Pair, find_pairs, folders_in, unused_suffixes, walk_places
+from bench.datasets.formats.layouts import Pair, find_pairs, folders_in, pictures_below, unused_suffixes, walk_places
 from bench.datasets.formats.mask_files import Layer, MaskFile
 from bench.datasets.formats.mask_looks import MaskLook, look_at
 from bench.datasets.formats.mask_meaning import decide
@@ -16,11 +16,15 @@ from bench.datasets.formats.name_matching import Match, Matches, match, match_be
 from bench.datasets.formats.pictures import image_id
 from bench.datasets.formats.verdict import Names, Verdict
 from bench.datasets.parallel import in_threads
+from bench.datasets.runs import Runs
 from bench.errors import DataError
 from bench.records import Finding
 
 _FEW = 20
 """Files without a partner that are named one by one; more are counted."""
+
+_KEPT_BYTES = 2**28
+"""Of decoded masks that stay in memory: those of some 20,000 images of 1 MP."""
 
 
 def recognises(root: Path, options: DataOptions) -> bool:
@@ -49,7 +53,7 @@ def read(root: Path, options: DataOptions) -> Dataset:
             Finding(kind="odd_mask", message=f"{said}; left out", files=(image_id(root, path),))
             for path, said in verdict.odd.items()
         ]
-    samples, classes = _samples(root, found, verdict, names)
+    samples, classes = _samples(root, found, verdict, names, _kept_runs(looks, verdict))
     findings += verdict.findings
     return Dataset(
         name=root.resolve().name,
@@ -80,6 +84,7 @@ def _matches(root: Path, options: DataOptions, findings: list[Finding]) -> list[
         beside = [match_beside(folder, part) for part, folder in walk_places(root)] if not pairs else []
         matches += [found for found in beside if found is not None]
     findings += _left_over(root, matches)
+    findings += _unused_pictures(root, matches)
     found = [item for group in matches for item in group.found]
     guessed = [item for group in matches for item in group.guessed]
     if guessed:
@@ -128,6 +133,22 @@ def _unused_files(root: Path, pairs: Sequence[Pair]) -> list[Finding]:
     return findings
 
 
+def _unused_pictures(root: Path, matches: Sequence[Matches]) -> list[Finding]:
+    """How many pictures of each folder are neither an image nor a mask: previews, test images without masks, other kinds of labels."""
+    used = {path for group in matches for path in (*group.images_left, *group.masks_left)}
+    used |= {
+        path for group in matches for item in group.found for path in (item.image, *(mask for mask, _ in item.masks))
+    }
+    counts = Counter(path.relative_to(root).parts[:-1][:1] for path in pictures_below(root) if path not in used)
+    if not counts:
+        return []
+    shown = ", ".join(
+        f"{count} in {folder[0]}/" if folder else f"{count} beside the folders"
+        for folder, count in sorted(counts.items())
+    )
+    return [Finding(kind="unused_files", message=f"pictures that are neither read as images nor as masks: {shown}")]
+
+
 def _with_listed_parts(root: Path, found: list[Match], findings: list[Finding]) -> list[Match]:
     """Only what Pascal VOC's lists name, with its part; all of it without such lists, or where they fit nothing."""
     listed = listed_parts(root)
@@ -135,10 +156,12 @@ def _with_listed_parts(root: Path, found: list[Match], findings: list[Finding]) 
         return found
     chosen = [replace(item, part=listed[item.image.stem] or item.part) for item in found if item.image.stem in listed]
     if not chosen:
+        message = f"no image is in a list of parts (ImageSets/Segmentation, or train.txt): {min(listed)} and others are no images; lists not used"
+        findings.append(Finding(kind="unused_files", message=message))
         return found
     left = len(found) - len(chosen)
     if left:
-        message = f"{left} images with masks are in no list of ImageSets/Segmentation; left out"
+        message = f"{left} images with masks are in no list of parts (ImageSets/Segmentation, or train.txt); left out"
         findings.append(Finding(kind="missing_annotation", message=message))
     return chosen
 
@@ -158,11 +181,31 @@ def _looks(masks: Sequence[Path], options: DataOptions, findings: list[Finding],
         raise DataError("; ".join(str(error) for error in list(errors.values())[:_FEW]))
     for path, error in errors.items():
         findings.append(Finding(kind="unreadable", message=f"{error}; left out", files=(image_id(root, path),)))
-    return {path: result for path, result in looked.items() if isinstance(result, MaskLook)}
+    looks = {path: result for path, result in looked.items() if isinstance(result, MaskLook)}
+    for path, seen in looks.items():
+        if seen.pages > 1:
+            name = image_id(root, path)
+            said = f"mask {name} has {seen.pages} pages, of which the first is read; save one mask of all that is to be found in its image"
+            findings.append(Finding(kind="pages", message=said, files=(name,)))
+    return looks
+
+
+def _kept_runs(looks: Mapping[Path, MaskLook], verdict: Verdict) -> dict[Path, Runs]:
+    """Pixels of the masks that are flat and read from the channel that was looked at, as far as there is room for them."""
+    kept, room = {}, _KEPT_BYTES
+    for path, look in looks.items():
+        meaning = verdict.meaning_of.get(path)
+        if look.runs is None or meaning is None or meaning.source != look.source or meaning.brightest:
+            continue
+        room -= look.runs.num_bytes
+        if room < 0:
+            break
+        kept[path] = look.runs
+    return kept
 
 
 def _samples(
-    root: Path, found: Sequence[Match], verdict: Verdict, names: Names
+    root: Path, found: Sequence[Match], verdict: Verdict, names: Names, runs: Mapping[Path, Runs]
 ) -> tuple[list[Sample], tuple[str, ...]]:
     told = sorted({name for item in found for _, name in item.masks if name is not None}, key=_natural)
     classes = verdict.classes
@@ -184,6 +227,7 @@ def _samples(
                 path=mask,
                 meaning=verdict.meaning_of[mask],
                 class_id=None if name is None else told.index(name) + 1,
+                runs=runs.get(mask),
             )
             for mask, name in sorted(item.masks, key=lambda pair: (_natural(pair[1] or ""), pair[0]))
         )
@@ -198,6 +242,19 @@ def _natural(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdecimal() else (-1, name)
 
 
+def _numbered_said(matches: Matches) -> str | None:
+    """What to do with a_0.png and a_1.png, the objects of a.jpg, one mask each; None where names are not of that kind."""
+    stems = {path.stem: path for path in matches.images_left}
+    numbered = [path for path in matches.masks_left if re.sub(r"[-_ ]\d+$", "", path.stem) in stems]
+    if not numbered:
+        return None
+    stem = re.sub(r"[-_ ]\d+$", "", numbered[0].stem)
+    return (
+        f"{len(numbered)} masks have a number behind the name of an image: where an image has several, one for each object, put them into a folder "
+        f"of its name ({numbered[0].parent.name}/{stem}/{numbered[0].name}) and they are drawn together"
+    )
+
+
 def _nothing_fits(root: Path) -> str:
     """What is there, with an example of each side."""
     said = []
@@ -209,8 +266,8 @@ def _nothing_fits(root: Path) -> str:
         ]
         unused = Counter(unused_suffixes(pair.images)) + Counter(unused_suffixes(pair.masks))
         more = f" and files that are not read: {', '.join(f'{n} {s}' for s, n in unused.items())}" if unused else ""
+        way_out = _numbered_said(matches) or "a.jpg needs a.png, or a_mask.png"
         said.append(
-            f"no mask in {pair.masks} has the stem of an image in {pair.images.name}/ ({names[0]} there, {names[1]} here){more}; "
-            "a.jpg needs a.png, or a_mask.png"
+            f"no mask in {pair.masks} has the stem of an image in {pair.images.name}/ ({names[0]} there, {names[1]} here){more}; {way_out}"
         )
     return "; ".join(said[:3]) or f"no image with a mask in {root}"

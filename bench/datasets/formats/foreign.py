@@ -1,12 +1,14 @@
 """Exports that are not read, recognised well enough to say which tool wrote them and what to choose there instead."""
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.datasets.formats.annotation_files import Document
 from bench.datasets.formats.layouts import unused_suffixes
+from bench.datasets.images import SUFFIXES as SUFFIXES_OF_PICTURES
 
 _COCO = "choose COCO (instances, with images)"
 
@@ -52,6 +54,28 @@ def _labelbox(content: Any) -> bool:
     return isinstance(first, dict) and any(key in first for key in ("data_row", "Labeled Data"))
 
 
+def _superannotate(content: Any) -> bool:
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("metadata"), dict)
+        and isinstance(content.get("instances"), list)
+    )
+
+
+def _hasty(content: Any) -> bool:
+    return isinstance(content, dict) and "project_name" in content and isinstance(content.get("images"), list)
+
+
+def _geojson(content: Any) -> bool:
+    first = content[0] if isinstance(content, list) and content else content
+    return isinstance(first, dict) and first.get("type") in ("FeatureCollection", "Feature")
+
+
+def _coco_results(content: Any) -> bool:
+    first = content[0] if isinstance(content, list) and content else None
+    return isinstance(first, dict) and {"image_id", "category_id"} <= first.keys()
+
+
 FOREIGN: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "Supervisely": (
         lambda content: _objects(content) or _classes_of_supervisely(content),
@@ -61,6 +85,13 @@ FOREIGN: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "Label Studio": (_label_studio, f"export from Label Studio again and {_COCO}"),
     "Datumaro": (_datumaro, "convert it: datum convert -if datumaro -f coco_instances --save-media"),
     "V7 Darwin": (_darwin, "export from V7 again and choose COCO"),
+    "SuperAnnotate": (_superannotate, "convert it to COCO with SuperAnnotate's own converter"),
+    "Hasty": (_hasty, f"export from Hasty again and {_COCO}"),
+    "GeoJSON": (_geojson, "it has no pictures; from QuPath export labelled images (masks) beside the pictures"),
+    "COCO results": (
+        _coco_results,
+        "it lists what a model found, without images and categories; give the COCO instances file",
+    ),
 }
 """Tool -> how its JSON is recognised, and the way out."""
 
@@ -74,6 +105,8 @@ SUFFIXES: Mapping[str, str] = {
     ".svs": "whole-slide images: cut them into tiles (PNG)",
     ".xml": "XML (CVAT for images, or Pascal VOC boxes): export as COCO, or as CVAT's Segmentation mask",
     ".zip": "archives: unpack them",
+    ".ndjson": "lines of JSON (Labelbox, Ultralytics): convert them to COCO, or to YOLO segmentation texts",
+    ".geojson": "GeoJSON: it has no pictures; from QuPath export labelled images (masks) beside the pictures",
 }
 """Suffix -> what files of it are, and the way out."""
 
@@ -131,6 +164,22 @@ def tool_of(documents: Sequence[Document]) -> str | None:
         found = [document.path for document in documents if fits(document.content)]
         if found:
             return f"{found[0]} is an export of {tool}, which is not read: {way_out}"
+    return None
+
+
+def table_said(root: Path) -> str | None:
+    """What to say of a CSV in `root` or its folders that names pictures: boxes, or classes of whole images; None where there is none."""
+    for path in sorted([*root.glob("*.csv"), *root.glob("*/*.csv")]):
+        try:
+            with path.open(encoding="utf-8", errors="replace") as file:
+                cells = re.split("[,;\t]", file.readline() + "," + file.readline())
+        except OSError:
+            continue
+        if any(Path(cell.strip().strip('"')).suffix.lower() in SUFFIXES_OF_PICTURES for cell in cells):
+            return (
+                f"{path} is a table that names pictures (boxes, or classes of whole images) and has no outlines; export polygons: from MakeSense "
+                "VGG JSON or COCO JSON, from VIA its CSV of regions or its project"
+            )
     return None
 
 

@@ -15,13 +15,14 @@ IMAGE_FOLDERS = (
     "frames", "rgb", "original_images",
 )  # fmt: skip
 MASK_FOLDERS = (
-    "masks", "mask", "labels", "label", "annotations", "annotation", "ann_dir", "ann", "segmentationclass", "labelstr", "gtfine", "gt",
+    "masks", "mask", "labels", "label", "annotations", "annotation", "ann_dir", "ann", "segmentationclass",
+    "segmentationclasspng", "segmentationclassaug", "segmentationclassraw", "labelstr", "gtfine", "gtcoarse", "gt",
     "groundtruth", "ground_truth", "segmentations", "segmentation", "seg", "annots", "mask_images", "masks_machine",
     "masks_png", "target", "targets", "label_images", "label_images_semantic",
 )  # fmt: skip
-"""Folder names, whatever their case: any of the first beside any of the second that holds pictures is a pair."""
+"""Folder names, whatever their case, with blanks and hyphens for underscores: any of the first beside any of the second that holds pictures is a pair."""
 
-BESIDE = ("annot", "_labels", "_masks", "_mask", "-masks", "_annotations", "_gt", "masks", "labels")
+BESIDE = ("annot", "_labels", "_masks", "_mask", "_annotations", "_gt", "masks", "labels")
 """What is added to the name of a folder of images, or of a part, by that of its masks: train and trainannot."""
 
 
@@ -69,7 +70,7 @@ def find_pairs(root: Path) -> list[Pair]:
 
 
 def _pairs_in(folder: Path, part: str | None) -> list[Pair]:
-    by_name = {child.name.lower(): child for child in folders_in(folder)}
+    by_name = {plain_name(child): child for child in folders_in(folder)}
     images = [by_name[name] for name in IMAGE_FOLDERS if name in by_name and _has_pictures(by_name[name])]
     masks = [by_name[name] for name in MASK_FOLDERS if name in by_name and _has_pictures(by_name[name])]
     if not images or not masks:
@@ -83,15 +84,30 @@ def _pairs_in(folder: Path, part: str | None) -> list[Pair]:
     return [Pair(images=images[0], masks=masks[0], part=part)]
 
 
+def plain_name(folder: Path) -> str:
+    """A folder's name as the tables have it."""
+    return folder.name.lower().replace(" ", "_").replace("-", "_")
+
+
 def _beside_parts(root: Path) -> list[Pair]:
-    """train and trainannot, train and train_masks, and so on."""
-    by_name = {child.name.lower(): child for child in folders_in(root)}
-    pairs = []
+    """train and trainannot, train and train_masks, train_images and train_masks, images_train and masks_train, and so on."""
+    by_name = {plain_name(child): child for child in folders_in(root) if _has_pictures(child)}
+    pairs = _parts_in_names(by_name)
     for name, child in by_name.items():
         partners = [by_name[name + more] for more in BESIDE if name + more in by_name]
-        partners = [partner for partner in partners if _has_pictures(partner)]
-        if (name in SPLIT_FOLDERS or name in IMAGE_FOLDERS) and partners and _has_pictures(child):
+        if (name in SPLIT_FOLDERS or name in IMAGE_FOLDERS) and partners:
             pairs.append(Pair(images=child, masks=partners[0], part=SPLIT_FOLDERS.get(name)))
+    return pairs
+
+
+def _parts_in_names(by_name: Mapping[str, Path]) -> list[Pair]:
+    pairs = []
+    for word, part in SPLIT_FOLDERS.items():
+        for pattern in (f"{word}_{{}}", f"{{}}_{word}"):
+            images = [by_name[name] for kind in IMAGE_FOLDERS if (name := pattern.format(kind)) in by_name]
+            masks = [by_name[name] for kind in MASK_FOLDERS if (name := pattern.format(kind)) in by_name]
+            if len(images) == 1 and len(masks) == 1:
+                pairs.append(Pair(images=images[0], masks=masks[0], part=part))
     return pairs
 
 

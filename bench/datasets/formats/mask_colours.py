@@ -102,7 +102,7 @@ def _refuse_lossy_colours(looks: Sequence[MaskLook]) -> None:
     for look in looks:
         if look.lossy and not look.blank:
             raise DataError(
-                f"mask {look.path} tells classes by colour in a lossy file ({look.path.suffix}), whose compression changes them; save masks "
+                f"mask {look.path} tells classes by colour in a lossy file ({look.lossy}), whose compression changes them; save masks "
                 "as PNG"
             )
 

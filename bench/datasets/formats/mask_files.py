@@ -1,6 +1,6 @@
 """Mask files as annotations: what a decided meaning makes of their pixels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -9,6 +9,7 @@ import numpy as np
 from bench.datasets.dataset import VOID
 from bench.datasets.formats.mask_looks import ALPHA, COLOUR, INDEX, VALUE, channel_of, pack, palette_pixels
 from bench.datasets.images import mask_pixels, upright
+from bench.datasets.runs import Runs
 from bench.errors import DataError
 
 
@@ -28,11 +29,13 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One mask file of an image. `class_id` takes the place of every foreground id, for a file of one class."""
+    """One mask file of an image. `class_id` takes the place of every foreground id, for a file of one class. `runs` are the pixels of the
+    channel that `meaning` speaks of, where they are at hand; else the file is decoded."""
 
     path: Path
     meaning: Meaning
     class_id: int | None = None
+    runs: Runs | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,7 @@ class MaskFile:
         the same (square, or turned by 180 degrees) the mask is taken as shown. Raises DataError for another size."""
         whole: np.ndarray | None = None
         for layer in self.layers:
-            ids = _ids_of(layer.path, layer.meaning)
+            ids = _ids_of(layer)
             if ids.shape != (height, width) and orientation in (5, 6, 7, 8) and ids.shape == (width, height):
                 ids = upright(ids, orientation)
             if ids.shape != (height, width):
@@ -65,7 +68,10 @@ class MaskFile:
         return ()
 
 
-def _ids_of(path: Path, meaning: Meaning) -> np.ndarray:
+def _ids_of(layer: Layer) -> np.ndarray:
+    path, meaning = layer.path, layer.meaning
+    if layer.runs is not None:
+        return layer.runs.pixels(np.frombuffer(meaning.table, np.uint8))
     pixels = mask_pixels(path)
     channel, source, colours = channel_of(pixels, path)
     if meaning.source == COLOUR or meaning.brightest:

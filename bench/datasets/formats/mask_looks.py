@@ -1,13 +1,14 @@
 """What one mask file holds, before anybody decides what it means: values or colours, and which of them have an area."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from bench.datasets.images import Pixels, mask_pixels, upright
+from bench.datasets.images import Pixels, mask_pixels
+from bench.datasets.runs import Runs, runs_of
 from bench.errors import DataError
 
 Colour = tuple[int, int, int]
@@ -15,10 +16,12 @@ Colour = tuple[int, int, int]
 VALUE, INDEX, COLOUR, ALPHA = "value", "index", "colour", "alpha"
 """Where a mask file says what a pixel is: in one channel, in palette indices, in colours, or in its transparency."""
 
-LOSSY = (".jpg", ".jpeg", ".jfif", ".webp", ".jp2")
 MANY = 1024
+"""Colours that are still told apart."""
 _SMALL, _FEW = 127, 16
-"""Colours that are still told apart; a file of more is a photograph."""
+
+_PHOTOGRAPH_VALUES, _PHOTOGRAPH_RUN = 64, 4
+"""A file with more values or colours, whose neighbouring pixels are equal for fewer pixels than that on average, is a photograph."""
 
 _FLAT = 32
 """Greys that compression spreads within three pixels of an area; across the edge of white it is more."""
@@ -31,15 +34,19 @@ _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 class MaskLook:
     """`counts` are the pixels of each value (of `source` COLOUR: of each colour that has an area, or of all where none has). `solid` are
     the values with an area, 3x3 pixels of one value: what is painted has one, the greys of a soft edge have not. `palette` has the colour
-    of each index in use. `middle_share` is, of a lossy file, the share of what is not dark that lies in areas of middle grey."""
+    of each index in use. `lossy` names a compression that changes values. `middle_share` is, of a lossy file, the share of what is not dark that lies in areas of middle grey. `runs` are, of a
+    flat file of one channel, its pixels, so that it is decoded once."""
 
     path: Path
     source: str
     counts: Mapping[int, int]
     solid: frozenset[int] = frozenset()
     palette: Mapping[int, Colour] = field(default_factory=dict)
-    lossy: bool = False
+    lossy: str | None = None
     middle_share: float = 0.0
+    photograph: bool = False
+    pages: int = 1
+    runs: Runs | None = field(default=None, repr=False, compare=False)
 
     @property
     def blank(self) -> bool:
@@ -76,16 +83,27 @@ def hex_of(colour: int) -> str:
 def look_at(path: Path) -> MaskLook:
     """Decodes a mask. Raises UnreadableImageError, and DataError for values that no mask of classes has."""
     pixels = mask_pixels(path)
-    lossy = path.suffix.lower() in LOSSY
     channel, source, colours = channel_of(pixels, path)
-    if colours is not None:
-        return _look_at_colours(path, colours, lossy)
+    look = (
+        _look_at_colours(path, colours, pixels.lossy)
+        if colours is not None
+        else _look_at_channel(path, channel, source, pixels)
+    )
+    return replace(look, pages=pixels.pages) if pixels.pages > 1 else look
+
+
+def _look_at_channel(path: Path, channel: np.ndarray, source: str, pixels: Pixels) -> MaskLook:
+    lossy = pixels.lossy
+    runs = runs_of(channel)
+    total = runs.counts()
+    counts = {value: int(total[value]) for value in np.flatnonzero(total).tolist()}
+    kept = runs if runs.is_flat and channel.dtype == np.uint8 and pixels.pending == 1 else None
     if source == INDEX:
-        counts = _counts(channel)
         assert pixels.palette is not None
         palette = {value: _palette_colour(pixels.palette, value) for value in counts}
-        return MaskLook(path=path, source=INDEX, counts=counts, solid=_solid_values(channel), palette=palette)
-    counts = _counts(channel)
+        return MaskLook(
+            path=path, source=INDEX, counts=counts, solid=_solid_values(channel), palette=palette, runs=kept
+        )
     values = counts.keys() - {0}  # a few small ids need no second look, nor do 0 and 255
     needs_areas = values != {255} and (lossy or max(values, default=0) > _SMALL or len(values) > _FEW)
     return MaskLook(
@@ -95,6 +113,8 @@ def look_at(path: Path) -> MaskLook:
         solid=_solid_values(channel) if needs_areas else frozenset(counts),
         lossy=lossy,
         middle_share=_middle_share(channel) if lossy and needs_areas else 0.0,
+        photograph=_is_busy(len(counts), runs),
+        runs=kept,
     )
 
 
@@ -132,10 +152,6 @@ def pack(colours: np.ndarray) -> np.ndarray:
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
 
-def upright_of(pixels: Pixels, values: np.ndarray) -> np.ndarray:
-    return upright(values, pixels.pending)
-
-
 def _is_flat(colour: np.ndarray, seen: np.ndarray) -> bool:
     """Whether all that can be seen has one colour, so that only transparency tells anything."""
     shown = colour[seen]
@@ -161,14 +177,6 @@ def _to_integers(values: np.ndarray, path: Path) -> np.ndarray:
     return wide.astype(np.uint8) if wide.max(initial=0) <= 255 else wide
 
 
-def _counts(channel: np.ndarray) -> dict[int, int]:
-    if channel.dtype == np.uint8:
-        pixels = cv2.calcHist([np.ascontiguousarray(channel)], [0], None, [256], [0, 256]).ravel()
-    else:
-        pixels = np.bincount(channel.ravel())
-    return {int(value): int(pixels[value]) for value in np.flatnonzero(pixels)}
-
-
 def _solid_values(channel: np.ndarray) -> frozenset[int]:
     flat = channel[_solid_places(channel)]
     return frozenset(np.flatnonzero(np.bincount(flat)).tolist()) if flat.size else frozenset()
@@ -189,17 +197,25 @@ def _middle_share(channel: np.ndarray) -> float:
     return float(middle.sum() / max(1, (channel > 48).sum()))
 
 
-def _look_at_colours(path: Path, colours: np.ndarray, lossy: bool) -> MaskLook:
-    places = _solid_places(np.ascontiguousarray(colours))
-    if lossy:
-        return _look_at_lossy_colours(path, colours)
+def _look_at_colours(path: Path, colours: np.ndarray, lossy: str | None) -> MaskLook:
     keys = pack(colours)
+    runs = runs_of(keys)
+    if _is_busy(len(np.unique(runs.values)), runs):
+        return MaskLook(path=path, source=COLOUR, counts=_distinct(keys.ravel()), lossy=lossy, photograph=True)
+    if lossy:
+        return _look_at_lossy_colours(path, colours, lossy)
+    places = _solid_places(np.ascontiguousarray(colours))
     solid = _distinct(keys[places])
     counted = solid if solid.keys() - {0} else _distinct(keys.ravel())
-    return MaskLook(path=path, source=COLOUR, counts=counted, solid=frozenset(solid), lossy=False)
+    return MaskLook(path=path, source=COLOUR, counts=counted, solid=frozenset(solid))
 
 
-def _look_at_lossy_colours(path: Path, colours: np.ndarray) -> MaskLook:
+def _is_busy(num_values: int, runs: Runs) -> bool:
+    """Whether it is a photograph: many values, and hardly two neighbours have the same."""
+    return num_values > _PHOTOGRAPH_VALUES and len(runs.lengths) * _PHOTOGRAPH_RUN > runs.height * runs.width
+
+
+def _look_at_lossy_colours(path: Path, colours: np.ndarray, lossy: str) -> MaskLook:
     """Which of the three channels are strong, as a colour of 0 and 255 each."""
     strong = (colours > max(127, int(colours.max(initial=0)) // 2)) @ np.array([4, 2, 1])
     painted = np.bincount(strong.ravel(), minlength=8)
@@ -208,7 +224,7 @@ def _look_at_lossy_colours(path: Path, colours: np.ndarray) -> MaskLook:
     for row, share in enumerate(shares.tolist(), start=1):
         if share > 0.02:
             counts[packed((255 * (row >> 2 & 1), 255 * (row >> 1 & 1), 255 * (row & 1)))] = int(painted[row])
-    return MaskLook(path=path, source=COLOUR, counts=counts, solid=frozenset(counts), lossy=True)
+    return MaskLook(path=path, source=COLOUR, counts=counts, solid=frozenset(counts), lossy=lossy)
 
 
 def _distinct(keys: np.ndarray) -> dict[int, int]:

@@ -19,6 +19,7 @@ from bench.datasets.formats.mask_colours import decide_by_colour
 from bench.datasets.formats.mask_files import Meaning
 from bench.datasets.formats.mask_looks import ALPHA, COLOUR, INDEX, VALUE, MaskLook
 from bench.datasets.formats.object_numbers import object_numbers
+from bench.datasets.formats.odd_masks import refuse_upper_byte, without_photographs
 from bench.datasets.formats.verdict import Names, Verdict
 from bench.errors import DataError
 from bench.records import Finding
@@ -41,6 +42,10 @@ def decide(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> Ver
         raise DataError("classes names the background alone; name what is to be found, too: classes: {NAME: VALUE}")
     if len(names.foreground) > MOST_CLASSES:
         raise DataError(f"{names.said_by} names {len(names.foreground)} classes; a mask can tell {MOST_CLASSES} apart")
+    looks, photographs = without_photographs(looks)
+    if photographs:
+        found = decide(looks, names, options)
+        return replace(found, odd={**photographs, **found.odd})
     if names.by_colour:
         return decide_by_colour(looks, names, options, by_value=_by_value, threshold=_threshold(set()))
     looks = _without_palettes(looks)
@@ -89,6 +94,7 @@ def _by_value(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> 
         return _verdict(looks, ("foreground",), _threshold(ignored), ())
     values = sorted({value for look in looks for value in _values(look, ignored)})
     findings = []
+    refuse_upper_byte(looks, values)
     if max(values, default=0) > 255 or len(values) > MOST_CLASSES:
         raise DataError(
             f"{_holder(looks, max(values))} holds values up to {max(values)}, {len(values)} in all: these look like object numbers, not "
@@ -171,7 +177,7 @@ def _is_photograph(look: MaskLook) -> bool:
 def _lossy_readings(look: MaskLook, values: set[int]) -> frozenset[str]:
     if max(values) <= THRESHOLD or look.middle_share > 0.05 or _is_photograph(look):
         raise DataError(
-            f"mask {look.path} holds class ids or greys in a lossy file ({look.path.suffix}), whose compression changes them; save masks as "
+            f"mask {look.path} holds class ids or greys in a lossy file ({look.lossy}), whose compression changes them; save masks as "
             "PNG"
         )
     return frozenset({PAINTED})
@@ -221,6 +227,7 @@ def _named(looks: Sequence[MaskLook], names: Names, ignored: set[int]) -> Verdic
             strange.remove(VOID)
             void.add(VOID)
         if strange:
+            refuse_upper_byte([look], sorted(values))
             known = ", ".join(str(value) for value in id_of if value)
             raise DataError(
                 f"mask {look.path} holds the ids {', '.join(map(str, strange[:8]))}; {names.said_by} knows 0 (background), {known} "
@@ -243,7 +250,7 @@ def _all_known(looks: Sequence[MaskLook], id_of: Mapping[int, int], ignored: set
 
 def _refuse_lossy(look: MaskLook) -> None:
     raise DataError(
-        f"mask {look.path} holds class ids in a lossy file ({look.path.suffix}), whose compression changes them; save masks as PNG"
+        f"mask {look.path} holds class ids in a lossy file ({look.lossy}), whose compression changes them; save masks as PNG"
     )
 
 

@@ -9,24 +9,15 @@ from pathlib import Path
 
 from bench.datasets.dataset import SPLIT_FOLDERS
 from bench.datasets.formats.layouts import Pair, pictures_below
+from bench.datasets.formats.tool_names import ENDINGS, label_ids, one_channel, refuse_brush
 from bench.datasets.images import is_picture
 from bench.errors import DataError
-
-ENDINGS: Mapping[str, tuple[str, ...]] = {
-    "imagestr": ("_0000",),
-    "leftimg8bit": ("_leftimg8bit",),
-    "gtfine": ("_gtfine_labeltrainids", "_gtfine_labelids"),
-}
-"""Ends of names, by the folder that they stand in, that are no part of what a picture is called."""
 
 _WORDS = "masks|mask|matte|labels|label|labelids|labeltrainids|seg|segmentation|segmentations|segmap|groundtruth|gt|annotation|annotations|anno|ann|l"
 _MARK = re.compile(rf"(?:^(?:{_WORDS})[-_ .]+)|(?:[-_ .]+(?:{_WORDS})$)", re.IGNORECASE)
 """A word at the end or the beginning of a mask's name that says that it is one."""
 
-_CITYSCAPES = ("_gtFine_labelTrainIds", "_gtFine_labelIds")
-_CHANNEL = re.compile(r"_(\d{4})$")
 _PER_CLASS = re.compile(r"^(?P<stem>.+)_class_(?P<name>.+)$")
-_BRUSH = re.compile(r"^task-\d+-annotation-\d+-by-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +44,13 @@ def match(pair: Pair) -> Matches:
 
     In this order: the same path below the folders; a mask's name with the image's suffix in it (a.jpg.png); with a word at one end (a_mask);
     with one beginning and end that all images, or all masks, have in common. A folder of one image, called like it, has all masks beside it;
-    sub-folders of masks named by class, and names a_class_dent, tell the class.
+    sub-folders of masks named by class, and names a_class_dent, tell the class; those named by image hold its objects.
     """
     images, masks = pictures_below(pair.images), pictures_below(pair.masks)
-    _refuse_brush(masks)
-    images = _one_channel(images, pair)
+    refuse_brush(masks)
+    images = one_channel(images, pair)
     if pair.images.name.lower() in ("imagestr", "leftimg8bit"):
-        masks = _label_ids(masks)
+        masks = label_ids(masks)
     if len(images) == 1 and masks and _plain(images[0].stem) == _plain(pair.images.parent.name):
         return Matches(
             found=[_matched(images[0], [(mask, None) for mask in masks], pair)], images_left=[], masks_left=[]
@@ -80,13 +71,25 @@ def match_beside(folder: Path, part: str | None) -> Matches | None:
     for path in pictures:
         by_key[_plain(path.stem)].append(path)
     masks = [path for path in pictures if (bare := _bare(path.stem)) and [p for p in by_key.get(bare, ()) if p != path]]
-    if not masks:
-        return None
-    images = [path for path in pictures if path not in set(masks)]
     pair = Pair(images=folder, masks=folder, part=part)
+    if not masks:
+        return _match_both_marked(pictures, pair)
+    images = [path for path in pictures if path not in set(masks)]
     return _match_lists(
         {path: _key(folder, path) for path in images}, {path: _key(folder, path) for path in masks}, pair
     )
+
+
+def _match_both_marked(pictures: Sequence[Path], pair: Pair) -> Matches | None:
+    """a_sat.jpg with a_mask.png: images have an end of their own. Only where each mask has its image."""
+    masks = [path for path in pictures if _bare(path.stem)]
+    images = [path for path in pictures if not _bare(path.stem)]
+    if len(masks) < 2 or len(images) < 2:
+        return None
+    found = _match_lists(
+        {path: _key(pair.images, path) for path in images}, {path: _key(pair.masks, path) for path in masks}, pair
+    )
+    return None if found.masks_left else found
 
 
 def match_globs(root: Path, images: str, masks: str) -> Matches:
@@ -133,6 +136,7 @@ def _match_lists(image_key: Mapping[Path, str], mask_key: Mapping[Path, str], pa
         _without_image_suffix,
         _class_in_name,
         _class_in_folder,
+        _folder_of_image,
         _without_word,
         _without_common,
         _bare_name,
@@ -230,6 +234,17 @@ def _class_in_folder(done: Matches, image_key: Mapping[Path, str], mask_key: Map
     return _with_several(done, by_image, pair)
 
 
+def _folder_of_image(done: Matches, image_key: Mapping[Path, str], mask_key: Mapping[Path, str], pair: Pair) -> Matches:
+    """masks/a/0.png and masks/a/1.png, the objects of images/a.jpg, are drawn together."""
+    image_of = _once({path: image_key[path] for path in done.images_left})
+    by_image: dict[Path, list[tuple[Path, str | None]]] = defaultdict(list)
+    for path in done.masks_left:
+        image = image_of.get(_folder_key(mask_key[path])[:-1])
+        if image is not None:
+            by_image[image].append((path, None))
+    return _with_several(done, by_image, pair)
+
+
 def _with_several(done: Matches, by_image: Mapping[Path, list[tuple[Path, str | None]]], pair: Pair) -> Matches:
     used = {mask for masks in by_image.values() for mask, _ in masks}
     return Matches(
@@ -303,36 +318,6 @@ def _common_start(names: Sequence[str]) -> str:
     first, last = min(names), max(names)  # in order, these two differ soonest
     length = next((place for place, letter in enumerate(first) if letter != last[place]), len(first))
     return first[:length]
-
-
-def _one_channel(images: list[Path], pair: Pair) -> list[Path]:
-    """nnU-Net's case_0000.png: the channel is no part of the name; pictures of several channels cannot be read."""
-    if pair.images.name.lower() != "imagestr":
-        return images
-    further = [path for path in images if (found := _CHANNEL.search(path.stem)) and found[1] != "0000"]
-    if further:
-        raise DataError(
-            f"{further[0]} is a further channel of its picture; only pictures of one file are read: save the channels as one RGB picture"
-        )
-    return images
-
-
-def _label_ids(masks: list[Path]) -> list[Path]:
-    """Of Cityscapes' several files for each picture the one with class ids."""
-    for ending in _CITYSCAPES:
-        chosen = [path for path in masks if path.stem.endswith(ending)]
-        if chosen:
-            return chosen
-    return masks
-
-
-def _refuse_brush(masks: Sequence[Path]) -> None:
-    brush = [path for path in masks if _BRUSH.match(path.name)]
-    if brush:
-        raise DataError(
-            f"{brush[0]} and {len(brush) - 1} more are Label Studio's brush export, which names tasks and not images; export the project "
-            "as COCO with images instead"
-        )
 
 
 def _expression(pattern: str) -> tuple[re.Pattern[str], int]:

@@ -53,7 +53,7 @@ class PictureIndex:
         """
         if not name or len(name) > _LONGEST or "\0" in name:
             return None
-        for spelled in dict.fromkeys((name, unquote(name))):
+        for spelled in dict.fromkeys((name, unquote(name), name.partition("?")[0])):  # the last of an address
             found = self._find(_parts_of(spelled), folder, part, name, hints)
             if found is not None:
                 return found

@@ -121,6 +121,10 @@ def _names(root: Path) -> dict[int, str]:
             content = yaml.safe_load(path.read_bytes())
         except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
             raise DataError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+        if isinstance(content, dict) and "kpt_shape" in content:
+            raise DataError(
+                f"{path} describes key points (kpt_shape), not outlines; export YOLO segmentation, or COCO with polygons"
+            )
         names = content.get("names") if isinstance(content, dict) else None
         if names is not None:
             numbered = (
@@ -159,7 +163,7 @@ def _texts(root: Path) -> list[Path]:
         found += [
             Path(place, name)
             for name in files
-            if name.endswith(".txt") and name[0] != "." and name.lower() not in _NO_LABELS
+            if name.lower().endswith(".txt") and name[0] != "." and name.lower() not in _NO_LABELS
         ]
     return sorted(found)
 

@@ -1,0 +1,50 @@
+"""What a picture's file is, whatever it is called: a lossy kind of file, several pages, and BMP files that Pillow gets wrong."""
+
+import cv2
+import numpy as np
+from PIL import Image
+
+_LOSSY = {"JPEG": "JPEG", "MPO": "JPEG", "JPEG2000": "JPEG 2000"}
+_BMP_OFFSET, _BMP_BITS, _BMP_COMPRESSION = slice(10, 14), slice(28, 30), slice(30, 34)
+
+
+def lossy_kind(file: Image.Image, content: bytes) -> str | None:
+    """The name of a compression that changes values; None for one that keeps them, and for WebP that was saved without loss."""
+    if file.format == "WEBP":
+        return None if _is_lossless_webp(content) else "WebP"
+    if file.format == "TIFF":
+        return "JPEG in a TIFF" if "jpeg" in str(file.info.get("compression")) else None
+    return _LOSSY.get(str(file.format))
+
+
+def pages_of(file: Image.Image) -> int:
+    return int(getattr(file, "n_frames", 1))
+
+
+def two_colour_bmp(file: Image.Image, content: bytes) -> np.ndarray | None:
+    """uint8 [H, W] of 0 and 255 for a BMP of 4 or 8 bits a pixel whose palette is black and white: Pillow unpacks it as if it had one bit.
+    None for every other file. Raises ValueError for a file that is cut off."""
+    if file.format != "BMP" or file.mode != "1":
+        return None
+    offset, bits, compression = (
+        int.from_bytes(content[place], "little") for place in (_BMP_OFFSET, _BMP_BITS, _BMP_COMPRESSION)
+    )
+    if bits == 1 or compression:
+        return None
+    if len(content) < offset + (file.width * bits + 31) // 32 * 4 * file.height:
+        raise ValueError("image file is truncated")
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+
+
+def _is_lossless_webp(content: bytes) -> bool:
+    """Whether the first picture in it is a VP8L chunk (RFC 9649, section 2.3)."""
+    place = 12
+    while place + 8 <= len(content):
+        kind, size = content[place : place + 4], int.from_bytes(content[place + 4 : place + 8], "little")
+        if kind == b"ANMF":  # a frame of an animation: 16 bytes, then chunks of its own
+            place += 24
+        elif kind in (b"VP8 ", b"VP8L"):
+            return kind == b"VP8L"
+        else:
+            place += 8 + size + size % 2
+    return False
