@@ -85,7 +85,7 @@ def measured(run: Run, data: str, torch_python: str | None) -> Run:
 
 def _peer(run: Run, data: str, torch_python: str | None) -> Run:
     command = [sys.executable, HERE / "anytime_peers.py", run["tool"], data, str(60 * run["minutes"]), str(run["seed"])]
-    command += [torch_python] if torch_python else []
+    command += [torch_python] if run["tool"] == "optuna_smp" and torch_python else []
     ended = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
     if ended.returncode:
         return {"counts": None, "error": ended.stderr.strip()[-500:]}
