@@ -36,7 +36,9 @@ HyperparameterValue = str | int | float | bool
 NOTED = "tuner/"
 """What Keras Tuner's names begin with that are a tuner's own notes, and no hyperparameters."""
 
-_NUMBERS = ("image_size", "batch_size", "learning_rate", "weight_decay", "augmentation")
+_NUMBERS = (
+    "image_size", "batch_size", "learning_rate", "weight_decay", "augmentation", "frozen_start", "foreground_oversampling"
+)  # fmt: skip
 _COUNTS = ("image_size", "batch_size", "tuner/epochs", "tuner/initial_epoch", "tuner/bracket", "tuner/round")
 
 

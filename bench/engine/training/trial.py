@@ -55,7 +55,7 @@ class TrialRun:
         self.later_epochs = 0 if search_fold is None else (spec.search_folds - search_fold - 1) * spec.epochs
         values = spec.hyperparameters
         self.batch_size = int(values["batch_size"])
-        self.plan = TrainingPlan.of(spec, setup, self.train_ids)
+        self.plan = TrainingPlan.of(spec, setup, pixels, self.train_ids)
         place, strength = copied_to(accelerator()), float(values["augmentation"])
         self.batches = TrainingBatches(pixels, self.train_ids, self.plan, strength, place)
         self.curve: list[EpochRecord] = []
@@ -101,9 +101,12 @@ class TrialRun:
         values, losses = self.spec.hyperparameters, []
         whole = self.spec.epochs * self.plan.steps_per_epoch
         factor = SCHEDULES[str(values["schedule"])][1]
+        frozen_steps = float(values.get("frozen_start", 0.0)) * whole
         for number, (images, masks) in enumerate(batches):
             self.graph.set_learning_rate(float(values["learning_rate"]) * factor((first_step + number) / whole))
             self.graph.set_statistics_momentum(step_momentum(self.setup.batch_norm, number))
+            if frozen_steps:
+                self.graph.set_frozen(first_step + number < frozen_steps)
             started = time.perf_counter()
             losses.append(float(self.graph.train_step(images, masks)))
             took = time.perf_counter() - started
