@@ -33,14 +33,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
-import numpy as np
+from counted_lines import (
+    Counts,
+    Line,
+    append,
+    counts_from,
+    difference,
+    figures_of,
+    pooled_iou,
+    recorded,
+    said,
+    told,
+)
 from tabulate import tabulate
 
-from bench.evaluation.metrics import iou, pool
-from bench.evaluation.metrics import mean as mean_of
-from bench.evaluation.resampling import counts_array
-from bench.evaluation.statistics import Difference, compare
-from bench.records import ClassCounts, Evaluation
 from bench.records.environment import current_environment
 from bench.records.store import load
 
@@ -48,8 +54,7 @@ HERE = Path(__file__).parent
 TOOLS = ("segbench", "default", "seeds", "random", "keras_tuner", "optuna_smp")
 LATE = 1.05
 KEY = ("data", "tool", "minutes", "seed")
-Run = dict
-"""One line of --out: KEY, `counts` of the locked images (None: no model) as [[tp, fp, fn, tn], ...] by image, and what else is known."""
+"""What names a run in --out, whose line has `counts` of the locked images (None: no model) as [[tp, fp, fn, tn], ...] by image too."""
 
 
 def main() -> None:
@@ -64,13 +69,12 @@ def main() -> None:
                     if tuple(run.values()) in known:
                         continue
                     done.append(run | measured(run, data, arguments.torch_python))
-                    with arguments.out.open("a") as file:
-                        file.write(json.dumps(done[-1]) + "\n")
+                    append(arguments.out, done[-1])
                     print(f"{' '.join(map(str, run.values()))}: {test_iou(done[-1])}", flush=True)
     say(done, arguments.figure)
 
 
-def measured(run: Run, data: str, torch_python: str | None) -> Run:
+def measured(run: Line, data: str, torch_python: str | None) -> Line:
     """What a run left, and what it took."""
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     result = _segbench(run, data) if run["tool"] == "segbench" else _peer(run, data, torch_python)
@@ -83,7 +87,7 @@ def measured(run: Run, data: str, torch_python: str | None) -> Run:
     }
 
 
-def _peer(run: Run, data: str, torch_python: str | None) -> Run:
+def _peer(run: Line, data: str, torch_python: str | None) -> Line:
     command = [sys.executable, HERE / "anytime_peers.py", run["tool"], data, str(60 * run["minutes"]), str(run["seed"])]
     command += [torch_python] if run["tool"] == "optuna_smp" and torch_python else []
     ended = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
@@ -92,7 +96,7 @@ def _peer(run: Run, data: str, torch_python: str | None) -> Run:
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def _segbench(run: Run, data: str) -> Run:
+def _segbench(run: Line, data: str) -> Line:
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results"
         command = [sys.executable, "-m", "bench", "run", "--data", data, "--budget", f"{60 * run['minutes']:.0f}s"]
@@ -106,8 +110,8 @@ def _segbench(run: Run, data: str) -> Run:
     plain = next(e for e in record.evaluations if e.reference == "mean_mask" and e.split == "test")
     return {
         "counts": told(record.delivery.test),
-        "out_of_fold_iou": _iou(record.delivery.out_of_fold),
-        "mean_mask": _iou(plain.counts),
+        "out_of_fold_iou": pooled_iou(record.delivery.out_of_fold),
+        "mean_mask": pooled_iou(plain.counts),
         "candidates": len(record.finals.contestants) if record.finals else 0,
         "members": len(record.delivery.members),
         "trainings": len(record.trainings),
@@ -120,44 +124,19 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))}
 
 
-def told(counts: Mapping[str, Sequence[ClassCounts]]) -> dict[str, list[list[int]]]:
-    """Counts as they stand in a line of --out."""
-    return {name: [[c.tp, c.fp, c.fn, c.tn] for c in classes] for name, classes in counts.items()}
-
-
-def counts_of_line(run: Run) -> dict[str, tuple[ClassCounts, ...]]:
-    return {
-        name: tuple(ClassCounts(tp=tp, fp=fp, fn=fn, tn=tn) for tp, fp, fn, tn in classes)
-        for name, classes in run["counts"].items()
-    }
-
-
-def _iou(counts: Mapping[str, Sequence[ClassCounts]]) -> float | None:
-    return mean_of(iou(each) for each in pool(counts.values())[1:])
-
-
-def test_iou(run: Run) -> float | None:
+def test_iou(run: Line) -> float | None:
     """None where the run left no model."""
-    return None if run["counts"] is None else _iou(counts_of_line(run)) or 0.0
+    return None if run["counts"] is None else pooled_iou(counts_from(run["counts"]))
 
 
-def difference(runs: Sequence[Run], reference: Sequence[Run]) -> Difference | None:
-    """Of the models of `runs` to those of `reference`, over the seeds that both have; None without any."""
-    one, other = ({run["seed"]: run for run in each if run["counts"] is not None} for each in (runs, reference))
-    seeds = sorted(one.keys() & other.keys())
-    if not seeds:
-        return None
-    rows = [
-        [Evaluation(split="test", seed=seed, counts=counts_of_line(each[seed])) for seed in seeds]
-        for each in (other, one)
-    ]
-    return compare(counts_array(rows), np.random.default_rng(0)).differences_to(0)[0]
+def by_seed(runs: Sequence[Line]) -> dict[int, Counts]:
+    return {run["seed"]: counts_from(run["counts"]) for run in runs if run["counts"] is not None}
 
 
-def say(done: Sequence[Run], figure: Path | None) -> None:
+def say(done: Sequence[Line], figure: Path | None) -> None:
     best: dict[str, float] = defaultdict(float)
     mean_mask: dict[str, float] = {}
-    cells: dict[tuple, list[Run]] = defaultdict(list)
+    cells: dict[tuple, list[Line]] = defaultdict(list)
     for run in done:
         best[run["data"]] = max(best[run["data"]], test_iou(run) or 0.0)
         if run.get("mean_mask") is not None:
@@ -168,20 +147,20 @@ def say(done: Sequence[Run], figure: Path | None) -> None:
         floor = mean_mask.get(data, 0.0)
         ious = [floor if (found := test_iou(run)) is None else found for run in runs]
         regret = mean(min(1.5, (best[data] - value) / max(1e-9, best[data] - floor)) for value in ious)
-        gain = difference(runs, cells[data, minutes, "default"]) if tool != "default" else None
-        beside = f"{gain.value:+.3f} ({gain.interval.low:+.3f} to {gain.interval.high:+.3f})" if gain else ""
+        reference = by_seed(cells.get((data, minutes, "default"), []))
+        gain = difference(by_seed(runs), reference) if tool != "default" else None
         failed, late = (
             sum(run["counts"] is None for run in runs),
             sum(run["wall_s"] > 60 * LATE * minutes for run in runs),
         )
         took, cpu = mean(run["wall_s"] for run in runs) / 60, mean(run["cpu_s"] for run in runs) / 60
         spread = stdev(ious) if len(ious) > 1 else None
-        rows.append([data, minutes, tool, len(runs), mean(ious), spread, beside, regret, took, cpu, failed, late])
+        rows.append([data, minutes, tool, len(runs), mean(ious), spread, said(gain), regret, took, cpu, failed, late])
         figures["/".join(map(str, (data, minutes, tool)))] = {
             "test_iou": mean(ious),
             "runs": len(runs),
             "regret": regret,
-            "to_default": gain and [gain.value, gain.interval.low, gain.interval.high],
+            "to_default": figures_of(gain),
             "failed": failed,
             "late": late,
         }
@@ -192,7 +171,7 @@ def say(done: Sequence[Run], figure: Path | None) -> None:
     print(json.dumps(figures))
 
 
-def _draw(cells: Mapping[tuple, Sequence[Run]], mean_mask: Mapping[str, float], path: Path) -> None:
+def _draw(cells: Mapping[tuple, Sequence[Line]], mean_mask: Mapping[str, float], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     sets = sorted({data for data, _, _ in cells})
@@ -214,10 +193,6 @@ def _draw(cells: Mapping[tuple, Sequence[Run]], mean_mask: Mapping[str, float], 
         axes.minorticks_off()
     panels[0][0].legend(frameon=False)
     plt.savefig(path, dpi=150)
-
-
-def recorded(path: Path) -> list[Run]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
 def _arguments() -> argparse.Namespace:

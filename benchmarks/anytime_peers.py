@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 import psutil
+from counted_lines import pooled_iou, told
 
 from bench.datasets.cache import CachedPixels, open_cache
 from bench.engine.spec import TrialSetup, TrialSpec
 from bench.engine.worker import TrialWorker
 from bench.evaluation.counting import confusion_of, counts_of
 from bench.evaluation.ensemble import at_size
-from bench.evaluation.metrics import iou, mean, pool
 from bench.evaluation.postprocess import class_ids
 from bench.experiments import load_experiment, override
 from bench.progress import PlainProgress
@@ -131,7 +131,7 @@ def random(task: Task) -> dict[str, Any]:
             if outcome.scored is None:
                 continue
             trials += 1
-            score = mean(iou(each) for each in pool(outcome.scored.counts.values())[1:]) or 0.0
+            score = pooled_iou(outcome.scored.counts)
             if score > best:
                 best, values = score, dict(proposal.values)
     return _one_long_training(task, values) | {"trials": trials, "best_val_iou": best if trials else None}
@@ -143,7 +143,7 @@ def _one_long_training(task: Task, recipe: dict[str, Any]) -> dict[str, Any]:
     with TrialWorker(task.trained_on(task.development, locked), task.scratch / "worker.log") as worker:
         epochs = _epochs_left(worker, task, recipe)
         maps = _maps(worker, _spec(recipe, task.seed, epochs))
-    plain = mean(iou(each) for each in pool(task.counts(maps[:, 0]).values())[1:])
+    plain = pooled_iou(task.counts(maps[:, 0]))
     steps = epochs * task.setup.steps_per_epoch
     return {"probabilities": maps[:, 1], "steps": steps, "recipe": recipe, "iou_unmirrored": plain}
 
@@ -304,8 +304,7 @@ def main() -> None:
         task = prepared(data, int(seed), deadline, Path(folder))
         result = PEERS[tool](task, *torch_python)
         counts = task.counts(result.pop("probabilities"))
-    told = {name: [[c.tp, c.fp, c.fn, c.tn] for c in classes] for name, classes in counts.items()}
-    print(json.dumps({"counts": told, **result}))
+    print(json.dumps({"counts": told(counts), **result}))
 
 
 if __name__ == "__main__":
