@@ -41,5 +41,9 @@ OPTIONS: dict[str, Option] = {
         help="Train the first of the finals on 25, 50 and 75 % of the images too: would more data help?",
         may_change=True,
     ),
+    "single": Option(
+        help="Deliver one network, trained again on all development images, in place of the ensemble: faster, and not scored by them.",
+        may_change=True,
+    ),
 }
 """Field of an experiment, or of its data -> what there is to say of it."""

@@ -123,6 +123,7 @@ def run(
     cluster: Annotated[str | None, _option("cluster")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of that name.")] = False,
     learning_curve: Annotated[bool, _option("learning_curve", "--learning-curve")] = False,
+    single: Annotated[bool, _option("single", "--single")] = False,
     skip_unreadable: Annotated[bool, _option("skip_unreadable", "--skip-unreadable")] = False,
     dry_run: Annotated[
         bool,
@@ -172,6 +173,7 @@ def run(
         cluster=cluster,
         skip_unreadable=skip_unreadable,
         learning_curve=learning_curve,
+        single=single,
     )
     if dry_run:
         _say_what_it_would_do(chosen, results, as_json)

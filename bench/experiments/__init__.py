@@ -241,7 +241,8 @@ class Experiment(_Section):
     wall time of the whole run, delivery included, such as "10m". `workers` processes train at once (None: one for each GPU, or one for the CPU);
     a trial whose process died is tried again `retries` times. `cluster` is where Ray runs: "local" (started on this machine), "auto"
     (running on it), HOST:PORT or ray://HOST:PORT; None or "none": nowhere, trials run on this machine without Ray. With `learning_curve` the
-    first of the finals is trained again on shares of the training images."""
+    first of the finals is trained again on shares of the training images. With `single` the model that is delivered is one network, trained
+    again on all development images."""
 
     name: Annotated[str, Field(max_length=100)] = _said("name")
     space: Space
@@ -255,6 +256,7 @@ class Experiment(_Section):
     cluster: str | None = _said("cluster", None)
     retries: Annotated[StrictInt, Field(ge=0, le=10)] = _said("retries", 1)
     learning_curve: StrictBool = _said("learning_curve", False)
+    single: StrictBool = _said("single", False)
     protocol: Protocol = Protocol()
 
     @field_validator("name")
@@ -335,6 +337,8 @@ class Experiment(_Section):
     def _the_curve_has_its_finals(self) -> Self:
         if self.learning_curve and not self.protocol.finalists:
             raise ValueError("learning_curve trains the first of the finals again: set finalists above 0")
+        if self.single and not self.protocol.finalists:
+            raise ValueError("single trains the best of the finals again: set finalists above 0")
         return self
 
     @model_validator(mode="after")
@@ -393,6 +397,7 @@ def override(
     cluster: str | None = None,
     skip_unreadable: bool = False,
     learning_curve: bool = False,
+    single: bool = False,
 ) -> Experiment:
     """`experiment` with what the command line says instead; None and empty leave it as it is.
 
@@ -414,6 +419,8 @@ def override(
         changed["data"]["skip_unreadable"] = True
     if learning_curve:
         changed["learning_curve"] = True
+    if single:
+        changed["single"] = True
     if budget is not None:
         changed |= {"budget": budget, "trials": None}
     given = {

@@ -18,6 +18,7 @@ from bench.engine.executor import Executor
 from bench.engine.spec import Scored, TrialOutcome, TrialSpec
 from bench.engine.training.batches import PROBE_STEPS
 from bench.errors import StoreError, UserError
+from bench.evaluation.ensemble import MOST_MEMBERS
 from bench.evaluation.evidence import PixelEvidence
 from bench.evaluation.resampling import even_spread
 from bench.experiments import WITHOUT_TUNERS, Experiment, to_json
@@ -52,6 +53,7 @@ from bench.run.outlook import (
     unmeasured_unit_s,
 )
 from bench.run.plan import Plan
+from bench.run.refit import ALLOWANCE, refit_spec, refit_weights, refitted, train
 from bench.run.setup import Material, augmentation_pictures, validation_pictures
 from search_spaces.portfolio import portfolio
 
@@ -165,7 +167,7 @@ class OpenRun:
         unit_s, spent_s = self._measured_unit_s(left_s)
         self.chosen = plan_of(
             self.experiment,
-            max(0.0, left_s - spent_s) + self._compared_s,
+            max(0.0, left_s - spent_s - (unit_s if self.experiment.single else 0.0)) + self._compared_s,
             unit_s=unit_s,
             folds=len(self.material.split.folds),
             places=self.executor.places,
@@ -336,8 +338,8 @@ class OpenRun:
         if not self.experiment.protocol.finalists or not self.trainings:
             return
         self.progress.stage("choosing the model to deliver")
-        truth, directory = self.material.pixels(), self.store.directory
-        selection = select(directory, self.trainings, truth, len(self.material.dataset.classes) + 1)
+        directory = self.store.directory
+        selection = (self._single() if self.experiment.single else None) or self._selected()
         if selection is None:
             self.progress.warning("no model: no training of the final evaluation came to its end")
             return
@@ -355,6 +357,35 @@ class OpenRun:
         )
         self.store.write(record)
         self.progress.note(f"model: {directory / FOLDER} ({record.rule})")
+
+    def _selected(self, most: int = MOST_MEMBERS) -> Selection | None:
+        num_classes = len(self.material.dataset.classes) + 1
+        return select(self.store.directory, self.trainings, self.material.pixels(), num_classes, most=most)
+
+    def _single(self) -> Selection | None:
+        """The best recipe trained on all development images; None, and why is said, where that cannot be."""
+        selection = self._selected(most=1)
+        if selection is None:
+            return None
+        spec, development = refit_spec(selection.record, self.trainings), self.material.split.folds
+        if not (self.store.directory / refit_weights(spec)).is_file():
+            wanted_s, left_s = Costs(self.trials, self.trainings, self.probe).of(spec), self.times.finals_s
+            if left_s is not None and wanted_s > left_s:
+                self.progress.warning(
+                    f"the ensemble is delivered, since the budget leaves {left_s:.0f} s and a training on all development images takes "
+                    f"{wanted_s:.0f} s; a larger --budget goes on with --resume"
+                )
+                return None
+            self.progress.stage(f"training {spec.trial_id} on all {sum(map(len, development))} development images")
+
+            def keep(weights: bytes) -> None:
+                self.store.write_bytes(refit_weights(spec), weights)
+
+            retries, warn = self.experiment.retries, self.progress.warning
+            if not train(spec, self.executor, retries=retries, keep=keep, warn=warn):
+                return None
+        record = refitted(selection.record, spec, sum(map(len, development)))
+        return replace(selection, record=record)
 
     def _is_delivered(self, record: DeliveryRecord) -> bool:
         """Whether this very model is there: the locked images have been scored by it, once."""
@@ -398,7 +429,7 @@ class OpenRun:
             executor=self.executor,
             finished=finished,
             retries=self.experiment.retries,
-            deadline=Deadline.after(self.times.finals_s),
+            deadline=Deadline.after(self._trainings_s(planned)),
             costs=Costs(self.trials, self.trainings, self.probe),
             keep=keep,
             keep_evidence=self._keep_evidence,
@@ -409,6 +440,13 @@ class OpenRun:
             leaders_first=leaders_first,
             dearest_s=self._dearest_s(planned) if leaders_first else None,
         )
+
+    def _trainings_s(self, planned: FinalsRecord) -> float | None:
+        """Seconds that are left for trainings on folds; None: no budget. A single network is trained after them."""
+        left_s = self.times.finals_s
+        if left_s is None or not self.experiment.single or self.probe is None:
+            return left_s
+        return max(0.0, left_s - ALLOWANCE * (planned.epochs * self.probe.epoch_s + self.probe.first_s))
 
     def _dearest_s(self, planned: FinalsRecord) -> float | None:
         """What a candidate may take in a budget: so many times what the default recipe does, or what the largest images of a comparison are
