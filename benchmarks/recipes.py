@@ -10,7 +10,7 @@ evaluation size of space `transfer`. Locked images are not even decoded.
 
 Every finished training is appended to --out with commit, machine and the counts of each image, and is not trained again. The table pools images over folds; the
 difference to the first of --recipes is paired, over seeds that both have whole, with a 95 % interval over images and seeds (`bench.evaluation.statistics`; over images
-alone with one seed). Prints a table and, as its last line, one JSON object.
+alone with one seed). Where five recipes were trained at two lengths, Kendall's tau says whether they rank alike. Prints a table and, as its last line, one JSON object.
 """
 
 import argparse
@@ -18,8 +18,9 @@ import json
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from counted_lines import Line, append, counts_from, difference, figures_of, poo
 from tabulate import tabulate
 
 from bench.engine.devices import Placement, prepare
+from bench.evaluation.rank_agreement import Agreement, agreement
 from bench.experiments import load_experiment, override
 from bench.progress import PlainProgress
 from bench.records import ClassCounts
@@ -127,7 +129,29 @@ def say(done: Sequence[Line], names: Sequence[str]) -> None:
             }
         heads = ["recipe", "seeds", "steps", "s a step", "IoU", "mirrored", f"mirrored, minus {names[0]} (95 %)"]
         print(f"\n{data}, {length}, out of fold\n{tabulate(rows, heads, floatfmt='.3f')}")
+    for data, short, long, ranks in rank_agreements(cells):
+        print(
+            f"\n{data}: {short} rank like {long} with a Kendall's tau of {ranks.tau:.2f} ({ranks.low:.2f} to {ranks.high:.2f})"
+        )
+        figures[f"{data}/{short}/{long}"] = {"tau": ranks.tau, "low": ranks.low, "high": ranks.high}
     print(json.dumps(figures))
+
+
+def rank_agreements(cells: Mapping[tuple[str, str, str], Sequence[Line]]) -> Iterator[tuple[str, str, str, Agreement]]:
+    """Of each set and each two lengths, the shorter first, how the recipes rank that have a whole seed at both; none of fewer than five."""
+    scores: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    steps: dict[str, float] = {}
+    for (data, length, name), lines in cells.items():
+        seeds = by_seed(lines, "mirrored").values()
+        if seeds:
+            scores[data, length][name] = float(np.mean([pooled_iou(counts) for counts in seeds]))
+            steps[length] = float(np.mean([line["steps"] for line in lines]))
+    for (data, one), (other_data, other) in permutations(sorted(scores), 2):
+        if data == other_data and steps[one] < steps[other]:
+            both = sorted(scores[data, one].keys() & scores[data, other].keys())
+            ranks = agreement([scores[data, one][name] for name in both], [scores[data, other][name] for name in both])
+            if ranks is not None:
+                yield data, one, other, ranks
 
 
 def require_same(name: str, recipe: Recipe, known: Sequence[Line]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.analysis.final_evaluation import LEAST_FOLDS, NoFinals
-from bench.baselines import REFERENCES, evaluate_on_folds, evaluate_references
+from bench.baselines import REFERENCES, evaluate_on_folds
 from bench.delivery import FOLDER
 from bench.delivery.deliver import deliver
 from bench.engine.executor import Executor
@@ -44,6 +44,7 @@ from bench.run.costs import Deadline, TrialClock, short_training_s
 from bench.run.data_curve import LEARNING_CURVE, SHARES, plan_learning_curve
 from bench.run.delivery import MAPS, MEMBERS, Selection, masks_by_configuration, select
 from bench.run.final_evaluation import FINALS, Costs, Probe, budgeted_finals, run_finals, whole_finals
+from bench.run.first_look import FirstLook
 from bench.run.outlook import (
     LEAST_FOR_PROBE_S,
     ahead,
@@ -54,7 +55,7 @@ from bench.run.outlook import (
 )
 from bench.run.plan import Plan
 from bench.run.refit import ALLOWANCE, refit_spec, refit_weights, refitted, train
-from bench.run.setup import Material, augmentation_pictures, validation_pictures
+from bench.run.setup import Material
 from search_spaces.portfolio import portfolio
 
 PATIENCE = 3.0
@@ -103,25 +104,18 @@ class OpenRun:
         keep = experiment.protocol.keep_models
         self.best = BestModels(store, keep, material.split.val, self.trials)
 
-    def record_setting(self, environment: Environment) -> None:
+    def record_setting(self, environment: Environment, look: FirstLook) -> None:
         """Writes down where, on what and against what this run is: all that does not depend on a trial."""
         material, store = self.material, self.store
         store.write_experiment(to_json(self.experiment))  # a resumed run may have new limits
         for record in (environment, material.dataset, material.audit, material.split, self.record):
             store.write(record)
-        store.write_arrays("predictions/images", validation_pictures(material))
-        store.write_arrays("augmentation", augmentation_pictures(material, self.experiment.seeds[0]))
+        store.write_arrays("predictions/images", look.validation)
+        store.write_arrays("augmentation", look.augmentation)
 
-    def score_baselines(self) -> None:
+    def record_baselines(self, references: Sequence[Evaluation]) -> None:
         """What a model must beat, on the images that it is scored on."""
         scored = {(evaluation.reference, evaluation.split) for evaluation in self.evaluations}
-        references = evaluate_references(
-            self.material.pixels(),
-            train_ids=self.material.split.train,
-            parts={"val": self.material.split.val, "test": self.material.split.test},
-            num_classes=len(self.material.dataset.classes) + 1,
-            seed=self.experiment.seeds[0],
-        )
         for evaluation in references:
             if (evaluation.reference, evaluation.split) not in scored:
                 self._append(evaluation)

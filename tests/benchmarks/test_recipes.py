@@ -57,6 +57,20 @@ def test_the_table_has_a_recipe_that_is_whole_and_leaves_out_one_that_is_not(cap
     assert "begun" not in printed
 
 
+def test_two_lengths_agree_as_far_as_their_recipes_rank_alike(capsys):
+    from recipes import say
+
+    found = {"9 steps": (9, [0, 1, 2, 3, 4]), "30 steps": (30, [1, 0, 2, 3, 4])}
+    lines = [
+        line(f"recipe{number}", fold, 0, tp, name) | {"length": length, "steps": steps}
+        for length, (steps, tps) in found.items()
+        for number, tp in enumerate(tps)
+        for fold, name in enumerate("ab")
+    ]
+    say(lines, [f"recipe{number}" for number in range(5)])
+    assert "set: 9 steps rank like 30 steps with a Kendall's tau of 0.80 (-0.19 to 0.98)" in capsys.readouterr().out
+
+
 def test_lines_of_another_recipe_by_the_same_name_are_refused():
     from recipes import Recipe, require_same
 
