@@ -66,6 +66,12 @@ OPTIONS: dict[str, Option] = {
         help="Train the first of the finals on 25, 50 and 75 % of the images too: would more data help?",
         may_change=True,
     ),
+    "single": Option(
+        flag="--single",
+        kind=bool,
+        help="Deliver one network, trained again on all development images, in place of the ensemble: faster, and not scored by them.",
+        may_change=True,
+    ),
     "skip_unreadable": Option(
         flag="--skip-unreadable",
         kind=bool,

@@ -48,7 +48,8 @@ def whole(space: Space) -> dict[str, Value]:
     """The default recipe with a backbone, even where its own architecture has none."""
     recipe = reference_recipe(space)
     if space.backbone:
-        recipe = {**{name: getattr(space, name)[0] for name in OF_BACKBONE}, **recipe}
+        first = {name: _first(getattr(space, name)) for name in OF_BACKBONE if getattr(space, name)}
+        recipe = {**first, **recipe}
     return recipe
 
 
@@ -58,6 +59,10 @@ def active(values: Mapping[str, Value]) -> dict[str, Value]:
     return {
         name: values[name] for name in HYPERPARAMETERS if name in values and (takes_backbone or name not in OF_BACKBONE)
     }
+
+
+def _first(values: Sequence[Value] | Range) -> Value:
+    return values.min if isinstance(values, Range) else values[0]
 
 
 def _has(values: Sequence[Value] | Range, value: Value) -> bool:

@@ -38,7 +38,7 @@ def origin_recipe(space: Space) -> dict[str, Value]:
     """What this project began with: a plain U-Net of 16 start filters without pretraining, binary cross-entropy, Adam at a constant
     1e-3; at the largest image size of the space, with its first batch size, augmented at half strength."""
     whole = {**RECIPE, "image_size": max(space.image_size), "batch_size": space.batch_size[0], **ORIGIN}
-    return {name: whole[name] for name, row in HYPERPARAMETERS.items() if not row.of_backbone}
+    return {name: whole[name] for name, row in HYPERPARAMETERS.items() if name in whole and not row.of_backbone}
 
 
 def _nearest(name: str, values: Sequence[Value] | Range) -> Value:

@@ -39,9 +39,10 @@ class SegmentationHyperModel(kt.HyperModel):
         if with_backbone:
             with hp.conditional_scope("architecture", with_backbone):
                 for name in OF_BACKBONE:
-                    _declare(hp, name, getattr(space, name), recipe.get(name))
+                    if getattr(space, name):
+                        _declare(hp, name, getattr(space, name), recipe.get(name))
         for name in HYPERPARAMETERS:
-            if name != "architecture" and name not in OF_BACKBONE:
+            if name != "architecture" and name not in OF_BACKBONE and getattr(space, name):
                 _declare(hp, name, getattr(space, name), recipe[name])
         return hp
 

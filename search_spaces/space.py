@@ -49,11 +49,12 @@ BatchSizes = Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(m
 
 class Space(BaseModel):
     """The choices that a search has. Every field is a list of values, or a `Range` where it says so, with its row of `HYPERPARAMETERS` beside
-    it.
+    it. What is empty the space does not have, and its configurations do not name.
 
     `image_size` is in pixels, the side of the square that an image is fitted into; `augmentation` is a strength from 0 (none)
-    to 1; `encoder_weights` is "imagenet", "none" or the path of a weights file. Architectures without a backbone ignore
-    `backbone` and `encoder_weights`.
+    to 1; `encoder_weights` is "imagenet", "none" or the path of a weights file; `frozen_start` is the share of a training in which pretrained
+    layers stay as they are; `foreground_oversampling` is the share of a batch that is drawn from images with foreground, of each class
+    as many. Architectures without a backbone ignore `backbone`, `encoder_weights` and `frozen_start`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,11 +69,19 @@ class Space(BaseModel):
     encoder_weights: Annotated[
         Names, Hyperparameter(title="Encoder weights", kind="file", default="imagenet", of_backbone=True)
     ] = ("none",)
+    frozen_start: Annotated[
+        tuple[Fraction, ...] | Range,
+        Hyperparameter(title="Frozen start", kind="strength", in_graph="above 0", of_backbone=True, limits=(0, 1)),
+    ] = ()
     loss: Annotated[Names, Hyperparameter(title="Loss", kind="name", default="bce_dice")] = ("bce_dice",)
     augmentation: Annotated[
         tuple[Fraction, ...] | Range,
         Hyperparameter(title="Augmentation strength", kind="strength", default=0.5, limits=(0, 1)),
     ] = (0.5,)
+    foreground_oversampling: Annotated[
+        tuple[Fraction, ...] | Range,
+        Hyperparameter(title="Foreground oversampling", kind="strength", limits=(0, 1)),
+    ] = ()
     image_size: Annotated[
         Sizes, Hyperparameter(title="Image size (px)", kind="number", default=192, in_graph="value")
     ] = (192,)

@@ -97,6 +97,11 @@ def test_every_yaml_file_of_the_packages_is_installed_with_them() -> None:
     assert {path for package in ("bench", "search_spaces") for path in (ROOT / package).rglob("*.yaml")} <= declared
 
 
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (ROOT / "bench" / "py.typed").is_file()
+    assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"]["bench"]
+
+
 def test_every_folder_with_code_is_a_package() -> None:
     folders = {path.parent for package in ("bench", "search_spaces") for path in (ROOT / package).rglob("*.py")}
     assert not [folder for folder in folders if not (folder / "__init__.py").is_file()]

@@ -99,6 +99,8 @@ def delivered(run: Run) -> Choice | None:
 
 
 def delivery_label(record: DeliveryRecord) -> str:
+    if record.refit:
+        return "Delivered network, trained on all development images"
     networks = len({(each.contestant, each.fold, each.seed) for each in record.members})
     return "Delivered model" if networks == 1 else f"Delivered ensemble of {networks} networks"
 

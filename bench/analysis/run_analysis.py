@@ -14,7 +14,7 @@ from bench.analysis.importance import Importances, importances
 from bench.analysis.pictures import AugmentationGrid, Samples, augmentation_grid, samples
 from bench.analysis.predictions import Gallery, gallery
 from bench.analysis.probabilities import ProbabilityMetrics, probability_metrics
-from bench.analysis.rungs import Rung, rungs
+from bench.analysis.rungs import LengthAgreement, Rung, length_agreements, rungs
 from bench.analysis.scored_trainings import trainings_of
 from bench.analysis.series import Missing
 from bench.analysis.tuners import Tuners, compare_tuners
@@ -113,6 +113,10 @@ class Analysis:
     @cached_property
     def rungs(self) -> tuple[Rung, ...]:
         return rungs(self.rows)
+
+    @cached_property
+    def length_agreements(self) -> tuple[LengthAgreement, ...]:
+        return length_agreements(self.rows)
 
     @cached_property
     def progress(self) -> series.Progress | Missing:

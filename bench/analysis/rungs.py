@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.analysis.leaderboard import Row
-from bench.records import COLLAPSED, FAILED, STOPPED, Key
+from bench.evaluation.rank_agreement import Agreement, agreement
+from bench.records import COLLAPSED, COMPLETED, FAILED, STOPPED, Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,34 @@ def rungs(rows: Sequence[Row]) -> tuple[Rung, ...]:
     keys = sorted(groups, key=lambda key: (key[0], -key[1], key[2]))  # Hyperband begins with its highest bracket
     last = {(study, bracket): rung for study, bracket, rung in keys}
     return tuple(_rung(key, groups[key], parents, is_last=last[key[:2]] == key[2]) for key in keys)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LengthAgreement:
+    """How the configurations of one study that were trained for `short` epochs, and then for `long` ones, rank at both."""
+
+    study_id: str
+    short: int
+    long: int
+    ranks: Agreement
+
+
+def length_agreements(rows: Sequence[Row]) -> tuple[LengthAgreement, ...]:
+    """By study and lengths; without those of which too few configurations were trained at both. Each training has its own complete schedule."""
+    trials = {row.trial.key: row.trial for row in rows if row.trial.status == COMPLETED}
+    pairs: dict[tuple[str, int, int], list[tuple[float, float]]] = {}
+    for trial in trials.values():
+        parent = trials.get((trial.study_id, str(trial.promotion.parent))) if trial.promotion else None
+        scores = [each.val_metrics.get("iou") for each in (parent, trial) if each is not None]
+        if parent is not None and None not in scores and parent.epochs_planned < trial.epochs_planned:
+            key = trial.study_id, parent.epochs_planned, trial.epochs_planned
+            pairs.setdefault(key, []).append((scores[0] or 0.0, scores[1] or 0.0))
+    found = []
+    for (study, short, long), scored in sorted(pairs.items()):
+        ranks = agreement(*zip(*scored, strict=True))
+        if ranks is not None:
+            found.append(LengthAgreement(study_id=study, short=short, long=long, ranks=ranks))
+    return tuple(found)
 
 
 def _rung(key: tuple[str, int, int], group: Sequence[Row], parents: set[Key], *, is_last: bool) -> Rung:

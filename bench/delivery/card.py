@@ -76,14 +76,20 @@ def _quality(run: Run, record: DeliveryRecord) -> Iterator[str]:
     yield "## How good it is\n"
     yield "| images | IoU (95 % interval) | Dice | precision | recall | IoU, mean over images |"
     yield "|---|---|---|---|---|---|"
+    by = "trainings of its recipe" if record.refit else "members"
     parts = {
-        f"{len(record.out_of_fold)} development images, each by members that did not see it": record.out_of_fold,
+        f"{len(record.out_of_fold)} development images, each by {by} that did not see it": record.out_of_fold,
         f"{len(record.test)} locked images, by this model, once": record.test,
     }
     for label, counts in parts.items():
         if counts:
             yield _row(run, label, counts)
     yield ""
+    if record.refit:
+        yield (
+            "This network was trained on all development images, so that none of them can score it: the first row is of networks of its recipe that were "
+            "trained on folds, and says what to expect of it.\n"
+        )
     if not record.test and not record.out_of_fold:
         yield "No image was scored.\n"
     if len(run.dataset.classes) > 1:
@@ -180,7 +186,8 @@ def _making(run: Run, record: DeliveryRecord) -> Iterator[str]:
         same = [member for member in record.members if member.weights == weights]
         values, member = same[0].hyperparameters, same[0]
         encoder = " / ".join(str(values[key]) for key in ("backbone", "encoder_weights") if key in values) or MISSING
-        cells = [member.contestant, f"{len(same)}/{len(record.members)}", member.fold, member.seed]
+        cells: list[object] = [member.contestant, f"{len(same)}/{len(record.members)}"]
+        cells += ["none" if member.fold is None else member.fold, member.seed]
         cells += [values.get("architecture", MISSING), encoder, values.get("loss", MISSING)]
         yield f"| {' | '.join(map(str, cells))} | {_short(values.get('learning_rate'))} |"
     versions = ", ".join(f"{name} {version}" for name, version in run.environment.versions.items())

@@ -26,7 +26,8 @@ class TrialSpec:
 
     With a `fold` it is a training of the finals: on all folds but this one, to its last epoch, scored once on this fold and on the
     locked test images. With a `train_share` below 1 only so many of those images train, for as many steps. A `probe` is such a training
-    that is held for its cost alone: it scores no locked image."""
+    that is held for its cost alone: it scores no locked image. A `refit` is trained on all images of the folds, to its last epoch, and
+    scores nothing."""
 
     study_id: str
     trial_id: str
@@ -40,6 +41,7 @@ class TrialSpec:
     rival: Rival | None = None
     train_share: float = 1.0
     probe: bool = False
+    refit: bool = False
 
     @property
     def epochs_planned(self) -> int:
@@ -87,6 +89,11 @@ class TrialSetup:
             line = [unit for unit in self.line if others.issuperset(unit)]
             return nested_subset(line, train_share, (seed, fold)), self.folds[fold]
         return tuple(sorted(others)), self.folds[fold]
+
+    @property
+    def development_ids(self) -> tuple[str, ...]:
+        """Of all folds, sorted: what is not locked."""
+        return tuple(sorted(name for ids in self.folds for name in ids))
 
     @property
     def num_classes(self) -> int:

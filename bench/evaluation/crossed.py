@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from math import exp, log, sqrt
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import stdtrit
 
 SMALLEST_P = 1e-12
 """A p below this is given as this: so far out no quantile is to be believed."""
@@ -42,6 +40,8 @@ class Spread:
         """How far above the estimate the quantile lies; `probability` 0-1."""
         if self.error == 0:
             return 0.0
+        from scipy.special import stdtrit  # here: a run trains before it needs any statistics
+
         of_images = self.images * float(stdtrit(self.num_images - 1, probability))
         of_luck = self.luck * float(stdtrit(self.num_trainings - 1, probability)) if self.num_trainings > 1 else 0.0
         return (of_luck + of_images) / self.error
@@ -52,6 +52,8 @@ class Spread:
             return 1.0
         if -self.reach(SMALLEST_P / 2) <= abs(value):
             return SMALLEST_P
+        from scipy.optimize import brentq
+
         return exp(brentq(lambda log_p: -self.reach(exp(log_p) / 2) - abs(value), log(SMALLEST_P), 0.0))
 
 

@@ -65,8 +65,8 @@ class Choice:
     single: float
 
 
-def choose(maps: Sequence[np.ndarray], images: Images) -> Choice:
-    """The best ensemble of `maps`: of each unit probabilities in steps of 1/255, uint8 [N, 2, S, S, channels], of the images as they are and
+def choose(maps: Sequence[np.ndarray], images: Images, most: int = MOST_MEMBERS) -> Choice:
+    """The best ensemble of at most so many of `maps`: of each unit probabilities in steps of 1/255, uint8 [N, 2, S, S, channels], of the images as they are and
     averaged with their mirrored copies. Ties go to the earlier unit and to fewer of them."""
     plain = [_at_truth(each[:, 0], images) for each in maps]
     singles = [_iou(each, images) for each in plain]
@@ -76,7 +76,7 @@ def choose(maps: Sequence[np.ndarray], images: Images) -> Choice:
     used = [_at_truth(each[:, 1], images) for each in maps] if flips else plain
     units, total = [best], used[best].astype(np.float32)
     score = _iou(total, images)
-    while len(units) < MOST_MEMBERS:
+    while len(units) < most:
         tried = [_iou((total + each) / (len(units) + 1), images) for each in used]
         better = int(np.argmax(tried))
         if tried[better] < score + LEAST_GAIN:
@@ -104,14 +104,16 @@ def choose(maps: Sequence[np.ndarray], images: Images) -> Choice:
     )
 
 
-def out_of_fold_counts(maps: Sequence[np.ndarray], images: Images) -> dict[str, tuple[ClassCounts, ...]]:
+def out_of_fold_counts(
+    maps: Sequence[np.ndarray], images: Images, most: int = MOST_MEMBERS
+) -> dict[str, tuple[ClassCounts, ...]]:
     """Counts of each image by an ensemble that was chosen without it: on the images of the other folds. With one fold there is no other, and
     the choice is that of the same images."""
     counts: dict[str, tuple[ClassCounts, ...]] = {}
     for fold in np.unique(images.fold):
         here = images.fold == fold
         others = ~here if not here.all() else here
-        chosen = choose([each[others] for each in maps], images.only(others))
+        chosen = choose([each[others] for each in maps], images.only(others), most)
         counts |= counts_with(chosen, [each[here] for each in maps], images.only(here))
     return {name: counts[name] for name in images.ids}
 

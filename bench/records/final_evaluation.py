@@ -95,12 +95,12 @@ class TrainingRecord(Configured):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One trained network of the delivered model: the training of a contestant on all folds but `fold`, with `seed`. `weights` is its file
-    of weights, relative to the run's folder."""
+    """One trained network of the delivered model: the training of a contestant on all folds but `fold` (None: on all of them), with `seed`.
+    `weights` is its file of weights, relative to the run's folder."""
 
     contestant: str
     hyperparameters: Hyperparameters
-    fold: Fold
+    fold: Fold | None
     seed: Whole
     weights: Inside
 
@@ -114,6 +114,8 @@ class DeliveryRecord:
     `out_of_fold` and `test` hold counts as in `Evaluation`: of every development image by members that did not see it, with members,
     threshold and smallest object chosen on the other folds; of the locked test images by the model as delivered, once. `rule` says in
     words what was chosen and why. `latency_s` is seconds an image, `num_bytes` the size of the model's file.
+
+    A `refit` is one network that was trained on all development images: `out_of_fold` is then what trainings of its recipe on folds found.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -127,6 +129,7 @@ class DeliveryRecord:
     test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     latency_s: Seconds | None = None
     num_bytes: Whole | None = None
+    refit: Flag = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from bench.records.durable import require_writable
 from bench.records.environment import current_environment
 from bench.records.store import RunStore, load
 from bench.report import write_index, write_report
+from bench.run.first_look import first_look
 from bench.run.open_run import OpenRun
 from bench.run.resume import earlier_part, locked, require_same, went_on
 from bench.run.scratch import scratch_folder
@@ -47,17 +48,20 @@ def run_experiment(
             require_same(earlier, experiment, material)
         setup = material.trial_setup(experiment.protocol)
         executor = _begun(workers, setup) or stack.enter_context(_on_cluster(experiment, setup, progress))
+        progress.stage("scoring baselines")
+        look = first_look(material, experiment.seeds[0])
         progress.stage("starting TensorFlow")
         environment = went_on(earlier, current_environment(executor.device(), executor.precision()))
+        progress.stage("reading pretrained weights")
         executor.check_weights(experiment.space.pretrained_backbones)
         with RunStore.create(directory) if earlier is None else nullcontext(RunStore(directory)) as store:
             run = OpenRun(experiment, material, store, executor, progress, earlier, command, began)
-            run.record_setting(environment)
+            run.record_setting(environment, look)
         if earlier is None:
             stack.enter_context(locked(directory))
         # The story: each stage begins where an interrupted one stopped.
         with run.marked():
-            run.score_baselines()
+            run.record_baselines(look.references)
             run.plan()
             run.search()
             run.score_best_models()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets.cache import CachedPixels
-from bench.evaluation.ensemble import Choice, Images, at_size, choose, masks_with, out_of_fold_counts
+from bench.evaluation.ensemble import MOST_MEMBERS, Choice, Images, at_size, choose, masks_with, out_of_fold_counts
 from bench.evaluation.postprocess import class_ids
 from bench.formats import fraction, plural
 from bench.records import COMPLETED, DeliveryRecord, Member, TrainingRecord, configuration_name
@@ -40,13 +40,18 @@ class Selection:
 
 
 def select(
-    directory: Path, trainings: Sequence[TrainingRecord], truth: CachedPixels, num_classes: int
+    directory: Path,
+    trainings: Sequence[TrainingRecord],
+    truth: CachedPixels,
+    num_classes: int,
+    *,
+    most: int = MOST_MEMBERS,
 ) -> Selection | None:
-    """The best ensemble of the trainings whose weights and maps are in the run's `directory`; None without any. `truth` holds the pixels at
-    the evaluation size."""
+    """The best ensemble, of at most so many units, of the trainings whose weights and maps are in the run's `directory`; None without any. `truth`
+    holds the pixels at the evaluation size."""
     best: tuple[Choice, Library] | None = None
     for library in libraries(directory, trainings, truth, num_classes):
-        choice = choose(library.maps, library.images)
+        choice = choose(library.maps, library.images, most)
         if best is None or choice.score > best[0].score:
             best = choice, library
     if best is None:
@@ -62,7 +67,7 @@ def select(
         threshold=choice.threshold,
         smallest_object=choice.smallest_object,
         rule=_rule(choice, library),
-        out_of_fold=out_of_fold_counts(library.maps, library.images),
+        out_of_fold=out_of_fold_counts(library.maps, library.images, most),
     )
     masks = masks_with(choice, library.maps, library.images)
     return Selection(record=record, ids=library.images.ids, masks=masks)

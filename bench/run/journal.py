@@ -21,7 +21,8 @@ from bench.run.budget import Timekeeper
 from bench.run.costs import CostModel
 from bench.run.delivery import MAPS, MEMBERS
 from bench.run.experiment_plan import ahead
-from bench.run.setup import Material, augmentation_pictures, validation_pictures
+from bench.run.first_look import FirstLook
+from bench.run.setup import Material
 
 
 class Journal:
@@ -62,14 +63,14 @@ class Journal:
         keep = experiment.protocol.keep_models
         self.best = BestModels(store, keep, material.split.val, self.trials)
 
-    def record_setting(self, environment: Environment) -> None:
+    def record_setting(self, environment: Environment, look: FirstLook) -> None:
         """Writes down where, on what and against what this run is: all that does not depend on a trial."""
         material, store = self.material, self.store
         store.write_experiment(to_json(self.experiment))  # a resumed run may have new limits
         for record in (environment, material.dataset, material.audit, material.split, self.record):
             store.write(record)
-        store.write_arrays("predictions/images", validation_pictures(material))
-        store.write_arrays("augmentation", augmentation_pictures(material, self.experiment.seeds[0]))
+        store.write_arrays("predictions/images", look.validation)
+        store.write_arrays("augmentation", look.augmentation)
 
     def _keep_model(self, name: str, spec: TrialSpec, outcome: TrialOutcome) -> None:
         """What an ensemble is made of: probabilities out of fold, and weights."""

@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from bench.analysis.final_evaluation import LEAST_FOLDS, NoFinals
-from bench.baselines import REFERENCES, evaluate_on_folds, evaluate_references
+from bench.baselines import REFERENCES, evaluate_on_folds
 from bench.delivery import FOLDER
 from bench.delivery.deliver import deliver
 from bench.engine.spec import TrialSpec
 from bench.errors import StoreError
+from bench.evaluation.ensemble import MOST_MEMBERS
 from bench.evaluation.resampling import even_spread
 from bench.experiments import WITHOUT_TUNERS
 from bench.formats import plural
-from bench.records import OUT_OF_FOLD, DeliveryRecord, FinalsRecord, TrainingRecord
+from bench.records import OUT_OF_FOLD, DeliveryRecord, Evaluation, FinalsRecord, TrainingRecord
 from bench.records.store import load
 from bench.run.costs import Deadline, Probe, short_training_s
 from bench.run.data_curve import LEARNING_CURVE, SHARES, plan_learning_curve
@@ -29,6 +30,7 @@ from bench.run.final_plan import budgeted_finals, whole_finals
 from bench.run.journal import Journal, evaluation_of
 from bench.run.plan import Plan
 from bench.run.probe import NoProbe, probe
+from bench.run.refit import ALLOWANCE, refit_spec, refit_weights, refitted, train
 
 PATIENCE = 3.0
 """A candidate that takes more than so many times as long as the default recipe is out: others would have to go without."""
@@ -43,16 +45,9 @@ class OpenRun(Journal):
     chosen: Plan | None = None
     probe: Probe | None = None
 
-    def score_baselines(self) -> None:
+    def record_baselines(self, references: Sequence[Evaluation]) -> None:
         """What a model must beat, on the images that it is scored on."""
         scored = {(evaluation.reference, evaluation.split) for evaluation in self.evaluations}
-        references = evaluate_references(
-            self.material.pixels(),
-            train_ids=self.material.split.train,
-            parts={"val": self.material.split.val, "test": self.material.split.test},
-            num_classes=len(self.material.dataset.classes) + 1,
-            seed=self.experiment.seeds[0],
-        )
         for evaluation in references:
             if (evaluation.reference, evaluation.split) not in scored:
                 self._append(evaluation)
@@ -84,7 +79,7 @@ class OpenRun(Journal):
         unit_s, spent_s = self._measured_unit_s(left_s)
         self.chosen = plan_of(
             self.experiment,
-            max(0.0, left_s - spent_s) + self._compared_s,
+            max(0.0, left_s - spent_s - (unit_s if self.experiment.single else 0.0)) + self._compared_s,
             unit_s=unit_s,
             folds=len(self.material.split.folds),
             places=self.executor.places,
@@ -241,8 +236,8 @@ class OpenRun(Journal):
         if not self.experiment.protocol.finalists or not self.trainings:
             return
         self.progress.stage("choosing the model to deliver")
-        truth, directory = self.material.pixels(), self.store.directory
-        selection = select(directory, self.trainings, truth, len(self.material.dataset.classes) + 1)
+        directory = self.store.directory
+        selection = (self._single() if self.experiment.single else None) or self._selected()
         if selection is None:
             self.progress.warning("no model: no training of the final evaluation came to its end")
             return
@@ -260,6 +255,35 @@ class OpenRun(Journal):
         )
         self.store.write(record)
         self.progress.note(f"model: {directory / FOLDER} ({record.rule})")
+
+    def _selected(self, most: int = MOST_MEMBERS) -> Selection | None:
+        num_classes = len(self.material.dataset.classes) + 1
+        return select(self.store.directory, self.trainings, self.material.pixels(), num_classes, most=most)
+
+    def _single(self) -> Selection | None:
+        """The best recipe trained on all development images; None, and why is said, where that cannot be."""
+        selection = self._selected(most=1)
+        if selection is None:
+            return None
+        spec, development = refit_spec(selection.record, self.trainings), self.material.split.folds
+        if not (self.store.directory / refit_weights(spec)).is_file():
+            wanted_s, left_s = self.costs.of(spec), self.times.finals_s
+            if left_s is not None and wanted_s > left_s:
+                self.progress.warning(
+                    f"the ensemble is delivered, since the budget leaves {left_s:.0f} s and a training on all development images takes "
+                    f"{wanted_s:.0f} s; a larger --budget goes on with --resume"
+                )
+                return None
+            self.progress.stage(f"training {spec.trial_id} on all {sum(map(len, development))} development images")
+
+            def keep(weights: bytes) -> None:
+                self.store.write_bytes(refit_weights(spec), weights)
+
+            retries, warn = self.experiment.retries, self.progress.warning
+            if not train(spec, self.executor, retries=retries, keep=keep, warn=warn):
+                return None
+        record = refitted(selection.record, spec, sum(map(len, development)))
+        return replace(selection, record=record)
 
     def _is_delivered(self, record: DeliveryRecord) -> bool:
         """Whether this very model is there: the locked images have been scored by it, once."""
@@ -303,7 +327,7 @@ class OpenRun(Journal):
             executor=self.executor,
             finished=finished,
             retries=self.experiment.retries,
-            deadline=Deadline.after(self.times.finals_s),
+            deadline=Deadline.after(self._trainings_s(planned)),
             costs=self.costs,
             keep=keep,
             keep_evidence=self._keep_evidence,
@@ -314,6 +338,13 @@ class OpenRun(Journal):
             leaders_first=leaders_first,
             dearest_s=self._dearest_s(planned) if leaders_first else None,
         )
+
+    def _trainings_s(self, planned: FinalsRecord) -> float | None:
+        """Seconds that are left for trainings on folds; None: no budget. A single network is trained after them."""
+        left_s = self.times.finals_s
+        if left_s is None or not self.experiment.single or self.probe is None:
+            return left_s
+        return max(0.0, left_s - ALLOWANCE * (planned.epochs * self.probe.epoch_s + self.probe.first_s))
 
     def _dearest_s(self, planned: FinalsRecord) -> float | None:
         """What a candidate may take in a budget: so many times what the default recipe does, or what the largest images of a comparison are

@@ -37,9 +37,9 @@ def configurations(space: Space) -> int | None:
     values = {name: getattr(space, name) for name in HYPERPARAMETERS}
     if any(isinstance(own, Range) for own in values.values()):
         return None
-    encoders = math.prod(len(values[name]) for name in OF_BACKBONE)
+    encoders = math.prod(max(1, len(values[name])) for name in OF_BACKBONE)
     networks = sum(encoders if ARCHITECTURES[name].has_backbone else 1 for name in space.architecture)
-    others = [len(own) for name, own in values.items() if name != "architecture" and name not in OF_BACKBONE]
+    others = [max(1, len(own)) for name, own in values.items() if name != "architecture" and name not in OF_BACKBONE]
     return networks * math.prod(others)
 
 

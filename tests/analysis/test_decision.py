@@ -115,6 +115,15 @@ def test_the_delivered_model_is_the_answer_where_there_is_one(run):
     assert summary(found)["model"] == "Delivered ensemble of 3 networks"
 
 
+def test_a_refit_is_said_to_have_no_score_of_its_own(run):
+    ensemble = delivered(run)
+    member = replace(ensemble.delivery.members[0], fold=None)
+    found = Analysis(replace(ensemble, delivery=replace(ensemble.delivery, members=(member,), refit=True)))
+    text = said([verdict(found)])
+    assert "its cross-validated IoU is that of its recipe" in text
+    assert summary(found)["model"] == "Delivered network, trained on all development images"
+
+
 def test_a_search_alone_is_not_confirmed():
     made = scored(0.45, 0.25)
     found = Analysis(made)

@@ -4,8 +4,11 @@ from dataclasses import replace
 
 from bench.analysis.failures import why_unfinished
 from bench.analysis.leaderboard import leaderboard
-from bench.analysis.rungs import Rung, rungs
+from bench.analysis.run_analysis import Analysis
+from bench.analysis.rungs import Rung, length_agreements, rungs
 from bench.records import FAILED, STOPPED
+from bench.report.sections.search import search
+from tests.report.reading import said
 from tests.report.runs import run, trial
 
 
@@ -75,6 +78,28 @@ def test_a_trial_that_found_no_state_to_continue_has_only_its_own_costs():
     again = asha(1, 0.4, rung=1, parent="0000", train_s=90.0)
     rows = leaderboard(run("results/asha", trials=[asha(0, 0.3), again]))
     assert (rows[0].training.epochs, rows[0].training.train_s) == (9, 90.0)
+
+
+def promoted(higher: list[float]) -> list:
+    """Five configurations with 0.1 to 0.5 at 3 epochs, which were promoted to 9 and had `higher` there; one more was not promoted."""
+    first = [asha(number, 0.1 * number) for number in range(1, 7)]
+    return first + [asha(10 + number, iou, rung=1, parent=f"000{number}") for number, iou in enumerate(higher, start=1)]
+
+
+def test_lengths_agree_as_far_as_those_tell_that_were_trained_at_both():
+    made = run("results/asha", trials=promoted([0.3, 0.2, 0.5, 0.6, 0.7]))
+    (found,) = length_agreements(leaderboard(made))
+    assert (found.study_id, found.short, found.long, found.ranks.candidates) == ("asha-s1", 3, 9, 5)
+    assert round(found.ranks.tau, 3) == 0.8  # one of ten pairs is the other way round
+    text = said(search(Analysis(made)))
+    assert "3 to 9 epochs: 0.80 (-0.19 to 0.98) for 5 configurations" in text
+    assert "a larger shortest_steps" in text
+
+
+def test_four_promotions_say_nothing_about_lengths():
+    made = run("results/asha", trials=promoted([0.2, 0.3, 0.5, 0.6]))
+    assert length_agreements(leaderboard(made)) == ()
+    assert "rank like long ones" not in said(search(Analysis(made)))
 
 
 def test_a_tuner_that_promotes_nobody_has_no_rungs():

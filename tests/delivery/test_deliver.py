@@ -13,10 +13,12 @@ import pytest
 
 from bench.datasets.letterbox import letterbox, letterbox_mask, valid_area
 from bench.delivery.artefact import new_folder
+from bench.delivery.card import card
 from bench.delivery.deliver import deliver
 from bench.delivery.model import load_model
 from bench.errors import DataError
 from bench.evaluation.counting import confusion_of, counts_of
+from bench.records.store import load
 from tests.delivery import made
 from tests.delivery.made import EVALUATION_SIZE, SIZE
 
@@ -105,6 +107,15 @@ def test_the_card_says_how_good_it_is_and_what_it_is_made_of(delivered) -> None:
     assert "| c1 | 2/3 | 1 | 0 | unet | mobilenetv2 / none |" in card
     assert "trained from random weights" in card
     assert "![" in card
+
+
+def test_the_card_of_a_refit_says_that_no_development_image_scored_it(delivered) -> None:
+    directory, record, _ = delivered
+    member = replace(record.members[0], fold=None)
+    text = card(load(directory), replace(record, members=(member,), refit=True, out_of_fold=record.test))
+    assert "each by trainings of its recipe that did not see it" in text
+    assert "none of them can score it" in text
+    assert "| c0 | 1/1 | none | 0 | plain_unet |" in text
 
 
 def test_missing_weights_leave_the_earlier_model_as_it_was(delivered, tmp_path: Path) -> None:

@@ -46,6 +46,18 @@ def test_units_that_mend_each_other_are_delivered_together():
     assert found.score == 1.0
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_chosen_is_never_worse_than_the_best_unit_alone(seed):
+    of, random = images(), np.random.default_rng(seed)
+    noisy = [np.clip(of.truth * 0.4 + random.random(of.truth.shape) * 0.6, 0, 1) for _ in range(6)]
+    units = [maps(each, each[:, :, ::-1]) for each in noisy]
+    found = choose(units, of)
+    assert 0 < found.single <= found.score
+    alone = choose(units, of, most=1)
+    assert len(alone.units) == 1
+    assert alone.single == found.single <= alone.score
+
+
 def test_mirroring_is_used_where_it_helps_out_of_fold():
     of = images()
     half = of.truth.astype(float)

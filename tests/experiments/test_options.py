@@ -31,5 +31,5 @@ def test_what_is_said_is_known_by_flag_or_by_field_and_what_says_nothing_is_left
 
 def test_what_a_resumed_run_may_change_is_no_part_of_what_it_is() -> None:
     free = {name for name, option in OPTIONS.items() if option.may_change}
-    assert free == {"trials", "budget", "workers", "cluster", "retries", "learning_curve"}
+    assert free == {"trials", "budget", "workers", "cluster", "retries", "learning_curve", "single"}
     assert free <= set(Experiment.model_fields)

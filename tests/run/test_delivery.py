@@ -1,15 +1,18 @@
 """Which trainings become the delivered model, from what lies in a run's folder."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.datasets.cache import CachedPixels
+from bench.engine.spec import TrialOutcome, TrialSpec, failed
 from bench.evaluation.metrics import iou, pool
 from bench.records import COMPLETED, FAILED, TrainingRecord
 from bench.run.delivery import libraries, masks_by_configuration, select, weights_path
 from bench.run.final_evaluation import configuration_name, unit_name
+from bench.run.refit import refit_spec, refit_weights, refitted, train
 
 SIZE = 8
 FOLDS = (("a", "b"), ("c", "d"))
@@ -73,6 +76,52 @@ def test_with_one_fold_trained_its_network_is_delivered(tmp_path, truth):
     found = select(tmp_path, [only], truth, 2)
     assert len(found.record.members) == 1
     assert set(found.record.out_of_fold) == {"a", "b"}
+
+
+def test_a_single_network_is_of_the_best_recipe_alone_and_as_long(tmp_path, truth):
+    good = whole(tmp_path, truth.masks * 0.9, loss="dice", seed=3)
+    other = whole(tmp_path, truth.masks * 0.8, loss="bce")
+    trained = [replace(each, epochs_run=7) for each in (*other, *good)]
+    selected = select(tmp_path, trained, truth, 2, most=1).record
+    spec = refit_spec(selected, trained)
+    best = selected.members[0].hyperparameters["loss"]
+    assert (spec.refit, spec.epochs, spec.fold, spec.hyperparameters["loss"]) == (True, 7, None, best)
+    record = refitted(selected, spec, 4)
+    assert record.refit
+    assert [(each.fold, each.seed, each.weights) for each in record.members] == [(None, spec.seed, refit_weights(spec))]
+    assert (record.out_of_fold, record.threshold) == (selected.out_of_fold, selected.threshold)
+    assert record.rule.startswith("one network, trained on all 4 development images")
+
+
+class Places:
+    """An executor whose trainings end as they are told to."""
+
+    def __init__(self, *outcomes: TrialOutcome) -> None:
+        self.outcomes, self.attempts = list(outcomes), []
+
+    def submit(self, spec):
+        self.attempts.append(spec.attempt)
+
+    def events(self):
+        yield self.outcomes.pop(0)
+
+    def model(self, spec):
+        return b"weights"
+
+
+def test_a_training_whose_process_died_is_tried_again_and_one_that_failed_is_said(truth):
+    spec = TrialSpec(study_id="refit", trial_id="best", hyperparameters={}, seed=0, epochs=1, refit=True)
+    died, failure = (
+        failed(spec, why, crashed=why == "died", started_at="", wall_s=1.0) for why in ("died", "no memory")
+    )
+    good = TrialOutcome(record=replace(died.record, status=COMPLETED, error=None))
+    kept, said = [], []
+    places = Places(died, good)
+    assert train(spec, places, retries=1, keep=kept.append, warn=said.append)
+    assert (places.attempts, kept, said) == ([1, 2], [b"weights"], [])
+    assert not train(spec, Places(failure), retries=1, keep=kept.append, warn=said.append)
+    assert said == ["the ensemble is delivered, since its best recipe could not be trained again: no memory"]
+    assert kept == [b"weights"]
 
 
 def test_nothing_is_delivered_without_weights_or_without_a_training_that_ended_well(tmp_path, truth):

@@ -14,6 +14,8 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+from bench.delivery import verification
+from bench.delivery.model import load_model
 from bench.errors import ExperimentError, StoreError
 from bench.evaluation.evidence import PixelEvidence
 from bench.evaluation.pixel_metrics import BINS
@@ -260,6 +262,31 @@ def test_a_learning_curve_may_be_added_to_a_finished_run_and_goes_on_without_tra
     assert log.read_bytes().splitlines(keepends=True)[:-2] == lines[:-2]
     again = load(directory).curve_trainings
     assert [each.out_of_fold for each in again] == [each.out_of_fold for each in after.curve_trainings]
+
+
+def test_a_single_network_takes_the_place_of_a_finished_runs_ensemble_and_says_what_it_is(finished, data, tmp_path):
+    root, before = finished
+    root = shutil.copytree(root, tmp_path / "copy")
+    directory = root / "results" / "tiny"
+    run(experiment(data, single=True), root, resume=True)
+    after = load(directory)
+    assert after.trainings == before.trainings
+    (member,) = after.delivery.members
+    assert (after.delivery.refit, member.fold) == (True, None)
+    assert set(after.delivery.out_of_fold) == {name for ids in after.split.folds for name in ids}
+    assert set(after.delivery.test) == set(after.split.test)
+    weights = (directory / member.weights).read_bytes()
+    assert all(path.read_bytes() != weights for path in (directory / "members").glob("*-fold*"))
+    assert list(verification.differences(directory, load_model(directory))) == []
+    assert "trained on all development images" in (directory / "model" / "card.md").read_text()
+    page = (root / "reports" / "tiny" / "leaderboard.md").read_text()
+    assert "none of them scores it" in page
+    assert list(differences([after], root / "reports" / "tiny")) == []
+
+    written = (directory / "delivery.json").read_bytes()
+    run(experiment(data, single=True), root, resume=True)  # trains and writes nothing twice
+    assert (directory / "delivery.json").read_bytes() == written
+    assert (directory / member.weights).read_bytes() == weights
 
 
 def test_a_learning_curve_for_which_no_time_is_left_is_one_note(finished, data, tmp_path):

@@ -2,14 +2,18 @@
 
 import pytest
 
-from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Space, cost_identity, graph_identity
+from search_spaces.portfolio import active, whole
+from search_spaces.reference import origin_recipe, reference_recipe
+from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space, cost_identity, graph_identity
 
 VALUES = {
     "architecture": "unet",
     "backbone": "mobilenet",
     "encoder_weights": "imagenet",
+    "frozen_start": 0.1,
     "loss": "bce",
     "augmentation": 0.5,
+    "foreground_oversampling": 0.5,
     "image_size": 96,
     "batch_size": 8,
     "optimizer": "adam",
@@ -21,8 +25,10 @@ OTHERS = {
     "architecture": "fpn",
     "backbone": "vgg16",
     "encoder_weights": "none",
+    "frozen_start": 0.0,
     "loss": "dice",
     "augmentation": 0.0,
+    "foreground_oversampling": 0.0,
     "image_size": 192,
     "batch_size": 16,
     "optimizer": "sgd",
@@ -35,19 +41,39 @@ OTHERS = {
 def test_every_field_of_a_space_has_a_row_with_a_title_of_its_own() -> None:
     assert list(HYPERPARAMETERS) == list(Space.model_fields) == list(VALUES)
     assert len({row.title for row in HYPERPARAMETERS.values()}) == len(HYPERPARAMETERS)
-    assert OF_BACKBONE == ("backbone", "encoder_weights")
+    assert OF_BACKBONE == ("backbone", "encoder_weights", "frozen_start")
 
 
 @pytest.mark.parametrize("name", HYPERPARAMETERS)
 def test_a_graph_is_shared_by_what_is_set_before_each_trial(name: str) -> None:
     other = VALUES | {name: OTHERS[name]}
-    compiled = name in ("architecture", "backbone", "image_size", "optimizer", "weight_decay")
+    compiled = name in ("architecture", "backbone", "image_size", "optimizer", "weight_decay", "frozen_start")
     assert (graph_identity(other) != graph_identity(VALUES)) is compiled
     assert (cost_identity(other) != cost_identity(VALUES)) is (compiled or name == "batch_size")
 
 
 def test_two_weight_decays_share_a_graph() -> None:
     assert graph_identity(VALUES | {"weight_decay": 0.1}) == graph_identity(VALUES)
+
+
+def test_a_space_that_does_not_name_a_newer_hyperparameter_has_configurations_without_it() -> None:
+    space = Space(architecture=("unet", "plain_unet"), backbone=("mobilenet",), encoder_weights=("imagenet",))
+    newer = {"frozen_start", "foreground_oversampling"}
+    assert not newer & set(reference_recipe(space))
+    assert not newer & set(origin_recipe(space))
+    assert graph_identity(reference_recipe(space)) == graph_identity(reference_recipe(space) | {"frozen_start": 0.0})
+
+
+def test_a_newer_hyperparameter_is_off_in_the_default_recipe_of_a_space_that_begins_with_off() -> None:
+    space = Space(
+        architecture=("unet", "plain_unet"),
+        backbone=("mobilenet",),
+        frozen_start=(0.0, 0.1),
+        foreground_oversampling=Range(min=0.0, max=0.5),
+    )
+    recipe = reference_recipe(space)
+    assert (recipe["frozen_start"], recipe["foreground_oversampling"]) == (0.0, 0.0)
+    assert "frozen_start" not in active(whole(space) | {"architecture": "plain_unet"})
 
 
 def test_an_older_record_without_a_hyperparameter_still_has_an_identity() -> None:

@@ -31,18 +31,27 @@ class TrainingPlan:
 
     A function of the seed alone, so that equal trials see equal batches. An epoch is `steps_per_epoch` optimiser steps,
     whatever the number of images: 30 images and 3,000 are trained for as long.
+
+    The first `oversampled` places of each batch are not of that row: they are drawn from the images that hold a class, `holders` of each
+    foreground class in turn, so that what is rare is seen as often as what is not. Such a place names no pass, but its step below 0.
     """
 
     num_images: int
     batch_size: int
     steps_per_epoch: int
     seed: int
+    oversampled: int = 0
+    holders: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
-    def of(cls, spec: TrialSpec, setup: TrialSetup, train_ids: Sequence[str]) -> "TrainingPlan":
+    def of(cls, spec: TrialSpec, setup: TrialSetup, pixels: CachedPixels, train_ids: Sequence[str]) -> "TrainingPlan":
+        batch_size = int(spec.hyperparameters["batch_size"])
+        oversampled = round(float(spec.hyperparameters.get("foreground_oversampling", 0.0)) * batch_size)
         return cls(
             num_images=len(train_ids),
-            batch_size=int(spec.hyperparameters["batch_size"]),
+            batch_size=batch_size,
+            oversampled=oversampled,
+            holders=holders(pixels, train_ids, setup.num_classes) if oversampled else (),
             steps_per_epoch=PROBE_STEPS if spec.probe else setup.steps_per_epoch,
             seed=spec.seed,
         )
@@ -53,13 +62,28 @@ class TrainingPlan:
         orders = {
             number: self._order(number) for number in range(first // self.num_images, stop // self.num_images + 1)
         }
-        return [
+        seen = [
             (place // self.num_images, int(orders[place // self.num_images][place % self.num_images]))
             for place in range(first, stop)
         ]
+        if not self.holders:
+            return seen
+        return [(-1 - step, self._drawn(step, place)) for place in range(self.oversampled)] + seen[self.oversampled :]
+
+    def _drawn(self, step: int, place: int) -> int:
+        """An image of the class whose turn it is."""
+        holders = self.holders[(step * self.oversampled + place) % len(self.holders)]
+        return holders[int(np.random.default_rng([self.seed, step, place]).integers(len(holders)))]
 
     def _order(self, number: int) -> np.ndarray:
         return np.random.default_rng([self.seed, number]).permutation(self.num_images)
+
+
+def holders(pixels: CachedPixels, ids: Sequence[str], num_classes: int) -> tuple[tuple[int, ...], ...]:
+    """Of each foreground class that occurs the positions in `ids` of the images that hold it."""
+    masks = [np.asarray(pixels.masks[row]) for row in pixels.rows(ids)]
+    found = [tuple(n for n, mask in enumerate(masks) if (mask == number).any()) for number in range(1, num_classes)]
+    return tuple(own for own in found if own)
 
 
 class TrainingBatches:

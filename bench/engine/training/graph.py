@@ -79,6 +79,8 @@ class TrainingGraph:
             self.model, self._momentum = build_network(values, key.num_classes)
         decays = values["weight_decay"]
         self._weight_decay = tf.Variable(1.0 if decays else 0.0, trainable=False)
+        self._is_open = tf.Variable(tf.ones(len(self.model.trainable_variables)), trainable=False)
+        """Of each trainable variable 1, or 0 while it is frozen."""
         self.optimizer = OPTIMIZERS[values["optimizer"]][1](1e-3, self._weight_decay if decays else 0.0)
         if key.precision == "mixed_float16":  # its gradients would vanish below 6e-8
             self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
@@ -116,11 +118,23 @@ class TrainingGraph:
                 _assign(variable, tf.raw_ops.ZerosLike(x=_read(variable)))
             else:
                 variable.assign(scalar)
+        self._open_while_frozen = self._apart_from(pretrained or {})
+        self.set_frozen(False)
         self.optimizer.learning_rate.assign(values["learning_rate"])
         self._weight_decay.assign(values["weight_decay"])
         mix = LOSSES[values["loss"]][1]
         for name, value in zip(PARAMETERS, astuple(mix), strict=True):
             getattr(self._mix, name).assign(value)
+
+    def set_frozen(self, frozen: bool) -> None:
+        """Whether pretrained layers stay as they are in the steps to come. For graphs of configurations with a `frozen_start` above 0."""
+        self._is_open.assign(self._open_while_frozen if frozen else np.ones_like(self._open_while_frozen))
+
+    def _apart_from(self, pretrained: Weights) -> np.ndarray:
+        """float32: of each trainable variable 0 if it is of a pretrained layer, else 1."""
+        layers = (layer for layer in layers_of(self.model) if layer.name in pretrained)
+        of_encoder = {id(variable) for layer in layers for variable in layer.trainable_variables}
+        return np.array([id(variable) not in of_encoder for variable in self.model.trainable_variables], np.float32)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         self.optimizer.learning_rate.assign(learning_rate)
@@ -162,6 +176,9 @@ class TrainingGraph:
             loss = self._loss(masks, self._forward_in_training(images))
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, [variable.value for variable in trainable])
+        if self.key.values["frozen_start"]:
+            is_open = tf.unstack(self._is_open)
+            gradients = [gradient * factor for gradient, factor in zip(gradients, is_open, strict=True)]
         self.optimizer.apply(gradients, trainable)
         return loss
 

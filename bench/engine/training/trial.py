@@ -51,11 +51,13 @@ class TrialRun:
         """With a `search_fold` it trains and validates on the parts of that fold, one of `spec.search_folds`."""
         self.spec, self.setup, self.graph, self.pixels, self.truth = spec, setup, graph, pixels, truth
         fold = spec.fold if search_fold is None else search_fold
-        self.train_ids, self.val_ids = setup.parts(fold, spec.train_share, spec.seed)
+        self.train_ids, self.val_ids = (
+            (setup.development_ids, ()) if spec.refit else setup.parts(fold, spec.train_share, spec.seed)
+        )
         self.later_epochs = 0 if search_fold is None else (spec.search_folds - search_fold - 1) * spec.epochs
         values = spec.hyperparameters
         self.batch_size = int(values["batch_size"])
-        self.plan = TrainingPlan.of(spec, setup, self.train_ids)
+        self.plan = TrainingPlan.of(spec, setup, pixels, self.train_ids)
         place, strength = copied_to(accelerator()), float(values["augmentation"])
         self.batches = TrainingBatches(pixels, self.train_ids, self.plan, strength, place)
         self.curve: list[EpochRecord] = []
@@ -77,10 +79,11 @@ class TrialRun:
         batches = self.batches.steps(spec.epochs * steps)
         for epoch in range(spec.epochs):
             train_loss = self._train_epoch(epoch * steps, itertools.islice(batches, steps))
-            scored = self._validate() if spec.fold is None or epoch + 1 == spec.epochs else None
+            is_last, watched = epoch + 1 == spec.epochs, spec.fold is None and not spec.refit
+            scored = self._validate() if watched or is_last else None
             self._remember(epoch, train_loss, scored, time.perf_counter() - started)
             on_epoch(self.curve[-1])
-            if spec.fold is None and has_collapsed(self.curve, self.setup.collapse_epochs):
+            if watched and has_collapsed(self.curve, self.setup.collapse_epochs):
                 return TrialOutcome(record=self._collapsed(started_at, started, build_s, reused))
             if self._out_of_time(spec.epochs - epoch - 1 + self.later_epochs):
                 return TrialOutcome(record=self._stopped(started_at, started, build_s, reused))
@@ -101,9 +104,12 @@ class TrialRun:
         values, losses = self.spec.hyperparameters, []
         whole = self.spec.epochs * self.plan.steps_per_epoch
         factor = SCHEDULES[str(values["schedule"])][1]
+        frozen_steps = float(values.get("frozen_start", 0.0)) * whole
         for number, (images, masks) in enumerate(batches):
             self.graph.set_learning_rate(float(values["learning_rate"]) * factor((first_step + number) / whole))
             self.graph.set_statistics_momentum(step_momentum(self.setup.batch_norm, number))
+            if frozen_steps:
+                self.graph.set_frozen(first_step + number < frozen_steps)
             started = time.perf_counter()
             losses.append(float(self.graph.train_step(images, masks)))
             took = time.perf_counter() - started
@@ -118,12 +124,13 @@ class TrialRun:
             raise TrialError(f"the weights grew beyond all numbers in epoch {epoch}")
         return loss
 
-    def _validate(self) -> Scored:
+    def _validate(self) -> Scored | None:
+        """Settles the batch statistics and scores the validation images, if there are any."""
         started = time.perf_counter()
         if self.setup.batch_norm == "reestimate" and self.graph.has_batch_norm:
             rows = statistics_rows(self.pixels.rows(self.train_ids))
             self.graph.estimate_statistics([self.pixels.images[part] for part in in_batches(rows, self.batch_size)])
-        scored = self._score(self.val_ids)
+        scored = self._score(self.val_ids) if self.val_ids else None
         self.evaluate_s += time.perf_counter() - started
         return scored
 
@@ -211,7 +218,8 @@ class TrialRun:
         return self.graph.latency_s
 
     def _measure_latency_s(self) -> float:
-        row = self.pixels.rows([self.val_ids[0], self.val_ids[-1]])
+        ids = self.val_ids or self.train_ids
+        row = self.pixels.rows([ids[0], ids[-1]])
         images = self.pixels.images[row]
         times = []
         for _ in range(5):

@@ -325,6 +325,29 @@ def _rungs(found: Analysis) -> Iterator[Block]:
     )
     yield Table("Rungs", columns, [asdict(rung) for rung in found.rungs])
     yield Data("rungs.csv", [asdict(rung) for rung in found.rungs], ("study_id",))
+    yield from _agreement_of_lengths(found)
+
+
+def _agreement_of_lengths(found: Analysis) -> Iterator[Block]:
+    """Whether it was right to promote by short trainings, as far as those tell that were promoted."""
+    if not found.length_agreements:
+        return
+    yield Heading("Do short trainings rank like long ones?", level=4)
+    said = [
+        f"{each.study_id}, {each.short} to {plural(each.long, 'epoch')}: {each.ranks.tau:.2f} "
+        f"({each.ranks.low:.2f} to {each.ranks.high:.2f}) for {plural(each.ranks.candidates, 'configuration')}"
+        for each in found.length_agreements
+    ]
+    unreliable = any(each.ranks.is_low for each in found.length_agreements)
+    yield paragraph(
+        f"Kendall's tau between validation IoU at both lengths, of the configurations that were promoted, with its 95 % interval: {'; '.join(said)}. "
+        "1 is the same ranking, 0 none. The configurations that were not promoted are missing, and those that were resemble each other, which lowers it."
+        + (
+            " Where it is low, the first length has chosen by luck among the best: a larger shortest_steps in the protocol compares longer trainings."
+            if unreliable
+            else ""
+        )
+    )
 
 
 def trial_records(rows: tuple[Row, ...]) -> list[Mapping[str, object]]:

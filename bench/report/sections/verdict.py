@@ -170,6 +170,11 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
     if choice is None:
         yield decision.reason
         return
+    if choice.delivery is not None and choice.delivery.refit:
+        yield (
+            "It saw all development images, so that none of them scores it: its cross-validated IoU is that of its recipe, trained on folds. "
+            "The locked images were scored by this very network."
+        )
     if choice.delivery is not None and isinstance(found.final, Finals) and len(found.final.standings) > 1:
         yield from _delivery(found, choice, found.final)
     if decision.kind == CLEAR and decision.closest:
@@ -277,6 +282,8 @@ def _how_scored(found: Analysis) -> str:
     if choice is not None and choice.delivery is not None:
         development = sum(map(len, found.run.split.folds))
         scored = len(choice.delivery.out_of_fold)
+        if choice.delivery.refit:
+            return f"of its recipe, out of fold on {plural(scored, 'image')}"
         return "cross-validated" if scored == development else f"out of fold on {plural(scored, 'image')}"
     return found.final.held_out if isinstance(found.final, Finals) else "on validation"
 

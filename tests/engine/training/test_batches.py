@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.datasets.cache import CachedPixels
-from bench.engine.training.batches import PROBE_STEPS, TrainingBatches, TrainingPlan
-from tests.engine.tiny import make_setup, spec
+from bench.datasets.cache import CachedPixels, open_cache
+from bench.datasets.dataset import VOID
+from bench.engine.training.batches import PROBE_STEPS, TrainingBatches, TrainingPlan, holders
+from tests.engine.tiny import SIZE, make_setup, spec
 
 
 def plan(num_images: int = 10, batch_size: int = 4, steps: int = 3, seed: int = 0) -> TrainingPlan:
@@ -58,9 +59,52 @@ def test_a_longer_training_begins_with_the_batches_of_a_shorter_one():
 
 def test_a_probe_takes_its_own_few_steps_whatever_an_epoch_is(tmp_path):
     setup = make_setup(tmp_path)
-    assert TrainingPlan.of(spec(fold=0), setup, setup.train_ids).steps_per_epoch == setup.steps_per_epoch == 4
+    data = open_cache(setup.cache_directory, SIZE)
+    assert TrainingPlan.of(spec(fold=0), setup, data, setup.train_ids).steps_per_epoch == setup.steps_per_epoch == 4
     probe = replace(spec(epochs=1, fold=0), probe=True)
-    assert TrainingPlan.of(probe, setup, setup.train_ids).steps_per_epoch == PROBE_STEPS == 6
+    assert TrainingPlan.of(probe, setup, data, setup.train_ids).steps_per_epoch == PROBE_STEPS == 6
+
+
+def three_classes() -> CachedPixels:
+    """Ten images: class 1 in image0 to image7, class 2 in image7 alone, class 3 nowhere; image8 and image9 are empty but for void."""
+    masks = np.zeros((10, 32, 32), np.uint8)
+    masks[:8, 0, 0], masks[7, 1, 1], masks[8:, 2, 2] = 1, 2, VOID
+    return replace(pixels(), masks=masks)
+
+
+def test_the_holders_of_a_class_are_the_images_with_a_pixel_of_it():
+    ids = ("image9", "image7", "image0")
+    assert holders(three_classes(), ids, num_classes=4) == ((1, 2), (1,))
+
+
+def test_half_of_an_oversampled_batch_is_of_each_class_in_turn(tmp_path):
+    data = three_classes()
+    setup = replace(make_setup(tmp_path), classes=("one", "two", "three"))
+    oversampling = spec(batch_size=4, foreground_oversampling=0.5)
+    drawn = TrainingPlan.of(oversampling, setup, data, data.ids)
+    usual = replace(drawn, oversampled=0, holders=())
+    batches = [drawn.batch(step) for step in range(50)]
+    assert all({-1 - step} == {number for number, _ in batch[:2]} for step, batch in enumerate(batches))
+    assert all(batch[2:] == usual.batch(step)[2:] for step, batch in enumerate(batches))
+    assert {batch[0][1] for batch in batches} == set(range(8))
+    assert {batch[1][1] for batch in batches} == {7}
+    assert batches == [drawn.batch(step) for step in range(50)]
+
+
+def test_without_oversampling_batches_are_those_of_the_passes(tmp_path):
+    data, setup = three_classes(), make_setup(tmp_path)
+    plain, off = (
+        TrainingPlan.of(spec(**more), setup, data, data.ids) for more in ({}, {"foreground_oversampling": 0.0})
+    )
+    assert plain == off
+    assert plain.holders == ()
+
+
+def test_images_without_foreground_are_drawn_as_ever_where_no_class_occurs(tmp_path):
+    data = replace(pixels(), masks=np.zeros((10, 32, 32), np.uint8))
+    setup = make_setup(tmp_path)
+    plan_of_none = TrainingPlan.of(spec(foreground_oversampling=1.0), setup, data, data.ids)
+    assert [number for number, _ in plan_of_none.batch(0)] == [0, 0]
 
 
 def test_without_augmentation_the_pixels_pass_unchanged():

@@ -95,6 +95,31 @@ def test_weight_decay_shrinks_the_weights():
     assert norm(1.0) < norm(1e-6)
 
 
+def test_a_frozen_start_changes_no_pretrained_weight_and_all_others():
+    network = {"architecture": "linknet", "backbone": "mobilenet", "frozen_start": 0.5}
+    graph = TrainingGraph(key(**network))
+    layers = [layer for layer in layers_of(graph.model) if layer.name.startswith("conv_") and layer.weights]
+    encoder = {layer.name: layer.get_weights() for layer in layers}
+    graph.reset(values(**network), seed=5, pretrained=encoder)
+
+    def trained(frozen: bool) -> dict[str, bool]:
+        """By trainable variable whether a step changed it."""
+        graph.set_frozen(frozen)
+        before = [np.array(variable) for variable in graph.model.trainable_variables]
+        graph.train_step(*batch())
+        return {
+            variable.path: not np.array_equal(old, variable)
+            for old, variable in zip(before, graph.model.trainable_variables, strict=True)
+        }
+
+    frozen, free = trained(True), trained(False)
+    of_encoder = {path for path in frozen if path.split("/")[-2] in encoder}
+    assert len(of_encoder) > 20
+    assert not any(frozen[path] for path in of_encoder)
+    assert all(frozen[path] for path in frozen.keys() - of_encoder)
+    assert all(free.values())
+
+
 def test_initial_weights_that_were_kept_are_those_that_are_drawn(graph):
     losses = {seed: train_from(graph, seed) for seed in (5, 6)}
     assert [train_from(graph, seed) for seed in (6, 6, 5, 5)] == [losses[seed] for seed in (6, 6, 5, 5)]

@@ -13,7 +13,7 @@ from bench.engine.training.trial import MAP_IMAGES, TrialRun, probability_maps
 from bench.evaluation.collapse import EVERYWHERE, NOTHING
 from bench.records import COLLAPSED, COMPLETED, STOPPED, ClassCounts
 from search_spaces.optimizers import cosine
-from tests.engine.tiny import SIZE, make_setup, spec
+from tests.engine.tiny import IDS, SIZE, make_setup, spec
 
 
 class FakeGraph:
@@ -83,6 +83,17 @@ def test_a_trial_that_has_collapsed_long_enough_ends(make_run):
     assert outcome.scored is None
     assert [epoch.val_recall for epoch in record.curve] == [0.0, 1.0, 0.0]
     assert [epoch.val_predicted_share for epoch in record.curve] == [0.0, 1.0, 0.0]
+
+
+def test_a_refit_trains_on_every_image_that_is_not_locked_and_scores_none(make_run):
+    run = make_run(epochs=2)
+    refit = TrialRun(replace(run.spec, refit=True), run.setup, FakeGraph(), run.pixels, run.truth)
+    refit.graph.has_batch_norm = False
+    outcome = refit.train(pretrained=None, reused=True, on_epoch=lambda epoch: None)
+    assert refit.train_ids == tuple(sorted(IDS[:8]))
+    assert (outcome.record.status, outcome.record.epochs_run, outcome.train_images) == (COMPLETED, 2, 8)
+    assert (outcome.scored, outcome.test) == (None, None)
+    assert [epoch.val_iou for epoch in outcome.record.curve] == [None, None]
 
 
 def test_a_trial_that_found_something_once_goes_on(make_run):

@@ -1,0 +1,35 @@
+"""What a run says of its data before anything trains; it is computed while the workers import TensorFlow."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.baselines import evaluate_references
+from bench.records import Evaluation
+from bench.run.setup import Material, augmentation_pictures, validation_pictures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstLook:
+    """Arrays of the report's pictures, and the scores of what needs no training."""
+
+    validation: dict[str, np.ndarray]
+    augmentation: dict[str, np.ndarray]
+    references: tuple[Evaluation, ...]
+
+
+def first_look(material: Material, seed: int) -> FirstLook:
+    """`seed` is that of augmentation and of the references."""
+    split = material.split
+    references = evaluate_references(
+        material.pixels(),
+        train_ids=split.train,
+        parts={"val": split.val, "test": split.test},
+        num_classes=len(material.dataset.classes) + 1,
+        seed=seed,
+    )
+    return FirstLook(
+        validation=validation_pictures(material),
+        augmentation=augmentation_pictures(material, seed),
+        references=tuple(references),
+    )
