@@ -277,6 +277,7 @@ def report(
             metavar="NAME", help="Of the leaderboard of several runs, its folder in --reports. Left out: RUN+RUN."
         ),
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say where the page is, and nothing else.")] = False,
     as_json: Json = False,
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
@@ -292,7 +293,7 @@ def report(
     python -m bench report --check default
     """
     from bench.records.store import load
-    from bench.report import write_across, write_index, write_report
+    from bench.report import BROWSER_PAGE, write_across, write_index, write_report
 
     directories = [_run_directory(run, results) for run in runs] if runs else [_run_directory(None, results)]
     loaded = [load(directory) for directory in directories]
@@ -302,6 +303,9 @@ def report(
         return
     page = write_report(loaded[0], target) if len(loaded) == 1 else write_across(loaded, target)
     write_index(reports)
+    if quiet and not as_json:
+        typer.echo(page.parent / BROWSER_PAGE)
+        return
     _say_ending(page.parent, directories, as_json)
 
 
@@ -351,12 +355,18 @@ def audit(
     path: Annotated[Path, typer.Argument(help="A folder of images with annotations, or an experiment's YAML file.")],
     every: Annotated[
         bool,
-        typer.Option("--all", help="Print every finding; else what repeats is grouped, and of a kind 20 are shown."),
+        typer.Option(
+            "--all",
+            "--verbose",
+            "-v",
+            help="Print every finding; else what repeats is grouped, and of a kind 20 are shown.",
+        ),
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the findings alone.")] = False,
     as_json: Json = False,
 ) -> None:
     """Say what a data set holds and what is wrong with it: duplicates, missing and unreadable files, broken outlines, balance."""
-    from bench.cli.audit import audit_lines
+    from bench.cli.audit import audit_lines, finding_lines
     from bench.datasets import open_dataset
     from bench.datasets.audit import audit
 
@@ -365,7 +375,8 @@ def audit(
     if as_json:
         _write_json({"dataset": asdict(dataset), "audit": asdict(found)})
         return
-    for line in audit_lines(found, dataset, most=None if every else 20):
+    most = None if every else 20
+    for line in finding_lines(found, most) if quiet else audit_lines(found, dataset, most=most):
         typer.echo(printable(line))
 
 
@@ -447,7 +458,9 @@ def init(
 
 
 @app.command(name="list")
-def list_names(as_json: Json = False) -> None:
+def list_names(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the names alone.")] = False, as_json: Json = False
+) -> None:
     """Print everything that an experiment can name, one line each."""
     from bench.cli.catalogue import catalogue
 
@@ -458,7 +471,7 @@ def list_names(as_json: Json = False) -> None:
         typer.secho(kind, bold=True)
         width = max(map(len, names), default=0)
         for name, description in names.items():
-            typer.echo(f"  {name:{width}}  {description}")
+            typer.echo(f"  {name}" if quiet else f"  {name:{width}}  {description}")
 
 
 def _show_version(wanted: bool) -> None:
