@@ -349,6 +349,9 @@ def test_list_has_a_line_for_everything_that_can_be_named() -> None:
     named = {line.split()[0]: line.split(maxsplit=1)[1:] for line in lines if line.startswith("  ")}
     for name in ("default", "random", "hyperband", "unet", "plain_unet", "mobilenetv2", "focal", "adam", "via", "coco"):
         assert named[name], name
+    names = ask("list", "--quiet").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [line.strip().split()[0] for line in names]
+    assert all(len(line.split()) == 1 for line in names if line.startswith("  "))
 
 
 def test_list_for_programs_has_every_table() -> None:
@@ -373,6 +376,8 @@ def test_audit_groups_what_repeats(elsewhere: Path) -> None:
         "    the same of 3 more: images/1.png, images/2.png, images/3.png",
     ]
     assert "  images/3.png has no foreground pixel" in ask("data", "audit", "photos", "--all").stdout.splitlines()
+    first, *_ = ask("data", "audit", "photos", "--quiet").stdout.splitlines()
+    assert first == lines[lines.index(first)] != lines[0], "the findings alone"
 
 
 def test_report_for_programs_says_verdict_ranking_and_paths(elsewhere: Path) -> None:
@@ -380,6 +385,7 @@ def test_report_for_programs_says_verdict_ranking_and_paths(elsewhere: Path) -> 
     told = json.loads(ask("report", "quick", "--json").stdout)
     assert (told["kind"], told["ranking"][0]["rank"]) == ("not confirmed", 1)
     assert Path(told["paths"]["page"]).is_file()
+    assert ask("report", "quick", "--quiet").stdout.strip() == told["paths"]["page"]
     checked = ask("report", "quick", "--check", "--json")
     assert checked.exit_code == 2  # the metrics of these trials were made up
     found = json.loads(checked.stdout)["differences"]

@@ -60,10 +60,10 @@ def test_plain_progress_is_a_line_an_event() -> None:
         "warning: 2 duplicates [train, test] left out",
         "in every trial: adam, image size 96",
         "random-0: at most 3 trials or 10 min 00 s",
-        "  trial 1/3: IoU 0.250 in 2.0 s · unet, learning rate 0.001, run ends in about 4.0 s",
+        "  trial 1/3: IoU 0.25 in 2.0 s · unet, learning rate 0.001, run ends in about 4.0 s",
         "  trial 2/3: failed: out of memory [96 px] in 2.0 s · unet, learning rate 0.001, run ends in about 2.0 s",
-        "  trial 3/3: IoU 0.500 in 2.0 s · unet, learning rate 0.001",
-        "random-0: 3 trials, 1 failed (ended by: trials); best IoU 0.500 · unet, learning rate 0.001",
+        "  trial 3/3: IoU 0.50 in 2.0 s · unet, learning rate 0.001",
+        "random-0: 3 trials, 1 failed (ended by: trials); best IoU 0.50 · unet, learning rate 0.001",
     ]
 
 
@@ -71,7 +71,7 @@ def test_a_verbose_log_has_every_epoch_and_every_hyperparameter() -> None:
     lines: list[str] = []
     a_study(PlainProgress(write=lines.append, clock=Clock(), verbose=True))
     assert lines.count("    0002, epoch 1: training loss 0.500, validation loss 0.400, 1.0 s") == 1
-    assert "  trial 3/3: IoU 0.500 in 2.0 s · unet, learning rate 0.001, image size 96" in lines
+    assert "  trial 3/3: IoU 0.50 in 2.0 s · unet, learning rate 0.001, image size 96" in lines
 
 
 def test_a_quiet_run_says_warnings_alone() -> None:
@@ -85,7 +85,7 @@ def test_a_training_of_the_final_evaluation_is_known_by_its_name() -> None:
     progress = PlainProgress(write=lines.append, clock=Clock())
     progress.study_started("finals", trials=None, budget_s=None)
     progress.trial_ended(trial(trial_id="finalist 1, seed 2, fold 3"))
-    assert lines[-1] == "  training 1: IoU 0.250 in 2.0 s · finalist 1, seed 2, fold 3"
+    assert lines[-1] == "  training 1: IoU 0.25 in 2.0 s · finalist 1, seed 2, fold 3"
 
 
 def test_live_progress_leaves_notes_and_finished_trials_on_the_screen() -> None:
@@ -98,7 +98,7 @@ def test_live_progress_leaves_notes_and_finished_trials_on_the_screen() -> None:
         "in every trial: adam, image size 96",
         "note: [0, 1] are the masks' values",
         "failed: out of memory [96 px]",
-        "IoU 0.500",
+        "IoU 0.50",
         "ended by: trials",
     ):
         assert line in shown
@@ -114,7 +114,7 @@ def test_live_display_shows_trial_epoch_best_and_time_left() -> None:
     progress.epoch_ended("0001", EpochRecord(epoch=1, train_loss=0.5, val_loss=0.4, val_iou=0.125, elapsed_s=1.0))
     with console.capture() as captured:
         console.print(progress)
-    for shown in ("trial 2 of 3", "fpn", "epoch 1/4", "IoU 0.125", "best IoU 0.250", "run ends in about 4.0 s"):
+    for shown in ("trial 2 of 3", "fpn", "epoch 1/4", "IoU 0.12", "best IoU 0.25", "run ends in about 4.0 s"):
         assert shown in captured.get()
 
 
@@ -170,9 +170,9 @@ def test_resumed_study_counts_what_was_finished_before() -> None:
     progress.trial_ended(trial(2, epochs_planned=2, epochs_run=2))
     progress.study_ended(StudyRecord(study_id="random-0", tuner="random", seed=0))
     assert lines[0] == "random-0: at most 4 trials, 2 finished before"
-    assert lines[1].startswith("  trial 3/4: IoU 0.250 ")
+    assert lines[1].startswith("  trial 3/4: IoU 0.25 ")
     assert lines[1].endswith(", run ends in about 2.0 s")
-    assert "best IoU 0.750" in lines[2]
+    assert "best IoU 0.75" in lines[2]
 
 
 @pytest.mark.parametrize(("status", "counted"), [(COLLAPSED, "stopped as collapsed"), (PRUNED, "pruned")])
@@ -183,8 +183,8 @@ def test_a_trial_that_was_ended_early_is_named_and_counted_and_never_the_best(st
     progress.trial_ended(trial(0, status=status, val_metrics={"iou": 0.9}))
     progress.trial_ended(trial(1))
     progress.study_ended(StudyRecord(study_id="random-0", tuner="random", seed=0))
-    assert f"IoU 0.900 ({status.lower()})" in lines[1]
-    assert lines[3].startswith(f"random-0: 2 trials, 1 {counted}; best IoU 0.250")
+    assert f"IoU 0.90 ({status.lower()})" in lines[1]
+    assert lines[3].startswith(f"random-0: 2 trials, 1 {counted}; best IoU 0.25")
 
 
 def test_trial_that_did_not_complete_is_never_the_best() -> None:
@@ -203,11 +203,11 @@ def test_trial_that_did_not_complete_is_never_the_best() -> None:
 def test_a_trial_of_a_rung_says_how_long_it_was_trained(parent: dict[str, str], said: str) -> None:
     record = replace(trial(), epochs_run=12)
     rung = {**record.hyperparameters, "tuner/epochs": 3, "tuner/initial_epoch": 0, **parent}
-    assert outcome(replace(record, hyperparameters=rung)).startswith(f"IoU 0.250 {said} · unet, learning rate")
+    assert outcome(replace(record, hyperparameters=rung)).startswith(f"IoU 0.25 {said} · unet, learning rate")
 
 
 def test_trial_that_its_tuner_stopped_says_so() -> None:
-    assert outcome(trial(status=STOPPED)).startswith("IoU 0.250 (stopped) in 2.0 s")
+    assert outcome(trial(status=STOPPED)).startswith("IoU 0.25 (stopped) in 2.0 s")
 
 
 @pytest.mark.parametrize(

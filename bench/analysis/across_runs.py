@@ -30,7 +30,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankTable:
-    """Cross-validated IoU by contestant (best average rank first, those that were not in the finals of every data set
+    """Cross-validated IoU by contestant, models of other tools among them (best average rank first, those that were not in the finals of every data set
     last) and data set, None where a contestant was not in the finals. `ranks` counts positions among the first
     `complete` contestants, and is None where fewer than two are in all of at least two data sets."""
 
@@ -52,6 +52,10 @@ class Across:
     configurations: RankTable
     roles: RankTable
 
+    def held_on(self, label: str) -> Finals:
+        """The final evaluation of a data set that has one."""
+        return next(each.held for each in self.datasets if each.label == label and isinstance(each.held, Finals))
+
 
 def across(runs: Sequence[Run]) -> Across:
     """Raises StoreError where runs of one data set do not compare (`bench.analysis.pooled_runs`)."""
@@ -59,15 +63,26 @@ def across(runs: Sequence[Run]) -> Across:
     held = {each.label: each.held.standings for each in datasets if isinstance(each.held, Finals)}
     labels = _labels([standing.contestant for standings in held.values() for standing in standings])
     standings = {name: {labels[each.contestant.configuration]: each for each in of} for name, of in held.items()}
+    tools = {each.label: _of_other_tools(each.held) for each in datasets if isinstance(each.held, Finals)}
     return Across(
         datasets=datasets,
         found=tuple(_found(label, each.label, run) for each in datasets for label, run in each.runs.items()),
         standings=standings,
         configurations=rank_table(
-            {name: {label: each.score for label, each in of.items()} for name, of in standings.items()}
+            {name: {label: each.score for label, each in of.items()} | tools[name] for name, of in standings.items()}
         ),
-        roles=rank_table({name: _by_role(of) for name, of in held.items()}),
+        roles=rank_table({name: _by_role(of) | tools[name] for name, of in held.items()}),
     )
+
+
+def _of_other_tools(held: Finals) -> dict[str, float]:
+    """Scores of the models of other tools that were given for every image on which the candidates are ranked, by name: one name on several
+    data sets is one contestant."""
+    return {
+        f"{each.label} (other tool)": each.score
+        for each in held.external.standings
+        if each.whole and each.score is not None
+    }
 
 
 def rank_table(scores: Mapping[str, Mapping[str, float]]) -> RankTable:

@@ -24,6 +24,7 @@ from bench.records import (
     Evaluation,
     Run,
     Status,
+    configuration_key,
 )
 
 CLEAR, TIED, SINGLE = "clear winner", "no clear winner", "only candidate"
@@ -86,7 +87,7 @@ def delivered(run: Run) -> Choice | None:
     return Choice(
         label=delivery_label(record),
         hyperparameters=first,
-        is_default=False,
+        is_default=_is_default(run, record),
         iou=_pooled_iou(run, record.out_of_fold),
         interval=score_interval(scored),
         test=_pooled_iou(run, record.test),
@@ -96,6 +97,13 @@ def delivered(run: Run) -> Choice | None:
         num_params=None,
         delivery=record,
     )
+
+
+def _is_default(run: Run, record: DeliveryRecord) -> bool:
+    """Whether all its networks are of the default configuration."""
+    candidates = run.finals.contestants if run.finals else ()
+    default = {each.configuration for each in candidates if DEFAULT in each.roles}
+    return bool(record.members) and {configuration_key(each.hyperparameters) for each in record.members} <= default
 
 
 def delivery_label(record: DeliveryRecord) -> str:

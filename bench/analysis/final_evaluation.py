@@ -131,7 +131,7 @@ def finals(run: Run) -> Finals | NoFinals:
         wanted = run.experiment.get("protocol")
         asked = not isinstance(wanted, Mapping) or wanted.get("finalists", 0)
         return NoFinals(
-            "the run has not come to them, or there was no time for them" if asked else "none were asked for"
+            "the run has not come to them, or there was no time for them" if asked else "none was asked for"
         )
     known = {training.unit: training for training in run.trainings}
     out = {

@@ -7,7 +7,7 @@ from functools import cached_property
 from bench.analysis import factors, final_evaluation, leaderboard, search_result, series
 from bench.analysis.compared_levels import ComparedLevels, compared_levels
 from bench.analysis.data_curve import DataCurve, data_curve
-from bench.analysis.decision import Choice, Decision, decide, delivered
+from bench.analysis.decision import Choice, Decision, decide, delivered, lead_of_delivery
 from bench.analysis.effects import Effects, effects
 from bench.analysis.final_evaluation import Finals, NoFinals
 from bench.analysis.importance import Importances, importances
@@ -87,11 +87,22 @@ class Analysis:
 
     @cached_property
     def levels(self) -> Mapping[str, tuple[factors.Level, ...]]:
-        """The levels of each factor of which several values were tried: by trials, or by candidates without a search."""
+        """The levels of each factor of which several values were tried: by candidates where `by_candidates`, else by trials."""
         held = self.final
-        if self.rows or isinstance(held, NoFinals):
-            return factors.compare(self.rows)
-        return factors.compare_candidates([(each.contestant.hyperparameters, each.score) for each in held.standings])
+        if self.by_candidates and isinstance(held, Finals):
+            return factors.compare_candidates(
+                [(each.contestant.hyperparameters, each.score) for each in held.standings]
+            )
+        return factors.compare(self.rows)
+
+    @cached_property
+    def by_candidates(self) -> bool:
+        """Whether factors are compared by the candidates of the final evaluation, since the search has no more to say: no
+        effects, and no more ranked trials than there are candidates."""
+        held = self.final
+        return (
+            isinstance(held, Finals) and isinstance(self.effects, Missing) and len(self.ranked) <= len(held.standings)
+        )
 
     @cached_property
     def compared_levels(self) -> ComparedLevels | Missing | None:
@@ -134,8 +145,18 @@ class Analysis:
     def costs(self) -> tuple[series.CostPanel, ...] | Missing:
         """Of the candidates of the final evaluation; of the trials where there was none."""
         if isinstance(self.final, Finals):
-            return series.candidates_against_cost(self.final)
+            return series.candidates_against_cost(self.final, self._delivered_at_its_latency(self.final))
         return series.quality_against_cost(self.run, self.rows)
+
+    def _delivered_at_its_latency(self, held: Finals) -> series.CostPoint | None:
+        """At the leader's IoU and its lead over it, so that it compares with candidates that were scored on fewer images."""
+        choice, leader = self.delivered, held.standings[0]
+        lead = None if choice is None else lead_of_delivery(self.run, choice, leader, held)
+        if choice is None or lead is None or not choice.latency_s:
+            return None
+        return series.CostPoint(
+            rank=None, label=choice.label, cost=1000 * choice.latency_s, iou=leader.score + lead.value
+        )
 
     @cached_property
     def foreground(self) -> series.ForegroundShares | Missing:

@@ -14,6 +14,7 @@ from statistics import median
 
 from bench.analysis.final_evaluation import Finals, Standing
 from bench.analysis.leaderboard import Row, ranked, references
+from bench.evaluation.statistics import Interval
 from bench.records import Run
 
 
@@ -124,10 +125,13 @@ def learning_curves(run: Run, rows: Sequence[Row]) -> LearningCurves | Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostPoint:
-    rank: int
+    """`rank` is None of the delivered model, which is no candidate; `interval` None of a single training."""
+
+    rank: int | None
     label: str
     cost: float
     iou: float
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +149,9 @@ COSTS: dict[str, Callable[[Row], float | None]] = {
 }
 
 
+LATENCY = "Latency (ms per image)"
+
+
 def quality_against_cost(run: Run, rows: Sequence[Row]) -> tuple[CostPanel, ...] | Missing:
     panels = []
     for title, cost in COSTS.items():
@@ -158,19 +165,22 @@ def quality_against_cost(run: Run, rows: Sequence[Row]) -> tuple[CostPanel, ...]
     return tuple(panels) or Missing("fewer than two ranked trials have a recorded cost")
 
 
-def candidates_against_cost(found: Finals) -> tuple[CostPanel, ...] | Missing:
-    """The same of the candidates of a final evaluation: cross-validated IoU against the cost of using them."""
+def candidates_against_cost(found: Finals, delivered: CostPoint | None) -> tuple[CostPanel, ...] | Missing:
+    """The same of the candidates of a final evaluation: cross-validated IoU against the cost of using them. `delivered` stands beside
+    them by its latency in ms; how many parameters an ensemble has is not recorded."""
     costs: dict[str, Callable[[Standing], float | None]] = {
-        "Latency (ms per image)": lambda each: None if each.latency_s is None else 1000 * each.latency_s,
+        LATENCY: lambda each: None if each.latency_s is None else 1000 * each.latency_s,
         "Parameters (million)": lambda each: None if each.num_params is None else each.num_params / 1e6,
     }
     panels = []
     for title, cost in costs.items():
         points = tuple(
-            CostPoint(rank=place, label=each.label, cost=value, iou=each.score)
-            for place, each in enumerate(found.standings, start=1)
+            CostPoint(rank=found.rank_of(each), label=each.label, cost=value, iou=each.score, interval=each.interval)
+            for each in found.standings
             if (value := cost(each)) is not None and value > 0
         )
+        if title == LATENCY and delivered is not None:
+            points = (*points, delivered)
         if len(points) > 1:
             panels.append(CostPanel(title=title, points=points, front=pareto_front(points)))
     return tuple(panels) or Missing("fewer than two candidates have a recorded cost")

@@ -23,10 +23,11 @@ def audit_lines(audit: AuditRecord, dataset: DatasetRecord, *, most: int | None 
         yield f"share of {name}: {_spread([image.foreground_share[index] for image in audit.images])}"
     for part, accuracy in audit.background_accuracy.items():
         yield f"accuracy of predicting only background ({part}): {accuracy:.3f}"
-    yield from _findings(audit, most)
+    yield from finding_lines(audit, most)
 
 
-def _findings(audit: AuditRecord, most: int | None) -> Iterator[str]:
+def finding_lines(audit: AuditRecord, most: int | None) -> Iterator[str]:
+    """Findings by kind, `most` lines of each; None: all."""
     if not audit.findings:
         yield "nothing was found to be wrong"
     by_kind = Counter(finding.kind for finding in audit.findings)

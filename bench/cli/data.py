@@ -19,12 +19,18 @@ def audit(
     path: Annotated[Path, typer.Argument(help="A folder of images with annotations, or an experiment's YAML file.")],
     every: Annotated[
         bool,
-        typer.Option("--all", help="Print every finding; else what repeats is grouped, and of a kind 20 are shown."),
+        typer.Option(
+            "--all",
+            "--verbose",
+            "-v",
+            help="Print every finding; else what repeats is grouped, and of a kind 20 are shown.",
+        ),
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the findings alone.")] = False,
     as_json: Json = False,
 ) -> None:
     """Say what a data set holds and what is wrong with it: duplicates, missing and unreadable files, broken outlines, balance."""
-    from bench.cli.audit import audit_lines
+    from bench.cli.audit import audit_lines, finding_lines
     from bench.datasets import open_dataset
     from bench.datasets.audit import audit
     from bench.datasets.findings import memory_said
@@ -37,7 +43,8 @@ def audit(
     if as_json:
         write_json({"dataset": asdict(dataset), "audit": asdict(found)})
         return
-    for line in audit_lines(found, dataset, most=None if every else 20):
+    most = None if every else 20
+    for line in finding_lines(found, most) if quiet else audit_lines(found, dataset, most=most):
         typer.echo(printable(line))
 
 

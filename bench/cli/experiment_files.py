@@ -34,7 +34,9 @@ def init(
         typer.echo(f"schema:     {beside}")
 
 
-def list_names(as_json: Json = False) -> None:
+def list_names(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the names alone.")] = False, as_json: Json = False
+) -> None:
     """Print everything that an experiment can name, one line each."""
     from bench.cli.catalogue import catalogue
 
@@ -45,4 +47,4 @@ def list_names(as_json: Json = False) -> None:
         typer.secho(kind, bold=True)
         width = max(map(len, names), default=0)
         for name, description in names.items():
-            typer.echo(f"  {name:{width}}  {description}")
+            typer.echo(f"  {name}" if quiet else f"  {name:{width}}  {description}")

@@ -35,6 +35,7 @@ def report(
             metavar="NAME", help="Of the leaderboard of several runs, its folder in --reports. Left out: RUN+RUN."
         ),
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say where the page is, and nothing else.")] = False,
     as_json: Json = False,
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
@@ -50,7 +51,7 @@ def report(
     python -m bench report --check default
     """
     from bench.records.store import load
-    from bench.report import write_across, write_index, write_report
+    from bench.report import BROWSER_PAGE, write_across, write_index, write_report
 
     directories = [_run_directory(run, results) for run in runs] if runs else [_run_directory(None, results)]
     loaded = [load(directory) for directory in directories]
@@ -60,6 +61,9 @@ def report(
         return
     page = write_report(loaded[0], target) if len(loaded) == 1 else write_across(loaded, target)
     write_index(reports)
+    if quiet and not as_json:
+        typer.echo(page.parent / BROWSER_PAGE)
+        return
     say_ending(page.parent, directories, as_json)
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bench.formats import plural
+from bench.formats import plural, rounded
 from bench.progress.ahead import Ahead, RunView
 from bench.records import COMPLETED, FAILED, NOTED, TROUBLES, EpochRecord, Status, StudyRecord, TrialRecord
 
@@ -168,7 +168,7 @@ def outcome(record: TrialRecord, varies: Collection[str] = ()) -> str:
     if record.status == FAILED:
         result = f"failed: {(record.error or 'no reason recorded').splitlines()[0]}"
     else:
-        result = "no IoU" if iou is None else f"IoU {iou:.3f}"
+        result = "no IoU" if iou is None else f"IoU {rounded(iou)}"
         result += "" if record.status == COMPLETED else f" ({record.status.word})"
         result += _rung(record)
     spent = "" if record.wall_s is None else f" in {duration(record.wall_s)}"
@@ -178,8 +178,8 @@ def outcome(record: TrialRecord, varies: Collection[str] = ()) -> str:
 
 def epoch_line(trial_id: str, epoch: EpochRecord) -> str:
     """A trial's state after an epoch, for a verbose log."""
-    losses = [("training loss", epoch.train_loss), ("validation loss", epoch.val_loss), ("IoU", epoch.val_iou)]
-    known = ", ".join(f"{name} {value:.3f}" for name, value in losses if value is not None)
+    losses = [("training loss", epoch.train_loss, 3), ("validation loss", epoch.val_loss, 3), ("IoU", epoch.val_iou, 2)]
+    known = ", ".join(f"{name} {rounded(value, places)}" for name, value, places in losses if value is not None)
     return f"    {trial_id}, epoch {epoch.epoch}: {known or 'no score'}, {duration(epoch.elapsed_s)}"
 
 
@@ -201,7 +201,7 @@ def summary(view: StudyView, study: StudyRecord, varies: Collection[str] = ()) -
     """A finished study in one line, of its best trial the hyperparameters that vary, or all."""
     best = "no trial completed"
     if view.best is not None:
-        best = f"best IoU {_iou(view.best):.3f} · {configuration(view.best.hyperparameters, varies)}"
+        best = f"best IoU {rounded(_iou(view.best))} · {configuration(view.best.hyperparameters, varies)}"
     troubles = "".join(f", {count} {said}" for count, said in view.in_trouble(lambda status: status.counted))
     why = f" (ended by: {study.ended})" if study.ended else ""
     if study.study_id == study.tuner:  # the finals: the luckiest of their trainings is no answer

@@ -13,7 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from bench.formats import printable
+from bench.formats import printable, rounded
 from bench.progress import (
     Progress,
     StudyView,
@@ -128,7 +128,7 @@ class LiveProgress(Progress):
         best = "no score yet"
         if view.best is not None:
             shown = configuration(view.best.hyperparameters, self._shown)
-            best = f"best IoU {view.best.val_metrics['iou']:.3f}  {shown}"
+            best = f"best IoU {rounded(view.best.val_metrics['iou'])}  {shown}"
         troubles = "".join(f"{count} {said}  " for count, said in view.in_trouble(lambda status: status.word))
         left = self.run.remaining_s()
         eta = "" if left is None else f"run ends in about {duration(left)}  "
@@ -139,7 +139,7 @@ def _epoch_bar(trial: _Running) -> Table:
     done = 0 if trial.epoch is None else trial.epoch.epoch
     row = Table.grid(padding=(0, 1))
     iou = None if trial.epoch is None else trial.epoch.val_iou
-    state = "compiling and first steps" if trial.epoch is None else "" if iou is None else f"IoU {iou:.3f}"
+    state = "compiling and first steps" if trial.epoch is None else "" if iou is None else f"IoU {rounded(iou)}"
     spent = duration(time.monotonic() - trial.started)
     bar = ProgressBar(total=max(1, trial.epochs), completed=done, width=30)
     row.add_row(f"epoch {done}/{trial.epochs}", bar, spent, state)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from bench.analysis.across_runs import Across, across
 from bench.formats import plural
 from bench.records import Run
-from bench.report.blocks import Block, Heading, Link, Page, Paragraph
+from bench.report.blocks import Block, Folded, Heading, Link, Page, Pair, Paragraph
 from bench.report.page import BROWSER_PAGE
 from bench.report.sections import across as sections
 
@@ -25,14 +25,20 @@ def compose_across(runs: Sequence[Run], name: str) -> Page:
 
 
 def _blocks(compared: Across) -> Iterator[Block]:
-    yield sections.verdict(compared)
+    yield from sections.banners(compared)
+    yield Pair(sections.verdict(compared), sections.next_steps(compared))
     yield from sections.ranks(compared)
-    yield from sections.runs(compared)
     yield from sections.data_sets(compared)
+    yield from sections.runs(compared)
 
 
 def _brief(compared: Across) -> Iterator[Block]:
-    yield from _blocks(compared)
+    yield sections.verdict(compared)
+    yield from sections.banners(compared)
+    yield Heading("Next steps")
+    yield sections.next_steps(compared)
+    for block in (*sections.ranks(compared), *sections.data_sets(compared), *sections.runs(compared)):
+        yield from unfolded(block)
     yield Heading("Everything else")
     yield Paragraph(
         (
@@ -43,3 +49,12 @@ def _brief(compared: Across) -> Iterator[Block]:
             ".",
         )
     )
+
+
+def unfolded(block: Block) -> Iterator[Block]:
+    """Markdown folds nothing: a heading in its place."""
+    if isinstance(block, Folded):
+        yield Heading(block.title)
+        yield from block.blocks
+    else:
+        yield block

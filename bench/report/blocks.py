@@ -142,6 +142,12 @@ class Column:
             return value.text
         return "" if isinstance(value, Interval | Dots) else str(value)
 
+    def says_something(self, record: Mapping[str, object]) -> bool:
+        value = record.get(self.key)
+        if isinstance(value, Interval):
+            return value.value is not None
+        return isinstance(value, Dots) or self.text(record) not in ("", formats.MISSING)
+
     def size(self, record: Mapping[str, object]) -> str:
         """What a number sorts by, with fewer digits than two machines may differ in; '' for text."""
         value = record.get(self.key)
@@ -161,6 +167,11 @@ class Table:
     columns: tuple[Column, ...]
     records: Sequence[Mapping[str, object]]
     toggles: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def shown(self) -> tuple[Column, ...]:
+        """The columns that say something: one without a value in any record is left out."""
+        return tuple(column for column in self.columns if any(column.says_something(each) for each in self.records))
 
 
 @dataclass(frozen=True, slots=True)

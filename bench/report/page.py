@@ -35,7 +35,7 @@ def _blocks(found: Analysis) -> Iterator[Block]:
     yield from ranking.ranking(found)
     yield from predictions.predictions(found)
     yield from factors.factors(found)
-    yield Heading("Details", anchor="details")
+    yield Heading("Details")
     for section in (certainty, metrics, search, data, failures, setup):
         yield from section(found)
 

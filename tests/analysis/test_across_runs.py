@@ -10,12 +10,12 @@ from bench.analysis.across_runs import CHOICE, Across, across, rank_table
 from bench.analysis.final_evaluation import Finals
 from bench.cli import app
 from bench.errors import StoreError
-from bench.records import Run
+from bench.records import ExternalRecord, Run
 from bench.records.store import RunStore
 from bench.report import write_across
-from bench.report.sections.across import about_ranks, headline, leader, qualifications
+from bench.report.sections.across import _candidates, about_ranks, headline, leader, qualifications
 from tests.report.made_finals import LEVELS, with_finals
-from tests.report.runs import full_run
+from tests.report.runs import counts, full_run
 
 LEVEL = dict(LEVELS)
 
@@ -108,6 +108,36 @@ def test_the_search_s_choice_is_the_finalist_that_the_search_had_first(six, two)
     table = across([flattered, six[0]]).roles
     at = table.contestants.index(CHOICE)
     assert table.scores[at][0] == pytest.approx(0.1, abs=0.05)
+
+
+def scored_elsewhere(run: Run, name: str, iou: float, *, images: int | None = None) -> Run:
+    """With the masks of another tool on the first `images` of each fold, all by default."""
+    names = [image for fold in run.split.folds for image in fold[:images]]
+    external = ExternalRecord(
+        name=name,
+        folder="masks",
+        scored_at=run.record.started_at,
+        evaluation_size=96,
+        masks_digest="ef" * 32,
+        out_of_fold={image: counts(iou) for image in names},
+        test={image: counts(iou) for image in run.split.test},
+    )
+    return replace(run, external=(*run.external, external))
+
+
+def test_models_of_other_tools_are_ranked_by_their_name_and_only_where_they_are_whole(six):
+    runs = [scored_elsewhere(scored_elsewhere(run, "nnU-Net", 0.9), "partly", 0.9, images=2) for run in six[:2]]
+    compared = across(runs)
+    for table in (compared.configurations, compared.roles):
+        assert table.contestants[0] == "nnU-Net (other tool)"
+        assert table.ranks is not None
+        assert table.ranks.average[0] == 1
+        assert "partly (other tool)" not in table.contestants
+    assert headline(compared).startswith("nnU-Net (other tool) has the best average rank, 1.00 of 5 over 2 data sets")
+    rows = [row for row in _candidates(compared) if row["roles"] == "other tool"]
+    assert [(row["contestant"], row["rank"]) for row in rows] == [("nnU-Net", 1), ("partly", None)] * 2
+    alone = headline(across(runs[:1]))
+    assert "nnU-Net, of another tool, scores 0.90 on the same images: +0.3" in alone
 
 
 def test_who_is_not_in_every_final_has_no_rank():

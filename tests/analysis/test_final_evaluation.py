@@ -82,7 +82,7 @@ def test_no_finals_say_why(run):
     asked = replace(run, finals=None, experiment={"protocol": {"finalists": 2}})
     assert "has not come to them" in finals(asked).reason
     none = replace(run, finals=None, experiment={"protocol": {"finalists": 0}})
-    assert finals(none) == NoFinals("none were asked for")
+    assert finals(none) == NoFinals("none was asked for")
     assert (
         finals(replace(run, trainings=())).reason
         == "0 trainings on record, which make no candidate complete for one seed"

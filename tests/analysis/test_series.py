@@ -34,7 +34,6 @@ from bench.analysis.series import (
 )
 from bench.records import FAILED
 from bench.records.store import RunStore
-from bench.report.figures.style import spread
 from bench.report.sections.factors import thinned
 from tests.report.runs import full_run, run, trial, write_arrays
 
@@ -154,14 +153,6 @@ def test_augmentation_knows_how_much_foreground_is_left(tmp_path):
     series = augmentation_grid(made)
     assert series.strengths == (0, 0.25, 0.5, 0.75, 1)
     assert series.kept_foreground == (1, 1, 1, 1, 1), "the made-up pictures roll, so nothing leaves them"
-
-
-def test_labels_keep_their_order_and_distance_within_the_limits():
-    assert spread([0.5, 0.5], gap=0.2, low=0, high=1) == pytest.approx([0.4, 0.6])
-    assert spread([0.1, 0.9], gap=0.2, low=0, high=1) == pytest.approx([0.1, 0.9])
-    assert spread([1.0, 0.98, 0.96], gap=0.1, low=0, high=1) == pytest.approx([1.0, 0.9, 0.8])
-    assert spread([0.0, 0.02], gap=0.1, low=0, high=1) == pytest.approx([0.0, 0.1])
-    assert spread([], gap=0.1, low=0, high=1) == []
 
 
 def test_dots_that_are_left_out_are_spread_over_the_whole_range():

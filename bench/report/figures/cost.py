@@ -15,48 +15,15 @@ MOST_NAMED = 60
 """So many points have a name of their own; of a long search the rest are dots."""
 
 
-def draw_quality_against_cost(series: tuple[CostPanel, ...], score: str) -> "Figure":
-    """A panel a cost; the Pareto front is joined and carries its ranks. `score` names the vertical axis. Each point
-    has an id for its title (`point_titles`)."""
-    figure = new_figure(3.4)
-    grid = figure.subplots(1, len(series), squeeze=False, sharey=True)[0]
-    for number, (axes, panel) in enumerate(zip(grid, series, strict=True)):
-        _cost_panel(axes, panel, number)
-    grid[0].set_ylabel(f"{score} (numbers: rank)")
-    grid[0].set_ylim(0, max(point.iou for panel in series for point in panel.points) * 1.15 + 0.01)
-    return figure
-
-
-def point_titles(series: tuple[CostPanel, ...]) -> tuple[tuple[str, str], ...]:
-    """What is shown when a pointer is over a point, by the point's id."""
-    return tuple(
-        (
-            f"point-{number}-{place}",
-            f"{point.rank}. {point.label}: IoU {rounded(point.iou)}, {panel.title.lower()} {point.cost:.3g}",
-        )
-        for number, panel in enumerate(series)
-        for place, point in enumerate(panel.points[:MOST_NAMED])
-    )
-
-
-def _cost_panel(axes: "Axes", panel: CostPanel, number: int) -> None:
-    front = set(panel.front)
-    axes.plot(
-        [p.cost for p in panel.front], [p.iou for p in panel.front], color=ACCENT, drawstyle="steps-post", linewidth=1.5
-    )
+def draw_quality_against_cost(panel: CostPanel, score: str) -> "Figure":
+    """The Pareto front is joined and carries its ranks; thin lines are 95 % intervals. `score` names the vertical axis. Each point has an id
+    for its title (`point_titles`)."""
+    figure = new_figure(3.0)
+    axes = figure.add_subplot()
+    front = panel.front
+    axes.plot([p.cost for p in front], [p.iou for p in front], color=ACCENT, drawstyle="steps-post", linewidth=1.5)
     for place, point in enumerate(panel.points[:MOST_NAMED]):
-        colour, alpha = (ACCENT, 1.0) if point in front else (MUTED, 0.6)
-        axes.scatter(
-            [point.cost],
-            [point.iou],
-            s=34,
-            color=colour,
-            alpha=alpha,
-            linewidths=0,
-            clip_on=False,
-            gid=f"point-{number}-{place}",
-            zorder=3,
-        )
+        _point(axes, point, f"point-{place}", ACCENT if point in front else MUTED)
     rest = panel.points[MOST_NAMED:]
     axes.scatter(
         [p.cost for p in rest], [p.iou for p in rest], s=16, color=MUTED, alpha=0.4, linewidths=0, clip_on=False
@@ -65,9 +32,11 @@ def _cost_panel(axes: "Axes", panel: CostPanel, number: int) -> None:
     axes.set_xscale("log")
     room = max(1.35, (max(costs) / min(costs)) ** 0.15)  # for the ranks at the left of the cheapest points
     axes.set_xlim(min(costs) / room, max(costs) * 1.25)
+    axes.set_ylim(*_heights(panel.points))
     _plain_log_ticks(axes)
     axes.set_xlabel(panel.title)
-    for point in _apart(panel.front):
+    axes.set_ylabel(f"{score} (numbers: rank)")
+    for point in _apart([point for point in front if point.rank is not None]):
         axes.annotate(
             f"{point.rank}",
             (point.cost, point.iou),
@@ -79,6 +48,46 @@ def _cost_panel(axes: "Axes", panel: CostPanel, number: int) -> None:
             fontsize=8.5,
             fontweight="bold",
         )
+    return figure
+
+
+def point_titles(panel: CostPanel) -> tuple[tuple[str, str], ...]:
+    """What is shown when a pointer is over a point, by the point's id."""
+    return tuple(
+        (f"point-{place}", f"{_numbered(point)}: IoU {rounded(point.iou)}, {panel.title.lower()} {point.cost:.3g}")
+        for place, point in enumerate(panel.points[:MOST_NAMED])
+    )
+
+
+def _numbered(point: CostPoint) -> str:
+    return point.label if point.rank is None else f"{point.rank}. {point.label}"
+
+
+def _point(axes: "Axes", point: CostPoint, name: str, colour: str) -> None:
+    if point.interval is not None:
+        axes.vlines(point.cost, point.interval.low, point.interval.high, color=colour, alpha=0.35, linewidth=1.2)
+    axes.scatter(
+        [point.cost],
+        [point.iou],
+        s=34,
+        color=colour,
+        alpha=1.0 if colour == ACCENT else 0.6,
+        linewidths=0,
+        marker="D" if point.rank is None else "o",
+        clip_on=False,
+        gid=name,
+        zorder=3,
+    )
+
+
+def _heights(points: Sequence[CostPoint]) -> tuple[float, float]:
+    """From the lowest interval to the highest, with room; from 0 where no interval says how large a difference is."""
+    highest = max(point.interval.high if point.interval else point.iou for point in points)
+    if not any(point.interval for point in points):
+        return 0.0, 1.15 * highest + 0.01
+    lowest = min(point.interval.low if point.interval else point.iou for point in points)
+    room = 0.12 * (highest - lowest) + 0.01
+    return max(0.0, lowest - room), min(1.0, highest + room)
 
 
 def _apart(front: Sequence[CostPoint]) -> list[CostPoint]:

@@ -7,7 +7,7 @@ from bench.analysis.final_evaluation import Finals, ReferenceStanding, Standing
 from bench.evaluation.statistics import Interval
 from bench.formats import shortened
 from bench.records import DEFAULT
-from bench.report.figures.style import ACCENT, INK, MUTED, PALETTE, PAPER, new_figure
+from bench.report.figures.style import ACCENT, INK, MUTED, PALETTE, PAPER, WIDTH_IN, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ def draw_intervals(found: Finals) -> "Figure":
         *found.external.standings,
         *found.references,
     ]
-    figure = new_figure(0.42 * len(lines) + 1.3)
+    figure = new_figure(0.42 * len(lines) + 1.3, WIDTH_IN)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for height, standing in enumerate(found.standings):
         _over_default(right, standing, height)

@@ -38,7 +38,7 @@ _KEYS = {"frameon": False, "fontsize": 8.5, "handlelength": 1.2, "columnspacing"
 def draw_overlays(series: Overlays) -> "Figure":
     """A row a case: the image, the true classes, and what became of each pixel, with the outline of the truth in
     white."""
-    figure = new_figure(len(series.cases) * (WIDTH_IN / 3 + 0.12) + 0.3)
+    figure = new_figure(len(series.cases) * (WIDTH_IN / 3 + 0.12) + 0.3, WIDTH_IN)
     grid = figure.subplots(len(series.cases), 3, squeeze=False)
     for line, case in zip(grid, series.cases, strict=True):
         pictures = (_greyed(case.image, case), _truth(case), _prediction(case))

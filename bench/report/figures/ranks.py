@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 
 def draw_ranks(table: RankTable) -> "Figure":
-    """Demsar's diagram turned on its side, so that long names fit: a line a candidate with its average rank (large)
-    and its rank on each data set (small); bars at the right join those that do not differ significantly.
+    """Demsar's diagram turned on its side: a line a candidate, below its name, with its average rank (large) and its rank on each data set (small); bars at the right join those that do not differ significantly.
     `table.ranks` is not None."""
     from matplotlib.ticker import MaxNLocator
 
@@ -21,9 +20,9 @@ def draw_ranks(table: RankTable) -> "Figure":
     assert ranks is not None
     rows = table.complete
     each = list(zip(*ranks.by_dataset, strict=True))
-    figure = new_figure(0.34 * rows + 1.1)
+    figure = new_figure(0.48 * rows + 1.1)
     groups = [group for group in ranks.groups if len(group) > 1]
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(12, max(1.0, 0.5 * len(groups))))
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(12, max(1.5, 0.5 * len(groups))))
     for height in range(rows):
         left.hlines(height, min(each[height]), max(each[height]), color=AXIS, linewidth=1, zorder=2)
         left.scatter(each[height], [height] * len(each[height]), s=16, color=MUTED, alpha=0.6, linewidths=0, zorder=3,
@@ -31,8 +30,10 @@ def draw_ranks(table: RankTable) -> "Figure":
         left.scatter(
             [ranks.average[height]], [height], s=52, color=ACCENT, zorder=4, label=None if height else "average"
         )
-    left.set_yticks(range(rows), [shortened(role_title(name), 60) for name in table.contestants[:rows]], color=INK)
-    left.set_ylim(rows - 0.5, -0.5)
+        name = shortened(role_title(table.contestants[height]), 54)
+        left.text(0.85, height - 0.26, name, color=INK, fontsize=8, va="bottom", zorder=5)
+    left.set_yticks([])
+    left.set_ylim(rows - 0.6, -0.9)
     left.set_xlim(0.8, rows + 0.2)
     left.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
     left.set_xlabel("Rank by cross-validated IoU (1 is best)")
@@ -45,5 +46,4 @@ def draw_ranks(table: RankTable) -> "Figure":
         right.text(
             0.5, -0.01, "not\nsignificant", transform=right.transAxes, ha="center", va="top", fontsize=8, color=MUTED
         )
-    left.grid(axis="y", visible=False)
     return figure

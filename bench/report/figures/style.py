@@ -4,7 +4,7 @@ name."""
 import io
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image as Picture
 
+COMPACT_IN = 4.6
+"""Of a chart of the page: its text can be read on a phone, and two stand beside each other on a wide screen."""
+
 WIDTH_IN = 8.0
 DPI = 120
-"""960 pixels wide: GitHub shows about 880."""
+"""Of the markdown page's pictures, 960 pixels wide: GitHub shows about 880."""
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 """Okabe and Ito, "Color Universal Design", 2008; yellow is left out because lines in it vanish on white."""
@@ -64,11 +67,11 @@ RC = {
 }
 
 
-def new_figure(height_in: float) -> "Figure":
-    """An empty figure of the page's width. It belongs to no window and to no global state."""
+def new_figure(height_in: float, width_in: float = COMPACT_IN) -> "Figure":
+    """An empty figure. It belongs to no window and to no global state."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained", facecolor=PAPER)
+    return Figure(figsize=(width_in, height_in), dpi=DPI, layout="constrained", facecolor=PAPER)
 
 
 def drawn(draw: Callable[[], "Figure"]) -> "Figure":
@@ -196,58 +199,35 @@ def _theme(element: ElementTree.Element, name: str) -> None:
     element.tail = ""
 
 
-def end_labels(axes: "Axes", labels: Sequence[tuple[float, str, str]], height_in: float, size: float = 8.5) -> None:
-    """Names lines at the right edge of the axes: (height in data units, text, colour), moved apart where they would
-    collide.
-
-    `height_in` is the height of the whole figure, of which the axes take about three quarters.
-    """
-    low, high = axes.get_ylim()
-    gap = 1.5 * size / 72 / (0.75 * height_in) * (high - low)
-    placed = spread([height for height, _, _ in labels], gap, low, high)
-    for position, (_, text, colour) in zip(placed, labels, strict=True):
-        axes.text(
-            1.015,
-            position,
-            shortened(text, 36),
-            transform=axes.get_yaxis_transform(),
-            color=colour,
-            fontsize=size,
-            va="center",
-            clip_on=False,
-        )
+LINE_IN = 0.19
+"""The height of a line's name under a chart."""
 
 
-def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Positions in the same order and at least `gap` apart, each group of neighbours centred on its own mean.
+def named_below(figure: "Figure", axes: "Axes", names: Mapping[str, str]) -> None:
+    """The names of lines, by their gid, one a row under the axes, in the order of the lines' ends from above. The
+    figure grows by what they take."""
+    import numpy as np
 
-    They stay within the limits as far as there is room for all of them.
-    """
-    order = sorted(range(len(positions)), key=lambda index: positions[index])
-    groups: list[list[float]] = []
-    for index in order:
-        groups.append([positions[index]])
-        while len(groups) > 1 and _bottom(groups[-1], gap) < _bottom(groups[-2], gap) + gap * len(groups[-2]):
-            groups[-2:] = [groups[-2] + groups[-1]]
-    placed = [_bottom(group, gap) + gap * step for group in groups for step in range(len(group))]
-    for step in range(len(placed)):
-        placed[step] = max(placed[step], low + gap * step)
-    for step in range(len(placed)):
-        placed[-1 - step] = min(placed[-1 - step], high - gap * step)
-    moved = dict(zip(order, placed, strict=True))
-    return [moved[index] for index in range(len(positions))]
+    lines = [line for line in axes.get_lines() if line.get_gid() in names]
+    if not lines:
+        return
+    lines.sort(key=lambda line: -float(np.asarray(line.get_ydata(), dtype=np.float64)[-1]))
+    figure.set_figheight(figure.get_figheight() + LINE_IN * len(lines))
+    figure.legend(
+        lines,
+        [shortened(names[str(line.get_gid())], 60) for line in lines],
+        loc="outside lower left",
+        frameon=False,
+        fontsize=8.5,
+        labelcolor="linecolor",
+        handlelength=1.4,
+    )
 
 
-def _bottom(group: Sequence[float], gap: float) -> float:
-    return sum(group) / len(group) - gap * (len(group) - 1) / 2
+BASELINE = "mean training mask"
 
 
 def baseline(axes: "Axes", value: float | None) -> None:
     """A dashed horizontal line at the mean training mask's IoU."""
     if value is not None:
-        axes.axhline(value, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-
-
-def baseline_label(value: float | None) -> list[tuple[float, str, str]]:
-    """Its name among the labels at the right edge."""
-    return [] if value is None else [(value, "mean training mask", MUTED)]
+        axes.axhline(value, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1, gid=BASELINE)

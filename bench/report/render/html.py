@@ -4,7 +4,8 @@ styles are named by hash."""
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench import formats
 from bench.formats import printable
-from bench.report.blocks import Column, Data, Dots, Figure, Heading, Interval, Page, Picture, Table
+from bench.report.blocks import Column, Data, Dots, Figure, Folded, Heading, Interval, Page, Picture, Table
 from bench.report.render.csv import to_csv
 
 if TYPE_CHECKING:
@@ -36,10 +37,26 @@ def to_html(page: Page) -> str:
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri "
         f"'none'; form-action 'none'"
     )
-    headings = [block for block in page.blocks if isinstance(block, Heading) and block.level == 2 and block.anchor]
     return _environment().get_template("page.html.j2").render(
-        page=page, policy=policy, style=Markup(style), script=Markup(script), contents=headings
+        page=page, policy=policy, style=Markup(style), script=Markup(script), contents=tuple(contents(page))
     )  # fmt: skip
+
+
+def contents(page: Page) -> Iterator[tuple[str, str]]:
+    """Anchor and title of each section, those that are folded too."""
+    for block in page.blocks:
+        if isinstance(block, Heading) and block.level == 2 and block.anchor:
+            yield block.anchor, block.text
+        elif isinstance(block, Folded) and block.anchor:
+            yield block.anchor, block.title
+
+
+_UNIT = re.compile(r"(?<=\d) (?=%|ms\b|s\b|min\b|h\b|px\b|M\b|MB\b|GiB\b)")
+
+
+def prose(text: str) -> str:
+    """A sentence in which no line ends between a number and its unit."""
+    return _UNIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 @cache
@@ -61,6 +78,7 @@ def _environment() -> "Environment":
         finalize=finalize,
     )
     environment.tests["a"] = lambda value, name: type(value).__name__ == name
+    environment.filters["prose"] = prose
     environment.globals.update(
         scale=scale,
         chart=chart,

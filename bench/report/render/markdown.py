@@ -123,7 +123,7 @@ def _part(part: Inline) -> str:
 
 
 def _table(of: Table) -> str:
-    shown = [column for column in of.columns if not _is_drawn(of, column.key)]
+    shown = [column for column in of.shown if not _is_drawn(of, column.key)]
     head = [column.title for column in shown]
     rows = [[_cell(record.get(column.key), column.text(record)) for column in shown] for record in of.records]
     return table(head, rows, right=[place for place, column in enumerate(shown) if column.number])

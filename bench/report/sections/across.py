@@ -1,6 +1,7 @@
 """Several runs on one page: average ranks over data sets, the search against the recipes, and each data set's
 ranking."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -9,9 +10,24 @@ from bench.analysis.final_evaluation import Finals
 from bench.analysis.labels import role_title
 from bench.analysis.pooled_runs import DataSet
 from bench.evaluation.ranks import FEWEST, Ranks
-from bench.formats import MISSING, limits, listing, plural, rounded, signed, within
+from bench.formats import MISSING, decimals, limits, listing, plural, rounded, signed, signed_within, within
 from bench.records import DEFAULT
-from bench.report.blocks import Block, Colour, Column, Data, Figure, Heading, Table, Tile, VerdictCard, paragraph
+from bench.report.blocks import (
+    Banner,
+    Block,
+    Colour,
+    Column,
+    Data,
+    Figure,
+    Folded,
+    Heading,
+    NextSteps,
+    Step,
+    Table,
+    Tile,
+    VerdictCard,
+    paragraph,
+)
 from bench.report.figures.ranks import draw_ranks
 from bench.report.sections.ranking import candidate_table
 from bench.report.sections.search import label
@@ -40,17 +56,67 @@ def _kind(compared: Across) -> tuple[Colour, str]:
     return ("good", "clear winner") if all(each.winner for each in held) else ("unsure", "no clear winner")
 
 
+MOST_TILES = 4
+
+
 def _tiles(compared: Across) -> Iterator[Tile]:
-    yield Tile(str(len(compared.found)), "runs")
-    yield Tile(str(len(compared.datasets)), "data sets")
-    for each in compared.datasets[:2]:
-        if isinstance(each.held, Finals):
-            leader = each.held.standings[0]
-            yield Tile(
-                rounded(leader.score),
-                f"IoU of the leader on {each.label}",
-                limits(leader.interval.low, leader.interval.high),
-            )
+    """How good the best candidate is on each data set; with one data set also on the held-out test images."""
+    held = [(each.label, each.held) for each in compared.datasets if isinstance(each.held, Finals)]
+    for data, found in held[:MOST_TILES]:
+        leader = found.standings[0]
+        low, high = leader.interval.low, leader.interval.high
+        yield Tile(rounded(leader.score, decimals(low, high)), f"IoU of the best on {data}", limits(low, high))
+    if len(held) == 1:
+        yield from _more_of_one(held[0][1])
+
+
+def _more_of_one(found: Finals) -> Iterator[Tile]:
+    leader = found.standings[0]
+    if leader.test is not None and leader.test_interval is not None:
+        low, high = leader.test_interval.low, leader.test_interval.high
+        yield Tile(rounded(leader.test, decimals(low, high)), "IoU, held-out test set", limits(low, high))
+    best = max(found.references, key=lambda each: each.score, default=None)
+    if best is not None:
+        yield Tile(rounded(best.score), f"IoU of the best baseline without a model: {best.label}")
+
+
+def banners(compared: Across) -> Iterator[Banner]:
+    for each in compared.found:
+        if each.run.record.status != "finished":
+            yield Banner(f"Run {each.label} is not finished (status: {each.run.record.status}).", "runs")
+
+
+def next_steps(compared: Across) -> NextSteps:
+    return NextSteps(tuple(_steps(compared)))
+
+
+def _steps(compared: Across) -> Iterator[Step]:
+    for each in compared.found[:MOST_TILES]:
+        name = shlex.quote(each.run.record.name)
+        if each.run.delivery is not None:
+            yield Step(f"Use the model of {each.label}", f"python -m bench predict {name} photos -o masks")
+    first = shlex.quote(compared.found[0].run.record.name)
+    yield Step(
+        "See one run in full", f"python -m bench report {first}", "Its page has predictions, factors and the search."
+    )
+    if len(compared.datasets) < FEWEST:
+        yield Step(
+            "Compare on more data sets",
+            "python -m bench run --data photos",
+            f"From {FEWEST} data sets on, average ranks can be tested." if len(compared.datasets) > 1 else "",
+        )
+
+
+def _beside_other_tools(found: Finals) -> str:
+    """How the best model of another tool compares with the leading candidate; '' without one."""
+    best = next((each for each in found.external.standings if each.whole), None)
+    if best is None or best.leader_ahead is None or best.score is None:
+        return ""
+    by = best.leader_ahead.turned()
+    return (
+        f" {best.label}, of another tool, scores {rounded(best.score)} on the same images: "
+        f"{signed_within(by.value, by.interval.low, by.interval.high)} against it."
+    )
 
 
 def headline(compared: Across) -> str:
@@ -74,10 +140,13 @@ def _winner(each: DataSet, compared: Across) -> str:
     first = held.standings[0]
     score = within(first.score, first.interval.low, first.interval.high)
     if held.winner:
-        return f"{first.label} is significantly better than every other candidate: {held.held_out} IoU {score}."
+        return (
+            f"{first.label} is significantly better than every other candidate: {held.held_out} IoU {score}."
+            f"{_beside_other_tools(held)}"
+        )
     tied = [one.label for one in held.standings if one.group == 1 and one is not first]
     said = f", statistically tied with {listing(tied)}" if tied else ""
-    return f"{first.label} leads with {held.held_out} IoU {score}{said}."
+    return f"{first.label} leads with {held.held_out} IoU {score}{said}.{_beside_other_tools(held)}"
 
 
 def qualifications(compared: Across) -> list[str]:
@@ -143,7 +212,12 @@ def _power(ranks: Ranks) -> str:
 
 
 def runs(compared: Across) -> Iterator[Block]:
-    yield Heading("Runs", anchor="runs")
+    trials = sum(each.trials for each in compared.found)
+    finding = f"{plural(len(compared.found), 'run')} with {plural(trials, 'trial')}."
+    yield Folded("Runs", finding, tuple(_runs(compared)), "runs")
+
+
+def _runs(compared: Across) -> Iterator[Block]:
     yield paragraph(
         "The best trial of each search has the highest validation IoU, which is optimistically biased; the held-out "
         "test images were scored afterwards, with "
@@ -197,8 +271,8 @@ def ranks(compared: Across) -> Iterator[Block]:
         return
     yield Heading("Across data sets", anchor="across")
     yield paragraph(
-        "Cross-validated IoU of the final evaluations. Candidates are matched by their hyperparameters; only those "
-        "evaluated on every data set are ranked. Wins are "
+        "Cross-validated IoU of the final evaluations. Candidates are matched by their hyperparameters, models of other "
+        "tools by their name; only those evaluated on every data set are ranked. Wins are "
         "first places, shared where scores are equal."
     )
     yield _table(compared.configurations, "Average ranks")
@@ -299,24 +373,40 @@ def _gain(table: RankTable) -> str:
     )
 
 
+MOST_OPEN = 3
+"""So many data sets stand open; of more, each is folded."""
+
+
 def data_sets(compared: Across) -> Iterator[Block]:
-    for number, each in enumerate(compared.datasets):
-        yield Heading(each.label, anchor=f"data-set-{number + 1}")
-        if not isinstance(each.held, Finals):
-            yield paragraph(f"No final evaluation: {each.held.reason}.")
-            continue
-        found = relabelled(each, compared)
-        held = [name for name, run in each.runs.items() if run.finals]
-        pooled = f" of the runs {listing(held)} together" if len(held) > 1 else ""
-        yield paragraph(
-            f"The final evaluation{pooled}: {plural(len(found.standings), 'candidate')} on "
-            f"{plural(found.comparison.num_images, 'image')} with "
-            f"{plural(len(found.seeds), 'seed')} each. Candidates with the same rank do not differ significantly from "
-            f"the best of that rank (5 %, Holm)."
-        )
-        yield candidate_table(found)
+    for number, each in enumerate(compared.datasets, start=1):
+        blocks = tuple(_data_set(each, compared))
+        if len(compared.datasets) <= MOST_OPEN:
+            yield Heading(f"Ranking on {each.label}", anchor=f"data-set-{number}")
+            yield from blocks
+        else:
+            yield Folded(f"Ranking on {each.label}", _finding(each, compared), blocks, f"data-set-{number}")
     if compared.standings:
         yield Data("contestants.csv", _candidates(compared), ("data", "contestant"), "Every candidate")
+
+
+def _finding(each: DataSet, compared: Across) -> str:
+    return _winner(each, compared) if isinstance(each.held, Finals) else f"no final evaluation: {each.held.reason}."
+
+
+def _data_set(each: DataSet, compared: Across) -> Iterator[Block]:
+    if not isinstance(each.held, Finals):
+        yield paragraph(f"No final evaluation: {each.held.reason}.")
+        return
+    found = relabelled(each, compared)
+    held = [name for name, run in each.runs.items() if run.finals]
+    pooled = f" of the runs {listing(held)} together" if len(held) > 1 else ""
+    yield paragraph(
+        f"The final evaluation{pooled}: {plural(len(found.standings), 'candidate')} on "
+        f"{plural(found.comparison.num_images, 'image')} with "
+        f"{plural(len(found.seeds), 'seed')} each. Candidates with the same rank do not differ significantly from "
+        f"the best of that rank (5 %, Holm)."
+    )
+    yield candidate_table(found, name=f"Ranking of the candidates and baselines on {each.label}")
 
 
 def relabelled(each: DataSet, compared: Across) -> Finals:
@@ -327,12 +417,12 @@ def relabelled(each: DataSet, compared: Across) -> Finals:
 
 
 def _candidates(compared: Across) -> list[Mapping[str, object]]:
-    return [
+    own = [
         {
             "data": data,
             "contestant": name,
             "roles": ", ".join(map(role_title, each.contestant.roles)),
-            "rank": each.group,
+            "rank": compared.held_on(data).rank_of(each),
             "iou": each.score,
             "iou_low": each.interval.low,
             "iou_high": each.interval.high,
@@ -343,6 +433,21 @@ def _candidates(compared: Across) -> list[Mapping[str, object]]:
         for data, of in compared.standings.items()
         for name, each in of.items()
     ]
+    others = [
+        {
+            "data": data,
+            "contestant": each.label,
+            "roles": "other tool",
+            "rank": each.rank,
+            "iou": each.score,
+            "iou_low": each.interval.low if each.interval else None,
+            "iou_high": each.interval.high if each.interval else None,
+            "test_iou": each.test,
+        }
+        for data in compared.standings
+        for each in compared.held_on(data).external.standings
+    ]
+    return [*own, *others]
 
 
 def _p(value: float) -> str:

@@ -171,7 +171,8 @@ def _files(run: Run) -> Iterator[Block]:
     findings = [
         {"kind": each.kind, "message": each.message, "files": " ".join(each.files)} for each in run.audit.findings
     ]
-    yield Data("findings.csv", findings, ("kind", "message", "files"), "Every finding")
+    if findings:
+        yield Data("findings.csv", findings, ("kind", "message", "files"), "Every finding")
 
 
 def image_records(run: Run) -> list[Mapping[str, object]]:

@@ -61,7 +61,7 @@ def _comparison(found: Analysis) -> Iterator[Block]:
     compared = found.levels
     if not compared:
         return
-    yield paragraph(_explained(found.effects, found) if found.rows else _of_candidates(found))
+    yield paragraph(_of_candidates(found) if found.by_candidates else _explained(found.effects, found))
     own = {} if isinstance(found.effects, Missing) else found.effects.factors
     groups = [tuple(_factor(name, compared[name], own.get(name, ()))) for name in FOREMOST if name in compared]
     grid = found.score_grid
@@ -189,29 +189,39 @@ def _cost(found: Analysis) -> Iterator[Block]:
     panels = found.costs
     if isinstance(panels, Missing):
         return
-    score = "Cross-validated IoU" if isinstance(found.final, Finals) else "Validation IoU"
-    yield Figure(
-        "cost",
-        "Quality against cost",
-        _about_cost(panels),
-        lambda: draw_quality_against_cost(panels, score),
-        titles=point_titles(panels),
+    held = found.final
+    score = f"IoU, {held.held_out}" if isinstance(held, Finals) else "IoU on validation"
+    beside = any(point.rank is None for panel in panels for point in panel.points)
+    delivered = (
+        " The diamond is the delivered model, as far above or below the leader as on the images of both."
+        if beside
+        else ""
+    )
+    yield paragraph(
+        f"The line is the Pareto front: no other model is both better and cheaper.{delivered} Point at a dot for its name."
+    )
+    yield Grid(tuple((_cost_figure(panel, score),) for panel in panels))
+
+
+def _cost_figure(panel: CostPanel, score: str) -> Figure:
+    name = panel.title.lower().split(" (")[0]
+    return Figure(
+        f"cost-{name.replace(' ', '-')}",
+        f"Quality against {name}",
+        _about_cost(panel, name),
+        lambda: draw_quality_against_cost(panel, score),
+        titles=point_titles(panel),
     )
 
 
-def _about_cost(panels: Sequence[CostPanel]) -> str:
-    sentences = []
-    for panel in panels:
-        first, last = panel.front[0], panel.front[-1]
-        name = panel.title.lower().split(" (")[0]
-        sentences.append(
-            f"by {name}, {first.label} (number {first.rank}) is both best and cheapest"
-            if first is last
-            else f"by {name}, from {first.label} ({formats.rounded(first.iou)}) to "
-            f"{last.label} ({formats.rounded(last.iou)}) at "
-            f"{last.cost / first.cost:.1f} times the cost"
-        )
-    return f"The line is the Pareto front: {'; '.join(sentences)}. Point at a dot for its name."
+def _about_cost(panel: CostPanel, name: str) -> str:
+    first, last = panel.front[0], panel.front[-1]
+    if first is last:
+        return f"By {name}, {first.label} is both best and cheapest."
+    return (
+        f"By {name}, from {first.label} ({formats.rounded(first.iou)}) to {last.label} ({formats.rounded(last.iou)}) at "
+        f"{last.cost / first.cost:.1f} times the cost."
+    )
 
 
 def comparison_records(levels: Sequence[Level], effects: Sequence[Effect]) -> list[Mapping[str, object]]:

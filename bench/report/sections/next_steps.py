@@ -3,10 +3,11 @@
 import shlex
 from collections.abc import Iterator
 
-from bench.analysis.decision import NOTHING, UNUSABLE
+from bench.analysis.decision import NOTHING, UNCONFIRMED, UNUSABLE
 from bench.analysis.final_evaluation import Finals
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import Missing
+from bench.experiments import SAMPLE
 from bench.report.blocks import NextSteps, Step
 
 
@@ -25,12 +26,10 @@ def _steps(found: Analysis) -> Iterator[Step]:
             "See what went wrong", f"python -m bench run --resume --name {name}", "The reasons stand under Failures."
         )
         return
-    longer = "Search longer" if found.compared_levels is None else "Compare more levels, with more seeds"
-    yield Step(longer, f"python -m bench run --resume --name {name} --budget 2h", _whether_longer(found))
-    held = found.final
-    if isinstance(held, Finals) and held.record.folds < held.all_folds:
-        return  # a budget that was too short for the folds has no time for fractions of the images
-    if found.data_curve is None or isinstance(found.data_curve, Missing):
+    yield Step(_longer(found), f"python -m bench run --resume --name {name} --budget 2h", _whether_longer(found))
+    if found.run.dataset.path == SAMPLE:
+        yield Step("Compare models on your own images", "python -m bench run --data photos")
+    elif _may_have_a_curve(found):
         yield Step(
             "Find out whether more images would help",
             f"python -m bench run --resume --name {name} --learning-curve",
@@ -41,6 +40,19 @@ def _steps(found: Analysis) -> Iterator[Step]:
             "Add images, then start a new run",
             f"python -m bench run --data {_data(found)} --name {_next(found.run.record.name)}",
         )
+
+
+def _longer(found: Analysis) -> str:
+    if not isinstance(found.final, Finals) and found.decision.kind == UNCONFIRMED:
+        return "Go on, to compare the best with the default configuration"
+    return "Search longer" if found.compared_levels is None else "Compare more levels, with more seeds"
+
+
+def _may_have_a_curve(found: Analysis) -> bool:
+    """It trains the leader of a final evaluation again; a budget that was too short for the folds has no time for that."""
+    held = found.final
+    complete = isinstance(held, Finals) and held.record.folds == held.all_folds
+    return complete and (found.data_curve is None or isinstance(found.data_curve, Missing))
 
 
 def _whether_longer(found: Analysis) -> str:

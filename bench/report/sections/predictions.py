@@ -22,7 +22,7 @@ def predictions(found: Analysis) -> Iterator[Block]:
     shown = found.gallery
     if isinstance(shown, Missing):
         return
-    yield Heading("Predictions", anchor="predictions-heading")
+    yield Heading("Predictions", anchor="predictions")
     data, count = _data(shown)
     how = (
         "Out of fold: no model is shown on an image that it was trained on."

@@ -4,7 +4,7 @@ evaluation, its best trials."""
 from collections.abc import Iterator, Mapping, Sequence
 
 from bench import formats
-from bench.analysis.decision import lead_of_delivery
+from bench.analysis.decision import Choice, lead_of_delivery
 from bench.analysis.external import ExternalStanding
 from bench.analysis.final_evaluation import Finals, ReferenceStanding, Standing
 from bench.analysis.labels import role_title, training_length
@@ -95,7 +95,9 @@ def table(found: Analysis, held: Finals) -> Table:
     return candidate_table(held, tuple(_delivered(found, held)))
 
 
-def candidate_table(held: Finals, delivered: Sequence[Mapping[str, object]] = ()) -> Table:
+def candidate_table(
+    held: Finals, delivered: Sequence[Mapping[str, object]] = (), name: str = "Ranking of the candidates and baselines"
+) -> Table:
     """Candidates and baselines of one final evaluation, the delivered model's record above them."""
     columns = (
         Column("#", "rank", number=True),
@@ -119,7 +121,7 @@ def candidate_table(held: Finals, delivered: Sequence[Mapping[str, object]] = ()
                 "group": "baseline",
             }
         )
-    return Table("Ranking of the candidates and baselines", columns, records, TOGGLES)
+    return Table(name, columns, records, TOGGLES)
 
 
 def _placed(held: Finals) -> list[dict[str, object]]:
@@ -173,13 +175,20 @@ def _delivered(found: Analysis, held: Finals) -> Iterator[dict[str, object]]:
         (each for each in held.standings if "default configuration" in map(role_title, each.contestant.roles)), None
     )
     yield {
-        "model": Badged(choice.label, ("delivered",)),
+        "model": Badged(choice.label, ("delivered", *_other_images(choice, held))),
         "interval": drawn(choice.iou, choice.interval, choice.test, choice.test_interval),
         "iou_text": scored(choice.iou, choice.interval),
         "test_text": scored(choice.test, choice.test_interval),
         "to_default": difference(lead_of_delivery(found.run, choice, default, held)),
         "latency_s": choice.latency_s,
     }
+
+
+def _other_images(choice: Choice, held: Finals) -> Iterator[str]:
+    """On how many images the delivered model was scored, where these are not those of the candidates."""
+    scored = len(choice.delivery.out_of_fold) if choice.delivery else held.scored
+    if scored != held.scored:
+        yield f"on {plural(scored, 'image')}, candidates on {held.scored}"
 
 
 def drawn(

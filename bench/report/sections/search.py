@@ -15,8 +15,8 @@ from bench.analysis.series import LearningCurves, Missing, Progress
 from bench.analysis.tuners import Tuners
 from bench.formats import MISSING, duration, fraction, plural
 from bench.records import COMPLETED, Contestant, configuration_of
-from bench.report.blocks import Block, Column, Data, Figure, Folded, Heading, Interval, Table, paragraph
-from bench.report.figures.progress import draw_progress
+from bench.report.blocks import Block, Column, Data, Figure, Folded, Grid, Heading, Interval, Table, paragraph
+from bench.report.figures.progress import draw_progress_by_epochs, draw_progress_by_time
 from bench.report.figures.training_curves import draw_learning_curves
 from bench.report.figures.tuners import draw_tuners
 
@@ -172,8 +172,26 @@ def _progress(found: Analysis) -> Iterator[Block]:
     progress, curves = found.progress, found.training_curves
     if not isinstance(progress, Missing):
         yield Heading("Progress", level=4)
-        yield Figure(
-            "progress", "Best score over the search", _about_progress(progress), lambda: draw_progress(progress)
+        yield paragraph(_about_progress(progress))
+        yield Grid(
+            (
+                (
+                    Figure(
+                        "progress-by-time",
+                        "Best score by time",
+                        "By time on the clock.",
+                        lambda: draw_progress_by_time(progress),
+                    ),
+                ),
+                (
+                    Figure(
+                        "progress-by-epochs",
+                        "Best score by epochs",
+                        "By epochs trained.",
+                        lambda: draw_progress_by_epochs(progress),
+                    ),
+                ),
+            )
         )
     if not isinstance(curves, Missing):
         yield Heading("Training curves", level=4)

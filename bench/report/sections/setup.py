@@ -1,6 +1,7 @@
 """Setup and reproduction: data, split, protocol, effort, machine, command, fingerprints."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from bench import formats
 from bench.analysis.final_evaluation import Finals
@@ -86,7 +87,9 @@ def _protocol(run: Run) -> str:
     protocol = run.experiment.get("protocol")
     if not isinstance(protocol, Mapping) or not protocol:
         return "not recorded"
-    return ", ".join(f"{str(name).replace('_', ' ')} {formats.plain(value)}" for name, value in protocol.items())
+    return ", ".join(
+        f"{str(name).replace('_', ' ')} {formats.plain(value)}" for name, value in protocol.items() if value is not None
+    )
 
 
 def _search(found: Analysis) -> str:
@@ -128,7 +131,10 @@ def _time(run: Run) -> str:
         if seconds and whole
     ]
     parts = f", {formats.listing(shares)}" if shares else ""
-    return f"{formats.duration(whole)} of wall time{parts}; started {run.record.started_at}"
+    began = datetime.fromisoformat(run.record.started_at)
+    return (
+        f"{formats.duration(whole)} of wall time{parts}; started {began:%Y-%m-%d %H:%M} {began.tzname() or ''}".rstrip()
+    )
 
 
 def _versions(run: Run) -> str:
@@ -150,8 +156,7 @@ def _reproduction(run: Run) -> Iterator[Block]:
         )
     )
     resolved = yaml.safe_dump(dict(run.experiment), sort_keys=False, allow_unicode=True, width=110)
-    yield Heading("The experiment, resolved", level=4)
-    yield Listing(resolved, "yaml")
+    yield Folded("The experiment, resolved", "every field and its value", (Listing(resolved, "yaml"),))
     facts = {
         "Device": environment.device,
         "Cores": str(environment.cores),
@@ -159,5 +164,4 @@ def _reproduction(run: Run) -> Iterator[Block]:
         "Python": environment.python,
         **{name: environment.versions[name] for name in sorted(environment.versions)},
     }
-    yield Heading("Environment", level=4)
-    yield Facts(tuple(facts.items()))
+    yield Folded("Environment", f"{plural(len(environment.versions), 'package')}", (Facts(tuple(facts.items())),))

@@ -148,12 +148,12 @@ def answer(decision: Decision) -> str:
         return (
             f"Do not use any of these models yet: the best is not clearly better than the {than}, which needs no model."
         )
+    if choice.is_default:
+        return f"Stay with the default configuration: {_model(choice)}."
     if choice.delivery is not None:
         return f"Use the {choice.label[0].lower()}{choice.label[1:]}: {_model(choice)}."
     if decision.kind == UNCONFIRMED:
         return f"Best so far: {_model(choice)}. No final evaluation confirms it yet."
-    if choice.is_default:
-        return f"Stay with the default configuration: {_model(choice)}."
     return f"Use {_model(choice)}."
 
 
@@ -195,9 +195,21 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
         )
     elif decision.kind == UNUSABLE:
         yield from _unusable(decision)
+    yield from _other_tool(found)
     label, score, lead = decision.baseline or ("", 0.0, None)
     if decision.kind in (CLEAR, TIED, SINGLE) and lead:
         yield f"{'It' if decision.kind == SINGLE else 'The leader'} is ahead of the best baseline, the {label} ({formats.rounded(score)}), by {_amount(lead)}."
+
+
+def _other_tool(found: Analysis) -> Iterator[str]:
+    """The best model of another tool, if one was scored on the images of the candidates."""
+    others = found.final.external.standings if isinstance(found.final, Finals) else ()
+    best = next((each for each in others if each.whole), None)
+    if best is not None and best.leader_ahead is not None:
+        yield (
+            f"{best.label}, of another tool, scores {formats.rounded(best.score)} on the same images: "
+            f"{_difference(best.leader_ahead.turned())} against the leader."
+        )
 
 
 def _delivery(found: Analysis, choice: Choice, held: Finals) -> Iterator[str]:
@@ -205,7 +217,7 @@ def _delivery(found: Analysis, choice: Choice, held: Finals) -> Iterator[str]:
     lead = lead_of_delivery(found.run, choice, leader, held)
     if lead is not None:
         yield (
-            f"Compared with the leader of the ranking, {leader.label}, the delivered model scores {_difference(lead)}."
+            f"On the same images, the delivered model scores {_difference(lead)} against the leader of the ranking, {leader.label}."
         )
 
 
@@ -376,13 +388,13 @@ def _quality_banners(found: Analysis) -> Iterator[Banner]:
         yield Banner(
             f"Low score: about {_share(1 - recall)} of the foreground pixels are missed. Look at the predictions "
             f"before using it.",
-            "predictions-heading",
+            "predictions",
         )
     elif precision is not None:
         yield Banner(
             f"Low score: about {_share(1 - precision)} of the pixels that it marks are false alarms. Look at the "
             f"predictions before using it.",
-            "predictions-heading",
+            "predictions",
         )
 
 

@@ -7,12 +7,16 @@ const made = (name, properties, ...children) => {
 };
 
 // Theme: the reader's own until the button is pressed.
-byId("theme").hidden = false;
+const system = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (document.documentElement.dataset.theme || (system.matches ? "dark" : "light")) === "dark";
+const nameTheme = () => { byId("theme").textContent = isDark() ? "Light theme" : "Dark theme"; };
 byId("theme").addEventListener("click", () => {
-  const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+  nameTheme();
 });
+system.addEventListener("change", nameTheme);
+nameTheme();
+byId("theme").hidden = false;
 
 // Commands: a button beside each copies it.
 for (const place of document.querySelectorAll(".command")) {
@@ -74,7 +78,7 @@ addEventListener("beforeprint", () => { for (const each of document.querySelecto
 
 // Predictions: two models beside each other on the same images.
 if (byId("viewer")) {
-  const data = JSON.parse(byId("predictions").textContent);
+  const data = JSON.parse(byId("predictions-data").textContent);
   const colours = { found: [86, 180, 233], false: [213, 94, 0], missed: [240, 228, 66], confused: [204, 121, 167] };
   const step = data.step;
   const decoded = new Map();
