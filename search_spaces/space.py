@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from search_spaces.architectures import ARCHITECTURES
 from search_spaces.backbones import BACKBONES
+from search_spaces.class_weights import CLASS_WEIGHTS
 from search_spaces.hyperparameters import Hyperparameter, Value
 from search_spaces.losses import LOSSES
 from search_spaces.optimizers import OPTIMIZERS, SCHEDULES
@@ -16,6 +17,7 @@ TABLES: dict[str, Mapping[str, object]] = {
     "architecture": ARCHITECTURES,
     "backbone": BACKBONES,
     "loss": LOSSES,
+    "class_weights": CLASS_WEIGHTS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
 }
@@ -69,6 +71,7 @@ class Space(BaseModel):
         Names, Hyperparameter(title="Encoder weights", kind="file", default="imagenet", of_backbone=True)
     ] = ("none",)
     loss: Annotated[Names, Hyperparameter(title="Loss", kind="name", default="bce_dice")] = ("bce_dice",)
+    class_weights: Annotated[Names, Hyperparameter(title="Class weights", kind="name", default="none")] = ("none",)
     augmentation: Annotated[
         tuple[Fraction, ...] | Range,
         Hyperparameter(title="Augmentation strength", kind="strength", default=0.5, limits=(0, 1)),
@@ -94,7 +97,7 @@ class Space(BaseModel):
         ),
     ] = (0.0,)
 
-    @field_validator("architecture", "backbone", "loss", "optimizer", "schedule")
+    @field_validator("architecture", "backbone", "loss", "class_weights", "optimizer", "schedule")
     @classmethod
     def _names_are_known(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         table = TABLES[info.field_name or ""]

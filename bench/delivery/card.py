@@ -7,12 +7,14 @@ import numpy as np
 from PIL import Image
 
 from bench.analysis.annotators import annotators
+from bench.analysis.classes import class_scores
 from bench.analysis.leaderboard import JUDGE, references, score_interval
 from bench.datasets.cache import CachedPixels
 from bench.delivery import CARD, DESCRIPTION, NETWORK, SCRIPT
 from bench.delivery.masks import overlay
 from bench.delivery.scoring import ScoredImages
 from bench.evaluation.metrics import image_mean, iou, pool, summarise
+from bench.evaluation.pooling import Estimate
 from bench.formats import MISSING, fraction, milliseconds, percent, plural, span
 from bench.records import OUT_OF_FOLD, ClassCounts, DeliveryRecord, Evaluation, Member, Run
 
@@ -103,12 +105,28 @@ def _row(run: Run, label: str, counts: Counts) -> str:
 
 
 def _by_class(run: Run, record: DeliveryRecord) -> Iterator[str]:
-    yield "| class | IoU, development images | IoU, locked images |"
+    """A row a class, with intervals over images; then what the locked images' pixels were taken for."""
+    classes = run.dataset.classes
+    parts = [class_scores([_evaluation(counts)], classes) for counts in (record.out_of_fold, record.test)]
+    yield "| class | IoU, development images (95 % interval) | IoU, locked images (95 % interval) |"
     yield "|---|---|---|"
-    found = [summarise(pool(c.values()), run.dataset.classes) if c else {} for c in (record.out_of_fold, record.test)]
-    for name in run.dataset.classes:
-        yield f"| {name} | {' | '.join(fraction(metrics.get(f'iou_{name}')) for metrics in found)} |"
+    for number, name in enumerate(classes):
+        yield f"| {name} | {' | '.join(_estimate(scores[number].iou if scores else None) for scores in parts)} |"
     yield ""
+    if record.confusion:
+        names = ("background", *classes)
+        yield f"| of the locked pixels of | {' | '.join(f'taken for {name}' for name in names)} |"
+        yield f"|---|{'---|' * len(names)}"
+        for name, row in zip(names, record.confusion, strict=True):
+            cells = [percent(count / sum(row)) if sum(row) else MISSING for count in row]
+            yield f"| {name} | {' | '.join(cells)} |"
+        yield ""
+
+
+def _estimate(of: Estimate | None) -> str:
+    if of is None:
+        return MISSING
+    return fraction(of.value) + (f" ({span(of.interval.low, of.interval.high)})" if of.interval else "")
 
 
 def _beside(run: Run) -> Iterator[str]:

@@ -10,6 +10,7 @@ from bench.datasets.cache import CachedPixels, open_cache
 from bench.delivery import FOLDER, NETWORK
 from bench.delivery.process import in_own_process
 from bench.engine.devices import Placement
+from bench.evaluation.counting import confusion_record
 from bench.records import DeliveryRecord
 from bench.records.store import load
 
@@ -77,6 +78,7 @@ def deliver_here(
         delivered = replace(
             record,
             test=scored.counts if scored else {},
+            confusion=confusion_record(scored.confusion if scored else None),
             latency_s=latency_s(model, _some(pixels, test_ids)),
             num_bytes=(folder / NETWORK).stat().st_size,
         )

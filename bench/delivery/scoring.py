@@ -19,10 +19,12 @@ _TIMINGS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoredImages:
-    """Counts as in `bench.records.Evaluation`, and class ids uint8 [N, e, e] in the order of `counts`."""
+    """Counts as in `bench.records.Evaluation`, class ids uint8 [N, e, e] in the order of `counts`, and of several classes `confusion`, int64
+    [truth, predicted] pixels over all images."""
 
     counts: dict[str, tuple[ClassCounts, ...]]
     predictions: np.ndarray
+    confusion: np.ndarray | None = None
 
 
 def score_cached(
@@ -31,14 +33,18 @@ def score_cached(
     """The images `ids` of a run's cache: `pixels` at the model's size, `truth` at the evaluation size."""
     rows, places = pixels.rows(ids), truth.rows(ids)
     counts, predictions = {}, []
+    confusion = np.zeros((len(model.classes) + 1,) * 2, np.int64)
     for start in range(0, len(ids), model.batch_size):
         here = slice(start, start + model.batch_size)
         probabilities = model.squares_at(pixels.images[rows[here]], truth.masks.shape[-1])
         for name, probability, place in zip(ids[here], probabilities, places[here], strict=True):
             valid = truth.valid[place]
             predictions.append(model.mask_of(probability, valid))
-            counts[name] = _counts(model, truth.masks[place], predictions[-1], valid)
-    return ScoredImages(counts=counts, predictions=np.stack(predictions))
+            found = _confusion(model, truth.masks[place], predictions[-1], valid)
+            counts[name] = counts_of(found)
+            confusion += found
+    several = len(model.classes) > 1
+    return ScoredImages(counts=counts, predictions=np.stack(predictions), confusion=confusion if several else None)
 
 
 def score_samples(
@@ -54,7 +60,7 @@ def score_samples(
         for sample, (image, mask), probability in found:
             valid = valid_area(image.shape[0], image.shape[1], evaluation_size)
             truth = letterbox_mask(mask, evaluation_size, mask_resize)
-            counts[sample.id] = _counts(model, truth, model.mask_of(probability, valid), valid)
+            counts[sample.id] = counts_of(_confusion(model, truth, model.mask_of(probability, valid), valid))
     return counts
 
 
@@ -69,7 +75,5 @@ def latency_s(model: SegmentationModel, images: np.ndarray) -> float:
     return min(times[1:]) / len(batch)
 
 
-def _counts(
-    model: SegmentationModel, truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray
-) -> tuple[ClassCounts, ...]:
-    return counts_of(confusion_of(truth, predicted, valid.astype(bool), len(model.classes) + 1))
+def _confusion(model: SegmentationModel, truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    return confusion_of(truth, predicted, valid.astype(bool), len(model.classes) + 1)

@@ -80,7 +80,8 @@ class _Section(BaseModel):
 
 
 class Data(_Section):
-    """Where the images are, and what their annotations do not say by themselves; see `DataOptions`."""
+    """Where the images are, and what their annotations do not say by themselves; see `DataOptions`. `no_flip` are the classes for whose sake no
+    image is mirrored (None: by the rule of `bench.datasets.handedness`)."""
 
     path: str = _said("path", SAMPLE)
     classes: Mapping[str, StrictInt | str] = Field(default_factory=dict)
@@ -91,8 +92,9 @@ class Data(_Section):
     skip_unreadable: StrictBool = _said("skip_unreadable", False)
     allow_outside: StrictBool = False
     mask_resize: str = "majority"
+    no_flip: tuple[str, ...] | None = None
 
-    @field_validator("classes", "ignore", mode="before")
+    @field_validator("classes", "ignore", "no_flip", mode="before")
     @classmethod
     def _names_are_text(cls, said: object) -> object:
         """YAML reads no, off, yes, on and null as something else than the words that they are."""

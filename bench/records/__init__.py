@@ -281,6 +281,9 @@ class Evaluation:
     counts: Mapping[str, tuple[ClassCounts, ...]]
 
 
+Confusion = tuple[tuple[Whole, ...], ...]
+"""Pixels [truth][predicted] over several images, background first; () of one class, whose counts say the same, and in older records."""
+
 OUT_OF_FOLD = "out_of_fold"
 """The part that an evaluation is of in which every image was scored by what the other folds made."""
 
@@ -326,7 +329,7 @@ class TrainingRecord(_Configured):
     `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the locked test images; both are empty
     where the training did not complete, and `error` says why. `train_share` is 1 in the finals; a training of the learning curve saw a
     smaller share of the images, `train_images` of them (None where that is not on record). `evidence` names the arrays of a `bench.evaluation.evidence.PixelEvidence`
-    of the same images; None where none were kept.
+    of the same images; None where none were kept. `confusion` is of the images out of fold.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -339,6 +342,7 @@ class TrainingRecord(_Configured):
     status: Status
     out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
+    confusion: Confusion = ()
     evidence: Inside | None = None
     epochs_run: Whole = 0
     num_params: Whole | None = None
@@ -376,7 +380,8 @@ class DeliveryRecord:
 
     `out_of_fold` and `test` hold counts as in `Evaluation`: of every development image by members that did not see it, with members,
     threshold and smallest object chosen on the other folds; of the locked test images by the model as delivered, once. `rule` says in
-    words what was chosen and why. `latency_s` is seconds an image, `num_bytes` the size of the model's file.
+    words what was chosen and why. `confusion` is of the locked images. `latency_s` is seconds an image, `num_bytes` the size of the model's
+    file.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -388,6 +393,7 @@ class DeliveryRecord:
     rule: str
     out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
+    confusion: Confusion = ()
     latency_s: Seconds | None = None
     num_bytes: Whole | None = None
 

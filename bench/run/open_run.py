@@ -361,7 +361,7 @@ class OpenRun:
         there = self.delivered
         if there is None or not (self.store.directory / FOLDER).is_dir():
             return False
-        return replace(there, test={}, latency_s=None, num_bytes=None) == record
+        return replace(there, test={}, confusion=(), latency_s=None, num_bytes=None) == record
 
     def _keep_predictions(self, selection: Selection) -> None:
         """What the report shows: some images, and what the delivered model found in them without having seen them."""

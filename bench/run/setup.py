@@ -11,6 +11,7 @@ from bench.datasets.audit import audit
 from bench.datasets.cache import CachedPixels, open_cache, write_cache
 from bench.datasets.dataset import Dataset
 from bench.datasets.findings import warnings_of
+from bench.datasets.handedness import handed_classes
 from bench.datasets.sample import write_sample_set
 from bench.datasets.splits import make_split, stratified_line
 from bench.datasets.vanishing import sizes_said
@@ -32,13 +33,14 @@ DRAWS = 24
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
     """What a run works on. `cache_directory` holds the pixels at every size that a trial may ask for and at `evaluation_size`,
-    the side in pixels of the square on which all trials are compared."""
+    the side in pixels of the square on which all trials are compared. `mirror` is that of `TrialSetup`."""
 
     dataset: DatasetRecord
     audit: AuditRecord
     split: SplitRecord
     cache_directory: Path
     evaluation_size: int
+    mirror: bool = True
 
     def pixels(self) -> CachedPixels:
         """The pixels at the evaluation size."""
@@ -63,6 +65,7 @@ class Material:
             precision=protocol.precision,
             xla=protocol.xla,
             collapse_epochs=protocol.collapse_epochs,
+            mirror=self.mirror,
         )
 
 
@@ -75,6 +78,7 @@ class Examined:
     audit: AuditRecord
     split: SplitRecord
     evaluation_size: int
+    mirror: bool
 
     @property
     def used_ids(self) -> tuple[str, ...]:
@@ -95,6 +99,7 @@ def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
         split=found.split,
         cache_directory=cache,
         evaluation_size=found.evaluation_size,
+        mirror=found.mirror,
     )
 
 
@@ -108,6 +113,9 @@ def examine(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
     progress.stage(f"reading {data.path}")
     dataset = open_dataset(root, data.options)
     progress.note(f"{data.path}: {len(dataset.samples)} images, {dataset.format}, {', '.join(dataset.classes)}")
+    handed = handed_classes(dataset.classes, data.no_flip)
+    if handed:
+        progress.note(f"no image is mirrored, neither in training nor for a prediction: classes {', '.join(handed)}")
     audited, record = audit(dataset, data.options)
     evaluation_size = protocol.evaluation_size or max(sizes)
     vanishing = sizes_said(audited.images, record.classes, sizes, evaluation_size, record.mask_resize)
@@ -135,7 +143,9 @@ def examine(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
         progress.warning(
             f"{plural(len(split.excluded), 'duplicate')} across parts left out, scores would be too high: {named}"
         )
-    return Examined(source=dataset, dataset=record, audit=audited, split=split, evaluation_size=evaluation_size)
+    return Examined(
+        source=dataset, dataset=record, audit=audited, split=split, evaluation_size=evaluation_size, mirror=not handed
+    )
 
 
 def validation_pictures(material: Material) -> dict[str, np.ndarray]:
@@ -161,7 +171,13 @@ def augmentation_pictures(material: Material, seed: int) -> dict[str, np.ndarray
 
     def drawn(number: int, strength: float) -> tuple[np.ndarray, np.ndarray]:
         return augment(
-            pixels.images[row], pixels.masks[row], strength=strength, seed=seed, epoch=number, image_id=image_id
+            pixels.images[row],
+            pixels.masks[row],
+            strength=strength,
+            seed=seed,
+            epoch=number,
+            image_id=image_id,
+            mirror=material.mirror,
         )
 
     def change(number: int) -> float:

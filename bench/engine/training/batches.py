@@ -73,6 +73,8 @@ class TrainingBatches:
         plan: TrainingPlan,
         strength: float,
         place: Callable[[Batch], Batch] = lambda batch: batch,
+        *,
+        mirror: bool = True,
     ) -> None:
         self.wait_s = 0.0
         self._place = place
@@ -81,6 +83,7 @@ class TrainingBatches:
         self._rows = pixels.rows(ids)
         self._plan = plan
         self._strength = strength
+        self._mirror = mirror
 
     def steps(self, count: int) -> Iterator[Batch]:
         """The first `count` batches, made ahead in threads."""
@@ -114,6 +117,7 @@ class TrainingBatches:
                 seed=self._plan.seed,
                 epoch=number,
                 image_id=self._ids[index],
+                mirror=self._mirror,
             )
             images.append(image)
             masks.append(mask)

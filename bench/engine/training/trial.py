@@ -12,6 +12,7 @@ from operator import add
 import numpy as np
 
 from bench.datasets.cache import CachedPixels
+from bench.datasets.dataset import VOID
 from bench.engine.devices import accelerator, copied_to
 from bench.engine.spec import ProbabilityMaps, Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.training.batch_statistics import statistics_rows, step_momentum
@@ -23,6 +24,7 @@ from bench.evaluation.evidence import evidence_of
 from bench.evaluation.metrics import pool, summarise
 from bench.evaluation.resampling import even_spread
 from bench.records import COLLAPSED, COMPLETED, STOPPED, EpochRecord, TrialRecord
+from search_spaces.class_weights import class_weights
 from search_spaces.initial_weights import Weights
 from search_spaces.optimizers import SCHEDULES
 
@@ -57,7 +59,7 @@ class TrialRun:
         self.batch_size = int(values["batch_size"])
         self.plan = TrainingPlan.of(spec, setup, self.train_ids)
         place, strength = copied_to(accelerator()), float(values["augmentation"])
-        self.batches = TrainingBatches(pixels, self.train_ids, self.plan, strength, place)
+        self.batches = TrainingBatches(pixels, self.train_ids, self.plan, strength, place, mirror=setup.mirror)
         self.curve: list[EpochRecord] = []
         self.scored: Scored | None = None
         """Of the last epoch that was validated."""
@@ -72,7 +74,8 @@ class TrialRun:
         started -= build_s
         spec, steps = self.spec, self.plan.steps_per_epoch
         resetting = time.perf_counter()
-        self.graph.reset(spec.hyperparameters, seed=spec.seed, pretrained=pretrained)
+        weights = self._class_weights()
+        self.graph.reset(spec.hyperparameters, seed=spec.seed, pretrained=pretrained, class_weights=weights)
         self.reset_s = time.perf_counter() - resetting
         batches = self.batches.steps(spec.epochs * steps)
         for epoch in range(spec.epochs):
@@ -89,6 +92,16 @@ class TrialRun:
         record = self._record(started_at, started, reused, build_s)
         scored = replace(self.scored, maps=maps) if self.scored else None
         return TrialOutcome(record=record, scored=scored, test=test, train_images=len(self.train_ids))
+
+    def _class_weights(self) -> tuple[float, ...] | None:
+        """By the pixels of the images that train; None where all classes weigh alike."""
+        rule = str(self.spec.hyperparameters.get("class_weights", "none"))
+        if rule == "none":
+            return None
+        pixels = np.zeros(VOID + 1, np.int64)
+        for row in self.pixels.rows(self.train_ids):
+            pixels += np.bincount(self.pixels.masks[row].ravel(), minlength=len(pixels))
+        return class_weights(rule, pixels[: self.setup.num_classes].tolist())
 
     def _out_of_time(self, epochs_left: int) -> bool:
         """Whether the epochs to come cannot end in time, at the pace of the last one."""
@@ -135,7 +148,7 @@ class TrialRun:
         """What an ensemble is chosen by: probabilities of the images that this training did not see."""
         if self.spec.fold is None or self.spec.probe or self.spec.train_share < 1:
             return None
-        return probability_maps(self.graph, self.pixels, self.val_ids, self.batch_size)
+        return probability_maps(self.graph, self.pixels, self.val_ids, self.batch_size, mirror=self.setup.mirror)
 
     def _remember(self, epoch: int, train_loss: float, scored: Scored | None, elapsed_s: float) -> None:
         """Takes down an epoch. Each replaces the one before: the learning rate has come down to 0 in the last one, and an epoch that is
@@ -252,6 +265,7 @@ def score(
         loss=sum(losses) / len(ids),
         counts=counts,
         predictions=np.concatenate(predictions),
+        confusion=np.sum(confusions, axis=0) if len(confusions[0]) > 2 else None,
         evidence=reduce(add, evidence) if evidence else None,
     )
 
@@ -261,15 +275,18 @@ MAP_IMAGES = 256
 
 
 def probability_maps(
-    graph: TrainingGraph, pixels: CachedPixels, ids: Sequence[str], batch_size: int
+    graph: TrainingGraph, pixels: CachedPixels, ids: Sequence[str], batch_size: int, *, mirror: bool = True
 ) -> ProbabilityMaps:
-    """The graph's present probabilities of at most `MAP_IMAGES` of `ids`, an even spread over them."""
+    """The graph's present probabilities of at most `MAP_IMAGES` of `ids`, an even spread over them. Without `mirror` the second map of each is
+    the first, so that an ensemble gains nothing from mirroring and does without."""
     chosen = [ids[place] for place in even_spread(len(ids), MAP_IMAGES)]
     parts = []
     for rows in in_batches(pixels.rows(chosen), batch_size):
         images = pixels.images[rows]
         plain = np.asarray(graph.predict(images))
-        mirrored = np.asarray(graph.predict(np.ascontiguousarray(images[:, :, ::-1])))[:, :, ::-1]
-        parts.append(np.stack([plain, (plain + mirrored) / 2], axis=1))
+        both = plain
+        if mirror:
+            both = (plain + np.asarray(graph.predict(np.ascontiguousarray(images[:, :, ::-1])))[:, :, ::-1]) / 2
+        parts.append(np.stack([plain, both], axis=1))
     values = np.concatenate(parts) * 255
     return ProbabilityMaps(ids=tuple(chosen), values=values.round().astype(np.uint8))
