@@ -310,6 +310,7 @@ app.command()(delivery.export)
 app.command()(delivery.verify)
 app.command()(doctor.doctor)
 app.command()(other_tools.score)
+app.command()(other_tools.export_records)
 data_app.command()(other_tools.split)
 
 
