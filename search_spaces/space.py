@@ -12,6 +12,7 @@ from search_spaces.class_weights import CLASS_WEIGHTS
 from search_spaces.hyperparameters import Hyperparameter, Value
 from search_spaces.losses import LOSSES
 from search_spaces.optimizers import OPTIMIZERS, SCHEDULES
+from search_spaces.views import AUTO, VIEWS, WHOLE
 
 TABLES: dict[str, Mapping[str, object]] = {
     "architecture": ARCHITECTURES,
@@ -20,6 +21,7 @@ TABLES: dict[str, Mapping[str, object]] = {
     "class_weights": CLASS_WEIGHTS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
+    "view": VIEWS,
 }
 
 
@@ -53,7 +55,8 @@ class Space(BaseModel):
     """The choices that a search has. Every field is a list of values, or a `Range` where it says so, with its row of `HYPERPARAMETERS` beside
     it.
 
-    `image_size` is in pixels, the side of the square that an image is fitted into; `augmentation` is a strength from 0 (none)
+    `image_size` is in pixels, the side of the square that an image is fitted into, or of the windows through which it is seen, by `view`;
+    `augmentation` is a strength from 0 (none)
     to 1; `encoder_weights` is "imagenet", "none" or the path of a weights file. Architectures without a backbone ignore
     `backbone` and `encoder_weights`.
     """
@@ -79,6 +82,7 @@ class Space(BaseModel):
     image_size: Annotated[
         Sizes, Hyperparameter(title="Image size (px)", kind="number", default=192, in_graph="value")
     ] = (192,)
+    view: Annotated[Names, Hyperparameter(title="View", kind="name", default=WHOLE, costs=True)] = (AUTO,)
     batch_size: Annotated[BatchSizes, Hyperparameter(title="Batch size", kind="number", costs=True)] = (8,)
     optimizer: Annotated[Names, Hyperparameter(title="Optimizer", kind="name", default="adam", in_graph="value")] = (
         "adam",
@@ -97,7 +101,7 @@ class Space(BaseModel):
         ),
     ] = (0.0,)
 
-    @field_validator("architecture", "backbone", "loss", "class_weights", "optimizer", "schedule")
+    @field_validator("architecture", "backbone", "loss", "class_weights", "optimizer", "schedule", "view")
     @classmethod
     def _names_are_known(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         table = TABLES[info.field_name or ""]
@@ -112,6 +116,15 @@ class Space(BaseModel):
         if isinstance(values, tuple) and len(set(values)) < len(values):
             raise ValueError(f"a value is named twice in {list(values)}")
         return values
+
+    @field_validator("view")
+    @classmethod
+    def _auto_stands_alone(cls, views: tuple[str, ...]) -> tuple[str, ...]:
+        if AUTO in views and len(views) > 1:
+            raise ValueError(
+                f"view {AUTO} chooses one of the others and stands alone; choose [{AUTO}], or others without it"
+            )
+        return views
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:

@@ -17,6 +17,7 @@ from bench.evaluation.metrics import image_mean, iou, pool, summarise
 from bench.evaluation.pooling import Estimate
 from bench.formats import MISSING, fraction, milliseconds, percent, plural, span
 from bench.records import OUT_OF_FOLD, ClassCounts, DeliveryRecord, Evaluation, Member, Run
+from search_spaces.views import PATCHES
 
 WORST = 3
 """Pictures of locked images on the card, those with the lowest IoU."""
@@ -60,10 +61,14 @@ def card(run: Run, record: DeliveryRecord, pictures: Sequence[tuple[str, str, fl
 def _head(run: Run, record: DeliveryRecord) -> Iterator[str]:
     classes = ", ".join(f"{number} {name}" for number, name in enumerate(run.dataset.classes, start=1))
     yield f"# Model of the run {run.record.name}\n"
-    yield (
-        f"It marks {classes} (0 is background) in photographs. {_made_of(record)} Its input is a square of {record.image_size} px, into which "
-        "a photograph of any size is fitted.\n"
-    )
+    yield (f"It marks {classes} (0 is background) in photographs. {_made_of(record)} {_sees(record)}\n")
+
+
+def _sees(record: DeliveryRecord) -> str:
+    side = record.image_size
+    if record.view == PATCHES:
+        return f"It sees a photograph of any size at its own resolution, through windows of {side} px that overlap."
+    return f"Its input is a square of {side} px, into which a photograph of any size is fitted."
 
 
 def _made_of(record: DeliveryRecord) -> str:
@@ -213,7 +218,13 @@ def _limits(run: Run, record: DeliveryRecord) -> Iterator[str]:
     yield "## Limits\n"
     size = f"{record.image_size} px" if run.audit.images else MISSING
     longest = max((max(facts.width, facts.height) for facts in run.audit.images), default=0)
-    yield f"- Photographs are shrunk to {size} on their longest side; what is then thinner than a pixel is not seen."
+    if record.view == PATCHES:
+        yield (
+            f"- It sees {size} at a time, and nothing around them; objects larger than that it knows by their parts alone. A network file alone, "
+            f"as `export` writes it, has no windows in it: whoever calls it cuts and blends (`{SCRIPT}` shows how)."
+        )
+    else:
+        yield f"- Photographs are shrunk to {size} on their longest side; what is then thinner than a pixel is not seen."
     if longest:
         yield f"- It has seen photographs of up to {longest} px of this one data set; elsewhere its quality is unknown."
     yield "- Probabilities are not calibrated; the threshold was chosen for IoU."

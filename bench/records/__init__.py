@@ -375,7 +375,8 @@ class Member:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRecord:
     """The model that a run delivers, in `model/`: the mean over `members`, which may name a network more than once, and over mirrored
-    images where `flips`. `image_size` is the side of its square input in pixels. A pixel whose probability is at least `threshold` is
+    images where `flips`. `image_size` is the side of its square input in pixels, into which an image is shrunk, or by the `view` "patches" that of
+    windows at the image's own resolution. A pixel whose probability is at least `threshold` is
     foreground (several classes: the most probable wins); regions below `smallest_object`, a share of the image's area, are dropped (0: none).
 
     `out_of_fold` and `test` hold counts as in `Evaluation`: of every development image by members that did not see it, with members,
@@ -394,6 +395,7 @@ class DeliveryRecord:
     out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     confusion: Confusion = ()
+    view: Annotated[str, one_of(("whole", "patches"))] = "whole"
     latency_s: Seconds | None = None
     num_bytes: Whole | None = None
 

@@ -54,6 +54,7 @@ from bench.run.outlook import (
 from bench.run.plan import Plan
 from bench.run.setup import Material, augmentation_pictures, validation_pictures
 from search_spaces.portfolio import portfolio
+from search_spaces.views import PATCHES
 
 PATIENCE = 3.0
 """A candidate that takes more than so many times as long as the default recipe is out: others would have to go without."""
@@ -208,11 +209,20 @@ class OpenRun:
             return left_s / 6, time.monotonic() - started
         step_s = record.train_s / (PROBE_STEPS - 1)
         first_s = (record.build_s or 0.0) + (record.first_step_s or 0.0)
-        epoch_s = step_s * self.experiment.protocol.steps_per_epoch
+        protocol, scoring_s = self.experiment.protocol, self._scoring_s(record)
+        epoch_s = step_s * protocol.steps_per_epoch + scoring_s / protocol.shortest_epochs
         self.probe = Probe(hyperparameters=probe.hyperparameters, epoch_s=epoch_s, first_s=first_s)
         self.progress.note(f"a step of the default recipe takes {step_s:.2f} s here, its first one {first_s:.0f} s")
-        unit_s = short_training_s(self.experiment.protocol, step_s=step_s, first_s=first_s)
+        unit_s = short_training_s(protocol, step_s=step_s, first_s=first_s) + scoring_s
         return unit_s, time.monotonic() - started
+
+    def _scoring_s(self, probe: TrialRecord) -> float:
+        """Seconds in which a training is scored on its fold and on the locked images, by a probe that scored the fold; 0 of whole images, whose
+        scoring is nothing beside the steps."""
+        if probe.hyperparameters.get("view") != PATCHES:
+            return 0.0
+        fold, locked = len(self.material.split.folds[0]), len(self.material.split.test)
+        return (probe.evaluate_s or 0.0) * (fold + locked) / fold
 
     def search(self) -> None:
         """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a search."""

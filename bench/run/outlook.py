@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from bench.datasets.cache import cache_bytes
+from bench.datasets.native import native_bytes
 from bench.engine.devices import describe_cpu, visible_gpus
 from bench.engine.spec import family
 from bench.errors import StoreError
@@ -27,6 +28,7 @@ from search_spaces.architectures import ARCHITECTURES
 from search_spaces.one_at_a_time import one_at_a_time
 from search_spaces.portfolio import portfolio
 from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
+from search_spaces.views import PATCHES
 
 ROOM = 1.1
 """What a larger budget is said to take is multiplied by this: a share of it is kept for the delivery."""
@@ -304,7 +306,8 @@ def _compared(experiment: Experiment, chosen: Plan) -> int:
 
 
 def _cache_bytes(experiment: Experiment, found: Examined) -> int:
-    return cache_bytes(len(found.used_ids), (*experiment.space.image_size, found.evaluation_size))
+    own = native_bytes(found.audit.images) if PATCHES in found.view else 0
+    return own + cache_bytes(len(found.used_ids), (*experiment.space.image_size, found.evaluation_size))
 
 
 def _range(values: Sequence[HyperparameterValue] | Range) -> str:
