@@ -15,16 +15,23 @@ _PER_THREAD = threading.local()
 
 
 def augment(
-    image: np.ndarray, mask: np.ndarray, *, strength: float, seed: int, epoch: int, image_id: str
+    image: np.ndarray,
+    mask: np.ndarray,
+    *,
+    strength: float,
+    seed: int,
+    epoch: int,
+    image_id: str,
+    mirror: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A random variant of image and mask, moved together.
 
     `image` is uint8 RGB [size, size, 3], `mask` uint8 class ids [size, size]; the results have the same shapes and are new arrays
-    unless `strength` is 0. What moves in from outside is reflected.
+    unless `strength` is 0. What moves in from outside is reflected. Without `mirror` left stays left.
     """
     if strength == 0:
         return image, mask
-    pipeline = _pipeline(strength)
+    pipeline = _pipeline(strength, mirror)
     pipeline.seed(zlib.crc32(f"{seed}/{epoch}/{image_id}".encode()))
     result = pipeline.transform(image=image, mask=mask)
     return result["image"], result["mask"]
@@ -53,15 +60,15 @@ def _parts(transform: Any) -> Iterator[Any]:
         yield from _parts(part)
 
 
-def _pipeline(strength: float) -> Pipeline:
+def _pipeline(strength: float, mirror: bool) -> Pipeline:
     """This thread's pipeline: building one costs more than using it, and two threads must not share one."""
-    cache: dict[float, Pipeline] = _PER_THREAD.__dict__.setdefault("pipelines", {})
-    if strength not in cache:
-        cache[strength] = Pipeline(build(strength))
-    return cache[strength]
+    cache: dict[tuple[float, bool], Pipeline] = _PER_THREAD.__dict__.setdefault("pipelines", {})
+    if (strength, mirror) not in cache:
+        cache[strength, mirror] = Pipeline(build(strength, mirror=mirror))
+    return cache[strength, mirror]
 
 
-def build(strength: float) -> Any:
+def build(strength: float, *, mirror: bool = True) -> Any:
     """The albumentations pipeline of a strength in (0, 1]."""
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # or the import asks the network for its newest version
     import albumentations as A  # noqa: N812
@@ -70,7 +77,7 @@ def build(strength: float) -> Any:
     s = strength
     return A.Compose(
         [
-            A.HorizontalFlip(p=0.5),
+            A.HorizontalFlip(p=0.5 if mirror else 0),
             A.Affine(
                 scale=(1 - 0.25 * s, 1 + 0.4 * s),
                 translate_percent=(-0.15 * s, 0.15 * s),

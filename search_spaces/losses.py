@@ -52,17 +52,21 @@ LOSSES: dict[str, tuple[str, LossMix]] = {
 PARAMETERS = tuple(field.name for field in fields(LossMix))
 
 
-def loss_value(mix: Any, truth: Any, probabilities: Any) -> Any:
+def loss_value(mix: Any, truth: Any, probabilities: Any, class_weights: Any = None) -> Any:
     """Scalar float32 loss of a batch.
 
     `mix` has the attributes of `LossMix` as floats, tensors or variables. `truth` and `probabilities` are float32 [batch, height,
     width, outputs]: one output is the foreground's sigmoid; several are a softmax with background first, truth one-hot. Dice and
     Tversky are taken over the whole batch for each foreground class, then averaged: background would dominate them. Lovász is computed only
     where its weight is not 0; the other parts share their sums.
+
+    `class_weights` is float32 [classes], background first (None: 1 each): of a pixel in cross-entropy and focal loss, of a foreground class
+    in the means of the others.
     """
     import tensorflow as tf
     from keras import losses
 
+    weights = tf.ones([max(2, truth.shape[-1])]) if class_weights is None else tf.convert_to_tensor(class_weights)
     per_class = {"axis": (0, 1, 2)}
     if truth.shape[-1] == 1:
         cross_entropy = losses.binary_crossentropy(truth, probabilities)
@@ -70,23 +74,26 @@ def loss_value(mix: Any, truth: Any, probabilities: Any) -> Any:
             truth, probabilities, apply_class_balancing=True, alpha=mix.focal_alpha, gamma=mix.focal_gamma
         )
         foreground, predicted = truth, probabilities
+        of_pixel = weights[0] + (weights[1] - weights[0]) * truth[..., 0]
     else:
         cross_entropy = losses.categorical_crossentropy(truth, probabilities)
         alpha = tf.concat([[1.0 - mix.focal_alpha], tf.fill([truth.shape[-1] - 1], mix.focal_alpha)], axis=0)
         focal = losses.categorical_focal_crossentropy(truth, probabilities, alpha=alpha, gamma=mix.focal_gamma)
         foreground, predicted = truth[..., 1:], probabilities[..., 1:]
+        of_pixel = tf.reduce_sum(truth * weights, axis=-1)
+    of_class = weights[1:] / tf.reduce_sum(weights[1:])
     dice = losses.dice(foreground, predicted, **per_class)
     tversky = losses.tversky(
         foreground, predicted, alpha=mix.tversky_misses, beta=mix.tversky_false_alarms, **per_class
     )
     return (
-        mix.bce * tf.reduce_mean(cross_entropy)
-        + mix.focal * tf.reduce_mean(focal)
-        + mix.dice * tf.reduce_mean(dice)
-        + mix.tversky * tf.reduce_mean(tversky)
-        + mix.log_cosh_dice * tf.math.log(tf.math.cosh(tf.reduce_mean(dice)))
-        + mix.focal_tversky * tf.reduce_mean(tf.maximum(tversky, _STEEPEST) ** mix.focal_tversky_exponent)
-        + _where_used(mix.lovasz, lambda: lovasz(foreground, predicted))
+        mix.bce * tf.reduce_mean(of_pixel * cross_entropy)
+        + mix.focal * tf.reduce_mean(of_pixel * focal)
+        + mix.dice * tf.reduce_sum(of_class * dice)
+        + mix.tversky * tf.reduce_sum(of_class * tversky)
+        + mix.log_cosh_dice * tf.math.log(tf.math.cosh(tf.reduce_sum(of_class * dice)))
+        + mix.focal_tversky * tf.reduce_sum(of_class * tf.maximum(tversky, _STEEPEST) ** mix.focal_tversky_exponent)
+        + _where_used(mix.lovasz, lambda: lovasz(foreground, predicted, weights[1:]))
     )
 
 
@@ -97,8 +104,9 @@ _SURE = 1e-7
 """Distance of a probability from 0 and 1 at which its logit ends, at 16."""
 
 
-def lovasz(foreground: Any, predicted: Any) -> Any:
-    """Scalar Lovász loss of truth and probabilities float32 [batch, height, width, classes], the foreground classes alone.
+def lovasz(foreground: Any, predicted: Any, weights: Any) -> Any:
+    """Scalar Lovász loss of truth and probabilities float32 [batch, height, width, classes], the foreground classes alone, of `weights`
+    float32 [classes].
 
     Of one class the hinge on its logits, of several the softmax's errors averaged over the classes that occur in the batch, which
     is one image in the paper's sense: every pixel of it is sorted by its error.
@@ -115,7 +123,7 @@ def lovasz(foreground: Any, predicted: Any) -> Any:
     for number in range(classes):
         errors = tf.abs(truth[:, number] - probabilities[:, number])
         each.append(tf.reduce_sum(errors * _lovasz_slopes(errors, truth[:, number])))
-    occurs = tf.cast(tf.reduce_any(truth > 0, axis=0), tf.float32)
+    occurs = weights * tf.cast(tf.reduce_any(truth > 0, axis=0), tf.float32)
     return tf.math.divide_no_nan(tf.reduce_sum(tf.stack(each) * occurs), tf.reduce_sum(occurs))
 
 

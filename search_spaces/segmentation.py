@@ -1,6 +1,6 @@
 """The hypermodel: declares every hyperparameter up front; `build` only reads them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ import keras_tuner as kt
 from search_spaces import batch_normalization, initial_weights
 from search_spaces.architectures import ARCHITECTURES
 from search_spaces.backbones import BACKBONES, UNIT
+from search_spaces.class_weights import class_weights
 from search_spaces.losses import LOSSES, loss_value
 from search_spaces.optimizers import OPTIMIZERS
 from search_spaces.reference import reference_recipe
@@ -23,13 +24,15 @@ Values = Mapping[str, Any]
 class SegmentationHyperModel(kt.HyperModel):
     """A search space as a collection of models, for Keras Tuner's oracles and tuners.
 
-    `num_classes` counts background: 2 gives one sigmoid output, more give a softmax over all classes.
+    `num_classes` counts background: 2 gives one sigmoid output, more give a softmax over all classes. `class_pixels` are the training pixels of
+    each class, background first; `build` needs them where a configuration weighs classes.
     """
 
-    def __init__(self, space: Space, num_classes: int) -> None:
+    def __init__(self, space: Space, num_classes: int, class_pixels: Sequence[int] | None = None) -> None:
         super().__init__(name="segmentation")
         self.space = space
         self.num_classes = num_classes
+        self.class_pixels = class_pixels
 
     def declare(self, hp: kt.HyperParameters) -> kt.HyperParameters:
         """Adds the whole space to `hp`, so that no trial can make it grow. Its defaults are the reference recipe."""
@@ -47,8 +50,14 @@ class SegmentationHyperModel(kt.HyperModel):
         return hp
 
     def build(self, hp: kt.HyperParameters) -> keras.Model:
-        """A compiled model with its initial weights, for whoever trains with Keras alone; the engine uses the parts."""
+        """A compiled model with its initial weights, for whoever trains with Keras alone; the engine uses the parts. Raises ValueError where
+        classes are to be weighed and `class_pixels` is None."""
         values = self.declare(hp).values
+        if values["class_weights"] != "none" and self.class_pixels is None:
+            raise ValueError(
+                f"class_weights {values['class_weights']} needs class_pixels, the training pixels of each class"
+            )
+        weights_of_loss = class_weights(values["class_weights"], self.class_pixels or [1] * self.num_classes)
         model, _ = build_network(values, self.num_classes)
         weights = values.get("encoder_weights", "none")
         pretrained = initial_weights.load_encoder(values["backbone"], weights) if weights != "none" else None
@@ -56,7 +65,7 @@ class SegmentationHyperModel(kt.HyperModel):
         mix = SimpleNamespace(**asdict(LOSSES[values["loss"]][1]))
         model.compile(
             optimizer=OPTIMIZERS[values["optimizer"]][1](values["learning_rate"], values["weight_decay"]),
-            loss=lambda truth, probabilities: loss_value(mix, truth, probabilities),
+            loss=lambda truth, probabilities: loss_value(mix, truth, probabilities, weights_of_loss),
         )
         return model
 

@@ -8,16 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from search_spaces.architectures import ARCHITECTURES
 from search_spaces.backbones import BACKBONES
+from search_spaces.class_weights import CLASS_WEIGHTS
 from search_spaces.hyperparameters import Hyperparameter, Value
 from search_spaces.losses import LOSSES
 from search_spaces.optimizers import OPTIMIZERS, SCHEDULES
+from search_spaces.views import AUTO, VIEWS, WHOLE
 
 TABLES: dict[str, Mapping[str, object]] = {
     "architecture": ARCHITECTURES,
     "backbone": BACKBONES,
     "loss": LOSSES,
+    "class_weights": CLASS_WEIGHTS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
+    "view": VIEWS,
 }
 
 
@@ -51,7 +55,7 @@ class Space(BaseModel):
     """The choices that a search has. Every field is a list of values, or a `Range` where it says so, with its row of `HYPERPARAMETERS` beside
     it. What is empty the space does not have, and its configurations do not name.
 
-    `image_size` is in pixels, the side of the square that an image is fitted into; `augmentation` is a strength from 0 (none)
+    `image_size` is in pixels, the side of the square that an image is fitted into, or of the windows through which it is seen, by `view`; `augmentation` is a strength from 0 (none)
     to 1; `encoder_weights` is "imagenet", "none" or the path of a weights file; `frozen_start` is the share of a training in which pretrained
     layers stay as they are; `foreground_oversampling` is the share of a batch that is drawn from images with foreground, of each class
     as many. Architectures without a backbone ignore `backbone`, `encoder_weights` and `frozen_start`.
@@ -74,6 +78,7 @@ class Space(BaseModel):
         Hyperparameter(title="Frozen start", kind="strength", in_graph="above 0", of_backbone=True, limits=(0, 1)),
     ] = ()
     loss: Annotated[Names, Hyperparameter(title="Loss", kind="name", default="bce_dice")] = ("bce_dice",)
+    class_weights: Annotated[Names, Hyperparameter(title="Class weights", kind="name", default="none")] = ("none",)
     augmentation: Annotated[
         tuple[Fraction, ...] | Range,
         Hyperparameter(title="Augmentation strength", kind="strength", default=0.5, limits=(0, 1)),
@@ -85,6 +90,7 @@ class Space(BaseModel):
     image_size: Annotated[
         Sizes, Hyperparameter(title="Image size (px)", kind="number", default=192, in_graph="value")
     ] = (192,)
+    view: Annotated[Names, Hyperparameter(title="View", kind="name", default=WHOLE, costs=True)] = (AUTO,)
     batch_size: Annotated[BatchSizes, Hyperparameter(title="Batch size", kind="number", costs=True)] = (8,)
     optimizer: Annotated[Names, Hyperparameter(title="Optimizer", kind="name", default="adam", in_graph="value")] = (
         "adam",
@@ -103,7 +109,7 @@ class Space(BaseModel):
         ),
     ] = (0.0,)
 
-    @field_validator("architecture", "backbone", "loss", "optimizer", "schedule")
+    @field_validator("architecture", "backbone", "loss", "class_weights", "optimizer", "schedule", "view")
     @classmethod
     def _names_are_known(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         table = TABLES[info.field_name or ""]
@@ -118,6 +124,15 @@ class Space(BaseModel):
         if isinstance(values, tuple) and len(set(values)) < len(values):
             raise ValueError(f"a value is named twice in {list(values)}")
         return values
+
+    @field_validator("view")
+    @classmethod
+    def _auto_stands_alone(cls, views: tuple[str, ...]) -> tuple[str, ...]:
+        if AUTO in views and len(views) > 1:
+            raise ValueError(
+                f"view {AUTO} chooses one of the others and stands alone; choose [{AUTO}], or others without it"
+            )
+        return views
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:

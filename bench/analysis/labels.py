@@ -24,11 +24,12 @@ def distinct_labels(contestants: Sequence[Contestant]) -> dict[str, str]:
 
 
 def configuration_label(contestant: Contestant) -> str:
-    """'U-Net / ResNet-18 · Dice · 96 px'."""
+    """'U-Net / ResNet-18 · Dice · 96 px', or '96 px patches'."""
     values = contestant.hyperparameters
     model = " / ".join(titled(values[name]) for name in ("architecture", "backbone") if name in values)
     loss = [titled(values["loss"])] if "loss" in values else []
-    size = [f"{values['image_size']} px"] if "image_size" in values else []
+    seen = " patches" if values.get("view") == "patches" else ""
+    size = [f"{values['image_size']} px{seen}"] if "image_size" in values else []
     return " · ".join([*([model] if model else []), *loss, *size]) or contestant.name
 
 

@@ -76,6 +76,7 @@ for command in (
     delivery.verify,
     doctor.doctor,
     other_tools.score,
+    other_tools.export_records,
     experiment_files.init,
 ):
     app.command()(command)

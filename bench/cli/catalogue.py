@@ -14,8 +14,10 @@ def catalogue() -> dict[str, dict[str, str]]:
     from search_spaces import PRESETS as SPACES
     from search_spaces.architectures import ARCHITECTURES
     from search_spaces.backbones import BACKBONES
+    from search_spaces.class_weights import CLASS_WEIGHTS
     from search_spaces.losses import LOSSES
     from search_spaces.optimizers import OPTIMIZERS, SCHEDULES
+    from search_spaces.views import VIEWS
 
     return {
         "experiments": _first_comments(EXPERIMENTS),
@@ -26,6 +28,8 @@ def catalogue() -> dict[str, dict[str, str]]:
             name: f"{backbone.description}; {backbone.params_m:g} M parameters" for name, backbone in BACKBONES.items()
         },
         "losses": {name: description for name, (description, _) in LOSSES.items()},
+        "class weights": {name: description for name, (description, _) in CLASS_WEIGHTS.items()},
+        "views": dict(VIEWS),
         "optimizers": {name: description for name, (description, _) in OPTIMIZERS.items()},
         "schedules": {name: description for name, (description, _) in SCHEDULES.items()},
         "batch_norm policies": dict(BATCH_NORM),

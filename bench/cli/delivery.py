@@ -101,7 +101,14 @@ def export(
     if format_name not in FORMATS:
         raise UserError(unknown("format", format_name, FORMATS))
     folder = _model_folder(model, results)
-    typer.echo(f"{format_name}: {write(_load(folder), folder, format_name, output, force=force)}")
+    loaded = _load(folder)
+    typer.echo(f"{format_name}: {write(loaded, folder, format_name, output, force=force)}")
+    if loaded.sees_patches:
+        side = loaded.description.image_size
+        typer.echo(
+            f"note: this file sees one window of {side} px; cutting a photograph into windows and blending them is left to its caller "
+            "(docs/delivery.md)"
+        )
 
 
 def verify(

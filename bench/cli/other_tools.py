@@ -100,3 +100,32 @@ def score(
     for line in added_lines(load(directory), record):
         typer.echo(line)
     typer.echo(f"write the page: python -m bench report {run}")
+
+
+def export_records(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder; it need not be finished.")],
+    target: Annotated[str, typer.Option("--to", metavar="TOOL", help="tensorboard, optuna, mlflow, csv or parquet.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="A new folder or file; for mlflow the address of its server."
+        ),
+    ],
+    results: Results = Path("results"),
+) -> None:
+    """Write every trial and training of a run for the tools that you have open: TensorBoard, optuna-dashboard, MLflow, pandas.
+
+    It reads records alone, so a run is not slowed down by it. docs/other-tools.md says what goes where.
+
+    [bold]Examples[/]
+
+    \b
+    python -m bench export-records cars --to tensorboard -o logs && tensorboard --logdir logs
+    python -m bench export-records cars --to optuna -o cars.db && optuna-dashboard sqlite:///cars.db
+    python -m bench export-records cars --to mlflow -o http://localhost:5000
+    python -m bench export-records cars --to parquet -o tables
+    """
+    from bench.exchange.records import export_records as write
+    from bench.records.store import load
+
+    typer.echo(write(load(run_folder(run, results)), target, output))

@@ -116,7 +116,9 @@ def _say_what_it_would_do(experiment: "Experiment", results: Path, as_json: bool
     places = (experiment.workers or 1) if experiment.cluster else len(placements(experiment.workers))
     warned = QuietProgress(functools.partial(typer.echo, err=True))
     with tempfile.TemporaryDirectory(prefix="segbench-") as scratch:
-        found = examine(experiment.data, experiment.protocol, experiment.space.image_size, Path(scratch), warned)
+        space = experiment.space
+        found = examine(experiment.data, experiment.protocol, space.image_size, Path(scratch), warned, views=space.view)
+    experiment = found.resolved(experiment)
     told = outlook(experiment, found, measured_before(results, experiment), places=places)
     if as_json:
         write_json(asdict(told))

@@ -9,7 +9,7 @@ from bench.datasets.letterbox import THIN_LINES, letterbox_mask
 from bench.errors import DataError
 from bench.records import Finding, ImageFacts
 
-SIZES = (32, 48, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 1024)
+SIZES = (32, 48, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 1024, 1536, 2048)
 """Sides in pixels of the square at which an audit looks."""
 
 _HALF = 127
@@ -35,8 +35,8 @@ def vanishing(facts: Sequence[ImageFacts], classes: Sequence[str], mask_resize: 
     """A finding for each class that is gone in more than one of twenty of its images at some size."""
     for number, name in enumerate(classes):
         present = [image for image in facts if image.survives_from and image.foreground_share[number] > 0]
-        gone = {size: _gone(present, number, size) for size in SIZES}
-        told = {size: count for size, count in gone.items() if present and count > _WORTH_SAYING * len(present)}
+        lost = {size: gone(present, number, size) for size in SIZES}
+        told = {size: count for size, count in lost.items() if present and count > _WORTH_SAYING * len(present)}
         if told:
             at = ", ".join(f"{count} at size {size}" for size, count in told.items())
             way_out = _way_out(present, number, mask_resize)
@@ -56,14 +56,14 @@ def sizes_said(
     most images at the size at which all trials are compared: a score there says nothing."""
     for number, name in enumerate(classes):
         present = [image for image in facts if image.survives_from and image.foreground_share[number] > 0]
-        gone = {size: _gone(present, number, size) for size in sorted({*sizes, evaluation_size})}
-        told = {size: count for size, count in gone.items() if present and count > _WORTH_SAYING * len(present)}
+        lost = {size: gone(present, number, size) for size in sorted({*sizes, evaluation_size})}
+        told = {size: count for size, count in lost.items() if present and count > _WORTH_SAYING * len(present)}
         if not told:
             continue
         way_out = _way_out(present, number, mask_resize)
         at = ", ".join(f"{count} at size {size}" for size, count in told.items())
         said = f"the foreground of class {name} vanishes in {at}, of {len(present)} images; {way_out}"
-        if gone[evaluation_size] > _MOST * len(present):
+        if lost[evaluation_size] > _MOST * len(present):
             raise DataError(
                 f"{said}: at the evaluation size {evaluation_size} it is gone in most; set image_size in the search space, or "
                 "evaluation_size in the protocol"
@@ -72,12 +72,17 @@ def sizes_said(
 
 
 def _way_out(present: Sequence[ImageFacts], number: int, mask_resize: str) -> str:
-    enough = next((size for size in SIZES if _gone(present, number, size) <= _WORTH_SAYING * len(present)), None)
-    larger = f"it is left from size {enough} on" if enough else "cut the images into tiles"
+    enough = next((size for size in SIZES if gone(present, number, size) <= _WORTH_SAYING * len(present)), None)
+    larger = (
+        f"it is left from size {enough} on"
+        if enough
+        else "view: [patches] in the search space sees images at their own resolution"
+    )
     return larger if mask_resize == THIN_LINES else f"{larger}; data: {{mask_resize: {THIN_LINES}}} keeps thin lines"
 
 
-def _gone(present: Sequence[ImageFacts], number: int, size: int) -> int:
+def gone(present: Sequence[ImageFacts], number: int, size: int) -> int:
+    """In how many of the images that show a class nothing of it is left at a size."""
     return sum((smallest := image.survives_from[number]) is None or smallest > size for image in present)
 
 

@@ -33,6 +33,7 @@ def write(
     threshold: float,
     smallest_object: float,
     value_range: ValueRange | None = None,
+    view: str = "whole",
     tell: Callable[[str], None] = lambda text: None,
     finish: Callable[[Path], None] = lambda folder: None,
 ) -> ModelDescription:
@@ -55,6 +56,7 @@ def write(
         flips=flips,
         members=tuple(members),
         value_range=value_range,
+        view=view,
         versions={"segbench": __version__} | {package: v for package in _PACKAGES if (v := _version(package))},
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

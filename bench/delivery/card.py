@@ -7,14 +7,17 @@ import numpy as np
 from PIL import Image
 
 from bench.analysis.annotators import annotators
+from bench.analysis.classes import class_scores
 from bench.analysis.leaderboard import JUDGE, references, score_interval
 from bench.datasets.cache import CachedPixels
 from bench.delivery import CARD, DESCRIPTION, NETWORK, SCRIPT
 from bench.delivery.masks import overlay
 from bench.delivery.scoring import ScoredImages
 from bench.evaluation.metrics import image_mean, iou, pool, summarise
+from bench.evaluation.pooling import Estimate
 from bench.formats import MISSING, fraction, milliseconds, percent, plural, span
 from bench.records import OUT_OF_FOLD, ClassCounts, DeliveryRecord, Evaluation, Member, Run
+from search_spaces.views import PATCHES
 
 WORST = 3
 """Pictures of locked images on the card, those with the lowest IoU."""
@@ -58,10 +61,14 @@ def card(run: Run, record: DeliveryRecord, pictures: Sequence[tuple[str, str, fl
 def _head(run: Run, record: DeliveryRecord) -> Iterator[str]:
     classes = ", ".join(f"{number} {name}" for number, name in enumerate(run.dataset.classes, start=1))
     yield f"# Model of the run {run.record.name}\n"
-    yield (
-        f"It marks {classes} (0 is background) in photographs. {_made_of(record)} Its input is a square of {record.image_size} px, into which "
-        "a photograph of any size is fitted.\n"
-    )
+    yield (f"It marks {classes} (0 is background) in photographs. {_made_of(record)} {_sees(record)}\n")
+
+
+def _sees(record: DeliveryRecord) -> str:
+    side = record.image_size
+    if record.view == PATCHES:
+        return f"It sees a photograph of any size at its own resolution, through windows of {side} px that overlap."
+    return f"Its input is a square of {side} px, into which a photograph of any size is fitted."
 
 
 def _made_of(record: DeliveryRecord) -> str:
@@ -109,12 +116,28 @@ def _row(run: Run, label: str, counts: Counts) -> str:
 
 
 def _by_class(run: Run, record: DeliveryRecord) -> Iterator[str]:
-    yield "| class | IoU, development images | IoU, locked images |"
+    """A row a class, with intervals over images; then what the locked images' pixels were taken for."""
+    classes = run.dataset.classes
+    parts = [class_scores([_evaluation(counts)], classes) for counts in (record.out_of_fold, record.test)]
+    yield "| class | IoU, development images (95 % interval) | IoU, locked images (95 % interval) |"
     yield "|---|---|---|"
-    found = [summarise(pool(c.values()), run.dataset.classes) if c else {} for c in (record.out_of_fold, record.test)]
-    for name in run.dataset.classes:
-        yield f"| {name} | {' | '.join(fraction(metrics.get(f'iou_{name}')) for metrics in found)} |"
+    for number, name in enumerate(classes):
+        yield f"| {name} | {' | '.join(_estimate(scores[number].iou if scores else None) for scores in parts)} |"
     yield ""
+    if record.confusion:
+        names = ("background", *classes)
+        yield f"| of the locked pixels of | {' | '.join(f'taken for {name}' for name in names)} |"
+        yield f"|---|{'---|' * len(names)}"
+        for name, row in zip(names, record.confusion, strict=True):
+            cells = [percent(count / sum(row)) if sum(row) else MISSING for count in row]
+            yield f"| {name} | {' | '.join(cells)} |"
+        yield ""
+
+
+def _estimate(of: Estimate | None) -> str:
+    if of is None:
+        return MISSING
+    return fraction(of.value) + (f" ({span(of.interval.low, of.interval.high)})" if of.interval else "")
 
 
 def _beside(run: Run) -> Iterator[str]:
@@ -202,7 +225,13 @@ def _limits(run: Run, record: DeliveryRecord) -> Iterator[str]:
     yield "## Limits\n"
     size = f"{record.image_size} px" if run.audit.images else MISSING
     longest = max((max(facts.width, facts.height) for facts in run.audit.images), default=0)
-    yield f"- Photographs are shrunk to {size} on their longest side; what is then thinner than a pixel is not seen."
+    if record.view == PATCHES:
+        yield (
+            f"- It sees {size} at a time, and nothing around them; objects larger than that it knows by their parts alone. A network file alone, "
+            f"as `export` writes it, has no windows in it: whoever calls it cuts and blends (`{SCRIPT}` shows how)."
+        )
+    else:
+        yield f"- Photographs are shrunk to {size} on their longest side; what is then thinner than a pixel is not seen."
     if longest:
         yield f"- It has seen photographs of up to {longest} px of this one data set; elsewhere its quality is unknown."
     yield "- Probabilities are not calibrated; the threshold was chosen for IoU."

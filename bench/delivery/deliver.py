@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets.cache import CachedPixels, open_cache
+from bench.datasets.native import NativePixels, open_native
 from bench.delivery import FOLDER, NETWORK
 from bench.delivery.process import in_own_process
 from bench.engine.devices import Placement
+from bench.evaluation.counting import confusion_record
 from bench.records import DeliveryRecord
 from bench.records.store import load
+from search_spaces.views import PATCHES
 
 LOG = "delivery.log"
 """What libraries print while a model is delivered, in the run's folder."""
@@ -60,11 +63,12 @@ def deliver_here(
     from bench.delivery.artefact import write
     from bench.delivery.card import write_card
     from bench.delivery.model import load_model
-    from bench.delivery.scoring import ScoredImages, latency_s, score_cached
+    from bench.delivery.scoring import ScoredImages, latency_s, native_latency_s, score_cached, score_native
 
     run = load(run_directory)
     pixels = open_cache(cache_directory, record.image_size)
     truth = pixels if evaluation_size == record.image_size else open_cache(cache_directory, evaluation_size)
+    native = open_native(cache_directory) if record.view == PATCHES else None
     measured: list[DeliveryRecord] = []
 
     def finish(folder: Path) -> None:
@@ -73,11 +77,16 @@ def deliver_here(
         scored: ScoredImages | None = None
         if test_ids:
             tell(f"scoring {len(test_ids)} locked images")
-            scored = score_cached(model, pixels, truth, test_ids)
+            scored = (
+                score_native(model, native, truth, test_ids) if native else score_cached(model, pixels, truth, test_ids)
+            )
         delivered = replace(
             record,
             test=scored.counts if scored else {},
-            latency_s=latency_s(model, _some(pixels, test_ids)),
+            confusion=confusion_record(scored.confusion if scored else None),
+            latency_s=native_latency_s(model, np.array(native.image(_median(native))))
+            if native
+            else latency_s(model, _some(pixels, test_ids)),
             num_bytes=(folder / NETWORK).stat().st_size,
         )
         write_card(folder, run, delivered, truth, scored)
@@ -95,10 +104,16 @@ def deliver_here(
         threshold=record.threshold,
         smallest_object=record.smallest_object,
         value_range=run.dataset.value_range,
+        view=record.view,
         tell=tell,
         finish=finish,
     )
     return measured[0]
+
+
+def _median(native: NativePixels) -> int:
+    """The row of the picture of median size."""
+    return sorted(range(len(native.ids)), key=lambda row: native.mask(row).size)[len(native.ids) // 2]
 
 
 def _some(pixels: CachedPixels, ids: Sequence[str]) -> np.ndarray:

@@ -23,7 +23,8 @@ MOST_CLASSES = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDescription:
-    """What belongs to a network. `classes` are the foreground classes by id from 1; `image_size` is the side S of the square input in pixels.
+    """What belongs to a network. `classes` are the foreground classes by id from 1; `image_size` is the side S of the square input in pixels: of the
+    photograph shrunk, or by the `view` "patches" of windows at its own resolution (`bench.evaluation.windows`).
 
     A pixel whose probability is at least `threshold` is foreground (several classes: the most probable wins); regions below
     `smallest_object`, a share 0-1 of the image's area, are dropped. `flips` and `members` say what is inside the network; nothing is left to do for
@@ -43,6 +44,7 @@ class ModelDescription:
     versions: Mapping[str, str]
     created_at: str
     value_range: ValueRange | None = None
+    view: str = "whole"
     sha256: str = ""
     num_bytes: int = 0
 
@@ -58,6 +60,7 @@ class ModelDescription:
             "evaluation_size": not 1 <= self.evaluation_size <= LARGEST_SIDE,
             "threshold": not 0 <= self.threshold <= 1,
             "smallest_object": not 0 <= self.smallest_object <= 1,
+            "view": self.view not in ("whole", "patches"),
         }
         for name, is_wrong in wrong.items():
             if is_wrong:

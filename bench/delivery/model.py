@@ -15,6 +15,7 @@ from bench.delivery.description import ModelDescription, read_description
 from bench.delivery.keras_file import check_keras_file
 from bench.errors import DataError
 from bench.evaluation.postprocess import segment
+from bench.evaluation.windows import squared, through_windows
 from bench.records import ValueRange
 
 CPU_BATCH, GPU_BATCH = 2, 16
@@ -45,6 +46,11 @@ class SegmentationModel:
         return self.description.classes
 
     @property
+    def sees_patches(self) -> bool:
+        """Whether it sees photographs through windows at their own resolution, and not shrunk."""
+        return self.description.view == "patches"
+
+    @property
     def batch_size(self) -> int:
         """Images that are computed at once."""
         return GPU_BATCH if self._on_gpu else CPU_BATCH
@@ -57,8 +63,16 @@ class SegmentationModel:
     def probabilities(self, image: Image) -> np.ndarray:
         """float32 [H, W, channels] in 0-1 of one image at its own size: of the only foreground class, or of background and every class."""
         pixels = _pixels(image, self.description.value_range)
+        if self.sees_patches:
+            return through_windows(pixels, self.description.image_size, self.squares, self.batch_size)
         square = self.squares(letterbox(pixels, self.description.image_size)[None])[0]
         return self.unletterbox(square, *pixels.shape[:2])
+
+    def scored(self, image: np.ndarray, size: int) -> np.ndarray:
+        """Probabilities of one picture, uint8 [H, W, 3], as it is scored: letterboxed, float32 [size, size, channels]."""
+        if self.sees_patches:
+            return squared(self.probabilities(image), size)
+        return self.squares_at(letterbox(image, self.description.image_size)[None], size)[0]
 
     def squares(self, images: np.ndarray) -> np.ndarray:
         """Probabilities float32 [N, S, S, channels] of letterboxed images, uint8 [N, S, S, 3]."""

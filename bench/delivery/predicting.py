@@ -152,8 +152,16 @@ def _pixels(path: Path, value_range: ValueRange | None) -> Read:
 def _computed(
     model: SegmentationModel, readable: Sequence[tuple[Path, np.ndarray]], *, as_scored: bool
 ) -> Iterator[tuple[Path, np.ndarray, np.ndarray]]:
-    """Photograph, its pixels and its square of probabilities, at the model's size or `as_scored`, at the evaluation size."""
-    if readable:
+    """Photograph, its pixels and its probabilities: a square of the model's size or `as_scored`, of the evaluation size; by a model that sees
+    patches at the photograph's own size, one photograph at a time."""
+    if model.sees_patches:
+        for path, image in readable:
+            yield (
+                path,
+                image,
+                model.scored(image, model.description.evaluation_size) if as_scored else model.probabilities(image),
+            )
+    elif readable:
         squares = np.stack([letterbox(image, model.description.image_size) for _, image in readable])
         found = model.squares_at(squares, model.description.evaluation_size) if as_scored else model.squares(squares)
         for (path, image), square in zip(readable, found, strict=True):
@@ -166,7 +174,7 @@ def _write(model: SegmentationModel, outputs: Outputs, path: Path, image: np.nda
         mask = model.mask_of(square, valid_area(image.shape[0], image.shape[1], square.shape[0]))
         write_file(outputs.masks[path], mask_png(mask))
         return mask
-    probabilities = model.unletterbox(square, *image.shape[:2])
+    probabilities = square if model.sees_patches else model.unletterbox(square, *image.shape[:2])
     mask = model.mask_of(probabilities)
     write_file(outputs.masks[path], mask_png(mask))
     if outputs.overlays:

@@ -1,7 +1,7 @@
 """A delivered model on images whose truth is known."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from bench.datasets.cache import CachedPixels
 from bench.datasets.dataset import Sample
 from bench.datasets.images import decode
 from bench.datasets.letterbox import letterbox, letterbox_mask, valid_area
+from bench.datasets.native import NativePixels
 from bench.delivery.model import SegmentationModel
 from bench.evaluation.counting import confusion_of, counts_of
 from bench.records import ClassCounts
@@ -19,10 +20,12 @@ _TIMINGS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoredImages:
-    """Counts as in `bench.records.Evaluation`, and class ids uint8 [N, e, e] in the order of `counts`."""
+    """Counts as in `bench.records.Evaluation`, class ids uint8 [N, e, e] in the order of `counts`, and of several classes `confusion`, int64
+    [truth, predicted] pixels over all images."""
 
     counts: dict[str, tuple[ClassCounts, ...]]
     predictions: np.ndarray
+    confusion: np.ndarray | None = None
 
 
 def score_cached(
@@ -31,14 +34,34 @@ def score_cached(
     """The images `ids` of a run's cache: `pixels` at the model's size, `truth` at the evaluation size."""
     rows, places = pixels.rows(ids), truth.rows(ids)
     counts, predictions = {}, []
+    confusion = np.zeros((len(model.classes) + 1,) * 2, np.int64)
     for start in range(0, len(ids), model.batch_size):
         here = slice(start, start + model.batch_size)
         probabilities = model.squares_at(pixels.images[rows[here]], truth.masks.shape[-1])
         for name, probability, place in zip(ids[here], probabilities, places[here], strict=True):
             valid = truth.valid[place]
             predictions.append(model.mask_of(probability, valid))
-            counts[name] = _counts(model, truth.masks[place], predictions[-1], valid)
-    return ScoredImages(counts=counts, predictions=np.stack(predictions))
+            found = _confusion(model, truth.masks[place], predictions[-1], valid)
+            counts[name] = counts_of(found)
+            confusion += found
+    several = len(model.classes) > 1
+    return ScoredImages(counts=counts, predictions=np.stack(predictions), confusion=confusion if several else None)
+
+
+def score_native(
+    model: SegmentationModel, native: NativePixels, truth: CachedPixels, ids: Sequence[str]
+) -> ScoredImages:
+    """`score_cached` of a model that sees patches, one picture at a time."""
+    counts, predictions = {}, []
+    confusion = np.zeros((len(model.classes) + 1,) * 2, np.int64)
+    for name, row, place in zip(ids, native.rows(ids), truth.rows(ids), strict=True):
+        probability = model.scored(np.array(native.image(row)), truth.masks.shape[-1])
+        predictions.append(model.mask_of(probability, truth.valid[place]))
+        found = _confusion(model, truth.masks[place], predictions[-1], truth.valid[place])
+        counts[name] = counts_of(found)
+        confusion += found
+    several = len(model.classes) > 1
+    return ScoredImages(counts=counts, predictions=np.stack(predictions), confusion=confusion if several else None)
 
 
 def score_samples(
@@ -49,13 +72,28 @@ def score_samples(
     for start in range(0, len(samples), model.batch_size):
         part = samples[start : start + model.batch_size]
         decoded = [decode(sample) for sample in part]
-        squares = np.stack([letterbox(image, model.description.image_size) for image, _ in decoded])
-        found = zip(part, decoded, model.squares_at(squares, evaluation_size), strict=True)
+        found = zip(part, decoded, _scored(model, [image for image, _ in decoded], evaluation_size), strict=True)
         for sample, (image, mask), probability in found:
             valid = valid_area(image.shape[0], image.shape[1], evaluation_size)
             truth = letterbox_mask(mask, evaluation_size, mask_resize)
-            counts[sample.id] = _counts(model, truth, model.mask_of(probability, valid), valid)
+            counts[sample.id] = counts_of(_confusion(model, truth, model.mask_of(probability, valid), valid))
     return counts
+
+
+def _scored(model: SegmentationModel, images: Sequence[np.ndarray], size: int) -> Iterable[np.ndarray]:
+    if model.sees_patches:
+        return [model.scored(image, size) for image in images]
+    return model.squares_at(np.stack([letterbox(image, model.description.image_size) for image in images]), size)
+
+
+def native_latency_s(model: SegmentationModel, image: np.ndarray) -> float:
+    """Seconds that a picture uint8 [H, W, 3] takes a model that sees patches; the faster of two, since the first may compile."""
+    times = []
+    for _ in range(2):
+        started = time.perf_counter()
+        model.probabilities(image)
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
 def latency_s(model: SegmentationModel, images: np.ndarray) -> float:
@@ -69,7 +107,5 @@ def latency_s(model: SegmentationModel, images: np.ndarray) -> float:
     return min(times[1:]) / len(batch)
 
 
-def _counts(
-    model: SegmentationModel, truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray
-) -> tuple[ClassCounts, ...]:
-    return counts_of(confusion_of(truth, predicted, valid.astype(bool), len(model.classes) + 1))
+def _confusion(model: SegmentationModel, truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    return confusion_of(truth, predicted, valid.astype(bool), len(model.classes) + 1)

@@ -108,7 +108,9 @@ def measure(experiment: Experiment, scratch: Path, progress: Progress) -> Measur
     began = time.monotonic()
     timed = experiment if experiment.budget else experiment.model_copy(update={"budget": _ENDLESS})
     with LocalExecutor(None, scratch, placements(experiment.workers)) as executor:
-        material = prepare(experiment.data, experiment.protocol, experiment.space.image_size, scratch, progress)
+        space = experiment.space
+        material = prepare(experiment.data, experiment.protocol, space.image_size, scratch, progress, views=space.view)
+        timed = material.resolved(timed)
         executor.begin(material.trial_setup(experiment.protocol))
         executor.check_weights(experiment.space.pretrained_backbones)
         run = OpenRun(timed, material, RunStore(scratch), executor, progress, None, "doctor", began)

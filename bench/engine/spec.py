@@ -60,7 +60,7 @@ class TrialSetup:
     `steps_per_epoch` are the optimiser steps between two validations; `precision` and `xla` are of
     `bench.engine.devices.PRECISIONS` and `XLA`; a trial ends that has collapsed in `collapse_epochs` epochs in a row (0: none does).
     `line` are the images of all folds, twins together, in the order of `bench.datasets.splits.stratified_line`: shares of them are drawn
-    along it."""
+    along it. Without `mirror` no image is seen mirrored, neither in training nor by a delivered model."""
 
     cache_directory: Path
     train_ids: tuple[str, ...]
@@ -76,6 +76,7 @@ class TrialSetup:
     test_ids: tuple[str, ...] = ()
     collapse_epochs: int = 0
     line: tuple[tuple[str, ...], ...] = ()
+    mirror: bool = True
 
     def parts(
         self, fold: int | None, train_share: float = 1.0, seed: int = 0
@@ -104,7 +105,7 @@ class TrialSetup:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbabilityMaps:
     """Probabilities of some images at the network's own size S, in steps of 1/255: uint8 [N, 2, S, S, channels], of the image as it is and
-    the mean with its mirrored copy, mirrored back. `ids` are the images, a spread over all that were scored."""
+    the mean with its mirrored copy, mirrored back (the same once more where nothing may be mirrored). `ids` are the images, a spread over all that were scored."""
 
     ids: tuple[str, ...]
     values: np.ndarray
@@ -112,12 +113,14 @@ class ProbabilityMaps:
 
 @dataclass(slots=True, kw_only=True)
 class Scored:
-    """A model's work on some images: mean loss, counts by image, predicted class ids uint8 [N, e, e] in the order of the ids; in the
-    final evaluation also what its probabilities and contours say, and the probabilities themselves."""
+    """A model's work on some images: mean loss, counts by image, predicted class ids uint8 [N, e, e] in the order of the ids; of several
+    classes `confusion`, int64 [truth, predicted] pixels over all of them; in the final evaluation also what its probabilities and contours
+    say, and the probabilities themselves."""
 
     loss: float
     counts: Counts
     predictions: np.ndarray
+    confusion: np.ndarray | None = None
     evidence: PixelEvidence | None = None
     maps: ProbabilityMaps | None = None
 

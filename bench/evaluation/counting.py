@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bench.records import ClassCounts
+from bench.records import ClassCounts, Confusion
 
 
 def confusion_of(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray, num_classes: int) -> np.ndarray:
@@ -22,3 +22,8 @@ def counts_of(confusion: np.ndarray) -> tuple[ClassCounts, ...]:
         fn = int(confusion[class_id].sum()) - tp
         counts.append(ClassCounts(tp=tp, fp=fp, fn=fn, tn=total - tp - fp - fn))
     return tuple(counts)
+
+
+def confusion_record(confusion: np.ndarray | None) -> Confusion:
+    """A confusion matrix as it is recorded."""
+    return () if confusion is None else tuple(tuple(int(count) for count in row) for row in confusion)

@@ -22,7 +22,8 @@ MOST_WILDCARDS = 8
 
 
 class Data(Section):
-    """Where the images are, and what their annotations do not say by themselves; see `DataOptions`."""
+    """Where the images are, and what their annotations do not say by themselves; see `DataOptions`. `no_flip` are the classes for whose sake no
+    image is mirrored (None: by the rule of `bench.datasets.handedness`)."""
 
     path: str = said_of("path", SAMPLE)
     classes: Mapping[str, StrictInt | str] = Field(default_factory=dict)
@@ -33,8 +34,9 @@ class Data(Section):
     skip_unreadable: StrictBool = said_of("skip_unreadable", False)
     allow_outside: StrictBool = False
     mask_resize: str = "majority"
+    no_flip: tuple[str, ...] | None = None
 
-    @field_validator("classes", "ignore", mode="before")
+    @field_validator("classes", "ignore", "no_flip", mode="before")
     @classmethod
     def _names_are_text(cls, said: object) -> object:
         """YAML reads no, off, yes, on and null as something else than the words that they are."""

@@ -17,7 +17,7 @@ from bench.records.configurations import (
     configuration_name,
     configuration_of,
 )
-from bench.records.counts import OUT_OF_FOLD, ClassCounts, Evaluation
+from bench.records.counts import OUT_OF_FOLD, ClassCounts, Confusion, Evaluation
 from bench.records.data import (
     AuditRecord,
     DatasetRecord,
@@ -81,6 +81,7 @@ __all__ = [
     "AttemptRecord",
     "AuditRecord",
     "ClassCounts",
+    "Confusion",
     "Contestant",
     "DatasetRecord",
     "DeliveryRecord",

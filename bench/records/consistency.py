@@ -2,16 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 from itertools import chain
+from operator import add
 
-from bench.records import ClassCounts, Run
+from bench.records import ClassCounts, Confusion, Run
 
 Counts = Mapping[str, tuple[ClassCounts, ...]]
+
+NOTHING = ClassCounts(tp=0, fp=0, fn=0, tn=0)
 
 
 def contradiction(run: Run) -> str | None:
     """The first one, with the file and the line or field that it is in; None where there is none."""
-    return next(chain(_of_classes(run), _of_names(run), _of_parts(run), _of_finals(run)), None)
+    return next(chain(_of_classes(run), _of_confusions(run), _of_names(run), _of_parts(run), _of_finals(run)), None)
 
 
 def _of_classes(run: Run) -> Iterator[str]:
@@ -31,6 +35,28 @@ def _of_classes(run: Run) -> Iterator[str]:
                 yield f"{place}: {name[:60]} has counts of {len(per_class)} classes, and the data set has {len(classes) + 1}"
             elif len({each.tp + each.fp + each.fn + each.tn for each in per_class}) > 1:
                 yield f"{place}: the classes of {name[:60]} have not the same number of pixels"
+
+
+def _of_confusions(run: Run) -> Iterator[str]:
+    """A confusion matrix says the same as the counts of its images."""
+    for training in (*run.trainings, *run.curve_trainings):
+        if training.confusion and not _agree(training.confusion, training.out_of_fold):
+            where = f"{training.contestant[:60]}, seed {training.seed}, fold {training.fold + 1}"
+            yield f"trainings.jsonl: {where}: confusion: it does not have the counts of out_of_fold"
+    if run.delivery is not None and run.delivery.confusion and not _agree(run.delivery.confusion, run.delivery.test):
+        yield "delivery.json: confusion: it does not have the counts of test"
+
+
+def _agree(confusion: Confusion, counts: Counts) -> bool:
+    size = len(confusion)
+    if any(len(row) != size for row in confusion) or any(len(per_class) != size for per_class in counts.values()):
+        return False
+    pooled = [reduce(add, (per_class[number] for per_class in counts.values()), NOTHING) for number in range(size)]
+    predicted = [sum(column) for column in zip(*confusion, strict=True)]
+    return all(
+        (row[number], sum(row), predicted[number]) == (own.tp, own.tp + own.fn, own.tp + own.fp)
+        for number, (row, own) in enumerate(zip(confusion, pooled, strict=True))
+    )
 
 
 def _all_counts(run: Run) -> Iterator[tuple[str, Counts]]:

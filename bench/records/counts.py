@@ -37,5 +37,8 @@ class Evaluation:
     counts: Mapping[str, tuple[ClassCounts, ...]]
 
 
+Confusion = tuple[tuple[Whole, ...], ...]
+"""Pixels [truth][predicted] over several images, background first; () of one class, whose counts say the same, and in older records."""
+
 OUT_OF_FOLD = "out_of_fold"
 """The part that an evaluation is of in which every image was scored by what the other folds made."""

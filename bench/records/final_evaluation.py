@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from bench.records.configurations import Configured, Hyperparameters
-from bench.records.counts import ClassCounts
-from bench.records.limits import MOST_FOLDS, Flag, Fold, Fraction, Inside, Moment, Seconds, Side, Whole
+from bench.records.counts import ClassCounts, Confusion
+from bench.records.limits import MOST_FOLDS, Flag, Fold, Fraction, Inside, Moment, Seconds, Side, Whole, one_of
 from bench.records.search import Status
 from bench.records.versions import SCHEMA_VERSION
 
@@ -63,7 +63,7 @@ class TrainingRecord(Configured):
     `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the locked test images; both are empty
     where the training did not complete, and `error` says why. `train_share` is 1 in the finals; a training of the learning curve saw a
     smaller share of the images, `train_images` of them (None where that is not on record). `evidence` names the arrays of a `bench.evaluation.evidence.PixelEvidence`
-    of the same images; None where none were kept.
+    of the same images; None where none were kept. `confusion` is of the images out of fold.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -76,6 +76,7 @@ class TrainingRecord(Configured):
     status: Status
     out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
+    confusion: Confusion = ()
     evidence: Inside | None = None
     epochs_run: Whole = 0
     num_params: Whole | None = None
@@ -108,12 +109,12 @@ class Member:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRecord:
     """The model that a run delivers, in `model/`: the mean over `members`, which may name a network more than once, and over mirrored
-    images where `flips`. `image_size` is the side of its square input in pixels. A pixel whose probability is at least `threshold` is
-    foreground (several classes: the most probable wins); regions below `smallest_object`, a share of the image's area, are dropped (0: none).
+    images where `flips`. `image_size` is the side of its square input in pixels, into which an image is shrunk, or by the `view` "patches" that of
+    windows at the image's own resolution. A pixel whose probability is at least `threshold` is foreground (several classes: the most probable wins); regions below `smallest_object`, a share of the image's area, are dropped (0: none).
 
     `out_of_fold` and `test` hold counts as in `Evaluation`: of every development image by members that did not see it, with members,
     threshold and smallest object chosen on the other folds; of the locked test images by the model as delivered, once. `rule` says in
-    words what was chosen and why. `latency_s` is seconds an image, `num_bytes` the size of the model's file.
+    words what was chosen and why. `confusion` is of the locked images. `latency_s` is seconds an image, `num_bytes` the size of the model's file.
 
     A `refit` is one network that was trained on all development images: `out_of_fold` is then what trainings of its recipe on folds found.
     """
@@ -127,6 +128,8 @@ class DeliveryRecord:
     rule: str
     out_of_fold: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
     test: Mapping[str, tuple[ClassCounts, ...]] = field(default_factory=dict)
+    confusion: Confusion = ()
+    view: Annotated[str, one_of(("whole", "patches"))] = "whole"
     latency_s: Seconds | None = None
     num_bytes: Whole | None = None
     refit: Flag = False

@@ -43,7 +43,9 @@ def run_experiment(
         earlier = earlier_part(directory, resume, stack)
         scratch = stack.enter_context(scratch_folder())
         workers = None if experiment.cluster else stack.enter_context(_started_workers(experiment, scratch, progress))
-        material = prepare(experiment.data, experiment.protocol, experiment.space.image_size, scratch, progress)
+        space = experiment.space
+        material = prepare(experiment.data, experiment.protocol, space.image_size, scratch, progress, views=space.view)
+        experiment = material.resolved(experiment)
         if earlier is not None:
             require_same(earlier, experiment, material)
         setup = material.trial_setup(experiment.protocol)

@@ -24,11 +24,14 @@ _SIZES = ("image_size", "batch_size")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What a few steps of one configuration took, in seconds: an `epoch_s`, and `first_s` to build and compile its network."""
+    """What a few steps of one configuration took, in seconds: a `step_s`, `first_s` to build and compile its network, `scoring_s` in which a training
+    is scored in the end. `epoch_s` is what an epoch of a short training costs, its share of the scoring included."""
 
     hyperparameters: Mapping[str, Any]
+    step_s: float
     epoch_s: float
     first_s: float
+    scoring_s: float = 0.0
 
 
 class CostModel:

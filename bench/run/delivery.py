@@ -10,9 +10,17 @@ from bench.datasets.cache import CachedPixels
 from bench.evaluation.ensemble import MOST_MEMBERS, Choice, Images, at_size, choose, masks_with, out_of_fold_counts
 from bench.evaluation.postprocess import class_ids
 from bench.formats import fraction, plural
-from bench.records import COMPLETED, DeliveryRecord, Member, TrainingRecord, configuration_name
+from bench.records import (
+    COMPLETED,
+    DeliveryRecord,
+    HyperparameterValue,
+    Member,
+    TrainingRecord,
+    configuration_name,
+)
 from bench.records.store import load_arrays
 from bench.run.final_evaluation import unit_name
+from search_spaces.views import PATCHES, WHOLE
 
 MAPS, MEMBERS = "maps", "members"
 """Folders of a run: probabilities out of fold, and weights, one file for each training of the final evaluation."""
@@ -63,6 +71,7 @@ def select(
     record = DeliveryRecord(
         members=members,
         image_size=int(members[0].hyperparameters["image_size"]),
+        view=_view(members[0].hyperparameters),
         flips=choice.flips,
         threshold=choice.threshold,
         smallest_object=choice.smallest_object,
@@ -76,19 +85,25 @@ def select(
 def libraries(
     directory: Path, trainings: Sequence[TrainingRecord], truth: CachedPixels, num_classes: int
 ) -> list[Library]:
-    """One for each image size: the units that were trained on the most folds. A network with another input would need the image twice."""
+    """One for each image size and view: the units that were trained on the most folds. A network with another input would need the image
+    twice."""
     units: dict[Key, dict[int, TrainingRecord]] = {}
     for training in trainings:
         if training.status == COMPLETED and _is_kept(directory, training):
             units.setdefault((training.configuration, training.seed), {})[training.fold] = training
     most = max((len(folds) for folds in units.values()), default=0)
-    by_size: dict[int, list[dict[int, TrainingRecord]]] = {}
+    alike: dict[tuple[int, str], list[dict[int, TrainingRecord]]] = {}
     folds = next((tuple(sorted(each)) for each in units.values() if len(each) == most), ())
     for unit in units.values():
         if set(folds) <= set(unit):
-            size = int(next(iter(unit.values())).hyperparameters["image_size"])
-            by_size.setdefault(size, []).append({fold: unit[fold] for fold in folds})
-    return [_library(directory, each, truth, num_classes) for each in by_size.values()]
+            values = next(iter(unit.values())).hyperparameters
+            kind = int(values["image_size"]), _view(values)
+            alike.setdefault(kind, []).append({fold: unit[fold] for fold in folds})
+    return [_library(directory, each, truth, num_classes) for each in alike.values()]
+
+
+def _view(hyperparameters: Mapping[str, HyperparameterValue]) -> str:
+    return PATCHES if hyperparameters.get("view") == PATCHES else WHOLE
 
 
 def masks_by_configuration(

@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.engine.executor import Executor
 from bench.engine.spec import TrialOutcome, TrialSpec
+from bench.evaluation.counting import confusion_record
 from bench.evaluation.evidence import PixelEvidence
 from bench.progress import Progress
 from bench.records import (
@@ -210,6 +211,7 @@ def _training(outcome: TrialOutcome, spec: TrialSpec, contestant: Contestant) ->
         status=trial.status,
         out_of_fold=outcome.scored.counts if outcome.scored else {},
         test=outcome.test.counts if outcome.test else {},
+        confusion=confusion_record(outcome.scored.confusion if outcome.scored else None),
         evidence=evidence_name(contestant.hyperparameters, spec.seed, fold, spec.train_share)
         if _evidence(outcome)
         else None,

@@ -102,18 +102,18 @@ class OpenRun(Journal):
             return unmeasured_unit_s(left_s), 0.0
         started = time.monotonic()
         self.progress.stage("measuring what a training costs here")
-        measured = probe(self.experiment, self.executor, left_s)
+        measured = probe(self.experiment, self.executor, self.material.split, left_s)
         if isinstance(measured, NoProbe):
             self.progress.warning(f"the default recipe cannot be measured: {measured.reason}")
             return left_s / 6, time.monotonic() - started
         self.probe = measured
         self.costs.add_probe(measured)
         protocol = self.experiment.protocol
-        step_s = measured.epoch_s / protocol.steps_per_epoch
         self.progress.note(
-            f"a step of the default recipe takes {step_s:.2f} s here, its first one {measured.first_s:.0f} s"
+            f"a step of the default recipe takes {measured.step_s:.2f} s here, its first one {measured.first_s:.0f} s"
         )
-        return short_training_s(protocol, step_s=step_s, first_s=measured.first_s), time.monotonic() - started
+        unit_s = short_training_s(protocol, step_s=measured.step_s, first_s=measured.first_s) + measured.scoring_s
+        return unit_s, time.monotonic() - started
 
     def search(self) -> None:
         """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a search."""
@@ -290,7 +290,7 @@ class OpenRun(Journal):
         there = self.delivered
         if there is None or not (self.store.directory / FOLDER).is_dir():
             return False
-        return replace(there, test={}, latency_s=None, num_bytes=None) == record
+        return replace(there, test={}, confusion=(), latency_s=None, num_bytes=None) == record
 
     def _keep_predictions(self, selection: Selection) -> None:
         """What the report shows: some images, and what the delivered model found in them without having seen them."""

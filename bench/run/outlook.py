@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from bench.datasets.cache import cache_bytes
+from bench.datasets.native import native_bytes
 from bench.experiments import WITHOUT_TUNERS, Experiment
 from bench.records import HyperparameterValue
 from bench.records.environment import memory_limit
@@ -27,6 +28,7 @@ from search_spaces.architectures import ARCHITECTURES
 from search_spaces.one_at_a_time import one_at_a_time
 from search_spaces.portfolio import portfolio
 from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
+from search_spaces.views import PATCHES
 
 SUPPOSED_S = (2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 """Seconds of a short training for which a plan is told while its real cost is not known."""
@@ -165,7 +167,8 @@ def _compared(experiment: Experiment, chosen: Plan) -> int:
 
 
 def _cache_bytes(experiment: Experiment, found: Examined) -> int:
-    return cache_bytes(len(found.used_ids), (*experiment.space.image_size, found.evaluation_size))
+    own = native_bytes(found.audit.images) if PATCHES in found.view else 0
+    return own + cache_bytes(len(found.used_ids), (*experiment.space.image_size, found.evaluation_size))
 
 
 def _range(values: Sequence[HyperparameterValue] | Range) -> str:

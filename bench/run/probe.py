@@ -6,8 +6,10 @@ from bench.engine.executor import Executor
 from bench.engine.spec import TrialOutcome, TrialSpec
 from bench.engine.training.batches import PROBE_STEPS
 from bench.experiments import Experiment
+from bench.records import SplitRecord, TrialRecord
 from bench.run.costs import Probe
 from search_spaces.portfolio import portfolio
+from search_spaces.views import PATCHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class NoProbe:
     reason: str | None
 
 
-def probe(experiment: Experiment, executor: Executor, left_s: float) -> Probe | NoProbe:
+def probe(experiment: Experiment, executor: Executor, split: SplitRecord, left_s: float) -> Probe | NoProbe:
     """Trains some steps of the first recipe of the portfolio, for `left_s` seconds at the most, and keeps nothing of it."""
     spec = TrialSpec(
         study_id="probe",
@@ -36,9 +38,21 @@ def probe(experiment: Experiment, executor: Executor, left_s: float) -> Probe | 
     record = outcome.record
     if not record.train_s:
         return NoProbe(record.error)
-    step_s = record.train_s / (PROBE_STEPS - 1)
+    step_s, scoring_s = record.train_s / (PROBE_STEPS - 1), _scoring_s(record, split)
+    protocol = experiment.protocol
     return Probe(
         hyperparameters=spec.hyperparameters,
-        epoch_s=step_s * experiment.protocol.steps_per_epoch,
+        step_s=step_s,
+        epoch_s=step_s * protocol.steps_per_epoch + scoring_s / protocol.shortest_epochs,
         first_s=(record.build_s or 0.0) + (record.first_step_s or 0.0),
+        scoring_s=scoring_s,
     )
+
+
+def _scoring_s(record: TrialRecord, split: SplitRecord) -> float:
+    """Seconds in which a training is scored on its fold and on the locked images, by a probe that scored the fold; 0 of whole images, whose
+    scoring is nothing beside the steps."""
+    if record.hyperparameters.get("view") != PATCHES:
+        return 0.0
+    fold, locked = len(split.folds[0]), len(split.test)
+    return (record.evaluate_s or 0.0) * (fold + locked) / fold

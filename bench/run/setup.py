@@ -1,6 +1,6 @@
 """The data of a run: read, audited, split, and its pixels laid out for the worker."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,16 +11,20 @@ from bench.datasets.audit import audit
 from bench.datasets.cache import CachedPixels, open_cache, write_cache
 from bench.datasets.dataset import Dataset
 from bench.datasets.findings import memory_said, warnings_of
+from bench.datasets.handedness import handed_classes
+from bench.datasets.native import native_bytes, write_native
 from bench.datasets.sample import write_sample_set
 from bench.datasets.splits import make_split, stratified_line
 from bench.datasets.vanishing import sizes_said
+from bench.datasets.view import chosen_views, size_of_evaluation
 from bench.engine.spec import TrialSetup
 from bench.errors import DataError
-from bench.experiments import SAMPLE, Data, Protocol
+from bench.experiments import SAMPLE, Data, Experiment, Protocol
 from bench.formats import first_few, plural
 from bench.progress import Progress
 from bench.records import AuditRecord, DatasetRecord, SplitRecord
 from search_spaces.augmentations import augment
+from search_spaces.views import PATCHES, WHOLE
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the report's picture of what augmentation does."""
@@ -32,13 +36,20 @@ DRAWS = 24
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
     """What a run works on. `cache_directory` holds the pixels at every size that a trial may ask for and at `evaluation_size`,
-    the side in pixels of the square on which all trials are compared."""
+    the side in pixels of the square on which all trials are compared. `mirror` is that of `TrialSetup`;
+    `view` are those of the space, decided."""
 
     dataset: DatasetRecord
     audit: AuditRecord
     split: SplitRecord
     cache_directory: Path
     evaluation_size: int
+    mirror: bool = True
+    view: tuple[str, ...] = (WHOLE,)
+
+    def resolved(self, experiment: Experiment) -> Experiment:
+        """`experiment` with what its data decided: the views of its space, and with patches the evaluation size."""
+        return resolved(experiment, self.view, self.evaluation_size)
 
     def pixels(self) -> CachedPixels:
         """The pixels at the evaluation size."""
@@ -63,29 +74,57 @@ class Material:
             precision=protocol.precision,
             xla=protocol.xla,
             collapse_epochs=protocol.collapse_epochs,
+            mirror=self.mirror,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """A data set that was read, audited and split; its pixels are not laid out yet. `evaluation_size` as in `Material`."""
+    """A data set that was read, audited and split; its pixels are not laid out yet. `evaluation_size` and
+    `view` as in `Material`."""
 
     source: Dataset
     dataset: DatasetRecord
     audit: AuditRecord
     split: SplitRecord
     evaluation_size: int
+    mirror: bool
+    view: tuple[str, ...]
+
+    def resolved(self, experiment: Experiment) -> Experiment:
+        """As of `Material`."""
+        return resolved(experiment, self.view, self.evaluation_size)
 
     @property
     def used_ids(self) -> tuple[str, ...]:
         return (*self.split.train, *self.split.val, *self.split.test)
 
 
-def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path, progress: Progress) -> Material:
-    """Reads everything once. Raises DataError, naming the file, for data that cannot be used."""
-    found = examine(data, protocol, sizes, scratch, progress)
+def resolved(experiment: Experiment, view: tuple[str, ...], evaluation_size: int) -> Experiment:
+    space = experiment.space.model_copy(update={"view": view})
+    if PATCHES not in view:
+        return experiment.model_copy(update={"space": space})
+    protocol = experiment.protocol.model_copy(update={"evaluation_size": evaluation_size})
+    return experiment.model_copy(update={"space": space, "protocol": protocol})
+
+
+def prepare(
+    data: Data,
+    protocol: Protocol,
+    sizes: Iterable[int],
+    scratch: Path,
+    progress: Progress,
+    *,
+    views: Sequence[str] = (WHOLE,),
+) -> Material:
+    """Reads everything once; `views` are those that the space lists. Raises DataError, naming the file, for data that cannot be used."""
+    found = examine(data, protocol, sizes, scratch, progress, views=views)
     progress.stage("decoding")
     cache = scratch / "pixels"
+    if PATCHES in found.view:
+        used = set(found.used_ids)
+        num_bytes = native_bytes(image for image in found.audit.images if image.id in used)
+        write_native(found.source, found.used_ids, cache, fingerprint=found.dataset.fingerprint, num_bytes=num_bytes)
     write_cache(
         found.source, found.used_ids, {*sizes, found.evaluation_size}, cache, fingerprint=found.dataset.fingerprint
     )
@@ -95,10 +134,20 @@ def prepare(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
         split=found.split,
         cache_directory=cache,
         evaluation_size=found.evaluation_size,
+        mirror=found.mirror,
+        view=found.view,
     )
 
 
-def examine(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path, progress: Progress) -> Examined:
+def examine(
+    data: Data,
+    protocol: Protocol,
+    sizes: Iterable[int],
+    scratch: Path,
+    progress: Progress,
+    *,
+    views: Sequence[str] = (WHOLE,),
+) -> Examined:
     """All of it that needs no pixels afterwards; says what is wrong with the data. Raises DataError as `prepare` does."""
     root = Path(data.path).expanduser()
     if data.path == SAMPLE:
@@ -110,9 +159,17 @@ def examine(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
     progress.note(f"{data.path}: {len(dataset.samples)} images, {dataset.format}, {', '.join(dataset.classes)}")
     for line in memory_said(dataset.findings):
         progress.warning(line)
+    handed = handed_classes(dataset.classes, data.no_flip)
+    if handed:
+        progress.note(f"no image is mirrored, neither in training nor for a prediction: classes {', '.join(handed)}")
     audited, record = audit(dataset, data.options)
-    evaluation_size = protocol.evaluation_size or max(sizes)
-    vanishing = sizes_said(audited.images, record.classes, sizes, evaluation_size, record.mask_resize)
+    sizes, num_classes = tuple(sizes), len(record.classes)
+    view, why = chosen_views(views, audited.images, num_classes, max(sizes))
+    evaluation_size = protocol.evaluation_size or size_of_evaluation(view, audited.images, max(sizes))
+    if why is not None:
+        progress.note(f"{why}; compared at {evaluation_size} px")
+    seen = sizes if WHOLE in view else ()
+    vanishing = sizes_said(audited.images, record.classes, seen, evaluation_size, record.mask_resize)
     later = [finding for finding in audited.findings if finding.kind != "large_image"]
     for line in (*warnings_of(later), *vanishing):
         progress.warning(line)
@@ -138,7 +195,15 @@ def examine(data: Data, protocol: Protocol, sizes: Iterable[int], scratch: Path,
         progress.warning(
             f"{plural(len(split.excluded), 'duplicate')} across parts left out, scores would be too high: {named}"
         )
-    return Examined(source=dataset, dataset=record, audit=audited, split=split, evaluation_size=evaluation_size)
+    return Examined(
+        source=dataset,
+        dataset=record,
+        audit=audited,
+        split=split,
+        evaluation_size=evaluation_size,
+        mirror=not handed,
+        view=view,
+    )
 
 
 def validation_pictures(material: Material) -> dict[str, np.ndarray]:
@@ -164,7 +229,13 @@ def augmentation_pictures(material: Material, seed: int) -> dict[str, np.ndarray
 
     def drawn(number: int, strength: float) -> tuple[np.ndarray, np.ndarray]:
         return augment(
-            pixels.images[row], pixels.masks[row], strength=strength, seed=seed, epoch=number, image_id=image_id
+            pixels.images[row],
+            pixels.masks[row],
+            strength=strength,
+            seed=seed,
+            epoch=number,
+            image_id=image_id,
+            mirror=material.mirror,
         )
 
     def change(number: int) -> float:

@@ -111,9 +111,11 @@ def test_the_same_run_gives_the_same_bytes_twice(tmp_path):
         assert path.read_bytes() == (second / path.relative_to(first)).read_bytes(), path.name
 
 
-def test_several_classes_have_a_column_each(tmp_path):
+def test_several_classes_have_a_column_each_with_intervals(tmp_path):
     blocks = compose(Analysis(with_finals(full_run(tmp_path, CLASSES)))).blocks
-    assert [column.title for column in table(blocks, "IoU by class").columns] == ["Model", *CLASSES]
+    shown = table(blocks, "IoU by class")
+    assert [column.title for column in shown.columns] == ["Model", *CLASSES]
+    assert re.fullmatch(r"0\.\d+ \(0\.\d+ to 0\.\d+\)", str(shown.records[0][f"iou_{CLASSES[0]}"]))
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_slopes_are_constants_so_that_the_gradient_is_that_of_the_errors() -> No
 def test_a_shared_graph_computes_lovasz_only_where_a_trial_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def counted(truth: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
+    def counted(truth: tf.Tensor, predicted: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         tf.py_function(lambda: calls.append(1), [], [])
         return tf.reduce_mean(predicted)
 

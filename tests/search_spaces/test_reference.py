@@ -15,6 +15,7 @@ def test_a_space_that_has_the_whole_recipe_begins_with_it() -> None:
         encoder_weights=("none", "imagenet"),
         loss=("bce", "bce_dice"),
         image_size=(96, 192),
+        view=("patches", "whole"),
         batch_size=(16, 8),
         schedule=("constant", "cosine"),
     )

@@ -16,6 +16,9 @@ from search_spaces.augmentations import augment
 Batch = tuple[np.ndarray, np.ndarray]
 """uint8 RGB [batch, size, size, 3] and uint8 class ids [batch, size, size]."""
 
+Example = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
+"""From the number of a pass and that of an image to what is trained on of it: RGB uint8 [size, size, 3] and class ids uint8 [size, size]."""
+
 THREADS = max(1, (os.cpu_count() or 1) // 2)
 """That augment: half of the cores, since the step wants the others."""
 
@@ -88,7 +91,7 @@ def holders(pixels: CachedPixels, ids: Sequence[str], num_classes: int) -> tuple
 
 class TrainingBatches:
     """Augmented batches of a trial, in the plan's order whatever the number of threads. `place` takes each where it is wanted, in
-    the thread that made it. `wait_s` adds up the time for which the consumer stood still."""
+    the thread that made it. `example` is what is seen of an image (None: its pixels as they are cached). `wait_s` adds up the time for which the consumer stood still."""
 
     def __init__(
         self,
@@ -97,14 +100,19 @@ class TrainingBatches:
         plan: TrainingPlan,
         strength: float,
         place: Callable[[Batch], Batch] = lambda batch: batch,
+        *,
+        mirror: bool = True,
+        example: Example | None = None,
     ) -> None:
         self.wait_s = 0.0
         self._place = place
         self._pixels = pixels
         self._ids = ids
         self._rows = pixels.rows(ids)
+        self.example = example or self._whole
         self._plan = plan
         self._strength = strength
+        self._mirror = mirror
 
     def steps(self, count: int) -> Iterator[Batch]:
         """The first `count` batches, made ahead in threads."""
@@ -130,18 +138,21 @@ class TrainingBatches:
     def _make(self, step: int) -> Batch:
         images, masks = [], []
         for number, index in self._plan.batch(step):
-            row = self._rows[index]
             image, mask = augment(
-                self._pixels.images[row],
-                self._pixels.masks[row],
+                *self.example(number, index),
                 strength=self._strength,
                 seed=self._plan.seed,
                 epoch=number,
                 image_id=self._ids[index],
+                mirror=self._mirror,
             )
             images.append(image)
             masks.append(mask)
         return self._place((np.stack(images), np.stack(masks)))
+
+    def _whole(self, _number: int, index: int) -> tuple[np.ndarray, np.ndarray]:
+        row = self._rows[index]
+        return self._pixels.images[row], self._pixels.masks[row]
 
 
 def in_batches(rows: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:

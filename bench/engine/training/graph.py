@@ -7,7 +7,7 @@ variable: initial weights, learning rate, weight decay, loss mix. `reset` makes 
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +87,7 @@ class TrainingGraph:
         self.optimizer.build(self.model.trainable_variables)
         self._scalars = [v.numpy() if v.shape == () else None for v in self.optimizer.variables]
         self._mix = SimpleNamespace(**{name: tf.Variable(0.0, trainable=False) for name in PARAMETERS})
+        self._class_weights = tf.Variable(tf.ones([key.num_classes]), trainable=False)
         images = tf.TensorSpec([None, key.image_size, key.image_size, 3], tf.uint8)
         masks = tf.TensorSpec([None, key.image_size, key.image_size], tf.uint8)
         truth = tf.TensorSpec([None, key.evaluation_size, key.evaluation_size], tf.uint8)
@@ -105,8 +106,15 @@ class TrainingGraph:
         """Of a forward pass of one image, once somebody has measured it: it does not depend on the weights."""
         self.build_s = time.perf_counter() - started
 
-    def reset(self, values: Mapping[str, Any], *, seed: int, pretrained: Weights | None) -> None:
-        """Makes the graph ready for a trial as if it were new."""
+    def reset(
+        self,
+        values: Mapping[str, Any],
+        *,
+        seed: int,
+        pretrained: Weights | None,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        """Makes the graph ready for a trial as if it were new. `class_weights` are those of the loss, background first (None: 1 each)."""
         if self._initial is not None and self._initial.seed == seed and self._initial.pretrained is pretrained:
             _restore(self.model.variables, self._initial.snapshot)
         else:
@@ -122,6 +130,7 @@ class TrainingGraph:
         self.set_frozen(False)
         self.optimizer.learning_rate.assign(values["learning_rate"])
         self._weight_decay.assign(values["weight_decay"])
+        self._class_weights.assign(class_weights or [1.0] * self.key.num_classes)
         mix = LOSSES[values["loss"]][1]
         for name, value in zip(PARAMETERS, astuple(mix), strict=True):
             getattr(self._mix, name).assign(value)
@@ -211,10 +220,10 @@ class TrainingGraph:
         void = (masks == VOID)[..., None]
         if self.key.num_classes == 2:
             truth = tf.cast(masks == 1, tf.float32)[..., None]
-            return loss_value(self._mix, truth, tf.where(void, 0.0, probabilities))
+            return loss_value(self._mix, truth, tf.where(void, 0.0, probabilities), self._class_weights)
         background = tf.one_hot(0, self.key.num_classes)
         truth = tf.where(void, background, tf.one_hot(masks, self.key.num_classes))
-        return loss_value(self._mix, truth, tf.where(void, background, probabilities))
+        return loss_value(self._mix, truth, tf.where(void, background, probabilities), self._class_weights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.training.folds import on_folds
 from bench.errors import DataError
 from bench.records import EpochRecord
+from search_spaces.views import PATCHES
 
 GRAPHS_SHARE = 2 / 3
 """Of a process's memory, from which on compiled graphs make room for new ones."""
@@ -33,6 +34,7 @@ class Trainer:
         self._precision = resolved_precision(setup.precision)
         self._encoders: dict[tuple[str, str], Any] = {}
         self._pixels: dict[int, Any] = {}
+        self._pictures: Any = None
         self._last_model: Any = None
 
     def device(self) -> str:
@@ -87,16 +89,16 @@ class Trainer:
         from bench.engine.training.trial import TrialRun
 
         pixels, truth = self._open(graph.key.image_size), self._open(graph.key.evaluation_size)
-        pretrained = self._pretrained(spec)
+        pretrained, native = self._pretrained(spec), self._native(spec)
         if spec.search_folds == 1:
-            run = TrialRun(spec, self._setup, graph, pixels, truth)
+            run = TrialRun(spec, self._setup, graph, pixels, truth, native=native)
             return run.train(pretrained=pretrained, reused=reused, on_epoch=self._tell)
 
         def train(spec: TrialSpec, fold: int) -> TrialOutcome:
             def tell(epoch: EpochRecord) -> None:
                 self._tell(replace(epoch, epoch=epoch.epoch + fold * spec.epochs))
 
-            run = TrialRun(spec, self._setup, graph, pixels, truth, search_fold=fold)
+            run = TrialRun(spec, self._setup, graph, pixels, truth, search_fold=fold, native=native)
             return run.train(pretrained=pretrained, reused=reused or fold > 0, on_epoch=tell)
 
         return on_folds(spec, train)
@@ -110,8 +112,10 @@ class Trainer:
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored | str:
         """What `model`, the content of a weights file, says about the images `ids`; in one line why it cannot."""
+        from bench.engine.training.patches import score_patches
         from bench.engine.training.trial import score
 
+        batch_size = int(spec.hyperparameters["batch_size"])
         try:
             graph, _ = self._graphs.get(self._key(spec))
             with tempfile.TemporaryDirectory() as scratch:
@@ -119,7 +123,10 @@ class Trainer:
                 path.write_bytes(model)
                 graph.model.load_weights(path)
             pixels, truth = self._open(graph.key.image_size), self._open(graph.key.evaluation_size)
-            return score(graph, pixels, truth, ids, int(spec.hyperparameters["batch_size"]))
+            native = self._native(spec)
+            if native is not None:
+                return score_patches(graph, native, truth, ids, batch_size)
+            return score(graph, pixels, truth, ids, batch_size)
         except Exception as error:
             return f"{type(error).__name__}: {_one_line(error)}"
 
@@ -150,6 +157,16 @@ class Trainer:
         if pair not in self._encoders:
             self._encoders[pair] = load_encoder(*pair)
         return self._encoders[pair]
+
+    def _native(self, spec: TrialSpec) -> Any:
+        """Pictures at their own size, for a trial that sees them through windows; None for another."""
+        from bench.datasets.native import open_native
+
+        if spec.hyperparameters.get("view") != PATCHES:
+            return None
+        if self._pictures is None:
+            self._pictures = open_native(self._setup.cache_directory)
+        return self._pictures
 
     def _open(self, size: int) -> Any:
         from bench.datasets.cache import open_cache

@@ -8,21 +8,26 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
 from operator import add
+from statistics import median
 
 import numpy as np
 
 from bench.datasets.cache import CachedPixels
+from bench.datasets.dataset import VOID
+from bench.datasets.native import NativePixels
 from bench.engine.devices import accelerator, copied_to
 from bench.engine.spec import ProbabilityMaps, Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.training.batch_statistics import statistics_rows, step_momentum
 from bench.engine.training.batches import Batch, TrainingBatches, TrainingPlan, in_batches
 from bench.engine.training.graph import TrainingGraph
+from bench.engine.training.patches import patches, score_patches, windows_of
 from bench.evaluation.collapse import collapse_of_epoch, foreground, has_collapsed
 from bench.evaluation.counting import counts_of
 from bench.evaluation.evidence import evidence_of
 from bench.evaluation.metrics import pool, summarise
 from bench.evaluation.resampling import even_spread
 from bench.records import COLLAPSED, COMPLETED, STOPPED, EpochRecord, TrialRecord
+from search_spaces.class_weights import class_weights
 from search_spaces.initial_weights import Weights
 from search_spaces.optimizers import SCHEDULES
 
@@ -47,9 +52,12 @@ class TrialRun:
         truth: CachedPixels,
         *,
         search_fold: int | None = None,
+        native: NativePixels | None = None,
     ) -> None:
-        """With a `search_fold` it trains and validates on the parts of that fold, one of `spec.search_folds`."""
+        """With a `search_fold` it trains and validates on the parts of that fold, one of `spec.search_folds`. With `native` pixels it sees
+        images through windows of them (`bench.engine.training.patches`)."""
         self.spec, self.setup, self.graph, self.pixels, self.truth = spec, setup, graph, pixels, truth
+        self.native = native
         fold = spec.fold if search_fold is None else search_fold
         self.train_ids, self.val_ids = (
             (setup.development_ids, ()) if spec.refit else setup.parts(fold, spec.train_share, spec.seed)
@@ -59,7 +67,10 @@ class TrialRun:
         self.batch_size = int(values["batch_size"])
         self.plan = TrainingPlan.of(spec, setup, pixels, self.train_ids)
         place, strength = copied_to(accelerator()), float(values["augmentation"])
-        self.batches = TrainingBatches(pixels, self.train_ids, self.plan, strength, place)
+        windows = patches(native, self.train_ids, graph.key.image_size, spec.seed) if native else None
+        self.batches = TrainingBatches(
+            pixels, self.train_ids, self.plan, strength, place, mirror=setup.mirror, example=windows
+        )
         self.curve: list[EpochRecord] = []
         self.scored: Scored | None = None
         """Of the last epoch that was validated."""
@@ -74,16 +85,16 @@ class TrialRun:
         started -= build_s
         spec, steps = self.spec, self.plan.steps_per_epoch
         resetting = time.perf_counter()
-        self.graph.reset(spec.hyperparameters, seed=spec.seed, pretrained=pretrained)
+        weights = self._class_weights()
+        self.graph.reset(spec.hyperparameters, seed=spec.seed, pretrained=pretrained, class_weights=weights)
         self.reset_s = time.perf_counter() - resetting
         batches = self.batches.steps(spec.epochs * steps)
         for epoch in range(spec.epochs):
             train_loss = self._train_epoch(epoch * steps, itertools.islice(batches, steps))
-            is_last, watched = epoch + 1 == spec.epochs, spec.fold is None and not spec.refit
-            scored = self._validate() if watched or is_last else None
+            scored = self._validate() if self._validates_every_epoch or epoch + 1 == spec.epochs else None
             self._remember(epoch, train_loss, scored, time.perf_counter() - started)
             on_epoch(self.curve[-1])
-            if watched and has_collapsed(self.curve, self.setup.collapse_epochs):
+            if self._validates_every_epoch and has_collapsed(self.curve, self.setup.collapse_epochs):
                 return TrialOutcome(record=self._collapsed(started_at, started, build_s, reused))
             if self._out_of_time(spec.epochs - epoch - 1 + self.later_epochs):
                 return TrialOutcome(record=self._stopped(started_at, started, build_s, reused))
@@ -93,11 +104,35 @@ class TrialRun:
         scored = replace(self.scored, maps=maps) if self.scored else None
         return TrialOutcome(record=record, scored=scored, test=test, train_images=len(self.train_ids))
 
+    @property
+    def _validates_every_epoch(self) -> bool:
+        """In a search; through windows an image takes hundreds of times as long as a step, so that only the end is worth it."""
+        return self.spec.fold is None and not self.spec.refit and self.native is None
+
+    def _class_weights(self) -> tuple[float, ...] | None:
+        """By the pixels of one pass over what trains; None where all classes weigh alike."""
+        rule = str(self.spec.hyperparameters.get("class_weights", "none"))
+        if rule == "none":
+            return None
+        pixels = np.zeros(VOID + 1, np.int64)
+        for index in range(len(self.train_ids)):
+            pixels += np.bincount(self.batches.example(0, index)[1].ravel(), minlength=len(pixels))
+        return class_weights(rule, pixels[: self.setup.num_classes].tolist())
+
     def _out_of_time(self, epochs_left: int) -> bool:
         """Whether the epochs to come cannot end in time, at the pace of the last one."""
         limit_s, (*before, last) = self.spec.time_limit_s, self.curve
         pace_s = last.elapsed_s - before[-1].elapsed_s if before else self.train_s
-        return limit_s is not None and epochs_left > 0 and last.elapsed_s + epochs_left * pace_s > TOLERANCE * limit_s
+        if limit_s is None or epochs_left <= 0:
+            return False
+        return last.elapsed_s + epochs_left * pace_s + self._scoring_s() > TOLERANCE * limit_s
+
+    def _scoring_s(self) -> float:
+        """What it takes to score the end of the training through windows; 0 of whole images, whose scoring is part of the pace, or next to nothing."""
+        if self.native is None:
+            return 0.0
+        ids = (*self.val_ids, *(self.setup.test_ids if self.spec.fold is not None else ()))
+        return self._window_s() * sum(windows_of(self.native, ids, self.graph.key.image_size))
 
     def _train_epoch(self, first_step: int, batches: Iterable[Batch]) -> float:
         """Mean training loss of an epoch."""
@@ -128,21 +163,28 @@ class TrialRun:
         """Settles the batch statistics and scores the validation images, if there are any."""
         started = time.perf_counter()
         if self.setup.batch_norm == "reestimate" and self.graph.has_batch_norm:
-            rows = statistics_rows(self.pixels.rows(self.train_ids))
-            self.graph.estimate_statistics([self.pixels.images[part] for part in in_batches(rows, self.batch_size)])
+            shown = np.stack(
+                [self.batches.example(0, index)[0] for index in statistics_rows(np.arange(len(self.train_ids)))]
+            )
+            rows = np.arange(len(shown))
+            self.graph.estimate_statistics([shown[part] for part in in_batches(rows, self.batch_size)])
         scored = self._score(self.val_ids) if self.val_ids else None
         self.evaluate_s += time.perf_counter() - started
         return scored
 
     def _score(self, ids: Sequence[str]) -> Scored:
         in_full = self.spec.fold is not None
+        if self.native is not None:
+            return score_patches(self.graph, self.native, self.truth, ids, self.batch_size, in_full=in_full)
         return score(self.graph, self.pixels, self.truth, ids, self.batch_size, in_full=in_full)
 
     def _maps(self) -> ProbabilityMaps | None:
         """What an ensemble is chosen by: probabilities of the images that this training did not see."""
         if self.spec.fold is None or self.spec.probe or self.spec.train_share < 1:
             return None
-        return probability_maps(self.graph, self.pixels, self.val_ids, self.batch_size)
+        if self.native is not None:
+            return self.scored.maps if self.scored else None
+        return probability_maps(self.graph, self.pixels, self.val_ids, self.batch_size, mirror=self.setup.mirror)
 
     def _remember(self, epoch: int, train_loss: float, scored: Scored | None, elapsed_s: float) -> None:
         """Takes down an epoch. Each replaces the one before: the learning rate has come down to 0 in the last one, and an epoch that is
@@ -211,8 +253,14 @@ class TrialRun:
         return replace(record, status=COLLAPSED, error=f"{collapse_of_epoch(last)} {ran}")
 
     def _latency_s(self) -> float:
-        """A forward pass, for each of two images, the fastest of five; measured once a graph. Not of one image alone: for that oneDNN's
+        """A forward pass, for each of two images, the fastest of five, times the windows of an image; measured once a graph. Not of one image alone: for that oneDNN's
         convolutions take five times as long as for two (docs/performance.md), which says nothing about the network."""
+        if self.native is None:
+            return self._window_s()
+        return self._window_s() * median(windows_of(self.native, self.val_ids, self.graph.key.image_size))
+
+    def _window_s(self) -> float:
+        """A forward pass of one input of the network, measured once a graph."""
         if self.graph.latency_s is None:
             self.graph.latency_s = self._measure_latency_s()
         return self.graph.latency_s
@@ -229,6 +277,10 @@ class TrialRun:
         return min(times) / len(images)
 
 
+SCORED_PIXELS = 8 * 2**20
+"""Of a batch that is scored, at the evaluation size: a pixel takes some 50 bytes while it is."""
+
+
 def score(
     graph: TrainingGraph,
     pixels: CachedPixels,
@@ -240,6 +292,7 @@ def score(
 ) -> Scored:
     """Scores the graph's present weights on `ids`; `truth` holds the pixels at the evaluation size. `in_full` with the evidence of
     probabilities and contours."""
+    batch_size = max(1, min(batch_size, SCORED_PIXELS // truth.masks.shape[-1] ** 2))
     losses, predictions, evidence = [], [], []
     confusions: list[np.ndarray] = []
     rows, truth_rows = pixels.rows(ids), truth.rows(ids)
@@ -260,6 +313,7 @@ def score(
         loss=sum(losses) / len(ids),
         counts=counts,
         predictions=np.concatenate(predictions),
+        confusion=np.sum(confusions, axis=0) if len(confusions[0]) > 2 else None,
         evidence=reduce(add, evidence) if evidence else None,
     )
 
@@ -269,15 +323,18 @@ MAP_IMAGES = 256
 
 
 def probability_maps(
-    graph: TrainingGraph, pixels: CachedPixels, ids: Sequence[str], batch_size: int
+    graph: TrainingGraph, pixels: CachedPixels, ids: Sequence[str], batch_size: int, *, mirror: bool = True
 ) -> ProbabilityMaps:
-    """The graph's present probabilities of at most `MAP_IMAGES` of `ids`, an even spread over them."""
+    """The graph's present probabilities of at most `MAP_IMAGES` of `ids`, an even spread over them. Without `mirror` the second map of each is
+    the first, so that an ensemble gains nothing from mirroring and does without."""
     chosen = [ids[place] for place in even_spread(len(ids), MAP_IMAGES)]
     parts = []
     for rows in in_batches(pixels.rows(chosen), batch_size):
         images = pixels.images[rows]
         plain = np.asarray(graph.predict(images))
-        mirrored = np.asarray(graph.predict(np.ascontiguousarray(images[:, :, ::-1])))[:, :, ::-1]
-        parts.append(np.stack([plain, (plain + mirrored) / 2], axis=1))
+        both = plain
+        if mirror:
+            both = (plain + np.asarray(graph.predict(np.ascontiguousarray(images[:, :, ::-1])))[:, :, ::-1]) / 2
+        parts.append(np.stack([plain, both], axis=1))
     values = np.concatenate(parts) * 255
     return ProbabilityMaps(ids=tuple(chosen), values=values.round().astype(np.uint8))

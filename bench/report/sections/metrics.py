@@ -15,6 +15,7 @@ from bench.evaluation.pooling import Estimate
 from bench.formats import MISSING, fraction
 from bench.records import Run
 from bench.report.blocks import Block, Column, Folded, Heading, Table, paragraph
+from bench.report.sections.classes import classes
 
 METRICS = {
     "image_iou": "IoU per image",
@@ -32,7 +33,7 @@ def metrics(found: Analysis) -> Iterator[Block]:
     leader = held.standings[0]
     known = {name: leader.metrics.get(name) for name in ("dice", "precision", "recall")}
     said = ", ".join(f"{METRICS[name]} {formats.rounded(value)}" for name, value in known.items() if value is not None)
-    blocks = (*_quality(found, held), *_classes(found, held), *_probabilities(found, held))
+    blocks = (*_quality(found, held), *classes(found, held), *_probabilities(found, held))
     yield Folded("Other metrics", f"The leader has {said}.", blocks, "metrics")
 
 
@@ -76,17 +77,6 @@ def _quality(found: Analysis, held: Finals) -> Iterator[Block]:
 
 def _of_choice(choice: Choice, held: Finals) -> Mapping[str, object]:
     return {"model": choice.label, **choice.metrics, "background": held.background_share}
-
-
-def _classes(found: Analysis, held: Finals) -> Iterator[Block]:
-    classes = found.run.dataset.classes
-    if len(classes) < 2:
-        return
-    yield Heading("IoU by class", level=4)
-    columns = (Column("Model", "model"), *(Column(name, f"iou_{name}", _fraction, number=True) for name in classes))
-    records: list[Mapping[str, object]] = [{"model": each.label, **each.metrics} for each in held.standings]
-    records += [{"model": each.label, **each.metrics, "group": "baseline"} for each in held.references]
-    yield Table("IoU by class", columns, records)
 
 
 def _probabilities(found: Analysis, held: Finals) -> Iterator[Block]:
