@@ -18,6 +18,9 @@ from search_spaces.encoders import packaged_weights
 Weights = Mapping[str, list[np.ndarray]]
 """Layer name -> its arrays, in the order of `layer.weights`."""
 
+FOREGROUND_PRIOR = 0.1
+"""The probability of any foreground with which an untrained network begins (docs/decisions/0018-prior.md)."""
+
 _INITIALIZER_OF = {"kernel": ("kernel_initializer", "depthwise_initializer")}
 
 
@@ -28,7 +31,8 @@ class WeightsError(ValueError):
 def initialise(model: Any, seed: int, pretrained: Weights | None = None) -> None:
     """Gives every variable of `model` its initial value, dropout's random state included.
 
-    `pretrained` overrides layers by name, in the order of the encoder. An architecture may cut the encoder short (PSPNet does);
+    The output layer's bias is the logit of `FOREGROUND_PRIOR`, as in focal loss (Lin et al. 2017, arXiv:1708.02002, section 3.3), shared alike
+    by several classes. `pretrained` overrides layers by name, in the order of the encoder. An architecture may cut the encoder short (PSPNet does);
     raises WeightsError if another layer of it is missing or has other shapes.
     """
     left = dict(pretrained or {})
@@ -43,6 +47,8 @@ def initialise(model: Any, seed: int, pretrained: Weights | None = None) -> None
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
             generator.state.assign(np.array([_seed_of(seed, place, "dropout"), 0], generator.state.dtype))
+    head = [layer for layer in layers_of(model) if getattr(layer, "bias", None) is not None][-1]
+    head.bias.assign(_prior_logits(head.bias.shape[0]))
     names = list(pretrained or {})
     if left and (len(left) == len(names) or names[-len(left) :] != list(left)):
         raise WeightsError(f"pretrained layers {', '.join(list(left)[:3])} are not in model {model.name}")
@@ -100,6 +106,14 @@ def layers_of(model: Any) -> Iterator[Any]:
             yield from layers_of(layer)
         else:
             yield layer
+
+
+def _prior_logits(outputs: int) -> np.ndarray:
+    """Float32 [outputs]: of one sigmoid, or of a softmax with background first."""
+    if outputs == 1:
+        return np.log([FOREGROUND_PRIOR / (1 - FOREGROUND_PRIOR)], dtype=np.float32)
+    each = FOREGROUND_PRIOR / (outputs - 1)
+    return np.log([1 - FOREGROUND_PRIOR, *[each] * (outputs - 1)], dtype=np.float32)
 
 
 def _set(layer: Any, arrays: list[np.ndarray]) -> None:

@@ -10,7 +10,7 @@ from search_spaces.architectures import ARCHITECTURES
 from search_spaces.architectures.encoder_decoders import library
 from search_spaces.backbones import BACKBONES
 from search_spaces.encoders.efficientnet_lite import VARIANTS
-from search_spaces.initial_weights import build_encoder, initialise, layers_of
+from search_spaces.initial_weights import FOREGROUND_PRIOR, build_encoder, initialise, layers_of
 from search_spaces.losses import LOSSES, loss_value
 from search_spaces.optimizers import OPTIMIZERS
 from search_spaces.segmentation import build_network
@@ -44,6 +44,19 @@ def test_every_architecture_maps_raw_pixels_to_probabilities(architecture, num_c
     if outputs > 1:
         np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
     assert (momentum is None) == (architecture == "plain_unet")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("num_classes", [2, 4])
+def test_every_architecture_begins_with_one_belief_in_foreground(architecture, num_classes):
+    model, _ = build_network(values(architecture), num_classes)
+    initialise(model, seed=0)
+    kernel, bias = model.trainable_variables[-2:]
+    assert tuple(bias.shape) == model.output_shape[-1:]
+    kernel.assign(np.zeros(kernel.shape))
+    pixel = model(np.zeros((1, *model.input_shape[1:]), np.float32))[0, 0, 0].numpy()
+    foreground = pixel[0] if num_classes == 2 else pixel[1:].sum()
+    assert foreground == pytest.approx(FOREGROUND_PRIOR, abs=1e-5)
 
 
 @pytest.mark.parametrize("architecture", [name for name, row in ARCHITECTURES.items() if row.has_backbone])
