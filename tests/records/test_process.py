@@ -21,6 +21,15 @@ ID, START, BOOT, MACHINE = own_mark().split("-")
         ("4194399", False),
         ("", False),
     ],
+    ids=[
+        "own",
+        "id again",
+        "other boot",
+        "no such id",
+        "other machine",
+        "no start",
+        "nothing",
+    ],  # the same in every process of the tests
 )
 def test_a_process_is_gone_where_that_is_certain(mark: str, gone: bool) -> None:
     assert is_gone(mark) == gone
