@@ -33,7 +33,6 @@ def cluster() -> Iterator[str]:
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # drivers inherit it
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         os.environ.setdefault("RAY_worker_niceness", "0")
-        os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
         own = os.environ | {"TMPDIR": root}
         command = [sys.executable, "-c", code]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=own) as head:
