@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-os.environ.setdefault(
-    "RAY_AUTH_MODE", "token"
-)  # Ray reads it when it is imported, and clusters of tests are no open doors either
+# Ray reads these when it is imported: clusters of tests are no open doors either, and work on a busy machine, where their workers (niceness
+# 15 by default) would hardly get a core beside other tests.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-os.environ.setdefault(
-    "RAY_worker_niceness", "0"
-)  # by default 15: beside other tests its workers would hardly get a core
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 _SAID = "said"
 

@@ -30,7 +30,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from bench.engine.ray import executor as ray_executor
-from bench.engine.ray.actor import Greeting
+from bench.engine.ray.actor import Greeting, end_of_log
 from bench.engine.ray.executor import RayExecutor
 from tests.engine.stand_in_actor import SlowActor
 
@@ -255,6 +255,16 @@ def test_a_machine_that_would_compute_otherwise_is_of_no_use():
     assert said == "computes in mixed_float16 there, in float32 elsewhere: set the protocol's precision"
     older = {name: "0.1" if name == "keras" else version for name, version in current_versions().items()}
     assert "keras 0.1 there" in executor._problem(replace(greeting, versions=older))
+
+
+def test_the_last_lines_are_those_of_the_trial_that_died(tmp_path):
+    log = tmp_path / "worker.err"
+    log.write_text("of an earlier trial\n")
+    start = log.stat().st_size
+    log.open("a").write("one\n\n two \nthree\nfour\n")
+    assert end_of_log(str(log), start, 3) == "two | three | four"
+    assert end_of_log(str(log), start, 9) == "one | two | three | four"
+    assert end_of_log(str(tmp_path / "gone"), 0, 3) == ""
 
 
 def test_an_idle_workers_death_is_noticed(executor):
