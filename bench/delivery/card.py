@@ -78,7 +78,7 @@ def _quality(run: Run, record: DeliveryRecord) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     parts = {
         f"{len(record.out_of_fold)} development images, each by members that did not see it": record.out_of_fold,
-        f"{len(record.test)} locked images, by this model, once": record.test,
+        f"{len(record.test)} held-out test images, by this model, once": record.test,
     }
     for label, counts in parts.items():
         if counts:
@@ -103,7 +103,7 @@ def _row(run: Run, label: str, counts: Counts) -> str:
 
 
 def _by_class(run: Run, record: DeliveryRecord) -> Iterator[str]:
-    yield "| class | IoU, development images | IoU, locked images |"
+    yield "| class | IoU, development images | IoU, held-out test images |"
     yield "|---|---|---|"
     found = [summarise(pool(c.values()), run.dataset.classes) if c else {} for c in (record.out_of_fold, record.test)]
     for name in run.dataset.classes:
@@ -114,7 +114,7 @@ def _by_class(run: Run, record: DeliveryRecord) -> Iterator[str]:
 def _beside(run: Run) -> Iterator[str]:
     judge = next((each for each in references(run) if each.name == JUDGE), None)
     if judge and "test" in judge.metrics:
-        yield f"Without looking at an image (the mean training mask), the IoU of locked images is {fraction(judge.metrics['test']['iou'])}."
+        yield f"Without looking at an image (the mean training mask), the IoU of the held-out test images is {fraction(judge.metrics['test']['iou'])}."
     people = annotators(run)
     if people:
         yield f"Where pictures were annotated twice, people agree with each other at IoU {fraction(people.iou)} ({plural(people.pictures, 'pair')})."
@@ -165,7 +165,7 @@ def _data(run: Run) -> Iterator[str]:
     median = percent(float(np.median(shares))) if shares else MISSING
     yield (
         f"`{data.name}` ({data.format}), {plural(data.num_images, 'image')}, half of them with less than {median} foreground; SHA-256 of the "
-        f"pixels `{data.fingerprint[:16]}…`. Split: {split.rule}; {len(split.test)} locked, {len(split.train) + len(split.val)} for "
+        f"pixels `{data.fingerprint[:16]}…`. Split: {split.rule}; {len(split.test)} held out, {len(split.train) + len(split.val)} for "
         f"development, {len(split.excluded)} left out.\n"
     )
 
@@ -200,7 +200,7 @@ def _limits(run: Run, record: DeliveryRecord) -> Iterator[str]:
         yield f"- It has seen photographs of up to {longest} px of this one data set; elsewhere its quality is unknown."
     yield "- Probabilities are not calibrated; the threshold was chosen for IoU."
     scored = len(record.test)
-    yield f"- {plural(scored, 'locked image')} {'is' if scored == 1 else 'are'} few: heed the interval, not the third digit."
+    yield f"- {plural(scored, 'held-out image')} {'is' if scored == 1 else 'are'} few: heed the interval, not the third digit."
     if record.latency_s is not None and record.num_bytes is not None:
         yield (
             f"- {milliseconds(record.latency_s)} an image on {run.environment.device}; the file has "

@@ -204,13 +204,15 @@ class OpenRun:
             outcome = next((event for event in self.executor.events() if isinstance(event, TrialOutcome)), None)
         record = outcome.record
         if not record.train_s:
-            self.progress.warning(f"the default recipe cannot be measured: {record.error}")
+            self.progress.warning(f"the default configuration cannot be measured: {record.error}")
             return left_s / 6, time.monotonic() - started
         step_s = record.train_s / (PROBE_STEPS - 1)
         first_s = (record.build_s or 0.0) + (record.first_step_s or 0.0)
         epoch_s = step_s * self.experiment.protocol.steps_per_epoch
         self.probe = Probe(hyperparameters=probe.hyperparameters, epoch_s=epoch_s, first_s=first_s)
-        self.progress.note(f"a step of the default recipe takes {step_s:.2f} s here, its first one {first_s:.0f} s")
+        self.progress.note(
+            f"a step of the default configuration takes {step_s:.2f} s here, its first one {first_s:.0f} s"
+        )
         unit_s = short_training_s(self.experiment.protocol, step_s=step_s, first_s=first_s)
         return unit_s, time.monotonic() - started
 
