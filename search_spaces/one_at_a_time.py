@@ -1,7 +1,7 @@
-"""A comparison of levels: the default recipe, and each other value of each hyperparameter in its place.
+"""A comparison of levels: the default configuration, and each other value of each hyperparameter in its place.
 
-One factor at a time: whatever a candidate scores more or less than the default recipe, it does so for the one value in which they differ.
-A full or fractional factorial would tell interactions too, and no single training of it would be the default recipe's neighbour: people ask
+One factor at a time: whatever a candidate scores more or less than the default configuration, it does so for the one value in which they differ.
+A full or fractional factorial would tell interactions too, and no single training of it would be the default configuration's neighbour: people ask
 what another loss would do to the model that they have.
 """
 
@@ -16,10 +16,10 @@ from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
 
 
 def one_at_a_time(space: Space) -> tuple[dict[str, Value], ...]:
-    """The default recipe, then each with one other value of one hyperparameter, distinct.
+    """The default configuration, then each with one other value of one hyperparameter, distinct.
 
     They come in rounds, the first other value of each hyperparameter, then the second of each: what a short budget leaves out is spread over the
-    hyperparameters. Of a range both ends are compared. A backbone is that of the default recipe's architecture: where this has none,
+    hyperparameters. Of a range both ends are compared. A backbone is that of the default configuration's architecture: where this has none,
     backbones are not compared; an architecture that has one takes the first beside it.
     """
     default = reference_recipe(space)
@@ -31,7 +31,7 @@ def one_at_a_time(space: Space) -> tuple[dict[str, Value], ...]:
 
 
 def levels(space: Space, name: str) -> tuple[Value, ...]:
-    """What is compared of a hyperparameter that the default recipe has: its own value, then the others in the order of the space."""
+    """What is compared of a hyperparameter that the default configuration has: its own value, then the others in the order of the space."""
     own = reference_recipe(space)[name]
     values = getattr(space, name)
     listed = (values.min, values.max) if isinstance(values, Range) else values

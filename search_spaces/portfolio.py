@@ -1,6 +1,6 @@
 """The portfolio: good recipes of different kind, in the order in which they are tried.
 
-Each is the default recipe with something else in place of one or two of its parts. A search proposes them before its tuner chooses,
+Each is the default configuration with something else in place of one or two of its parts. A search proposes them before its tuner chooses,
 and a short budget compares the first few of them and nothing else. The order is that of `docs/decisions/0015-portfolio.md`.
 """
 
@@ -28,11 +28,11 @@ VARIATIONS: tuple[Mapping[str, Value], ...] = (
     {"architecture": "unet", "backbone": "mobilenet"},
     {"architecture": "linknet", "backbone": "mobilenetv2"},
 )
-"""What each changes of the default recipe."""
+"""What each changes of the default configuration."""
 
 
 def portfolio(space: Space) -> tuple[dict[str, Value], ...]:
-    """The active values of each variation that `space` has room for, distinct, the default recipe first.
+    """The active values of each variation that `space` has room for, distinct, the default configuration first.
 
     A variation that names a value which the space lacks is left out: half of it would be another recipe.
     """
@@ -45,7 +45,7 @@ def portfolio(space: Space) -> tuple[dict[str, Value], ...]:
 
 
 def whole(space: Space) -> dict[str, Value]:
-    """The default recipe with a backbone, even where its own architecture has none."""
+    """The default configuration with a backbone, even where its own architecture has none."""
     recipe = reference_recipe(space)
     if space.backbone:
         first = {name: _first(getattr(space, name)) for name in OF_BACKBONE if getattr(space, name)}

@@ -1,4 +1,4 @@
-"""The configuration that every search tries first: the benchmark's default recipe, as near as a space comes to it."""
+"""The configuration that every search tries first: the benchmark's default configuration, as near as a space comes to it."""
 
 import math
 from collections.abc import Sequence

@@ -421,3 +421,18 @@ def small_photos(root: Path) -> None:
         mask[5:25, 5:25] = 255 * (number > 3)
         Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(root / "images" / f"{number}.png")
         Image.fromarray(mask).save(root / "masks" / f"{number}.png")
+
+
+@pytest.mark.parametrize(
+    ("called", "code", "said"),
+    [
+        ("/usr/bin/segbench", 0, "complete -o default -F _segbench_completion segbench"),
+        ("bench/__main__.py", 2, "error: a shell completes the command segbench, not python -m bench; try segbench --show-completion"),
+    ],
+)  # fmt: skip
+def test_completion_is_of_the_command_that_a_shell_knows(called: str, code: int, said: str) -> None:
+    program = f"import sys; sys.argv = [{called!r}, '--show-completion', 'bash']; from bench.cli import main; main()"
+    no_shell = os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=no_shell, check=False)
+    assert result.returncode == code
+    assert said in result.stdout + result.stderr

@@ -5,6 +5,7 @@ without a model, 130 Ctrl-C.
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -100,11 +101,19 @@ def _root(
     """Its help is the app's own."""
 
 
+COMMAND = "segbench"
+
+
 def main() -> None:
     """The entry point of `python -m bench` and of `segbench`."""
     make_output_unfailing()
+    is_command = Path(sys.argv[0]).stem == COMMAND
+    if not is_command and {"--install-completion", "--show-completion"} & set(sys.argv[1:2]):
+        said = f"a shell completes the command {COMMAND}, not python -m bench; try {COMMAND} {sys.argv[1]}"
+        typer.echo(f"error: {said}", err=True)
+        sys.exit(MENDABLE)
     try:
-        code = app(prog_name="python -m bench", standalone_mode=False)
+        code = app(prog_name=COMMAND if is_command else "python -m bench", standalone_mode=False)
     except _USAGE_ERROR as error:  # a misspelt option: in one line, like every other mistake
         said = _in_a_line(error.format_message())
         if said:  # without a command the help was shown, which says it all

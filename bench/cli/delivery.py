@@ -115,7 +115,7 @@ def verify(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")],
     results: Results = Path("results"),
 ) -> None:
-    """Score a run's delivered model again on the locked images, from their files, and compare every count with the record.
+    """Score a run's delivered model again on the held-out test images, from their files, and compare every count with the record.
 
     [bold]Example[/]
 
@@ -131,7 +131,7 @@ def verify(
         typer.echo(line, err=True)
     if found:
         raise UserError(f"the model of {directory} does not reproduce its record ({len(found)} differences)")
-    typer.echo(f"the model of {directory} reproduces every recorded count of its locked images, to the pixel")
+    typer.echo(f"the model of {directory} reproduces every recorded count of its held-out test images, to the pixel")
 
 
 def _model_folder(model: str, results: Path) -> Path:

@@ -22,7 +22,7 @@ def dry_run_lines(told: Outlook) -> Iterator[str]:
     yield f"time:        {said_of_time(told.budget_s, told.seconds)}"
     yield f"memory:      {_memory(told)}"
     if told.measured is not None:
-        step = f"a step of the default recipe {told.measured.step_s:.2f} s"
+        step = f"a step of the default configuration {told.measured.step_s:.2f} s"
         yield f"taken from:  run {told.measured.run} ({told.measured.device}): {step}"
     unknown = list(_unknown(told))
     if unknown:
@@ -36,7 +36,7 @@ def _images(told: Outlook) -> str:
 
 def _search(told: Outlook) -> str:
     if told.search == "compare":
-        return f"none; the default recipe is compared with {plural(told.recipes - 1, 'other')} that differ in one value each"
+        return f"none; the default configuration is compared with {plural(told.recipes - 1, 'other')} that differ in one value each"
     if not told.studies:
         return "none; candidates are recipes of the portfolio"
     trials = "as many trials as fit" if told.trials is None else f"at most {plural(told.trials, 'trial')}"
@@ -63,7 +63,7 @@ def _plan(told: Outlook) -> Iterator[str]:
     yield "plan:        " + (
         _planned(told.plans[0])
         if known or len(told.plans) == 1
-        else "its first minute measures a short training of the default recipe; where one takes"
+        else "its first minute measures a short training of the default configuration; where one takes"
     )
     if len(told.plans) > 1:
         for each in told.plans:
@@ -92,6 +92,6 @@ def _memory(told: Outlook) -> str:
 def _unknown(told: Outlook) -> Iterator[str]:
     """What only training would tell."""
     if told.measured is None:
-        yield "seconds of a step and memory of a training here: no earlier run on such a device trained the default recipe"
+        yield "seconds of a step and memory of a training here: no earlier run on such a device trained the default configuration"
     else:
         yield "what other networks cost, until each has run once"

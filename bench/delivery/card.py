@@ -86,7 +86,7 @@ def _quality(run: Run, record: DeliveryRecord) -> Iterator[str]:
     by = "trainings of its recipe" if record.refit else "members"
     parts = {
         f"{len(record.out_of_fold)} development images, each by {by} that did not see it": record.out_of_fold,
-        f"{len(record.test)} locked images, by this model, once": record.test,
+        f"{len(record.test)} held-out test images, by this model, once": record.test,
     }
     for label, counts in parts.items():
         if counts:
@@ -116,10 +116,10 @@ def _row(run: Run, label: str, counts: Counts) -> str:
 
 
 def _by_class(run: Run, record: DeliveryRecord) -> Iterator[str]:
-    """A row a class, with intervals over images; then what the locked images' pixels were taken for."""
+    """A row a class, with intervals over images; then what the held-out images' pixels were taken for."""
     classes = run.dataset.classes
     parts = [class_scores([_evaluation(counts)], classes) for counts in (record.out_of_fold, record.test)]
-    yield "| class | IoU, development images (95 % interval) | IoU, locked images (95 % interval) |"
+    yield "| class | IoU, development images (95 % interval) | IoU, held-out test images (95 % interval) |"
     yield "|---|---|---|"
     for number, name in enumerate(classes):
         yield f"| {name} | {' | '.join(_estimate(scores[number].iou if scores else None) for scores in parts)} |"
@@ -143,7 +143,7 @@ def _estimate(of: Estimate | None) -> str:
 def _beside(run: Run) -> Iterator[str]:
     judge = next((each for each in references(run) if each.name == JUDGE), None)
     if judge and "test" in judge.metrics:
-        yield f"Without looking at an image (the mean training mask), the IoU of locked images is {fraction(judge.metrics['test']['iou'])}."
+        yield f"Without looking at an image (the mean training mask), the IoU of the held-out test images is {fraction(judge.metrics['test']['iou'])}."
     people = annotators(run)
     if people:
         yield f"Where pictures were annotated twice, people agree with each other at IoU {fraction(people.iou)} ({plural(people.pictures, 'pair')})."
@@ -194,7 +194,7 @@ def _data(run: Run) -> Iterator[str]:
     median = percent(float(np.median(shares))) if shares else MISSING
     yield (
         f"`{data.name}` ({data.format}), {plural(data.num_images, 'image')}, half of them with less than {median} foreground; SHA-256 of the "
-        f"pixels `{data.fingerprint[:16]}…`. Split: {split.rule}; {len(split.test)} locked, {len(split.train) + len(split.val)} for "
+        f"pixels `{data.fingerprint[:16]}…`. Split: {split.rule}; {len(split.test)} held out, {len(split.train) + len(split.val)} for "
         f"development, {len(split.excluded)} left out.\n"
     )
 
@@ -236,7 +236,7 @@ def _limits(run: Run, record: DeliveryRecord) -> Iterator[str]:
         yield f"- It has seen photographs of up to {longest} px of this one data set; elsewhere its quality is unknown."
     yield "- Probabilities are not calibrated; the threshold was chosen for IoU."
     scored = len(record.test)
-    yield f"- {plural(scored, 'locked image')} {'is' if scored == 1 else 'are'} few: heed the interval, not the third digit."
+    yield f"- {plural(scored, 'held-out image')} {'is' if scored == 1 else 'are'} few: heed the interval, not the third digit."
     if record.latency_s is not None and record.num_bytes is not None:
         yield (
             f"- {milliseconds(record.latency_s)} an image on {run.environment.device}; the file has "

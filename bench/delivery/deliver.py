@@ -76,7 +76,7 @@ def deliver_here(
         model = load_model(folder)
         scored: ScoredImages | None = None
         if test_ids:
-            tell(f"scoring {len(test_ids)} locked images")
+            tell(f"scoring {len(test_ids)} held-out test images")
             scored = (
                 score_native(model, native, truth, test_ids) if native else score_cached(model, pixels, truth, test_ids)
             )

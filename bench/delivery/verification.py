@@ -22,7 +22,7 @@ def differences(run_directory: Path, model: SegmentationModel) -> Iterator[str]:
     run = load(run_directory)
     recorded = run.delivery.test if run.delivery else {}
     if not recorded:
-        raise DataError(f"run {run_directory} has no counts of locked images by a delivered model")
+        raise DataError(f"run {run_directory} has no counts of held-out test images by a delivered model")
     with _dataset(run) as dataset:
         samples = [sample for sample in dataset.samples if sample.id in recorded]
         counted = score_samples(model, samples, model.description.evaluation_size, run.dataset.mask_resize)

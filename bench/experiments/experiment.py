@@ -23,7 +23,7 @@ SEARCH: dict[str, str] = {
     "auto": "where a budget has room for one beside the portfolio",
     "always": "three tenths of a budget, whatever it is",
     "never": "recipes of the portfolio alone",
-    "compare": "no tuner: the default recipe, and each other value of each hyperparameter in its place",
+    "compare": "no tuner: the default configuration, and each other value of each hyperparameter in its place",
 }
 """When tuners search before the final evaluation; without a budget they always do, unless never or compare."""
 

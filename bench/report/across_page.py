@@ -17,7 +17,7 @@ def compose_across(runs: Sequence[Run], name: str) -> Page:
     return Page(
         title=name,
         facts=f"{plural(len(runs), 'run')} on {plural(len(compared.datasets), 'data set')}",
-        answer=f"{card.badge.capitalize()}. {card.answer}",
+        answer=f"{card.badge.capitalize()}. {sections.headline(compared)}",
         blocks=tuple(_blocks(compared)),
         brief=tuple(_brief(compared)),
         summary={"kind": card.badge},

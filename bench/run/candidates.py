@@ -29,7 +29,7 @@ AMOUNTS = tuple(name for name, row in HYPERPARAMETERS.items() if row.tuned_finel
 def contestants(
     trials: Sequence[TrialRecord], space: Space, finalists: int, *, from_portfolio: int = 0, with_origin: bool = True
 ) -> tuple[Contestant, ...]:
-    """The best `finalists` configurations of the search by validation IoU, then the default recipe, the next recipes of the portfolio until
+    """The best `finalists` configurations of the search by validation IoU, then the default configuration, the next recipes of the portfolio until
     there are `from_portfolio` candidates in all, and last the original baseline. Of configurations that differ in `AMOUNTS` alone one takes
     part, while there are others: a tuner that learns ends with many of a kind."""
     chosen: dict[str, Contestant] = {}
@@ -73,7 +73,7 @@ def _take_part(chosen: dict[str, Contestant], role: str, recipe: Mapping[str, An
 
 
 def compared_levels(space: Space, most: int | None = None) -> tuple[Contestant, ...]:
-    """The candidates of a comparison: the default recipe and the levels beside it, the first `most` of them in all (None: every one)."""
+    """The candidates of a comparison: the default configuration and the levels beside it, the first `most` of them in all (None: every one)."""
     design = one_at_a_time(space)
     names = [level_name(recipe, design[0]) for recipe in design]
     return tuple(
@@ -89,7 +89,7 @@ def compared_levels(space: Space, most: int | None = None) -> tuple[Contestant, 
 
 
 def level_name(recipe: Mapping[str, Any], default: Mapping[str, Any]) -> str:
-    """'image size 96', 'loss dice'; the default recipe's own name where it is that."""
+    """'image size 96', 'loss dice'; the default configuration's own name where it is that."""
     factor = changed_factor(recipe, default)
     if factor is None:
         return DEFAULT

@@ -18,7 +18,7 @@ MOST_RUNS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What the default recipe cost in an earlier run on such a `device`: seconds of a step, seconds to build and compile it, and the most
+    """What the default configuration cost in an earlier run on such a `device`: seconds of a step, seconds to build and compile it, and the most
     memory that a process of that run took."""
 
     run: str
@@ -29,7 +29,7 @@ class Measured:
 
 
 def measured_before(results: Path, experiment: Experiment) -> Measured | None:
-    """What the newest run in `results` on this CPU, or on a GPU where there is one here, says of the default recipe; None where none does."""
+    """What the newest run in `results` on this CPU, or on a GPU where there is one here, says of the default configuration; None where none does."""
     here = "GPU: " if visible_gpus() else describe_cpu()
     newest = sorted(results.glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in newest[:MOST_RUNS]:

@@ -32,7 +32,7 @@ def plan_of(
     experiment: Experiment, left_s: float, *, unit_s: float, folds: int, places: int, steps: int | None = None
 ) -> Plan:
     """The plan of an experiment for `left_s` seconds: as `bench.run.plan` has it, and a search where the experiment asks for one. What a
-    search has compared is not compared again: then its finalists and the default recipe alone are candidates. `steps` is the length that a
+    search has compared is not compared again: then its finalists and the default configuration alone are candidates. `steps` is the length that a
     comparison was begun with."""
     if experiment.search == "compare":
         return _plan_of_comparison(experiment, left_s, unit_s, folds, max(1, places), steps)
@@ -80,7 +80,7 @@ def _plan_of_comparison(
 
 
 def measured_unit_s(experiment: Experiment, trainings: Sequence[TrainingRecord], epochs: int) -> float | None:
-    """Seconds of a short training of the default recipe, by what the trainings of a comparison have taken, each of `epochs`; None before one has
+    """Seconds of a short training of the default configuration, by what the trainings of a comparison have taken, each of `epochs`; None before one has
     completed. A probe measures six steps, on a machine that may be busy then."""
     design = one_at_a_time(experiment.space)
     costs = {
@@ -94,8 +94,8 @@ def measured_unit_s(experiment: Experiment, trainings: Sequence[TrainingRecord],
 
 
 def relative_costs(space: Space) -> tuple[float, ...]:
-    """Of the candidates of a comparison, in trainings of the default recipe, by their pixels: what another network costs shows when it is
-    trained. None is taken to cost less than the default recipe."""
+    """Of the candidates of a comparison, in trainings of the default configuration, by their pixels: what another network costs shows when it is
+    trained. None is taken to cost less than the default configuration."""
     design = one_at_a_time(space)
     own = pixels(family(design[0]))
     return tuple(max(1.0, pixels(family(recipe)) / own) for recipe in design)
@@ -157,4 +157,4 @@ def said_of_time(budget_s: float | None, planned_s: float | None) -> str:
         return f"at most {duration(budget_s)}, the budget, delivery included"
     if planned_s is None:
         return "no budget: until all trainings are over"
-    return f"about {duration(planned_s)} of training, where other networks cost as much as the default recipe"
+    return f"about {duration(planned_s)} of training, where other networks cost as much as the default configuration"

@@ -33,7 +33,7 @@ from bench.run.probe import NoProbe, probe
 from bench.run.refit import ALLOWANCE, refit_spec, refit_weights, refitted, train
 
 PATIENCE = 3.0
-"""A candidate that takes more than so many times as long as the default recipe is out: others would have to go without."""
+"""A candidate that takes more than so many times as long as the default configuration is out: others would have to go without."""
 
 SHOWN = 48
 """Images whose predictions the report can show."""
@@ -65,7 +65,7 @@ class OpenRun(Journal):
                 self._append(evaluation)
 
     def plan(self) -> None:
-        """What the budget has room for, from a few measured steps of the default recipe. Without a budget the protocol is the plan."""
+        """What the budget has room for, from a few measured steps of the default configuration. Without a budget the protocol is the plan."""
         left_s = self.times.finals_s
         if left_s is None or not self.experiment.protocol.finalists or len(self.material.split.folds) < 2:
             return
@@ -96,7 +96,7 @@ class OpenRun(Journal):
         return sum(each.wall_s or 0.0 for each in self.trainings) / max(1, self.executor.places)
 
     def _measured_unit_s(self, left_s: float) -> tuple[float, float]:
-        """Seconds of a short training of the default recipe, and of what it took to find out. A budget that has no time for a probe is
+        """Seconds of a short training of the default configuration, and of what it took to find out. A budget that has no time for a probe is
         planned as if nothing fitted: the one training then runs as far as it gets."""
         if left_s < LEAST_FOR_PROBE_S:
             return unmeasured_unit_s(left_s), 0.0
@@ -104,13 +104,13 @@ class OpenRun(Journal):
         self.progress.stage("measuring what a training costs here")
         measured = probe(self.experiment, self.executor, self.material.split, left_s)
         if isinstance(measured, NoProbe):
-            self.progress.warning(f"the default recipe cannot be measured: {measured.reason}")
+            self.progress.warning(f"the default configuration cannot be measured: {measured.reason}")
             return left_s / 6, time.monotonic() - started
         self.probe = measured
         self.costs.add_probe(measured)
         protocol = self.experiment.protocol
         self.progress.note(
-            f"a step of the default recipe takes {measured.step_s:.2f} s here, its first one {measured.first_s:.0f} s"
+            f"a step of the default configuration takes {measured.step_s:.2f} s here, its first one {measured.first_s:.0f} s"
         )
         unit_s = short_training_s(protocol, step_s=measured.step_s, first_s=measured.first_s) + measured.scoring_s
         return unit_s, time.monotonic() - started
@@ -347,7 +347,7 @@ class OpenRun(Journal):
         return max(0.0, left_s - ALLOWANCE * (planned.epochs * self.probe.epoch_s + self.probe.first_s))
 
     def _dearest_s(self, planned: FinalsRecord) -> float | None:
-        """What a candidate may take in a budget: so many times what the default recipe does, or what the largest images of a comparison are
+        """What a candidate may take in a budget: so many times what the default configuration does, or what the largest images of a comparison are
         planned to."""
         if self.probe is None:
             return None

@@ -1,7 +1,7 @@
 """What a budget has room for: how many candidates, on how many folds, how long each training is, and whether a search pays; and how many levels
 a comparison has.
 
-The unit is a short training of the default recipe, the protocol's `shortest_steps` to the end of its own schedule, whose cost a probe has measured.
+The unit is a short training of the default configuration, the protocol's `shortest_steps` to the end of its own schedule, whose cost a probe has measured.
 Where fewer than one fits, the one model there is trains for as long as there is time. The rules and what they rest on:
 docs/decisions/0014-lengths.md.
 """
@@ -51,7 +51,13 @@ RULES: Sequence[Rule] = (
     Rule(units=22, candidates=10, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
     Rule(units=12, candidates=5, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
     Rule(units=5, candidates=4, everywhere=False, search_share=0.0, reason="{recipes} on one fold, the best on all"),
-    Rule(units=0, candidates=1, everywhere=True, search_share=0.0, reason="the default recipe on as many folds as fit"),
+    Rule(
+        units=0,
+        candidates=1,
+        everywhere=True,
+        search_share=0.0,
+        reason="the default configuration on as many folds as fit",
+    ),
 )
 """The first whose `units` fit holds."""
 
@@ -106,9 +112,9 @@ def comparison_plan(
     shortest: int = 100,
     steps: int | None = None,
 ) -> Plan:
-    """The plan of a comparison whose candidates, the default recipe first, cost `costs`, in trainings of the default recipe. As many of them as
+    """The plan of a comparison whose candidates, the default configuration first, cost `costs`, in trainings of the default configuration. As many of them as
     fit on `LEAST_FOLDS` folds, then all folds, then a second seed, then length: no training is shorter than `shortest` so that
-    more have room. `steps`: the length is given. Where no two fit, the plan of `plan` for the default recipe alone."""
+    more have room. `steps`: the length is given. Where no two fit, the plan of `plan` for the default configuration alone."""
     units = left_s * places / unit_s
     length = (steps or shortest) / shortest
     whole = [LEAST_FOLDS * length * cost for cost in accumulate(costs)]
@@ -116,7 +122,7 @@ def comparison_plan(
     missing = max(0.0, whole[-1] - units)
     if candidates < 2:
         alone = plan(left_s, unit_s=unit_s, folds=folds, available=1, places=places, epoch=epoch, shortest=shortest)
-        said = f"{units:.1f} short trainings fit, too few to compare two levels on {LEAST_FOLDS} folds: the default recipe alone"
+        said = f"{units:.1f} short trainings fit, too few to compare two levels on {LEAST_FOLDS} folds: the default configuration alone"
         return replace(alone, reason=f"{said}, {alone.steps} steps each", missing_units=missing)
     cost = whole[candidates - 1] / LEAST_FOLDS
     stretch = units / (cost * folds * SEEDS_BEFORE_LENGTH)
@@ -129,7 +135,7 @@ def comparison_plan(
         steps=chosen,
         everywhere=True,
         search_share=0.0,
-        reason=f"{units:.1f} short trainings fit: the default recipe and {others} beside it on {on} folds with {plural(seeds, 'seed')}, "
+        reason=f"{units:.1f} short trainings fit: the default configuration and {others} beside it on {on} folds with {plural(seeds, 'seed')}, "
         f"{chosen} steps each",
         folds=on,
         missing_units=missing,

@@ -12,7 +12,7 @@ from bench.run.delivery import MEMBERS, weights_path
 REFIT = "refit"
 
 ALLOWANCE = 1.5
-"""A budget keeps so many times what the default recipe's training takes: the recipe that is best may be dearer."""
+"""A budget keeps so many times what the default configuration's training takes: the recipe that is best may be dearer."""
 
 
 def refit_spec(selected: DeliveryRecord, trainings: Sequence[TrainingRecord]) -> TrialSpec:

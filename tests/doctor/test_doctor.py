@@ -239,7 +239,7 @@ def test_a_few_steps_are_measured_as_a_run_does_and_leave_nothing(tmp_path: Path
     found = measure(chosen, tmp_path / "scratch", PlainProgress(write=said.append))
     assert found.step_s > 0
     assert found.plan is not None
-    assert any("a step of the default recipe takes" in line for line in said)
+    assert any("a step of the default configuration takes" in line for line in said)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The design of a comparison: one factor at a time around the default recipe."""
+"""The design of a comparison: one factor at a time around the default configuration."""
 
 import json
 

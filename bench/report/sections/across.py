@@ -35,11 +35,12 @@ from bench.report.sections.search import label
 
 def verdict(compared: Across) -> VerdictCard:
     kind, badge = _kind(compared)
+    answer, *sure = headline(compared).split("; ", 1)
     return VerdictCard(
         kind=kind,
         badge=badge,
-        answer=headline(compared),
-        reasons=tuple(qualifications(compared)),
+        answer=f"{answer.removesuffix('.')}.",
+        reasons=(*(f"{said[:1].upper()}{said[1:]}" for said in sure), *qualifications(compared)),
         tiles=tuple(_tiles(compared)),
     )
 
