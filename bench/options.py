@@ -7,6 +7,9 @@ from it. Nothing slow is imported, so that `--help` answers at once.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+SAMPLE = "sample"
+"""The data path that stands for the embedded sample set."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:

@@ -31,8 +31,7 @@ class WeightsError(ValueError):
 def initialise(model: Any, seed: int, pretrained: Weights | None = None) -> None:
     """Gives every variable of `model` its initial value, dropout's random state included.
 
-    The output layer's bias is the logit of `FOREGROUND_PRIOR`, as in focal loss (Lin et al. 2017, arXiv:1708.02002, section 3.3), shared alike
-    by several classes. `pretrained` overrides layers by name, in the order of the encoder. An architecture may cut the encoder short (PSPNet does);
+    `pretrained` overrides layers by name, in the order of the encoder. An architecture may cut the encoder short (PSPNet does);
     raises WeightsError if another layer of it is missing or has other shapes.
     """
     left = dict(pretrained or {})
@@ -47,11 +46,16 @@ def initialise(model: Any, seed: int, pretrained: Weights | None = None) -> None
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
             generator.state.assign(np.array([_seed_of(seed, place, "dropout"), 0], generator.state.dtype))
-    head = [layer for layer in layers_of(model) if getattr(layer, "bias", None) is not None][-1]
-    head.bias.assign(_prior_logits(head.bias.shape[0]))
     names = list(pretrained or {})
     if left and (len(left) == len(names) or names[-len(left) :] != list(left)):
         raise WeightsError(f"pretrained layers {', '.join(list(left)[:3])} are not in model {model.name}")
+
+
+def begin_with_prior(model: Any) -> None:
+    """Sets the bias of a segmentation network's output layer to the logit of `FOREGROUND_PRIOR`, shared alike by several classes, as focal loss has
+    it for detection (Lin et al. 2017, arXiv:1708.02002, section 3.3)."""
+    head = [layer for layer in layers_of(model) if getattr(layer, "bias", None) is not None][-1]
+    head.bias.assign(_prior_logits(head.bias.shape[0]))
 
 
 def load_encoder(backbone: str, encoder_weights: str) -> Weights:

@@ -62,6 +62,7 @@ class SegmentationHyperModel(kt.HyperModel):
         weights = values.get("encoder_weights", "none")
         pretrained = initial_weights.load_encoder(values["backbone"], weights) if weights != "none" else None
         initial_weights.initialise(model, seed=0, pretrained=pretrained)
+        initial_weights.begin_with_prior(model)
         mix = SimpleNamespace(**asdict(LOSSES[values["loss"]][1]))
         model.compile(
             optimizer=OPTIMIZERS[values["optimizer"]][1](values["learning_rate"], values["weight_decay"]),

@@ -24,7 +24,7 @@ MOST_CLASSES = 255
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDescription:
     """What belongs to a network. `classes` are the foreground classes by id from 1; `image_size` is the side S of the square input in pixels: of the
-    photograph shrunk, or by the `view` "patches" of windows at its own resolution (`bench.evaluation.windows`).
+    photograph shrunk, or by the `view` "patches" of windows at its own resolution (`bench.datasets.windows`).
 
     A pixel whose probability is at least `threshold` is foreground (several classes: the most probable wins); regions below
     `smallest_object`, a share 0-1 of the image's area, are dropped. `flips` and `members` say what is inside the network; nothing is left to do for

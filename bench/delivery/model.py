@@ -10,12 +10,12 @@ import numpy as np
 
 from bench.datasets.images import read_image
 from bench.datasets.letterbox import letterbox, valid_area
+from bench.datasets.windows import squared, through_windows
 from bench.delivery import DESCRIPTION, FOLDER, NETWORK
 from bench.delivery.description import ModelDescription, read_description
 from bench.delivery.keras_file import check_keras_file
 from bench.errors import DataError
 from bench.evaluation.postprocess import segment
-from bench.evaluation.windows import squared, through_windows
 from bench.records import ValueRange
 
 CPU_BATCH, GPU_BATCH = 2, 16

@@ -4,11 +4,12 @@ It is written as YAML (the presets are beside this file), checked as a whole bef
 resolved form, so that a stored experiment can be loaded and run again. Nothing here imports TensorFlow.
 """
 
-from bench.experiments.data import SAMPLE, Data
+from bench.experiments.data import Data
 from bench.experiments.durations import parse_duration
 from bench.experiments.experiment import SEARCH, WITHOUT_TUNERS, Experiment
 from bench.experiments.loading import PRESETS, load_experiment, load_space, load_stored, override, to_json
 from bench.experiments.protocol import DEFAULT_STEPS, Protocol
+from bench.options import SAMPLE
 
 __all__ = [
     "DEFAULT_STEPS",

@@ -11,9 +11,7 @@ from bench.datasets.dataset import MASK_RESIZE, DataOptions
 from bench.errors import unknown
 from bench.experiments.section import Section, said_of
 from bench.formats import shortened
-
-SAMPLE = "sample"
-"""The data path that stands for the embedded sample set."""
+from bench.options import SAMPLE
 
 PARTS = ("train", "val", "test")
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import ExperimentError, unknown
-from bench.experiments.data import SAMPLE
 from bench.experiments.experiment import Experiment
 from bench.experiments.yaml_file import YamlFile, closest, read_yaml, validate
-from bench.options import given
+from bench.options import SAMPLE, given
 from bench.records.store import read_object
 from search_spaces import PRESETS as SPACES
 from search_spaces.space import Space

@@ -16,6 +16,9 @@ from bench.formats import plural
 LONGEST = 300
 """Steps beyond which small sets gained nothing: what is left of a budget buys folds, seeds and candidates instead."""
 
+SETTLED = 200
+"""Steps of a training that is worth a second fold or candidate beside it: below, length is worth more than either (docs/decisions/0014-lengths.md)."""
+
 MOST_SEEDS = 8
 """Of the leaders, or of all levels of a comparison, in a final evaluation that has time left."""
 
@@ -47,10 +50,10 @@ class Rule:
 
 
 RULES: Sequence[Rule] = (
-    Rule(units=60, candidates=10, everywhere=True, search_share=0.25, reason="{recipes} on every fold"),
-    Rule(units=22, candidates=10, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
-    Rule(units=12, candidates=5, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
-    Rule(units=5, candidates=4, everywhere=False, search_share=0.0, reason="{recipes} on one fold, the best on all"),
+    Rule(units=120, candidates=10, everywhere=True, search_share=0.25, reason="{recipes} on every fold"),
+    Rule(units=60, candidates=10, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
+    Rule(units=30, candidates=5, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
+    Rule(units=14, candidates=4, everywhere=False, search_share=0.0, reason="{recipes} on one fold, the best on all"),
     Rule(
         units=0,
         candidates=1,
@@ -82,8 +85,8 @@ def plan(
     trainings = candidates * folds if rule.everywhere else candidates + folds
     search_share = rule.search_share if may_search else 0.0
     stretch = units * (1 - search_share) / trainings
-    if rule.candidates == 1:  # folds come before length, and one training before folds
-        stretch = units / min(folds, max(1, int(units)))
+    if rule.candidates == 1:  # length comes before folds
+        stretch = units / min(folds, max(1, int(units * shortest / max(SETTLED, shortest))))
     least = shortest if units >= 1 else epoch
     steps = min(max(LONGEST, shortest), max(least, int(shortest * stretch / epoch) * epoch))
     return Plan(

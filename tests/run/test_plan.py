@@ -19,19 +19,21 @@ def test_a_budget_below_one_training_trains_the_default_recipe_for_as_long_as_th
     assert (found.candidates, found.steps, found.search_share) == (1, 50, 0.0)
 
 
-def test_a_small_budget_buys_folds_of_the_default_recipe_before_length():
-    assert (plan_of(3.2).candidates, plan_of(3.2).steps) == (1, 100)
-    assert plan_of(4.6).steps == 150
+def test_a_small_budget_buys_length_before_folds_of_the_default_recipe():
+    assert (plan_of(1.8).candidates, plan_of(1.8).steps) == (1, 175)
+    assert plan_of(3.2).steps == LONGEST
+    assert plan_of(4.6).steps == 225, "two folds"
+    assert plan_of(7.0).steps == 225, "three folds"
 
 
-def test_a_quarter_of_an_hour_on_two_cores_compares_four_recipes_and_trains_the_best_on_every_fold():
-    found = plan_of(7.0)
-    assert (found.candidates, found.everywhere, found.steps, found.search_share) == (4, False, 100, 0.0)
+def test_twenty_minutes_compare_four_recipes_and_trains_the_best_on_every_fold():
+    found = plan_of(15)
+    assert (found.candidates, found.everywhere, found.steps, found.search_share) == (4, False, 200, 0.0)
 
 
 def test_an_hour_compares_ten_recipes_on_every_fold():
-    found = plan_of(29)
-    assert (found.candidates, found.everywhere, found.steps) == (10, True, 100)
+    found = plan_of(61)
+    assert (found.candidates, found.everywhere, found.steps) == (10, True, 200)
 
 
 def test_a_large_budget_searches_and_no_training_is_longer_than_what_pays():
@@ -47,8 +49,8 @@ def test_lengths_are_whole_epochs_and_at_least_the_shortest_that_compares(units)
 
 
 def test_a_small_portfolio_bounds_the_candidates():
-    assert plan_of(29, available=2).candidates == 2
+    assert plan_of(61, available=2).candidates == 2
 
 
 def test_more_workers_have_room_for_more():
-    assert plan_of(4, places=8).candidates == 10
+    assert plan_of(8, places=8).candidates == 10

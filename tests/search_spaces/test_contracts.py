@@ -10,7 +10,7 @@ from search_spaces.architectures import ARCHITECTURES
 from search_spaces.architectures.encoder_decoders import library
 from search_spaces.backbones import BACKBONES
 from search_spaces.encoders.efficientnet_lite import VARIANTS
-from search_spaces.initial_weights import FOREGROUND_PRIOR, build_encoder, initialise, layers_of
+from search_spaces.initial_weights import FOREGROUND_PRIOR, begin_with_prior, build_encoder, initialise, layers_of
 from search_spaces.losses import LOSSES, loss_value
 from search_spaces.optimizers import OPTIMIZERS
 from search_spaces.segmentation import build_network
@@ -51,6 +51,7 @@ def test_every_architecture_maps_raw_pixels_to_probabilities(architecture, num_c
 def test_every_architecture_begins_with_one_belief_in_foreground(architecture, num_classes):
     model, _ = build_network(values(architecture), num_classes)
     initialise(model, seed=0)
+    begin_with_prior(model)
     kernel, bias = model.trainable_variables[-2:]
     assert tuple(bias.shape) == model.output_shape[-1:]
     kernel.assign(np.zeros(kernel.shape))

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from bench.datasets.dataset import VOID
-from search_spaces.initial_weights import Weights, initialise, layers_of
+from search_spaces.initial_weights import Weights, begin_with_prior, initialise, layers_of
 from search_spaces.losses import LOSSES, PARAMETERS, loss_value
 from search_spaces.optimizers import OPTIMIZERS
 from search_spaces.segmentation import build_network
@@ -120,6 +120,7 @@ class TrainingGraph:
         else:
             self._initial = None  # its memory is free before the next is drawn
             initialise(self.model, seed, pretrained)
+            begin_with_prior(self.model)
             self._initial = _Initial(seed, pretrained, _snapshot(self.model.variables))
         for variable, scalar in zip(self.optimizer.variables, self._scalars, strict=True):
             if scalar is None:

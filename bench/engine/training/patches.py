@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.datasets.cache import CachedPixels
 from bench.datasets.native import NativePixels
+from bench.datasets.windows import at_least, count_windows, squared, through_windows
 from bench.engine.spec import ProbabilityMaps, Scored
 from bench.engine.training.batches import Example
 from bench.engine.training.graph import TrainingGraph
@@ -16,7 +17,6 @@ from bench.evaluation.counting import confusion_of, counts_of
 from bench.evaluation.evidence import evidence_of
 from bench.evaluation.postprocess import class_ids
 from bench.evaluation.resampling import even_spread
-from bench.evaluation.windows import at_least, count_windows, squared, through_windows
 
 FOREGROUND_SHARE = 0.5
 """Of the windows that train: each is laid over a pixel of a class, of classes drawn alike; the others lie anywhere. nnU-Net has a third; here half, since a small

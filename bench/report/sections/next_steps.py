@@ -7,7 +7,7 @@ from bench.analysis.decision import NOTHING, UNCONFIRMED, UNUSABLE
 from bench.analysis.final_evaluation import Finals
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import Missing
-from bench.experiments import SAMPLE
+from bench.options import SAMPLE
 from bench.report.blocks import NextSteps, Step
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.evaluation.windows import at_least, count_windows, gaussian, squared, through_windows, window_corners
+from bench.datasets.windows import at_least, count_windows, gaussian, squared, through_windows, window_corners
 
 
 def brightness(windows: np.ndarray) -> np.ndarray:
