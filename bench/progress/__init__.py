@@ -209,14 +209,19 @@ def summary(view: StudyView, study: StudyRecord, varies: Collection[str] = ()) -
     return f"{study.study_id}: {_trials(view.finished)}{troubles}{why}; {best}"
 
 
+_NAMED = ("class_weights", "view")
+"""Hyperparameters whose values say nothing alone."""
+
+
 def configuration(hyperparameters: Mapping[str, object], shown: Collection[str] = ()) -> str:
-    """Hyperparameters in one line: names by their value alone, numbers with their name, a tuner's own book-keeping not at all. Of them those
+    """Hyperparameters in one line: names by their value alone, numbers and `_NAMED` with their name, a tuner's own book-keeping not at all. Of them those
     that are to be `shown`; all, where none of these is there."""
     own = {name: value for name, value in hyperparameters.items() if not name.startswith(NOTED)}
     words = []
     for name, value in ({name: own[name] for name in own if name in shown} or own).items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        words.append(f"{name.replace('_', ' ')} {value:.3g}" if number else str(value))
+        said = f"{value:.3g}" if number else str(value)
+        words.append(f"{name.replace('_', ' ')} {said}" if number or name in _NAMED else said)
     return ", ".join(words)
 
 
