@@ -148,10 +148,13 @@ def answer(decision: Decision) -> str:
         return (
             f"Do not use any of these models yet: the best is not clearly better than the {than}, which needs no model."
         )
+    delivered = f"{choice.label[0].lower()}{choice.label[1:]}"
+    if choice.is_default and choice.delivery is not None:
+        return f"Use the {delivered}, the default configuration: {_model(choice)}."
     if choice.is_default:
         return f"Stay with the default configuration: {_model(choice)}."
     if choice.delivery is not None:
-        return f"Use the {choice.label[0].lower()}{choice.label[1:]}: {_model(choice)}."
+        return f"Use the {delivered}: {_model(choice)}."
     if decision.kind == UNCONFIRMED:
         return f"Best so far: {_model(choice)}. No final evaluation confirms it yet."
     return f"Use {_model(choice)}."
@@ -216,9 +219,13 @@ def _delivery(found: Analysis, choice: Choice, held: Finals) -> Iterator[str]:
     leader = held.standings[0]
     lead = lead_of_delivery(found.run, choice, leader, held)
     if lead is not None:
-        yield (
-            f"On the same images, the delivered model scores {_difference(lead)} against the leader of the ranking, {leader.label}."
+        same = leader.contestant.hyperparameters == choice.hyperparameters
+        of = (
+            "one network of its configuration, the leader of the ranking"
+            if same
+            else f"the leader of the ranking, {leader.label}"
         )
+        yield f"On the same images, the delivered model scores {_difference(lead)} against {of}."
 
 
 def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
@@ -233,7 +240,7 @@ def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
     elif decision.closest and others:
         other, by_other = decision.closest
         count = (
-            f"{len(others)} other {'candidate is' if len(others) == 1 else 'candidates are'} statistically tied with it"
+            f"{len(others)} other {'candidate is' if len(others) == 1 else 'candidates are'} statistically tied with the leader"
         )
         yield f"{count}; the closest, {other.label}, differs by {_difference(by_other.turned())}."
     elif decision.closest:
