@@ -291,7 +291,9 @@ def prepared(data: str, seed: int, deadline: float, scratch: Path) -> Task:
     """The set as `python -m bench run --data` has it: same parts, sizes and evaluation size."""
     experiment = override(load_experiment("transfer"), data=data)
     silent = PlainProgress(write=lambda line: None)
-    material = prepare(experiment.data, experiment.protocol, experiment.space.image_size, scratch, silent)
+    space = experiment.space
+    material = prepare(experiment.data, experiment.protocol, space.image_size, scratch, silent, views=space.view)
+    experiment = material.resolved(experiment)
     setup = material.trial_setup(experiment.protocol)
     return Task(material=material, setup=setup, space=experiment.space, seed=seed, deadline=deadline, scratch=scratch)
 

@@ -210,7 +210,7 @@ def _making(run: Run, record: DeliveryRecord) -> Iterator[str]:
         values, member = same[0].hyperparameters, same[0]
         encoder = " / ".join(str(values[key]) for key in ("backbone", "encoder_weights") if key in values) or MISSING
         cells: list[object] = [member.contestant, f"{len(same)}/{len(record.members)}"]
-        cells += ["none" if member.fold is None else member.fold, member.seed]
+        cells += ["none" if member.fold is None else member.fold + 1, member.seed]
         cells += [values.get("architecture", MISSING), encoder, values.get("loss", MISSING)]
         yield f"| {' | '.join(map(str, cells))} | {_short(values.get('learning_rate'))} |"
     versions = ", ".join(f"{name} {version}" for name, version in run.environment.versions.items())

@@ -12,6 +12,7 @@ from bench.engine.spec import TrialSpec, family
 from bench.experiments import Protocol
 from bench.records import TrainingRecord, TrialRecord
 from search_spaces.space import Part
+from search_spaces.views import PATCHES
 
 MARGIN = 1.15
 """An estimate is multiplied by this: neighbours on the machine, the noise of a short history."""
@@ -69,7 +70,8 @@ class CostModel:
         """Takes a trial's times into account; one that failed teaches nothing."""
         own = family(record.hyperparameters)
         if record.train_s and record.epochs_run and own not in self._is_measured:
-            last_s = (record.evaluate_s or 0.0) / record.epochs_run
+            validated = 1 if record.hyperparameters.get("view") == PATCHES else record.epochs_run
+            last_s = (record.evaluate_s or 0.0) / validated
             self._training_epoch_s[own] = (record.train_s + last_s) / record.epochs_run
         if len(record.curve) == 0 or record.wall_s is None:
             return

@@ -54,16 +54,18 @@ def budgeted_finals(
             with_origin=chosen.everywhere and chosen.candidates > 1,
         )
     )
+    more = before is None
     if before:
         known = {configuration_key(each.hyperparameters) for each in before.contestants}
         new = [each for each in candidates if configuration_key(each.hyperparameters) not in known]
+        more = bool(new)
         candidates = tuple(with_names_of_their_own([*before.contestants, *new]))
     return FinalsRecord(
         contestants=candidates,
         folds=folds,
         seeds=tuple(range(first_seed, first_seed + MOST_SEEDS)),
         epochs=before.epochs if before else epochs,
-        rule=chosen.reason,
+        rule=before.rule if before and not more and before.everywhere >= chosen.everywhere else chosen.reason,
         steps_per_epoch=protocol.steps_per_epoch,
         everywhere=chosen.everywhere or (before is not None and before.everywhere),
         balanced=compares,

@@ -40,6 +40,12 @@ def require_same(earlier: Run, experiment: Experiment, material: Material) -> No
     for free in (name for name, option in OPTIONS.items() if option.may_change):
         now.pop(free)
         then.pop(free, None)
+    space = earlier.experiment.get("space")
+    if not isinstance(space, Mapping) or "view" not in space:
+        raise StoreError(
+            f"run {earlier.record.name!r} cannot be resumed: an older SegBench began it, whose configurations had no view; end it with that one, or "
+            "choose another --name"
+        )
     differences = {
         **{f"the experiment's {name}": (then.get(name), now[name]) for name in now},
         "the data": (earlier.dataset.fingerprint, material.dataset.fingerprint),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.datasets.cache import CachedPixels
+from bench.datasets.native import NativePixels
 from bench.engine.spec import TrialSetup, TrialSpec
 from search_spaces.augmentations import augment
 
@@ -47,7 +48,9 @@ class TrainingPlan:
     holders: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
-    def of(cls, spec: TrialSpec, setup: TrialSetup, pixels: CachedPixels, train_ids: Sequence[str]) -> "TrainingPlan":
+    def of(
+        cls, spec: TrialSpec, setup: TrialSetup, pixels: CachedPixels | NativePixels, train_ids: Sequence[str]
+    ) -> "TrainingPlan":
         batch_size = int(spec.hyperparameters["batch_size"])
         oversampled = round(float(spec.hyperparameters.get("foreground_oversampling", 0.0)) * batch_size)
         return cls(
@@ -82,10 +85,17 @@ class TrainingPlan:
         return np.random.default_rng([self.seed, number]).permutation(self.num_images)
 
 
-def holders(pixels: CachedPixels, ids: Sequence[str], num_classes: int) -> tuple[tuple[int, ...], ...]:
-    """Of each foreground class that occurs the positions in `ids` of the images that hold it."""
-    masks = [np.asarray(pixels.masks[row]) for row in pixels.rows(ids)]
-    found = [tuple(n for n, mask in enumerate(masks) if (mask == number).any()) for number in range(1, num_classes)]
+def holders(pixels: CachedPixels | NativePixels, ids: Sequence[str], num_classes: int) -> tuple[tuple[int, ...], ...]:
+    """Of each foreground class that occurs the positions in `ids` of the images that hold it, by masks as they are trained on."""
+    rows = pixels.rows(ids)
+    if isinstance(pixels, NativePixels):
+        found = [
+            tuple(n for n, row in enumerate(rows) if len(pixels.points[row][number]))
+            for number in range(num_classes - 1)
+        ]
+    else:
+        masks = [np.asarray(pixels.masks[row]) for row in rows]
+        found = [tuple(n for n, mask in enumerate(masks) if (mask == number).any()) for number in range(1, num_classes)]
     return tuple(own for own in found if own)
 
 

@@ -22,7 +22,7 @@ FOREGROUND_SHARE = 0.5
 """Of the windows that train: each is laid over a pixel of a class, of classes drawn alike; the others lie anywhere. nnU-Net has a third; here half, since a small
 data set is seen a few hundred times."""
 
-MAP_BYTES = 2**28
+MAP_BYTES = 2**26
 """Of the probabilities that a training keeps for the choice of an ensemble."""
 
 
@@ -31,7 +31,7 @@ def patches(native: NativePixels, ids: Sequence[str], size: int, seed: int) -> E
     rows = native.rows(ids)
 
     def example(number: int, index: int) -> tuple[np.ndarray, np.ndarray]:
-        random = np.random.default_rng([seed, number, zlib.crc32(ids[index].encode())])
+        random = np.random.default_rng([seed, number % 2**32, zlib.crc32(ids[index].encode())])
         image, mask = native.image(rows[index]), native.mask(rows[index])
         top, left = window_at(mask.shape[0], mask.shape[1], size, native.points[rows[index]], random)
         here = slice(top, top + size), slice(left, left + size)

@@ -65,7 +65,7 @@ class TrialRun:
         self.later_epochs = 0 if search_fold is None else (spec.search_folds - search_fold - 1) * spec.epochs
         values = spec.hyperparameters
         self.batch_size = int(values["batch_size"])
-        self.plan = TrainingPlan.of(spec, setup, pixels, self.train_ids)
+        self.plan = TrainingPlan.of(spec, setup, native or pixels, self.train_ids)
         place, strength = copied_to(accelerator()), float(values["augmentation"])
         windows = patches(native, self.train_ids, graph.key.image_size, spec.seed) if native else None
         self.batches = TrainingBatches(
@@ -257,7 +257,9 @@ class TrialRun:
         convolutions take five times as long as for two (docs/performance.md), which says nothing about the network."""
         if self.native is None:
             return self._window_s()
-        return self._window_s() * median(windows_of(self.native, self.val_ids, self.graph.key.image_size))
+        return self._window_s() * median(
+            windows_of(self.native, self.val_ids or self.train_ids, self.graph.key.image_size)
+        )
 
     def _window_s(self) -> float:
         """A forward pass of one input of the network, measured once a graph."""

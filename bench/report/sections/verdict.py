@@ -239,9 +239,7 @@ def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
         yield f"{leader.label} scores higher, and not significantly so{by}."
     elif decision.closest and others:
         other, by_other = decision.closest
-        count = (
-            f"{len(others)} other {'candidate is' if len(others) == 1 else 'candidates are'} statistically tied with the leader"
-        )
+        count = f"{len(others)} other {'candidate is' if len(others) == 1 else 'candidates are'} statistically tied with the leader"
         yield f"{count}; the closest, {other.label}, differs by {_difference(by_other.turned())}."
     elif decision.closest:
         other, by_other = decision.closest
