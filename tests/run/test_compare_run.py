@@ -45,7 +45,7 @@ def test_every_level_is_trained_for_as_long_on_every_fold_with_every_seed_and_th
         progress=PlainProgress(write=lambda line: None),
     )
     run = load(tmp_path / "results" / "tiny")
-    design = one_at_a_time(chosen.space)
+    design = one_at_a_time(chosen.space.model_copy(update={"view": ("whole",)}))  # what "auto" comes to here
     assert [dict(each.hyperparameters) for each in run.finals.contestants] == list(design)
     assert [each.name for each in run.finals.contestants] == ["default configuration", "loss dice", "augmentation 0"]
     assert (run.trials, run.record.studies, run.record.status) == ((), (), "finished")

@@ -230,9 +230,8 @@ def test_a_killed_worker_costs_a_study_nothing(executor):
     def kill() -> None:
         worker = next(worker for worker in executor._workers if worker.spec is not None)
         busy["trial"] = worker.spec.trial_id
-        os.kill(
-            worker.about.process_id, signal.SIGABRT
-        )  # as a library does that finds its memory spoilt; Ray prints where
+        # As a library does that finds its memory spoilt: Python prints where every thread was, which ends the log.
+        os.kill(worker.about.process_id, signal.SIGABRT)
 
     ended, kept, lines = study(executor, kill)
     require_whole(ended, kept)
@@ -242,7 +241,7 @@ def test_a_killed_worker_costs_a_study_nothing(executor):
     (told,) = (line for line in lines if "tried again" in line)
     assert "died: its worker process has died" in told
     assert "its last words: " in told
-    assert "SIGABRT" in told.partition("its last words: ")[2]
+    assert 'File "' in told.partition("its last words: ")[2]
 
 
 def test_a_machine_that_would_compute_otherwise_is_of_no_use():
