@@ -9,6 +9,7 @@ docs/decisions/0014-lengths.md.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from math import ceil
 
 from bench.analysis.final_evaluation import LEAST_FOLDS
 from bench.formats import plural
@@ -85,8 +86,12 @@ def plan(
     trainings = candidates * folds if rule.everywhere else candidates + folds
     search_share = rule.search_share if may_search else 0.0
     stretch = units * (1 - search_share) / trainings
-    if rule.candidates == 1:  # length comes before folds
-        stretch = units / min(folds, max(1, int(units * shortest / max(SETTLED, shortest))))
+    if rule.candidates == 1:  # length comes before folds, as long as it is used
+        settled, longest = (
+            int(units * shortest / max(SETTLED, shortest)),
+            ceil(units * shortest / max(LONGEST, shortest)),
+        )
+        stretch = units / min(folds, max(1, settled, longest))
     least = shortest if units >= 1 else epoch
     steps = min(max(LONGEST, shortest), max(least, int(shortest * stretch / epoch) * epoch))
     return Plan(

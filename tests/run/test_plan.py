@@ -21,7 +21,8 @@ def test_a_budget_below_one_training_trains_the_default_recipe_for_as_long_as_th
 
 def test_a_small_budget_buys_length_before_folds_of_the_default_recipe():
     assert (plan_of(1.8).candidates, plan_of(1.8).steps) == (1, 175)
-    assert plan_of(3.2).steps == LONGEST
+    assert plan_of(2.9).steps == 275
+    assert plan_of(3.2).steps == 150, "two folds: one training would be over before its time is"
     assert plan_of(4.6).steps == 225, "two folds"
     assert plan_of(7.0).steps == 225, "three folds"
 
