@@ -42,7 +42,7 @@ OPTIONS: dict[str, Option] = {
     "budget": Option(
         flag="--budget",
         metavar="TIME",
-        help="Time for search and finals: 90s, 10m, 1.5h. Without --trials, as many as fit.",
+        help="Time for the whole run, delivery included: 90s, 10m, 1.5h. Without --trials, as many as fit.",
         may_change=True,
     ),
     "seeds": Option(

@@ -34,7 +34,7 @@ def run(
         typer.Argument(
             metavar="EXPERIMENT",
             help="A preset (see list) or a YAML file. Left out: [bold]default[/], or with --data [bold]transfer[/] "
-            "(MobileNets pretrained on ImageNet).",
+            "(light encoders pretrained on ImageNet).",
         ),
     ] = None,
     *,

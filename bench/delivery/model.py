@@ -148,7 +148,13 @@ def model_folder(path: Path) -> Path:
     if (path / FOLDER / DESCRIPTION).is_file():
         return path / FOLDER
     if (path / "run.json").is_file():
-        raise DataError(f"run {path} has no model: it ended before one was delivered; go on with it (run --resume)")
+        if (path / "delivery.json").is_file():
+            raise DataError(
+                f"run {path} has delivered a model that is not kept here (git has none); run it again under another --name"
+            )
+        raise DataError(
+            f"run {path} has no model: none was delivered yet; if it has ended, go on with it (run --resume)"
+        )
     raise DataError(f"{path} holds no model; give a run, or a folder with {NETWORK} and {DESCRIPTION}")
 
 

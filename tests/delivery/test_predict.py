@@ -131,7 +131,7 @@ def test_photographs_of_one_stem_get_two_masks(small, photos, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("model_argument", "said"),
-    [("nowhere", "nowhere holds no model"), ("bare", "bare has no model: it ended before one was delivered")],
+    [("nowhere", "nowhere holds no model"), ("bare", "bare has no model: none was delivered yet")],
 )
 def test_what_is_no_model_is_said_in_one_line(model_argument: str, said: str, photos, tmp_path) -> None:
     (tmp_path / "bare").mkdir()
