@@ -103,8 +103,8 @@ def test_the_card_says_how_good_it_is_and_what_it_is_made_of(delivered) -> None:
     card = (directory / "model" / "card.md").read_text(encoding="utf-8")
     assert "# Model of the run made-up" in card
     assert f"{len(record.test)} held-out test images, by this model, once" in card
-    assert "| c0 | 1/3 | 0 | 0 | plain_unet |" in card
-    assert "| c1 | 2/3 | 1 | 0 | unet | mobilenetv2 / none |" in card
+    assert "| c0 | 1/3 | 1 | 0 | plain_unet |" in card
+    assert "| c1 | 2/3 | 2 | 0 | unet | mobilenetv2 / none |" in card
     assert "trained from random weights" in card
     assert "![" in card
 
