@@ -4,8 +4,8 @@
 
 Tools (each run is a process of its own, and has the whole budget; none is read off a longer one):
     segbench      python -m bench run --budget; the delivered ensemble, as its own record counts it
-    default       the default recipe alone: one training on all development images for as long as there is time, with its mirrored copy
-    seeds         the default recipe with several seeds, at most five, on all development images; the mean of them and their mirrored copies
+    default       the default configuration alone: one training on all development images for as long as there is time, with its mirrored copy
+    seeds         the default configuration with several seeds, at most five, on all development images; the mean of them and their mirrored copies
     random        random search on a third of the budget, its best configuration trained again for the rest, with its mirrored copy
     keras_tuner   plain kt.Hyperband over the same space by validation IoU, `get_best_models(1)`, Keras Tuner's defaults
     optuna_smp    Optuna over segmentation-models-pytorch with the same encoder weights (anytime_torch.py), its best trained again; needs --torch-python

@@ -35,7 +35,7 @@ from search_spaces.portfolio import portfolio
 from search_spaces.space import Space
 
 SIZE = 192
-"""Pixels, of the peers that do not choose a size: the default recipe's."""
+"""Pixels, of the peers that do not choose a size: the default configuration's."""
 
 CLOSING_S = 10.0
 """What a run leaves of its budget for its end."""

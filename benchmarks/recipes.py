@@ -1,9 +1,9 @@
-"""Which recipe is best at equal cost? Variations of the default recipe, trained on folds by this project's own graph and augmentation.
+"""Which recipe is best at equal cost? Variations of the default configuration, trained on folds by this project's own graph and augmentation.
 
     python benchmarks/recipes.py --data PATH [PATH ...] --recipes default size_128 ... (--steps 100 | --minutes 2) [--seeds 0 1 2] [--out FILE]
     python benchmarks/recipes.py --data PATH --steps 100 --recipes default --vary 'wide={"architecture": "unet"}'
 
-Each recipe is a change of the default recipe: hyperparameters of a search space, or what `Recipe` adds to them (a running mean of the weights, a smaller learning rate for
+Each recipe is a change of the default configuration: hyperparameters of a search space, or what `Recipe` adds to them (a running mean of the weights, a smaller learning rate for
 the pretrained encoder, clipped gradients, smaller images at first). With --steps all are trained as long, with --minutes as many steps as a training has time
 for, by its own first steps, compiling apart. Each training sees all folds but one and is scored on that one, plain and averaged with its mirrored copies, at the
 evaluation size of space `transfer`. Locked images are not even decoded.
@@ -44,7 +44,7 @@ KEY = ("data", "recipe", "fold", "folds", "seed", "length")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """`values` change hyperparameters of the default recipe. `average`: the momentum of a running mean of the weights, which is what is scored (0: the
+    """`values` change hyperparameters of the default configuration. `average`: the momentum of a running mean of the weights, which is what is scored (0: the
     last ones are). `encoder_rate`: the learning rate of pretrained layers, as a share of the others'. `clip`: the largest global norm of a gradient.
     `grow`: the image size of the first half of the steps (None: the same throughout)."""
 

@@ -2,7 +2,7 @@
 
     python benchmarks/start.py --data PATH [--repeats 3]
 
-Starts `run --data PATH --budget 15m` in a process of its own, as the command line does, notes when each stage begins, and ends it when the default recipe's
+Starts `run --data PATH --budget 15m` in a process of its own, as the command line does, notes when each stage begins, and ends it when the default configuration's
 first step is done. Processor seconds are of the driver and of its worker together, so that a busy machine shows in the seconds alone; those of the last line have five
 more steps in them. The first of the repeats also
 reads files that the others find in memory. Prints a table of medians and, as its last line, one JSON object.
@@ -24,7 +24,7 @@ import psutil
 from tabulate import tabulate
 
 ROOT = Path(__file__).parents[1]
-MEASURED = "note: a step of the default recipe takes"
+MEASURED = "note: a step of the default configuration takes"
 """What a run says when it has held its probe; the line ends with the seconds of its first step, the network's building included."""
 
 

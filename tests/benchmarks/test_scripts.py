@@ -36,3 +36,14 @@ def test_a_script_can_be_imported(script: Path, monkeypatch: pytest.MonkeyPatch)
         pytest.skip(f"needs {', '.join(missing)}")
     monkeypatch.syspath_prepend(str(script.parent))
     importlib.import_module(script.stem)
+
+
+def test_the_line_at_which_a_start_is_over_is_one_that_a_run_says() -> None:
+    """Otherwise the benchmark would wait for it to the end of the budget."""
+    script = ast.parse((ROOT / "benchmarks" / "start.py").read_text(encoding="utf-8"))
+    (line,) = (
+        ast.literal_eval(node.value)
+        for node in script.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MEASURED"
+    )
+    assert line.removeprefix("note: ") in (ROOT / "bench" / "run" / "open_run.py").read_text(encoding="utf-8")
