@@ -112,7 +112,7 @@ def _segbench(run: Line, data: str) -> Line:
         "counts": told(record.delivery.test),
         "out_of_fold_iou": pooled_iou(record.delivery.out_of_fold),
         "mean_mask": pooled_iou(plain.counts),
-        "candidates": len(record.finals.contestants) if record.finals else 0,
+        "candidates": len(record.finals.candidates) if record.finals else 0,
         "members": len(record.delivery.members),
         "trainings": len(record.trainings),
         "steps": record.finals.epochs * (record.finals.steps_per_epoch or 0) if record.finals else None,

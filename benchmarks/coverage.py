@@ -3,11 +3,11 @@
     python benchmarks/coverage.py                 the tables of docs/statistics.md, half an hour on one core
     python benchmarks/coverage.py --repeats 200   the same, less exact
 
-An image has a size and a difficulty that all contestants share, a difficulty of its own for each contestant, and noise in each
+An image has a size and a difficulty that all candidates share, a difficulty of its own for each candidate, and noise in each
 training; a training has luck of its own. All are normal on the logit of the image's IoU; false alarms and misses are equally many.
 The true score is the pooled IoU of infinitely many images, averaged over infinitely many trainings, by Gauss-Hermite quadrature.
 The last line is JSON: the chosen method at 50 images and 3 seeds in the usual world, the rate at which a winner is claimed of
-two equal contestants, which is higher than of more, and coverage if the images are scored out of 5 folds, half of luck being that of
+two equal candidates, which is higher than of more, and coverage if the images are scored out of 5 folds, half of luck being that of
 the images trained on.
 """
 
@@ -27,7 +27,7 @@ from bench.evaluation.statistics import Comparison, compare
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Standard deviations on the logit of IoU, how large images are, and the share of images that a contestant misses outright."""
+    """Standard deviations on the logit of IoU, how large images are, and the share of images that a candidate misses outright."""
 
     shared: float = 1.0
     own: float = 0.5
@@ -46,7 +46,7 @@ WORLDS = {
     "some missed": World(missed=0.15),
 }
 MEANS = (0.4, 0.4, 0.5, 0.9, 0.4, 0.4, 0.4)
-"""Mean logits of the contestants; all but the third and fourth are equal."""
+"""Mean logits of the candidates; all but the third and fourth are equal."""
 PAIRS = {"0": (0, 1), "small": (2, 0), "large": (3, 0)}
 
 
@@ -59,15 +59,15 @@ class Folds:
     number: int
     from_data: float
 
-    def of_data(self, contestants: int, random: np.random.Generator) -> np.ndarray:
-        """What the images trained on bring: float64 [contestants, folds], in standard deviations of luck."""
+    def of_data(self, candidates: int, random: np.random.Generator) -> np.ndarray:
+        """What the images trained on bring: float64 [candidates, folds], in standard deviations of luck."""
         overlap = (self.number - 2) / (self.number - 1)
-        common = random.standard_normal((contestants, 1))
-        of_fold = random.standard_normal((contestants, self.number))
+        common = random.standard_normal((candidates, 1))
+        of_fold = random.standard_normal((candidates, self.number))
         return np.sqrt(self.from_data) * (np.sqrt(overlap) * common + np.sqrt(1 - overlap) * of_fold)
 
     def luck(self, of_data: np.ndarray, seeds: int, images: int, random: np.random.Generator) -> np.ndarray:
-        """The same and that of each training, for the images that it scores: float64 [contestants, seeds, images]."""
+        """The same and that of each training, for the images that it scores: float64 [candidates, seeds, images]."""
         of_training = random.standard_normal((len(of_data), seeds, self.number))
         luck = of_data[:, None] + np.sqrt(1 - self.from_data) * of_training
         return luck[..., np.arange(images) % self.number]
@@ -81,7 +81,7 @@ def draw(
     random: np.random.Generator,
     luck: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Counts int64 [contestants, seeds, images, 2, 4] of one benchmark in this world; `luck` [contestants, seeds, images], in standard
+    """Counts int64 [candidates, seeds, images, 2, 4] of one benchmark in this world; `luck` [candidates, seeds, images], in standard
     deviations, is drawn once for each training where it is not given."""
     shape = (len(means), seeds, images)
     difficulty = world.shared * random.standard_normal(images)
@@ -247,7 +247,7 @@ CHOSEN = "crossed, Cochran-Cox"
 
 
 def permutation_p(counts: np.ndarray, random: np.random.Generator, permutations: int) -> float:
-    """Two-sided p of contestant 0 against 1, exchanged at random image by image, all seeds together. It knows no luck."""
+    """Two-sided p of candidate 0 against 1, exchanged at random image by image, all seeds together. It knows no luck."""
     first, second = counts[:1], counts[1:2]
     exchanged = random.integers(0, 2, (permutations, counts.shape[2]))
     both = np.concatenate([first, second], axis=2)
@@ -258,7 +258,7 @@ def permutation_p(counts: np.ndarray, random: np.random.Generator, permutations:
 
 
 def contrast(first: int, second: int | None, *arrays: np.ndarray) -> Contrast:
-    """From scores, resampled scores and left-out scores [..., contestants, seeds], and the seeds drawn."""
+    """From scores, resampled scores and left-out scores [..., candidates, seeds], and the seeds drawn."""
     values, resampled, left_out = (
         array[..., first, :] - (0 if second is None else array[..., second, :]) for array in arrays[:3]
     )
@@ -290,7 +290,7 @@ def simulate(world: World, images: int, seeds: int, repeats: int, resamples: int
 
 
 def claims(counts: np.ndarray, random: np.random.Generator, resamples: int) -> dict[str, float]:
-    """What is said of equal contestants, and of better ones."""
+    """What is said of equal candidates, and of better ones."""
     two = compare(counts[[0, 1]], random, resamples=resamples)
     five = compare(counts[[0, 1, 4, 5, 6]], random, resamples=resamples)
     small = compare(counts[[0, 2]], random, resamples=resamples)
@@ -307,7 +307,7 @@ def claims(counts: np.ndarray, random: np.random.Generator, resamples: int) -> d
 
 
 def first_calibration(world: World, repeats: int, resamples: int) -> list[tuple[float, float, int, float, float]]:
-    """Of five contestants whose means are drawn, 50 images, 3 seeds: by range of the probability of being first (from, to) how many
+    """Of five candidates whose means are drawn, 50 images, 3 seeds: by range of the probability of being first (from, to) how many
     there were, their mean probability, and how many were truly the best."""
     random = np.random.default_rng(1)
     claimed, best = [], []
@@ -325,7 +325,7 @@ def first_calibration(world: World, repeats: int, resamples: int) -> list[tuple[
 
 
 def detectable_found(world: World, images: int, seeds: int, repeats: int, resamples: int) -> tuple[float, float]:
-    """The mean detectable difference of two equal contestants, and how often a contestant that is better by it wins."""
+    """The mean detectable difference of two equal candidates, and how often a candidate that is better by it wins."""
     random = np.random.default_rng(2)
 
     def compared(mean: float) -> Comparison:
@@ -339,7 +339,7 @@ def detectable_found(world: World, images: int, seeds: int, repeats: int, resamp
 def cross_validated(
     world: World, folds: Folds, images: int, seeds: int, repeats: int, resamples: int
 ) -> dict[str, float]:
-    """Rates as in `simulate`, of the chosen method alone and equal contestants. The true score is that of training on any images, or of
+    """Rates as in `simulate`, of the chosen method alone and equal candidates. The true score is that of training on any images, or of
     training on "these" again. That a seed's score pools trainings whose luck cancels before the IoU is taken moves it by 0.001 in the usual
     world, by 0.008 in that of much luck."""
     random = np.random.default_rng([images, seeds, folds.number, repeats])
@@ -392,7 +392,7 @@ def main() -> None:
     for (world, images, seeds), cell in rates.items():
         _row(world, images, seeds, *(f"{cell[CHOSEN, column]:.3f}" for column in CLAIMS))
     print()
-    _row("probability of being first", "contestants", "mean probability", "truly first")
+    _row("probability of being first", "candidates", "mean probability", "truly first")
     _row(*["---"] * 4)
     for low, high, number, claimed, truly in first_calibration(WORLDS["usual"], arguments.repeats, arguments.resamples):
         _row(f"{low} to {high}", number, f"{claimed:.3f}", f"{truly:.3f}")

@@ -18,7 +18,7 @@ from tabulate import tabulate
 from bench.engine.devices import Placement, prepare
 
 YARDSTICK = "unet/mobilenet"
-CONTESTANTS = (
+CANDIDATES = (
     "unet_slim/mobilenet",
     "unet_slim/mobilenetv2",
     "unet_slim/efficientnet_lite0",
@@ -33,7 +33,7 @@ def main() -> None:
     shape = (arguments.batch_size, arguments.size, arguments.size)
     images = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
     masks = rng.integers(0, 2, shape, dtype=np.uint8)
-    graphs = {name: _graph(name, arguments.size) for name in (YARDSTICK, *arguments.contestants)}
+    graphs = {name: _graph(name, arguments.size) for name in (YARDSTICK, *arguments.candidates)}
 
     def seconds(name: str) -> float:
         started = time.perf_counter()
@@ -66,7 +66,7 @@ def _graph(name: str, size: int):
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("contestants", nargs="*", default=CONTESTANTS, help="architecture/backbone")
+    parser.add_argument("candidates", nargs="*", default=CANDIDATES, help="architecture/backbone")
     parser.add_argument("--size", type=int, default=192)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=8)

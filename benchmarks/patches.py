@@ -46,13 +46,13 @@ def table(directory: Path) -> str:
     lines = [f"{held.scored} images out of fold at {size} px, {len(held.seeds)} seed(s)", "", "| view | IoU | seconds a training | seconds an image |",
              "|---|---|---|---|"]  # fmt: skip
     for each in held.standings:
-        view, interval = each.contestant.hyperparameters["view"], each.interval
+        view, interval = each.candidate.hyperparameters["view"], each.interval
         lines.append(
             f"| {view} | {within(each.score, interval.low, interval.high)} | {each.train_s or 0:.0f} | {each.latency_s or 0:.2f} |"
         )
     for first, second, difference, p in held.pairs:
         low, high = difference.interval.low, difference.interval.high
-        views = [each.contestant.hyperparameters["view"] for each in (first, second)]
+        views = [each.candidate.hyperparameters["view"] for each in (first, second)]
         lines += ["", f"{views[0]} - {views[1]}: {signed_within(difference.value, low, high)}, p = {p:.2g}"]
     return "\n".join(lines)
 

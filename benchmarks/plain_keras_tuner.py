@@ -1,4 +1,4 @@
-"""The contestant of trial_engine.py: the same trials through plain Keras Tuner, in a process that waits to be handed each of them.
+"""The candidate of trial_engine.py: the same trials through plain Keras Tuner, in a process that waits to be handed each of them.
 
 `PlainTuner` is Keras Tuner's own `Hyperband.run_trial` with its defaults (a new model a trial, `model.fit`, `SaveBestEpoch`). Only the progress
 bar is off.

@@ -3,7 +3,7 @@
     python benchmarks/racing.py                 the table of docs/decisions/0010-racing.md, a minute and a half on one core
     python benchmarks/racing.py --searches 300  the same, more exact
 
-Images, contestants and the luck of trainings are those of `coverage.py`; each fold is a training of its own. The mean logits of a
+Images, candidates and the luck of trainings are those of `coverage.py`; each fold is a training of its own. The mean logits of a
 search's configurations are normal with standard deviation 0.5. One is chosen by its score on a single fold, on all of them, and in
 a race, each of the same configurations. `regret` is the true IoU that the choice lacks to the best configuration, `equal pruned`
 how often a configuration is pruned that is as good as the only one before it.

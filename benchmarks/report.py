@@ -32,8 +32,8 @@ from bench.records import (
     FAILED,
     STOPPED,
     AuditRecord,
+    Candidate,
     ClassCounts,
-    Contestant,
     DatasetRecord,
     Environment,
     EpochRecord,
@@ -125,11 +125,11 @@ def _write_run(directory: Path, trials: int, finalists: int) -> None:
         for split, ids in (("val", VAL), ("test", LOCKED), ("out_of_fold", OPEN)):
             for reference in ("predict_nothing", "mean_mask", "otsu"):
                 store.append(_evaluation(split, ids, random, reference=reference))
-        contestants = tuple(_contestants(best[:finalists]))
+        candidates = tuple(_candidates(best[:finalists]))
         store.write(
-            FinalsRecord(contestants=contestants, folds=FOLDS, seeds=SEEDS, epochs=EPOCHS, rule="the whole protocol")
+            FinalsRecord(candidates=candidates, folds=FOLDS, seeds=SEEDS, epochs=EPOCHS, rule="the whole protocol")
         )
-        for training in _trainings(contestants, folds, random):
+        for training in _trainings(candidates, folds, random):
             store.write_arrays(training.evidence or "", _evidence((*training.out_of_fold, *LOCKED), random).arrays())
             store.append(training)
 
@@ -203,21 +203,21 @@ def _configuration(random: np.random.Generator) -> dict[str, HyperparameterValue
     }  # fmt: skip
 
 
-def _contestants(best: Sequence[TrialRecord]) -> Iterator[Contestant]:
+def _candidates(best: Sequence[TrialRecord]) -> Iterator[Candidate]:
     for number, trial in enumerate(best, start=1):
         roles = ("finalist", "default configuration") if number == len(best) else ("finalist",)
-        yield Contestant(name=f"finalist {number}", roles=roles, hyperparameters=trial.hyperparameters, study_id=trial.study_id,
+        yield Candidate(name=f"finalist {number}", roles=roles, hyperparameters=trial.hyperparameters, study_id=trial.study_id,
                          trial_id=trial.trial_id, search_iou=trial.val_metrics["iou"])  # fmt: skip
 
 
 def _trainings(
-    contestants: Sequence[Contestant], folds: Sequence[Sequence[str]], random: np.random.Generator
+    candidates: Sequence[Candidate], folds: Sequence[Sequence[str]], random: np.random.Generator
 ) -> Iterator[TrainingRecord]:
     for seed in SEEDS:
-        for each in contestants:
+        for each in candidates:
             for number, fold in enumerate(folds):
                 yield TrainingRecord(
-                    contestant=each.name, hyperparameters=each.hyperparameters, fold=number, seed=seed, status=COMPLETED,
+                    candidate=each.name, hyperparameters=each.hyperparameters, fold=number, seed=seed, status=COMPLETED,
                     evidence=f"finals/{each.name.replace(' ', '-')}-seed{seed}-fold{number + 1}",
                     out_of_fold=_counts(fold, random), test=_counts(LOCKED, random), epochs_run=EPOCHS, num_params=10**7, latency_s=0.02,
                     peak_memory_bytes=2**30, train_s=20.0, wall_s=30.0, started_at=START.isoformat(),

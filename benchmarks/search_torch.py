@@ -1,4 +1,4 @@
-"""The contestant of search_12min.py that runs in an interpreter with PyTorch: Optuna over segmentation-models-pytorch, as one would write it.
+"""The candidate of search_12min.py that runs in an interpreter with PyTorch: Optuna over segmentation-models-pytorch, as one would write it.
 
     PYTHONPATH=<repository> python search_torch.py PIXELS.npz SECONDS SEED
 

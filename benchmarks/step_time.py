@@ -3,7 +3,7 @@
     python benchmarks/step_time.py --torch-python PATH [--size 96] [--batch-size 8] [--blocks 8] [--steps 10]
 
 Same network, loss (BCE + Dice), optimiser (Adam), no pretrained weights, the same uint8 batches, float32, each library's own number of
-threads. Each contestant has a process; they take turns, a block of steps at a time, and who waits sleeps on its input. PyTorch runs in its
+threads. Each candidate has a process; they take turns, a block of steps at a time, and who waits sleeps on its input. PyTorch runs in its
 default memory format, which counts, and in channels_last, for comparison. A first block of each is not counted: it compiles.
 
 The interpreter at --torch-python needs torch, torchvision, timm and segmentation-models-pytorch:
@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 OURS, PLAIN = "engine", "contiguous"
 
 
-class Contestant:
+class Candidate:
     """A process that trains when it is told to."""
 
     def __init__(self, python: str, script: str, batches: Path) -> None:
@@ -71,17 +71,17 @@ def main() -> None:
         raise SystemExit(f"no interpreter at {arguments.torch_python}; make one as --help says")
     with tempfile.TemporaryDirectory() as folder:
         batches = write_batches(arguments, Path(folder))
-        torch = Contestant(arguments.torch_python, "steps_torch.py", batches)
-        ours = Contestant(sys.executable, "steps_keras.py", batches)
+        torch = Candidate(arguments.torch_python, "steps_torch.py", batches)
+        ours = Candidate(sys.executable, "steps_keras.py", batches)
         turns = ((OURS, ours), (PLAIN, torch), ("channels_last", torch))
-        for name, contestant in turns:
-            contestant.seconds(name, 3)
+        for name, candidate in turns:
+            candidate.seconds(name, 3)
         seconds: dict[str, list[float]] = {name: [] for name, _ in turns}
         for _ in range(arguments.blocks):
-            for name, contestant in turns:
-                seconds[name].append(contestant.seconds(name, arguments.steps))
-        for _, contestant in turns[:2]:
-            contestant.close()
+            for name, candidate in turns:
+                seconds[name].append(candidate.seconds(name, arguments.steps))
+        for _, candidate in turns[:2]:
+            candidate.close()
     print(ours.what, "against", torch.what)
     rows = [
         [

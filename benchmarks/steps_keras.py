@@ -1,4 +1,4 @@
-"""The contestant of step_time.py that runs our TrainingGraph, set up as in the engine's worker.
+"""The candidate of step_time.py that runs our TrainingGraph, set up as in the engine's worker.
 
 Reads lines "<name> <steps>" and answers each with the seconds that so many training steps took and the last loss.
 """

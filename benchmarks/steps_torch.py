@@ -1,4 +1,4 @@
-"""The contestant of step_time.py that runs in an interpreter with PyTorch: segmentation-models-pytorch, eager, its defaults.
+"""The candidate of step_time.py that runs in an interpreter with PyTorch: segmentation-models-pytorch, eager, its defaults.
 
 Reads lines "<memory format> <steps>" and answers each with the seconds that so many training steps took and the last loss.
 """

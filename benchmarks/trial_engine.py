@@ -4,7 +4,7 @@
 
 The three architectures of the default search space x two backbones; each network trains twice for 2 epochs and twice for 6, once as a promoted
 trial (a configuration of 2 epochs again, from the start) and once as a new one, as the brackets of a Hyperband search do, with losses,
-augmentation and learning rates varied. Both contestants have the same
+augmentation and learning rates varied. Both candidates have the same
 networks, initial weights, augmented batches in the same order, and validate every epoch on Keras's moving statistics (what the engine does
 beyond that, settling them first, is left out); each has a process of its own, whose start counts. Keras Tuner runs on TensorFlow's default kernels,
 the engine on those that it chooses; TF_ENABLE_ONEDNN_OPTS=1 gives both the same. They take turns, a block of trials at a time, and who
@@ -12,7 +12,7 @@ waits sleeps.
 
 Then some trials that ran on a used graph are run again, each in a new process: `equal_results` says whether every epoch's training
 loss and validation IoU are equal to the last bit. `first_epoch_loss_gap` is the largest relative difference between the
-contestants' training losses of a first epoch: that they did the same work. `overhead_share` is the share of a 6-epoch trial's wall
+candidates' training losses of a first epoch: that they did the same work. `overhead_share` is the share of a 6-epoch trial's wall
 time, on a used graph, that is neither a training step nor validation.
 """
 
@@ -43,7 +43,7 @@ LOSSES = ("bce_dice", "focal", "dice", "bce", "tversky")
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A trial through both contestants, in wall seconds seen from outside the processes that train."""
+    """A trial through both candidates, in wall seconds seen from outside the processes that train."""
 
     spec: TrialSpec
     record: TrialRecord

@@ -332,7 +332,7 @@ def run_with(
 
 
 def key_of(training: TrainingRecord) -> tuple[str, str]:
-    name = f"{training.contestant}, seed {training.seed}, fold {training.fold + 1}"
+    name = f"{training.candidate}, seed {training.seed}, fold {training.fold + 1}"
     if training.train_share == 1:
         return "finals", name
     return "learning curve", f"{name}, {training.train_share:.0%} of the images"
@@ -360,9 +360,9 @@ def require_complete(directory: Path, run: Run) -> None:
     assert len(keys) == len(set(keys)) == TRIALS
     assert {(proposal.study_id, proposal.trial_id) for proposal in run.proposals} == set(keys)
     assert run.finals is not None
-    assert 2 <= len(run.finals.contestants) <= 3
+    assert 2 <= len(run.finals.candidates) <= 3
     trainings = [key_of(training) for training in run.trainings]
-    assert len(trainings) == len(set(trainings)) == len(run.finals.contestants) * FOLDS
+    assert len(trainings) == len(set(trainings)) == len(run.finals.candidates) * FOLDS
     curve = [key_of(training) for training in run.curve_trainings]
     assert len(curve) == len(set(curve)) == (3 * FOLDS if run.experiment["learning_curve"] else 0)
     kept = [training.evidence for training in run.trainings]

@@ -12,7 +12,7 @@ from bench.analysis.leaderboard import Row, leaderboard, ranked
 from bench.analysis.pooled_runs import DataSet, data_sets
 from bench.evaluation.ranks import Ranks, compare_ranks
 from bench.formats import listing
-from bench.records import DEFAULT, FINALIST, ORIGIN, Contestant, Run
+from bench.records import DEFAULT, FINALIST, ORIGIN, Candidate, Run
 
 CHOICE = "the search's choice"
 
@@ -30,11 +30,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankTable:
-    """Cross-validated IoU by contestant, models of other tools among them (best average rank first, those that were not in the finals of every data set
-    last) and data set, None where a contestant was not in the finals. `ranks` counts positions among the first
-    `complete` contestants, and is None where fewer than two are in all of at least two data sets."""
+    """Cross-validated IoU by candidate, models of other tools among them (best average rank first, those that were not in the finals of every data set
+    last) and data set, None where a candidate was not in the finals. `ranks` counts positions among the first
+    `complete` candidates, and is None where fewer than two are in all of at least two data sets."""
 
-    contestants: tuple[str, ...]
+    candidates: tuple[str, ...]
     datasets: tuple[str, ...]
     scores: tuple[tuple[float | None, ...], ...]
     complete: int
@@ -43,7 +43,7 @@ class RankTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Across:
-    """`standings` are those of each data set that has finals, best first, by the label that the contestant has on the
+    """`standings` are those of each data set that has finals, best first, by the label that the candidate has on the
     whole page."""
 
     datasets: tuple[DataSet, ...]
@@ -61,8 +61,8 @@ def across(runs: Sequence[Run]) -> Across:
     """Raises StoreError where runs of one data set do not compare (`bench.analysis.pooled_runs`)."""
     datasets = data_sets(runs)
     held = {each.label: each.held.standings for each in datasets if isinstance(each.held, Finals)}
-    labels = _labels([standing.contestant for standings in held.values() for standing in standings])
-    standings = {name: {labels[each.contestant.configuration]: each for each in of} for name, of in held.items()}
+    labels = _labels([standing.candidate for standings in held.values() for standing in standings])
+    standings = {name: {labels[each.candidate.configuration]: each for each in of} for name, of in held.items()}
     tools = {each.label: _of_other_tools(each.held) for each in datasets if isinstance(each.held, Finals)}
     return Across(
         datasets=datasets,
@@ -77,7 +77,7 @@ def across(runs: Sequence[Run]) -> Across:
 
 def _of_other_tools(held: Finals) -> dict[str, float]:
     """Scores of the models of other tools that were given for every image on which the candidates are ranked, by name: one name on several
-    data sets is one contestant."""
+    data sets is one candidate."""
     return {
         f"{each.label} (other tool)": each.score
         for each in held.external.standings
@@ -86,18 +86,18 @@ def _of_other_tools(held: Finals) -> dict[str, float]:
 
 
 def rank_table(scores: Mapping[str, Mapping[str, float]]) -> RankTable:
-    """From scores by data set and contestant."""
-    contestants = list(dict.fromkeys(name for of in scores.values() for name in of))
-    rows = {name: tuple(of.get(name) for of in scores.values()) for name in contestants}
-    complete = [name for name in contestants if None not in rows[name]]
+    """From scores by data set and candidate."""
+    candidates = list(dict.fromkeys(name for of in scores.values() for name in of))
+    rows = {name: tuple(of.get(name) for of in scores.values()) for name in candidates}
+    complete = [name for name in candidates if None not in rows[name]]
     ranks = None
     if len(complete) > 1 and len(scores) > 1:
         unordered = compare_ranks(_array(rows, complete))
         complete = [complete[position] for position in unordered.order]
         ranks = compare_ranks(_array(rows, complete))
-    others = [name for name in contestants if name not in complete]
+    others = [name for name in candidates if name not in complete]
     return RankTable(
-        contestants=(*complete, *others),
+        candidates=(*complete, *others),
         datasets=tuple(scores),
         scores=tuple(rows[name] for name in (*complete, *others)),
         complete=len(complete),
@@ -106,17 +106,17 @@ def rank_table(scores: Mapping[str, Mapping[str, float]]) -> RankTable:
 
 
 def _array(rows: Mapping[str, Sequence[float | None]], names: Sequence[str]) -> np.ndarray:
-    """float64 [data sets, contestants]"""
+    """float64 [data sets, candidates]"""
     return np.array([rows[name] for name in names], dtype=np.float64).T
 
 
 def _by_role(standings: Sequence[Standing]) -> dict[str, float]:
     """The finalist that the search had first, chosen before the final evaluation and so without its selection bias, and
     the recipes."""
-    finalists = [each for each in standings if FINALIST in each.contestant.roles]
-    chosen = max(finalists, key=lambda each: each.contestant.search_iou or 0.0, default=None)
+    finalists = [each for each in standings if FINALIST in each.candidate.roles]
+    chosen = max(finalists, key=lambda each: each.candidate.search_iou or 0.0, default=None)
     known = {CHOICE: chosen} | {
-        role: next((each for each in standings if role in each.contestant.roles), None) for role in (DEFAULT, ORIGIN)
+        role: next((each for each in standings if role in each.candidate.roles), None) for role in (DEFAULT, ORIGIN)
     }
     return {role: each.score for role, each in known.items() if each}
 
@@ -126,15 +126,15 @@ def _found(label: str, dataset: str, run: Run) -> Found:
     return Found(label=label, dataset=dataset, run=run, trials=len(rows), best=next(iter(ranked(rows)), None))
 
 
-def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
+def _labels(candidates: Sequence[Candidate]) -> dict[str, str]:
     """By configuration; where two would be called the same, the hyperparameters in which they differ tell them
     apart."""
     roles: dict[str, list[str]] = {}
-    by_key = {each.configuration: each for each in contestants}
-    for each in contestants:
+    by_key = {each.configuration: each for each in candidates}
+    for each in candidates:
         roles.setdefault(each.configuration, []).extend(role for role in each.roles if role in (DEFAULT, ORIGIN))
     short = {
-        key: configuration_label(Contestant(name=each.name, roles=(), hyperparameters=each.hyperparameters))
+        key: configuration_label(Candidate(name=each.name, roles=(), hyperparameters=each.hyperparameters))
         for key, each in by_key.items()
     }
     for shown in (formats.plain, str):
@@ -146,18 +146,18 @@ def _labels(contestants: Sequence[Contestant]) -> dict[str, str]:
 
 
 def _told_apart(
-    labels: Mapping[str, str], contestants: Mapping[str, Contestant], shown: Callable[[object], str]
+    labels: Mapping[str, str], candidates: Mapping[str, Candidate], shown: Callable[[object], str]
 ) -> dict[str, str]:
     alike: dict[str, list[str]] = {}
     for key, label in labels.items():
         alike.setdefault(label, []).append(key)
     return {
-        key: " · ".join([label, *_differing(contestants[key], [contestants[other] for other in alike[label]], shown)])
+        key: " · ".join([label, *_differing(candidates[key], [candidates[other] for other in alike[label]], shown)])
         for key, label in labels.items()
     }
 
 
-def _differing(one: Contestant, of: Sequence[Contestant], shown: Callable[[object], str]) -> list[str]:
+def _differing(one: Candidate, of: Sequence[Candidate], shown: Callable[[object], str]) -> list[str]:
     values = one.hyperparameters
     names = [name for name in values if len({str(each.hyperparameters.get(name)) for each in of}) > 1]
     return [f"{name.replace('_', ' ')} {shown(values[name])}" for name in names]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bench.analysis.final_evaluation import LEAST_FOLDS, Finals, Standing
 from bench.analysis.series import Missing
 from bench.evaluation.statistics import LEVEL, Difference, holm
-from bench.records import DEFAULT, Contestant, HyperparameterValue, Run
+from bench.records import DEFAULT, Candidate, HyperparameterValue, Run
 from search_spaces.one_at_a_time import changed_factor
 from search_spaces.space import HYPERPARAMETERS
 
@@ -42,21 +42,21 @@ def compared_levels(run: Run, held: Finals) -> ComparedLevels | Missing | None:
     if run.finals is None or not run.finals.balanced:
         return None
     default = held.of_role(DEFAULT)
-    left_out = dict(_left_out(run.finals.contestants, held))
+    left_out = dict(_left_out(run.finals.candidates, held))
     if default is None:
         return Missing(f"the default configuration is not among the candidates: {left_out.get(DEFAULT, 'not planned')}")
-    own = default.contestant.hyperparameters
-    beside = {each.contestant.name: changed_factor(each.contestant.hyperparameters, own) for each in held.standings}
-    others = [each for each in held.standings if beside[each.contestant.name] and each.to_default]
+    own = default.candidate.hyperparameters
+    beside = {each.candidate.name: changed_factor(each.candidate.hyperparameters, own) for each in held.standings}
+    others = [each for each in held.standings if beside[each.candidate.name] and each.to_default]
     if not others:
         return Missing("no level beside the default configuration was trained on as many folds")
     corrected = holm([each.to_default.p for each in others if each.to_default])
     several = held.comparison.num_trainings > 1
     found: dict[str, list[ComparedLevel]] = {}
     for each, p in zip(others, corrected, strict=True):
-        factor = beside[each.contestant.name] or ""
+        factor = beside[each.candidate.name] or ""
         level = ComparedLevel(
-            label=_label(each.contestant.hyperparameters[factor]),
+            label=_label(each.candidate.hyperparameters[factor]),
             standing=each,
             difference=each.to_default,
             p=p,
@@ -76,8 +76,8 @@ def compared_levels(run: Run, held: Finals) -> ComparedLevels | Missing | None:
     )
 
 
-def _left_out(planned: Sequence[Contestant], held: Finals) -> Iterator[tuple[str, str]]:
-    standing = {each.contestant.name for each in held.standings}
+def _left_out(planned: Sequence[Candidate], held: Finals) -> Iterator[tuple[str, str]]:
+    standing = {each.candidate.name for each in held.standings}
     for each in planned:
         if each.name not in standing:
             yield each.name, held.out.get(each.name, f"no time for {LEAST_FOLDS} folds")
@@ -89,7 +89,7 @@ def _label(value: HyperparameterValue) -> str:
 
 def _in_order(factor: str, found: Sequence[ComparedLevel]) -> tuple[ComparedLevel, ...]:
     def place(level: ComparedLevel) -> float:
-        value = level.standing.contestant.hyperparameters[factor]
+        value = level.standing.candidate.hyperparameters[factor]
         return float(value) if isinstance(value, int | float) else -level.standing.score
 
     return tuple(sorted(found, key=place))

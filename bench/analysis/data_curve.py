@@ -49,12 +49,12 @@ class DataCurve:
 def data_curve(run: Run, held: Finals) -> DataCurve | Missing | None:
     """Of the leader of the ranking; None where no training on a share of the images is on record."""
     first = held.standings[0]
-    own = [each for each in run.curve_trainings if each.configuration == first.contestant.configuration]
+    own = [each for each in run.curve_trainings if each.configuration == first.candidate.configuration]
     if not own:
         return None
     trained = {
         (each.train_share, each.seed, each.fold): each
-        for each in (*own, *trainings_of(run, first.contestant))
+        for each in (*own, *trainings_of(run, first.candidate))
         if each.status == COMPLETED
     }
 

@@ -18,8 +18,8 @@ from bench.records import (
     DEFAULT,
     FAILED,
     OUT_OF_FOLD,
+    Candidate,
     ClassCounts,
-    Contestant,
     DeliveryRecord,
     Evaluation,
     Run,
@@ -101,7 +101,7 @@ def delivered(run: Run) -> Choice | None:
 
 def _is_default(run: Run, record: DeliveryRecord) -> bool:
     """Whether all its networks are of the default configuration."""
-    candidates = run.finals.contestants if run.finals else ()
+    candidates = run.finals.candidates if run.finals else ()
     default = {each.configuration for each in candidates if DEFAULT in each.roles}
     return bool(record.members) and {configuration_key(each.hyperparameters) for each in record.members} <= default
 
@@ -109,7 +109,7 @@ def _is_default(run: Run, record: DeliveryRecord) -> bool:
 def delivery_label(record: DeliveryRecord) -> str:
     if record.refit:
         return "Delivered network, trained on all development images"
-    networks = len({(each.contestant, each.fold, each.seed) for each in record.members})
+    networks = len({(each.candidate, each.fold, each.seed) for each in record.members})
     return "Delivered model" if networks == 1 else f"Delivered ensemble of {networks} networks"
 
 
@@ -118,7 +118,7 @@ def lead_of_delivery(run: Run, choice: Choice, other: Standing | None, held: Fin
     None without any."""
     if other is None or choice.delivery is None:
         return None
-    own = out_of_fold(trainings_of(run, other.contestant), held.seeds)
+    own = out_of_fold(trainings_of(run, other.candidate), held.seeds)
     known = choice.delivery.out_of_fold
     images = [name for name in known if own and all(name in each.counts for each in own)]
     if not images:
@@ -163,8 +163,8 @@ def _is_ahead(best: ReferenceStanding, held: Finals) -> bool:
 def _choice(standing: Standing) -> Choice:
     return Choice(
         label=standing.label,
-        hyperparameters=standing.contestant.hyperparameters,
-        is_default=DEFAULT in standing.contestant.roles,
+        hyperparameters=standing.candidate.hyperparameters,
+        is_default=DEFAULT in standing.candidate.roles,
         iou=standing.score,
         interval=standing.interval,
         test=standing.test,
@@ -198,7 +198,7 @@ def _of_search(run: Run, searched: SearchResult) -> Decision:
     baseline = _best_baseline(searched)
     if choice is not None or best is None:
         return Decision(kind=UNCONFIRMED, choice=choice, baseline=baseline)
-    found = Contestant(name=best.name, roles=(), hyperparameters=best.trial.hyperparameters)
+    found = Candidate(name=best.name, roles=(), hyperparameters=best.trial.hyperparameters)
     own = best.iou if searched.judged_on == "val" else searched.test_iou
     behind = baseline is not None and own is not None and own <= baseline[1]
     unsure = searched.margin_interval is not None and searched.margin_interval.low <= 0

@@ -26,7 +26,7 @@ from bench.evaluation.resampling import counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
 from bench.evaluation.variance import VarianceComponents, variance_components
 from bench.formats import plural
-from bench.records import DEFAULT, OUT_OF_FOLD, Contestant, Evaluation, FinalsRecord, Run, TrainingRecord, TrialRecord
+from bench.records import DEFAULT, OUT_OF_FOLD, Candidate, Evaluation, FinalsRecord, Run, TrainingRecord, TrialRecord
 
 LEAST_FOLDS = 2
 """Of a comparison of levels: scores of one fold rest on a third of the images, and on one training each."""
@@ -37,11 +37,11 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A contestant's place. `score` is its IoU out of fold, pooled over all images, the mean over seeds; `test` the
+    """A candidate's place. `score` is its IoU out of fold, pooled over all images, the mean over seeds; `test` the
     same on the held-out test images, the mean over all trainings, None where they hold nothing to find. `group`
     counts from 1: candidates of one group do not differ significantly from its leader."""
 
-    contestant: Contestant
+    candidate: Candidate
     label: str
     group: int
     score: float
@@ -72,8 +72,8 @@ class ReferenceStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finals:
-    """`standings` are best first. `seeds` are those for which every training of every standing contestant is on
-    record; `out` are contestants of which a training failed, with the reason. Of the `scored` images `choosing` were
+    """`standings` are best first. `seeds` are those for which every training of every standing candidate is on
+    record; `out` are candidates of which a training failed, with the reason. Of the `scored` images `choosing` were
     those that the search chose by. `background_share` is the pixel accuracy of predicting nothing on them.
     `all_folds` is how many there are: `record.folds` may be fewer. `newer` is the best trial of the search where the
     finals did not have it, since they were held before. `external` are models of other tools beside the candidates."""
@@ -110,10 +110,10 @@ class Finals:
 
     def rank_of(self, candidate: Standing) -> int:
         """Its group; where models of other tools are ranked too, its rank among all of them."""
-        return self.external.ranks.get(candidate.contestant.name, candidate.group)
+        return self.external.ranks.get(candidate.candidate.name, candidate.group)
 
     def of_role(self, role: str) -> Standing | None:
-        return next((each for each in self.standings if role in each.contestant.roles), None)
+        return next((each for each in self.standings if role in each.candidate.roles), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +135,16 @@ def finals(run: Run) -> Finals | NoFinals:
         )
     known = {training.unit: training for training in run.trainings}
     out = {
-        contestant.name: failed[0]
-        for contestant in record.contestants
+        candidate.name: failed[0]
+        for candidate in record.candidates
         if (
             failed := [
-                known[unit].error or "failed" for unit in units_of(contestant, record) if has_failed(known.get(unit))
+                known[unit].error or "failed" for unit in units_of(candidate, record) if has_failed(known.get(unit))
             ]
         )
     }
-    begun = [contestant for contestant in record.contestants if (contestant.configuration, record.seeds[0], 0) in known]
-    standing = [contestant for contestant in begun if contestant.name not in out]
+    begun = [candidate for candidate in record.candidates if (candidate.configuration, record.seeds[0], 0) in known]
+    standing = [candidate for candidate in begun if candidate.name not in out]
     if record.balanced:
         standing = _on_enough_folds(record, standing, known)
     record = _as_far_as_all(record, standing, known)
@@ -163,8 +163,8 @@ def finals(run: Run) -> Finals | NoFinals:
 
 
 def _on_enough_folds(
-    record: FinalsRecord, standing: Sequence[Contestant], known: Mapping[Any, TrainingRecord]
-) -> list[Contestant]:
+    record: FinalsRecord, standing: Sequence[Candidate], known: Mapping[Any, TrainingRecord]
+) -> list[Candidate]:
     """Those of a comparison that were trained on `LEAST_FOLDS` folds: a level for which there was no time does not take images
     from the others. All of them, where these are no comparison."""
     folds = range(min(LEAST_FOLDS, record.folds))
@@ -173,7 +173,7 @@ def _on_enough_folds(
 
 
 def _as_far_as_all(
-    record: FinalsRecord, standing: Sequence[Contestant], known: Mapping[Any, TrainingRecord]
+    record: FinalsRecord, standing: Sequence[Candidate], known: Mapping[Any, TrainingRecord]
 ) -> FinalsRecord:
     """The plan cut to the folds on which all have been trained with the first seed: in a budget the leaders are
     trained on more of them than the others, and scores compare on equal images alone. Candidates that had no time for
@@ -189,14 +189,14 @@ def _as_far_as_all(
     return replace(
         record,
         folds=min(done, default=record.folds) or record.folds,
-        contestants=tuple(each for each in record.contestants if each.name in names) or record.contestants,
+        candidates=tuple(each for each in record.candidates if each.name in names) or record.candidates,
     )
 
 
 def _ranked(
     run: Run,
     record: FinalsRecord,
-    standing: Sequence[Contestant],
+    standing: Sequence[Candidate],
     seeds: tuple[int, ...],
     known: Mapping[Any, TrainingRecord],
     out: Mapping[str, str],
@@ -219,7 +219,7 @@ def _ranked(
         variance=variance,
         seeds=seeds,
         out=out,
-        planned=len(record.contestants) * record.folds * len(record.seeds),
+        planned=len(record.candidates) * record.folds * len(record.seeds),
         trained=sum(is_of(training, record) for training in run.trainings),
         choosing=len({*(sum(searched_folds(run), ()) or run.split.val)} & set(images)),
         scored=comparison.num_images,
@@ -229,9 +229,9 @@ def _ranked(
         annotators=annotators(run),
         external=externals(
             run.external,
-            {entry.contestant.name: entry.out_of_fold for entry in entries},
-            leader=entries[int(np.argmax(comparison.scores))].contestant.name,
-            default=next((each.contestant.name for each in entries if DEFAULT in each.contestant.roles), None),
+            {entry.candidate.name: entry.out_of_fold for entry in entries},
+            leader=entries[int(np.argmax(comparison.scores))].candidate.name,
+            default=next((each.candidate.name for each in entries if DEFAULT in each.candidate.roles), None),
             classes=run.dataset.classes,
         ),
     )
@@ -242,11 +242,11 @@ def _placed(
 ) -> list[Standing]:
     """In the order of the entries, which is that of the comparison's positions."""
     group_of = {position: number for number, group in enumerate(comparison.groups, start=1) for position in group}
-    default = next((position for position, each in enumerate(entries) if DEFAULT in each.contestant.roles), None)
+    default = next((position for position, each in enumerate(entries) if DEFAULT in each.candidate.roles), None)
     to_default = {} if default is None else {each.first: each for each in comparison.differences_to(default)}
     return [
         Standing(
-            contestant=entry.contestant,
+            candidate=entry.candidate,
             label=entry.label,
             group=group_of[position],
             score=comparison.scores[position],
@@ -267,7 +267,7 @@ def _newer(run: Run, record: FinalsRecord) -> TrialRecord | None:
     if best is None:
         return None
     trial, own = best.trial, best.trial.configuration
-    held = any((each.study_id, each.trial_id) == trial.key or each.configuration == own for each in record.contestants)
+    held = any((each.study_id, each.trial_id) == trial.key or each.configuration == own for each in record.candidates)
     return None if held else trial
 
 

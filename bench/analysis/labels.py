@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.formats import plural, titled
-from bench.records import DEFAULT, FINALIST, LEVEL, ORIGIN, Contestant, FinalsRecord
+from bench.records import DEFAULT, FINALIST, LEVEL, ORIGIN, Candidate, FinalsRecord
 
 
 def training_length(record: FinalsRecord) -> str:
@@ -12,25 +12,25 @@ def training_length(record: FinalsRecord) -> str:
     return f"{record.epochs * per_epoch} steps" if per_epoch else plural(record.epochs, "epoch")
 
 
-def distinct_labels(contestants: Sequence[Contestant]) -> dict[str, str]:
+def distinct_labels(candidates: Sequence[Candidate]) -> dict[str, str]:
     """By name; where two would be called the same, their trials tell them apart."""
-    short = {each.name: configuration_label(each) for each in contestants}
+    short = {each.name: configuration_label(each) for each in candidates}
     return {
         each.name: short[each.name]
         if list(short.values()).count(short[each.name]) == 1
         else f"{short[each.name]} · {each.trial_id or each.name}"
-        for each in contestants
+        for each in candidates
     }
 
 
-def configuration_label(contestant: Contestant) -> str:
+def configuration_label(candidate: Candidate) -> str:
     """'U-Net / ResNet-18 · Dice · 96 px', or '96 px patches'."""
-    values = contestant.hyperparameters
+    values = candidate.hyperparameters
     model = " / ".join(titled(values[name]) for name in ("architecture", "backbone") if name in values)
     loss = [titled(values["loss"])] if "loss" in values else []
     seen = " patches" if values.get("view") == "patches" else ""
     size = [f"{values['image_size']} px{seen}"] if "image_size" in values else []
-    return " · ".join([*([model] if model else []), *loss, *size]) or contestant.name
+    return " · ".join([*([model] if model else []), *loss, *size]) or candidate.name
 
 
 ROLE_TITLES = {

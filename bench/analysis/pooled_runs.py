@@ -6,7 +6,7 @@ from itertools import combinations
 
 from bench.analysis.final_evaluation import Finals, NoFinals, finals
 from bench.errors import StoreError
-from bench.records import COMPLETED, Contestant, FinalsRecord, Run, TrainingRecord
+from bench.records import COMPLETED, Candidate, FinalsRecord, Run, TrainingRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ def _short(value: object) -> str:
 
 
 def _pooled(runs: Mapping[str, Run]) -> Run:
-    """One run with the contestants and trainings of all whose finals came to a result; the first run where none or
+    """One run with the candidates and trainings of all whose finals came to a result; the first run where none or
     one did. Seeds are numbered by their place in each run: which seeds are paired is of no importance, how
     many trainings there are is. A training that failed in one of them has failed."""
     held = {label: run for label, run in runs.items() if isinstance(finals(run), Finals)}
@@ -110,7 +110,7 @@ def _pooled(runs: Mapping[str, Run]) -> Run:
             if training.seed in places and (unit not in trainings or trainings[unit].status == COMPLETED):
                 trainings[unit] = replace(training, seed=places[training.seed])
     record = FinalsRecord(
-        contestants=_contestants(records),
+        candidates=_candidates(records),
         folds=min(each.folds for each in records.values()),
         seeds=tuple(range(max(len(each.seeds) for each in records.values()))),
         epochs=max(each.epochs for each in records.values()),
@@ -121,12 +121,12 @@ def _pooled(runs: Mapping[str, Run]) -> Run:
     return replace(first, finals=record, trainings=tuple(trainings.values()), external=external)
 
 
-def _contestants(records: Mapping[str, FinalsRecord]) -> tuple[Contestant, ...]:
+def _candidates(records: Mapping[str, FinalsRecord]) -> tuple[Candidate, ...]:
     """By configuration: one that was in several finals takes part once, with all its roles and its best score in a
     search."""
-    found: dict[str, Contestant] = {}
+    found: dict[str, Candidate] = {}
     for label, record in records.items():
-        for each in record.contestants:
+        for each in record.candidates:
             key = each.configuration
             there = found.get(key)
             if there is None:

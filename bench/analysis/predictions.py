@@ -16,7 +16,7 @@ from bench.analysis.labels import configuration_label, role_title
 from bench.analysis.leaderboard import Row, ranked
 from bench.analysis.series import Missing
 from bench.evaluation.metrics import mean
-from bench.records import Contestant, Run, configuration_name
+from bench.records import Candidate, Run, configuration_name
 from bench.records.store import load_arrays
 
 Arrays = Mapping[str, np.ndarray]
@@ -84,20 +84,20 @@ def _of_final_evaluation(run: Run, held: Finals | NoFinals, directory: Path) -> 
     if delivered is not None:
         yield "Delivered model", ("delivered",), delivered, "masks"
     if isinstance(held, Finals):
-        named = [(each.contestant, each.label) for each in held.standings]
+        named = [(each.candidate, each.label) for each in held.standings]
     else:
-        named = [(each, configuration_label(each)) for each in (run.finals.contestants if run.finals else ())]
-    for contestant, label in named[:MOST_MODELS]:
-        kept = load_arrays(directory, f"predictions/{configuration_name(contestant.hyperparameters)}")
+        named = [(each, configuration_label(each)) for each in (run.finals.candidates if run.finals else ())]
+    for candidate, label in named[:MOST_MODELS]:
+        kept = load_arrays(directory, f"predictions/{configuration_name(candidate.hyperparameters)}")
         if kept is not None:
-            yield label, tuple(map(role_title, contestant.roles)), kept, "masks"
+            yield label, tuple(map(role_title, candidate.roles)), kept, "masks"
 
 
 def _of_search(rows: Sequence[Row], directory: Path) -> Iterator[Found]:
     for row in ranked(rows):
         kept = load_arrays(directory, f"predictions/{row.trial.study_id}-{row.trial.trial_id}")
         if kept is not None:
-            label = configuration_label(Contestant(name=row.name, roles=(), hyperparameters=row.trial.hyperparameters))
+            label = configuration_label(Candidate(name=row.name, roles=(), hyperparameters=row.trial.hyperparameters))
             yield f"{label} (rank {row.rank} of the search)", (), kept, "prediction"
 
 

@@ -31,7 +31,7 @@ _UNIT = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbabilityMetrics:
-    """What a contestant's probabilities and contours are worth on its images out of fold, pooled over images as the
+    """What a candidate's probabilities and contours are worth on its images out of fold, pooled over images as the
     IoU is; of several foreground classes each against the rest, and their mean. None where a metric is undefined.
 
     `tuned` is the IoU where each image is cut at the threshold that is best on the other folds, with the same seed:
@@ -53,7 +53,7 @@ class ProbabilityMetrics:
 def probability_metrics(
     run: Run, trainings: Sequence[TrainingRecord], seeds: Sequence[int]
 ) -> ProbabilityMetrics | None:
-    """Of one contestant's trainings, all folds with each of the seeds; None where one of them kept no evidence."""
+    """Of one candidate's trainings, all folds with each of the seeds; None where one of them kept no evidence."""
     found = {(each.seed, each.fold): evidence_of_training(run, each) for each in trainings if each.seed in seeds}
     kept = {unit: evidence for unit, evidence in found.items() if evidence is not None}
     if not kept or len(kept) < len(found):

@@ -69,9 +69,9 @@ class Analysis:
         if isinstance(held, NoFinals):
             return {}
         return {
-            each.contestant.name: probability_metrics(
+            each.candidate.name: probability_metrics(
                 self.run,
-                [one for one in trainings_of(self.run, each.contestant) if one.fold < held.record.folds],
+                [one for one in trainings_of(self.run, each.candidate) if one.fold < held.record.folds],
                 held.seeds,
             )
             for each in held.standings
@@ -90,9 +90,7 @@ class Analysis:
         """The levels of each factor of which several values were tried: by candidates where `by_candidates`, else by trials."""
         held = self.final
         if self.by_candidates and isinstance(held, Finals):
-            return factors.compare_candidates(
-                [(each.contestant.hyperparameters, each.score) for each in held.standings]
-            )
+            return factors.compare_candidates([(each.candidate.hyperparameters, each.score) for each in held.standings])
         return factors.compare(self.rows)
 
     @cached_property

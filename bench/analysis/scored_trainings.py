@@ -8,15 +8,15 @@ from typing import Any
 from bench.analysis.labels import distinct_labels
 from bench.analysis.leaderboard import Metrics
 from bench.evaluation.metrics import dice, image_mean, iou, mean, pool, summarise
-from bench.records import COMPLETED, OUT_OF_FOLD, Contestant, Evaluation, FinalsRecord, Run, TrainingRecord
+from bench.records import COMPLETED, OUT_OF_FOLD, Candidate, Evaluation, FinalsRecord, Run, TrainingRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A contestant and what its trainings scored: out of fold once for each seed, on the held-out test images once
+    """A candidate and what its trainings scored: out of fold once for each seed, on the held-out test images once
     for each training."""
 
-    contestant: Contestant
+    candidate: Candidate
     label: str
     trainings: Sequence[TrainingRecord]
     out_of_fold: Sequence[Evaluation]
@@ -24,14 +24,14 @@ class Entry:
 
 
 def entries_of(
-    standing: Sequence[Contestant], record: FinalsRecord, seeds: Sequence[int], known: Mapping[Any, TrainingRecord]
+    standing: Sequence[Candidate], record: FinalsRecord, seeds: Sequence[int], known: Mapping[Any, TrainingRecord]
 ) -> Iterator[Entry]:
     labels = distinct_labels(standing)
-    for contestant in standing:
-        trainings = [known[unit] for unit in units_of(contestant, record) if unit[1] in seeds]
+    for candidate in standing:
+        trainings = [known[unit] for unit in units_of(candidate, record) if unit[1] in seeds]
         yield Entry(
-            contestant=contestant,
-            label=labels[contestant.name],
+            candidate=candidate,
+            label=labels[candidate.name],
             trainings=trainings,
             out_of_fold=out_of_fold(trainings, seeds),
             test=[_evaluation("test", each.seed, each.test) for each in trainings],
@@ -78,17 +78,17 @@ def costs_of(trainings: Sequence[TrainingRecord]) -> dict[str, Any]:
     }
 
 
-def trainings_of(run: Run, contestant: Contestant) -> list[TrainingRecord]:
+def trainings_of(run: Run, candidate: Candidate) -> list[TrainingRecord]:
     """By configuration: a run that went on may have given it another name."""
-    return [training for training in run.trainings if training.configuration == contestant.configuration]
+    return [training for training in run.trainings if training.configuration == candidate.configuration]
 
 
-def units_of(contestant: Contestant, record: FinalsRecord) -> list[tuple[str, int, int]]:
-    return [(contestant.configuration, seed, fold) for seed in record.seeds for fold in range(record.folds)]
+def units_of(candidate: Candidate, record: FinalsRecord) -> list[tuple[str, int, int]]:
+    return [(candidate.configuration, seed, fold) for seed in record.seeds for fold in range(record.folds)]
 
 
 def is_of(training: TrainingRecord, record: FinalsRecord) -> bool:
-    keys = {contestant.configuration for contestant in record.contestants}
+    keys = {candidate.configuration for candidate in record.candidates}
     return training.configuration in keys and training.seed in record.seeds and training.fold < record.folds
 
 

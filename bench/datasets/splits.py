@@ -1,4 +1,4 @@
-"""Which images train, which choose, and which are scored once: the split that every contestant shares."""
+"""Which images train, which choose, and which are scored once: the split that every candidate shares."""
 
 import hashlib
 import warnings

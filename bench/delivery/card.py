@@ -209,7 +209,7 @@ def _making(run: Run, record: DeliveryRecord) -> Iterator[str]:
         same = [member for member in record.members if member.weights == weights]
         values, member = same[0].hyperparameters, same[0]
         encoder = " / ".join(str(values[key]) for key in ("backbone", "encoder_weights") if key in values) or MISSING
-        cells: list[object] = [member.contestant, f"{len(same)}/{len(record.members)}"]
+        cells: list[object] = [member.candidate, f"{len(same)}/{len(record.members)}"]
         cells += ["none" if member.fold is None else member.fold + 1, member.seed]
         cells += [values.get("architecture", MISSING), encoder, values.get("loss", MISSING)]
         yield f"| {' | '.join(map(str, cells))} | {_short(values.get('learning_rate'))} |"

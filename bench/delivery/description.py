@@ -11,8 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 from bench.delivery import DESCRIPTION, NETWORK
 from bench.errors import DataError
 from bench.records import Member, ValueRange
+from bench.records.versions import with_words_of_version_3
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1 called the candidate of a member its contestant."""
 
 LARGEST_SIDE = 2**14
 """Pixels; a file that asks for more is no model."""
@@ -92,8 +94,10 @@ def read_description(folder: Path) -> ModelDescription:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON: {error}") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
-        raise DataError(f"{path} has schema version {version!r}; this SegBench reads version {SCHEMA_VERSION}")
+    if version not in range(1, SCHEMA_VERSION + 1) or isinstance(version, bool):
+        raise DataError(f"{path} has schema version {version!r}; this SegBench reads versions 1 to {SCHEMA_VERSION}")
+    if version == 1:
+        content = with_words_of_version_3(content) | {"schema_version": SCHEMA_VERSION}
     try:
         description = _ADAPTER.validate_python(content)
     except ValidationError as error:

@@ -48,7 +48,7 @@ class FinishedRun:
         return pd.DataFrame(rows).astype({"rank": "Int64"}) if rows else pd.DataFrame({"rank": pd.array([], "Int64")})
 
     def finals(self) -> "pd.DataFrame":
-        """The final evaluation, best first: `contestant`, `roles`, `group` (within one nobody can be told from its leader), `iou` out of fold with
+        """The final evaluation, best first: `candidate`, `roles`, `group` (within one nobody can be told from its leader), `iou` out of fold with
         `low` and `high` (95 %), and `test_iou`. Empty where the run held none."""
         import pandas as pd
 
@@ -57,14 +57,14 @@ class FinishedRun:
         return pd.DataFrame(
             [
                 {
-                    "contestant": each.contestant.name,
-                    "roles": ", ".join(each.contestant.roles),
+                    "candidate": each.candidate.name,
+                    "roles": ", ".join(each.candidate.roles),
                     "group": each.group,
                     "iou": each.score,
                     "low": each.interval.low,
                     "high": each.interval.high,
                     "test_iou": each.test,
-                    **configuration_of(each.contestant.hyperparameters),
+                    **configuration_of(each.candidate.hyperparameters),
                 }
                 for each in standings
             ]

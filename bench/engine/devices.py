@@ -23,7 +23,7 @@ PRECISIONS = {
     "mixed_float16": "half precision with loss scaling, variables and the head in float32",
     "mixed_bfloat16": "bfloat16, variables and the head in float32",
 }
-"""The protocol's `precision`: equal for every contestant of a run."""
+"""The protocol's `precision`: equal for every candidate of a run."""
 
 XLA = {
     "off": "never: the default, until a GPU has shown what it gains",

@@ -1,7 +1,7 @@
 """Errors of scores whose images and trainings are crossed: every training is scored on all images.
 
 Such data are known from studies of several readers who look at the same cases, and so is the standard error used here: images are
-resampled (the same ones for every contestant and training), and what luck in training brings is estimated from the scores of the
+resampled (the same ones for every candidate and training), and what luck in training brings is estimated from the scores of the
 trainings themselves, without the shrinkage that resampling three of them brings.
 
 - Obuchowski and Rockette, "Hypothesis testing of diagnostic accuracy for multiple readers and multiple tests", Communications in
@@ -89,11 +89,11 @@ def by_fold(scores: np.ndarray, folds: Sequence[int] | None) -> np.ndarray:
 def first_probability(
     scores: np.ndarray, resampled: np.ndarray, num_images: int, random: np.random.Generator
 ) -> np.ndarray:
-    """How often each contestant is first when images are resampled and trainings drawn again; those level share a first place.
+    """How often each candidate is first when images are resampled and trainings drawn again; those level share a first place.
 
-    `scores` is [contestants, trainings], `resampled` [resamples, contestants, trainings]; float64 [contestants], sum 1. Three
+    `scores` is [candidates, trainings], `resampled` [resamples, candidates, trainings]; float64 [candidates], sum 1. Three
     trainings resampled vary by a third too little. So their mean is drawn instead, around the one observed: deviations weighted by
-    normal numbers, the same for every contestant, over a chi; of one contestant that is Student's distribution.
+    normal numbers, the same for every candidate, over a chi; of one candidate that is Student's distribution.
     """
     trainings = scores.shape[1]
     means = scores.mean(1)

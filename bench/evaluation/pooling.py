@@ -10,7 +10,7 @@ from bench.evaluation.metrics import mean
 from bench.evaluation.statistics import Interval, interval_around
 
 RESAMPLES = 200
-"""A standard error from so many is right to 5%; a metric is taken one pooled table after the other, a second for 20 contestants."""
+"""A standard error from so many is right to 5%; a metric is taken one pooled table after the other, a second for 20 candidates."""
 
 Metric = Callable[[np.ndarray], float | None]
 """Of one class, from its table summed over images."""

@@ -1,4 +1,4 @@
-"""Several contestants on several data sets: who ranks better, and whether so few data sets can tell.
+"""Several candidates on several data sets: who ranks better, and whether so few data sets can tell.
 
 - Demsar, "Statistical comparisons of classifiers over multiple data sets", Journal of Machine Learning Research, 2006: average ranks,
   Friedman's test, the diagram.
@@ -23,7 +23,7 @@ FEWEST = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedPair:
-    """Two contestants by position, the one with the better average rank first. `difference` is the median over data sets of first minus
+    """Two candidates by position, the one with the better average rank first. `difference` is the median over data sets of first minus
     second; `p` is two-sided and uncorrected."""
 
     first: int
@@ -39,10 +39,10 @@ class RankedPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranks:
-    """Ranks on each data set, 1 is best, those level share the mean of their ranks (`by_dataset` [data sets][contestants]); by position their
-    mean, and on how many data sets a contestant was first (those level share a first place).
+    """Ranks on each data set, 1 is best, those level share the mean of their ranks (`by_dataset` [data sets][candidates]); by position their
+    mean, and on how many data sets a candidate was first (those level share a first place).
 
-    `friedman_p`: were all equal; None for two contestants, which it is not for, and below FEWEST data sets. `groups` are sets of
+    `friedman_p`: were all equal; None for two candidates, which it is not for, and below FEWEST data sets. `groups` are sets of
     neighbours in that order of which no two can be told apart, each as large as it can be.
     """
 
@@ -61,23 +61,23 @@ class Ranks:
 
     @property
     def smallest_p(self) -> float:
-        """The least that Holm leaves of Wilcoxon's p if one contestant is ahead of another on every data set: 2 / 2**n for each pair."""
+        """The least that Holm leaves of Wilcoxon's p if one candidate is ahead of another on every data set: 2 / 2**n for each pair."""
         return min(1.0, len(self.pairs) * 2.0 ** (1 - self.num_datasets))
 
     @property
     def can_tell(self) -> bool:
-        """Whether any outcome on so many data sets could have told two contestants apart."""
+        """Whether any outcome on so many data sets could have told two candidates apart."""
         return self.num_datasets >= FEWEST and self.smallest_p < 1 - LEVEL
 
 
 def compare_ranks(scores: np.ndarray) -> Ranks:
-    """`scores` is float64 [data sets, contestants], higher is better, none missing. Raises ValueError for fewer than two contestants, or no
+    """`scores` is float64 [data sets, candidates], higher is better, none missing. Raises ValueError for fewer than two candidates, or no
     data set."""
     from scipy.stats import rankdata
 
-    num_datasets, contestants = scores.shape
-    if contestants < 2 or not num_datasets:
-        raise ValueError(f"{contestants} contestants on {num_datasets} data sets: there is nothing to rank")
+    num_datasets, candidates = scores.shape
+    if candidates < 2 or not num_datasets:
+        raise ValueError(f"{candidates} candidates on {num_datasets} data sets: there is nothing to rank")
     ranks = rankdata(-scores, axis=1)
     first = scores == scores.max(axis=1, keepdims=True)
     average = ranks.mean(axis=0)
@@ -87,25 +87,25 @@ def compare_ranks(scores: np.ndarray) -> Ranks:
         by_dataset=tuple(tuple(map(float, row)) for row in ranks),
         average=tuple(map(float, average)),
         wins=tuple(map(float, (first / first.sum(axis=1, keepdims=True)).sum(axis=0))),
-        friedman_p=friedman_p(scores) if contestants > 2 and num_datasets >= FEWEST else None,
+        friedman_p=friedman_p(scores) if candidates > 2 and num_datasets >= FEWEST else None,
         pairs=pairs,
         groups=_groups(average, pairs),
     )
 
 
 def friedman_p(scores: np.ndarray) -> float:
-    """p of "all contestants are equal": Iman and Davenport's F of Friedman's statistic, corrected for ties. At least 3 contestants."""
+    """p of "all candidates are equal": Iman and Davenport's F of Friedman's statistic, corrected for ties. At least 3 candidates."""
     from scipy.stats import f, friedmanchisquare
 
-    num_datasets, contestants = scores.shape
+    num_datasets, candidates = scores.shape
     if (scores == scores[:, :1]).all():
         return 1.0
     chi_square = float(friedmanchisquare(*scores.T).statistic)
-    most = num_datasets * (contestants - 1)
+    most = num_datasets * (candidates - 1)
     if chi_square >= most * (1 - 1e-12):
         return 0.0
     statistic = (num_datasets - 1) * chi_square / (most - chi_square)
-    return float(f.sf(statistic, contestants - 1, (contestants - 1) * (num_datasets - 1)))
+    return float(f.sf(statistic, candidates - 1, (candidates - 1) * (num_datasets - 1)))
 
 
 def _pairs(scores: np.ndarray, average: np.ndarray) -> tuple[RankedPair, ...]:

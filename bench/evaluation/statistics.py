@@ -1,4 +1,4 @@
-"""Which contestant is better, had other images been drawn and every configuration been trained again.
+"""Which candidate is better, had other images been drawn and every configuration been trained again.
 
 Intervals and tests rest on `bench.evaluation.crossed`. Tests are corrected for their number by Holm, "A simple sequentially
 rejective multiple test procedure", Scandinavian Journal of Statistics, 1979.
@@ -28,7 +28,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Score of contestant `first` minus score of contestant `second` (positions, from 0), paired on images and trainings.
+    """Score of candidate `first` minus score of candidate `second` (positions, from 0), paired on images and trainings.
 
     `p` is two-sided and uncorrected (`holm` corrects). `detectable` is the smallest true difference that these images and
     trainings would have shown, p below 0.05, four times out of five.
@@ -55,7 +55,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Contestants compared, by position. `differences` has every pair once, the lower position first.
+    """Candidates compared, by position. `differences` has every pair once, the lower position first.
 
     `groups` are ranks: the leader with all that cannot be told from it (5%, Holm-corrected for the comparisons with that leader),
     then the best of the rest with all of the rest that cannot be told from that one, and so on; best first in each.
@@ -74,12 +74,12 @@ class Comparison:
 
     @property
     def winner(self) -> int | None:
-        """The contestant that is separable from every other. None in a tie, and with one training each: then luck in training
+        """The candidate that is separable from every other. None in a tie, and with one training each: then luck in training
         cannot be told from merit."""
         return self.groups[0][0] if len(self.groups[0]) == 1 and self.num_trainings > 1 else None
 
     def differences_to(self, reference: int) -> tuple[Difference, ...]:
-        """Every other contestant minus the reference, in the order of positions."""
+        """Every other candidate minus the reference, in the order of positions."""
         return differences_to(self.differences, reference)
 
 
@@ -90,11 +90,11 @@ def compare(
     folds: Sequence[int] | None = None,
     resamples: int = RESAMPLES,
 ) -> Comparison:
-    """Compares contestants from counts int64 [contestants, seeds, images, classes, 4] (`bench.evaluation.resampling`).
+    """Compares candidates from counts int64 [candidates, seeds, images, classes, 4] (`bench.evaluation.resampling`).
 
     `folds` names the training fold of each entry of the second axis. Trainings on one fold share their images and are not
     independent, so that each fold counts once, with the mean of its seeds. Raises ValueError where there are fewer than two
-    images, a contestant with nothing to find and nothing predicted, or folds with different numbers of seeds.
+    images, a candidate with nothing to find and nothing predicted, or folds with different numbers of seeds.
     """
     num_images = counts.shape[2]
     if num_images < 2:
@@ -121,7 +121,7 @@ def compare(
 
 
 def differences_to(differences: Sequence[Difference], reference: int) -> tuple[Difference, ...]:
-    """Those that involve the reference, each as the other contestant minus the reference, in the order of positions."""
+    """Those that involve the reference, each as the other candidate minus the reference, in the order of positions."""
     to_reference = [d if d.second == reference else d.turned() for d in differences if reference in (d.first, d.second)]
     return tuple(sorted(to_reference, key=lambda difference: difference.first))
 

@@ -18,9 +18,9 @@ from bench.evaluation.statistics import RESAMPLES
 class VarianceComponents:
     """Variances of the score of one training on as many images as there were; together they are the variance of such a score.
 
-    `configurations`: between contestants. `images`: which images were drawn. `folds`: which images it was trained on.
+    `configurations`: between candidates. `images`: which images were drawn. `folds`: which images it was trained on.
     `seeds`: initial weights and order. `images_by_training`: which images suit which training. None where there is too little to
-    tell: one contestant, one fold, or one seed (in each fold); what a component would have had is then in the one above it.
+    tell: one candidate, one fold, or one seed (in each fold); what a component would have had is then in the one above it.
     """
 
     configurations: float | None
@@ -37,14 +37,14 @@ def variance_components(
     folds: Sequence[int] | None = None,
     resamples: int = RESAMPLES,
 ) -> VarianceComponents:
-    """Variance components from counts int64 [contestants, seeds, images, classes, 4], averaged over contestants.
+    """Variance components from counts int64 [candidates, seeds, images, classes, 4], averaged over candidates.
 
     `folds` as in `bench.evaluation.statistics.compare`, which raises the same errors. Estimates below 0 are 0.
     """
     num_images = counts.shape[2]
     scores, resampled = pooled_scores(counts)[0], resampled_scores(counts, random, resamples)
-    contestants, trainings = scores.shape
-    covariances = [np.atleast_2d(np.cov(resampled[:, c], rowvar=False)) for c in range(contestants)]
+    candidates, trainings = scores.shape
+    covariances = [np.atleast_2d(np.cov(resampled[:, c], rowvar=False)) for c in range(candidates)]
     covariance = np.mean(covariances, axis=0) * num_images / (num_images - 1)
     own = float(np.trace(covariance)) / trainings
     if trainings == 1:
@@ -63,7 +63,7 @@ def variance_components(
 
 
 def _trainings(scores: np.ndarray, folds: Sequence[int] | None, noise: float) -> tuple[float | None, float | None]:
-    """Components of folds and of seeds from scores [contestants, trainings]; one-way analysis of variance inside each contestant."""
+    """Components of folds and of seeds from scores [candidates, trainings]; one-way analysis of variance inside each candidate."""
     trainings = scores.shape[1]
     if folds is None:
         return None, max(0.0, float(scores.var(axis=1, ddof=1).mean()) - noise) if trainings > 1 else None
@@ -78,7 +78,7 @@ def _trainings(scores: np.ndarray, folds: Sequence[int] | None, noise: float) ->
 
 
 def _configurations(scores: np.ndarray, resampled: np.ndarray, num_images: int) -> float | None:
-    """Half the mean squared difference of two contestants, less what chance brings to it."""
+    """Half the mean squared difference of two candidates, less what chance brings to it."""
     pairs = list(combinations(range(len(scores)), 2))
     if not pairs:
         return None

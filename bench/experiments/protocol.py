@@ -14,7 +14,7 @@ DEFAULT_STEPS = 200
 
 
 class Protocol(Section):
-    """What is equal for every contestant. Shares are fractions; a pixel of at least the probability `threshold` is foreground;
+    """What is equal for every candidate. Shares are fractions; a pixel of at least the probability `threshold` is foreground;
     `evaluation_size` is the side in pixels of the square on which predictions are compared with masks, None for the largest
     size of the search space. A training is `steps` optimiser steps long (None: 200, or what a budget has room for), whatever the number of
     images; after every `steps_per_epoch` of them, which is called an epoch here, the search scores the validation images.

@@ -41,7 +41,7 @@ def _of_confusions(run: Run) -> Iterator[str]:
     """A confusion matrix says the same as the counts of its images."""
     for training in (*run.trainings, *run.curve_trainings):
         if training.confusion and not _agree(training.confusion, training.out_of_fold):
-            where = f"{training.contestant[:60]}, seed {training.seed}, fold {training.fold + 1}"
+            where = f"{training.candidate[:60]}, seed {training.seed}, fold {training.fold + 1}"
             yield f"trainings.jsonl: {where}: confusion: it does not have the counts of out_of_fold"
     if run.delivery is not None and run.delivery.confusion and not _agree(run.delivery.confusion, run.delivery.test):
         yield "delivery.json: confusion: it does not have the counts of test"
@@ -65,7 +65,7 @@ def _all_counts(run: Run) -> Iterator[tuple[str, Counts]]:
     for number, evaluation in enumerate(run.evaluations, start=1):
         yield f"evaluations.jsonl:{number}: counts", evaluation.counts
     for training in (*run.trainings, *run.curve_trainings):
-        where = f"trainings.jsonl: {training.contestant[:60]}, seed {training.seed}, fold {training.fold + 1}"
+        where = f"trainings.jsonl: {training.candidate[:60]}, seed {training.seed}, fold {training.fold + 1}"
         yield f"{where}: out_of_fold", training.out_of_fold
         yield f"{where}: test", training.test
     if run.delivery is not None:
@@ -84,7 +84,7 @@ def _of_names(run: Run) -> Iterator[str]:
         ("proposals.jsonl: trial", [(each.study_id, each.trial_id) for each in run.proposals]),
         ("run.json: study", [each.study_id for each in run.record.studies]),
         ("audit.json: image", [each.id for each in run.audit.images]),
-        ("finals.json: contestant", [each.name for each in run.finals.contestants] if run.finals else []),
+        ("finals.json: candidate", [each.name for each in run.finals.candidates] if run.finals else []),
         ("finals.json: seed", run.finals.seeds if run.finals else ()),
     ):
         for name in _repeated(names):
@@ -107,9 +107,9 @@ def _of_parts(run: Run) -> Iterator[str]:
 def _of_finals(run: Run) -> Iterator[str]:
     if run.finals is None:
         return
-    if not run.finals.contestants or not run.finals.seeds:
-        yield "finals.json: there is no contestant, or no seed"
+    if not run.finals.candidates or not run.finals.seeds:
+        yield "finals.json: there is no candidate, or no seed"
     folds = max(run.finals.folds, len(run.split.folds))
     for training in (*run.trainings, *run.curve_trainings):
         if training.fold >= folds:
-            yield f"trainings.jsonl: {training.contestant[:60]} has a fold {training.fold + 1} of {folds}"
+            yield f"trainings.jsonl: {training.candidate[:60]} has a fold {training.fold + 1} of {folds}"

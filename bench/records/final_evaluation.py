@@ -22,11 +22,11 @@ FINALIST, DEFAULT, ORIGIN, PORTFOLIO, LEVEL = (
     "portfolio",
     "level",
 )
-"""Roles of contestants, as they are recorded."""
+"""Roles of candidates, as they are recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contestant(Configured):
+class Candidate(Configured):
     """A configuration of the finals. `roles` says why it is there: "finalist", "default configuration", "original baseline", "portfolio",
     or "level": the default configuration with one other value. A finalist names the trial that it was in the search, with its validation IoU there."""
 
@@ -46,7 +46,7 @@ class FinalsRecord:
     comparison of levels, all of them are trained with every further seed too, and none is preferred."""
 
     schema_version: int = SCHEMA_VERSION
-    contestants: tuple[Contestant, ...]
+    candidates: tuple[Candidate, ...]
     folds: Annotated[int, Field(strict=True, ge=1, le=MOST_FOLDS)]
     seeds: tuple[Whole, ...]
     epochs: Annotated[int, Field(strict=True, ge=1, le=10**7)]
@@ -58,7 +58,7 @@ class FinalsRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRecord(Configured):
-    """One training of a contestant of the finals: on all folds but `fold` (from 0), with `seed`, to the last epoch.
+    """One training of a candidate of the finals: on all folds but `fold` (from 0), with `seed`, to the last epoch.
 
     `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the locked test images; both are empty
     where the training did not complete, and `error` says why. `train_share` is 1 in the finals; a training of the learning curve saw a
@@ -67,7 +67,7 @@ class TrainingRecord(Configured):
     """
 
     schema_version: int = SCHEMA_VERSION
-    contestant: str
+    candidate: str
     hyperparameters: Hyperparameters
     fold: Fold
     seed: Whole
@@ -96,10 +96,10 @@ class TrainingRecord(Configured):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One trained network of the delivered model: the training of a contestant on all folds but `fold` (None: on all of them), with `seed`.
+    """One trained network of the delivered model: the training of a candidate on all folds but `fold` (None: on all of them), with `seed`.
     `weights` is its file of weights, relative to the run's folder."""
 
-    contestant: str
+    candidate: str
     hyperparameters: Hyperparameters
     fold: Fold | None
     seed: Whole

@@ -2,6 +2,7 @@
 
 1: the first. Final evaluations, the delivered model, attempts and other tools came later as files and fields that older runs lack.
 2: two candidates have other names and roles: "default configuration" (it was "default recipe") and "original baseline" ("origin's recipe").
+3: candidates are called that: `candidates` of finals.json and `candidate` of a training and of a member (`contestants` and `contestant`).
 
 A new version adds its line above, its number, and a function to `_UPGRADES`; `tests/records/test_versions.py` holds a run of each older version.
 """
@@ -11,7 +12,7 @@ from typing import Any
 
 from bench.errors import StoreError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _ROLES = {"default recipe": "default configuration", "origin's recipe": "original baseline"}
 """Of version 1 -> of version 2."""
@@ -34,7 +35,24 @@ def _with_roles_of_version_2(content: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-_UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_roles_of_version_2}
+_WORDS = {"contestants": "candidates", "contestant": "candidate"}
+"""Fields of version 2 -> of version 3."""
+
+
+def with_words_of_version_3(content: dict[str, Any]) -> dict[str, Any]:
+    """A record of version 2, and any object with `contestants`, a `contestant`, or `members` that have one."""
+    changed = {_WORDS.get(name, name): value for name, value in content.items()}
+    if isinstance(changed.get("members"), list):
+        changed["members"] = [
+            with_words_of_version_3(each) if isinstance(each, dict) else each for each in changed["members"]
+        ]
+    return changed
+
+
+_UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _with_roles_of_version_2,
+    2: with_words_of_version_3,
+}
 """Version -> what makes a record of the next one of it."""
 
 HAS_CANDIDATES = ("finals.json", "trainings.jsonl", "delivery.json")

@@ -71,7 +71,7 @@ def _contradictions(run: Run) -> Iterator[str]:
     yield from race.contradictions(run)
     for training in (*run.trainings, *run.curve_trainings):
         if training.evidence and (problem := _evidence_problem(run, training)):
-            yield f"{run.directory}/{training.evidence}.npz, of {training.contestant}: {problem}"
+            yield f"{run.directory}/{training.evidence}.npz, of {training.candidate}: {problem}"
 
 
 def _evidence_problem(run: Run, training: TrainingRecord) -> str:

@@ -133,7 +133,7 @@ class OnRecord:
 
 
 def unit_of(spec: TrialSpec) -> str:
-    """Names what is trained, in any session alike. A contestant of the final evaluation is known by its configuration: with more trials
+    """Names what is trained, in any session alike. A candidate of the final evaluation is known by its configuration: with more trials
     another one may bear its name."""
     if spec.fold is None:
         return spec.trial_id

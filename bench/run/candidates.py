@@ -12,7 +12,7 @@ from bench.records import (
     LEVEL,
     ORIGIN,
     PORTFOLIO,
-    Contestant,
+    Candidate,
     TrialRecord,
     configuration_key,
     configuration_of,
@@ -26,13 +26,13 @@ AMOUNTS = tuple(name for name, row in HYPERPARAMETERS.items() if row.tuned_finel
 """Hyperparameters that a tuner tunes finely: two values of them are no two models to choose between."""
 
 
-def contestants(
+def select_candidates(
     trials: Sequence[TrialRecord], space: Space, finalists: int, *, from_portfolio: int = 0, with_origin: bool = True
-) -> tuple[Contestant, ...]:
+) -> tuple[Candidate, ...]:
     """The best `finalists` configurations of the search by validation IoU, then the default configuration, the next recipes of the portfolio until
     there are `from_portfolio` candidates in all, and last the original baseline. Of configurations that differ in `AMOUNTS` alone one takes
     part, while there are others: a tuner that learns ends with many of a kind."""
-    chosen: dict[str, Contestant] = {}
+    chosen: dict[str, Candidate] = {}
     completed = [trial for trial in trials if trial.status == COMPLETED and trial.val_metrics.get("iou") is not None]
     best_first = sorted(completed, key=lambda trial: -(trial.val_metrics["iou"] or 0.0))
     best_of_kind: dict[str, TrialRecord] = {}
@@ -41,7 +41,7 @@ def contestants(
     for trial in (*best_of_kind.values(), *best_first):
         values = configuration_of(trial.hyperparameters)
         if len(chosen) < finalists and configuration_key(values) not in chosen:
-            chosen[configuration_key(values)] = Contestant(
+            chosen[configuration_key(values)] = Candidate(
                 name=f"finalist {len(chosen) + 1}",
                 roles=(FINALIST,),
                 hyperparameters=values,
@@ -61,23 +61,23 @@ def contestants(
     return tuple(chosen.values())
 
 
-def _take_part(chosen: dict[str, Contestant], role: str, recipe: Mapping[str, Any], *, name: str) -> None:
+def _take_part(chosen: dict[str, Candidate], role: str, recipe: Mapping[str, Any], *, name: str) -> None:
     """A recipe that the search found too has both roles."""
     key = configuration_key(recipe)
     there = chosen.get(key)
     chosen[key] = (
         replace(there, roles=(*there.roles, role))
         if there
-        else Contestant(name=name, roles=(role,), hyperparameters=dict(recipe))
+        else Candidate(name=name, roles=(role,), hyperparameters=dict(recipe))
     )
 
 
-def compared_levels(space: Space, most: int | None = None) -> tuple[Contestant, ...]:
+def compared_levels(space: Space, most: int | None = None) -> tuple[Candidate, ...]:
     """The candidates of a comparison: the default configuration and the levels beside it, the first `most` of them in all (None: every one)."""
     design = one_at_a_time(space)
     names = [level_name(recipe, design[0]) for recipe in design]
     return tuple(
-        Contestant(
+        Candidate(
             name=name
             if names.count(name) == 1
             else f"{name} ({number})",  # two files of weights may share their last part
@@ -102,7 +102,7 @@ def _kind(trial: TrialRecord) -> str:
     return configuration_key({name: value for name, value in trial.hyperparameters.items() if name not in AMOUNTS})
 
 
-def with_names_of_their_own(candidates: Sequence[Contestant]) -> Iterator[Contestant]:
+def with_names_of_their_own(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
     """Of those that bear the name of an earlier one ("finalist 1" of another sitting) each gets the next number that is free."""
     taken = {each.name for each in candidates}
     seen: set[str] = set()

@@ -15,4 +15,4 @@ def plan_learning_curve(run: Run) -> FinalsRecord | NoFinals:
     held = finals(run)
     if isinstance(held, NoFinals):
         return held
-    return replace(held.record, contestants=(held.standings[0].contestant,), seeds=held.seeds)
+    return replace(held.record, candidates=(held.standings[0].candidate,), seeds=held.seeds)

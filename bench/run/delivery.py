@@ -170,7 +170,7 @@ def _maps(directory: Path, training: TrainingRecord) -> dict[str, np.ndarray]:
 
 def _member(training: TrainingRecord) -> Member:
     return Member(
-        contestant=training.contestant,
+        candidate=training.candidate,
         hyperparameters=training.hyperparameters,
         fold=training.fold,
         seed=training.seed,
@@ -180,7 +180,7 @@ def _member(training: TrainingRecord) -> Member:
 
 def _rule(choice: Choice, library: Library) -> str:
     names = [next(iter(library.trainings[unit].values())) for unit in choice.units]
-    who = ", ".join(dict.fromkeys(f"{each.contestant} (seed {each.seed})" for each in names))
+    who = ", ".join(dict.fromkeys(f"{each.candidate} (seed {each.seed})" for each in names))
     gain = f"IoU {fraction(choice.score)} on images out of fold, {fraction(choice.single)} for the best of them alone"
     return (
         f"chosen greedily out of fold from {plural(len(library.maps), 'unit')} of {plural(len(library.trainings[0]), 'fold')}: "

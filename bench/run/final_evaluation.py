@@ -19,7 +19,7 @@ from bench.progress import Progress
 from bench.records import (
     COMPLETED,
     STOPPED,
-    Contestant,
+    Candidate,
     FinalsRecord,
     StudyRecord,
     TrainingRecord,
@@ -78,7 +78,7 @@ def run_finals(
     return trainings.reason
 
 
-Wanted = Callable[[Sequence[TrainingRecord]], Iterable[tuple[TrialSpec, Contestant]]]
+Wanted = Callable[[Sequence[TrainingRecord]], Iterable[tuple[TrialSpec, Candidate]]]
 """The trainings of a plan in the order in which they are wanted, given what is trained."""
 
 
@@ -86,8 +86,7 @@ def _wanted(record: FinalsRecord, study: str, shares: Sequence[float], leaders_f
     if not leaders_first:
         return lambda trained: _specs(record, study, shares)
     return lambda trained: (
-        (_spec(record, study, contestant, seed, fold), contestant)
-        for contestant, seed, fold in in_order(record, trained)
+        (_spec(record, study, candidate, seed, fold), candidate) for candidate, seed, fold in in_order(record, trained)
     )
 
 
@@ -104,7 +103,7 @@ class _Trainings:
     keep_model: Callable[[str, TrialSpec, TrialOutcome], None] | None
     again: list[TrialSpec] = field(default_factory=list)
     """Whose process died, and that are tried once more."""
-    candidates: dict[str, Contestant] = field(default_factory=dict)
+    candidates: dict[str, Candidate] = field(default_factory=dict)
     """By trial id, of the trainings that were begun."""
     dearest_s: float | None = None
     """Seconds that a training may take whose cost is not known; None: all that are left."""
@@ -116,9 +115,9 @@ class _Trainings:
         done = {_unit(record) for record in self.finished} | {_unit(spec) for spec in running.values()}
         again = {spec.trial_id for spec in self.again}
         yield from self.again
-        for spec, contestant in self.wanted(self.finished):
+        for spec, candidate in self.wanted(self.finished):
             if _unit(spec) not in done and spec.trial_id not in again:
-                self.candidates[spec.trial_id] = contestant
+                self.candidates[spec.trial_id] = candidate
                 yield spec
 
     def next(self, running: Mapping[str, TrialSpec]) -> TrialSpec | None:
@@ -174,19 +173,19 @@ class _Trainings:
 
 def _specs(
     record: FinalsRecord, study: str = FINALS, shares: Sequence[float] = (1.0,)
-) -> Iterator[tuple[TrialSpec, Contestant]]:
-    for seed, contestant, share, fold in product(record.seeds, record.contestants, shares, range(record.folds)):
-        yield _spec(record, study, contestant, seed, fold, share), contestant
+) -> Iterator[tuple[TrialSpec, Candidate]]:
+    for seed, candidate, share, fold in product(record.seeds, record.candidates, shares, range(record.folds)):
+        yield _spec(record, study, candidate, seed, fold, share), candidate
 
 
 def _spec(
-    record: FinalsRecord, study: str, contestant: Contestant, seed: int, fold: int, share: float = 1.0
+    record: FinalsRecord, study: str, candidate: Candidate, seed: int, fold: int, share: float = 1.0
 ) -> TrialSpec:
     part = "" if share == 1 else f", {share:.0%} of the images"
     return TrialSpec(
         study_id=study,
-        trial_id=f"{contestant.name}, seed {seed}, fold {fold + 1}{part}",
-        hyperparameters=contestant.hyperparameters,
+        trial_id=f"{candidate.name}, seed {seed}, fold {fold + 1}{part}",
+        hyperparameters=candidate.hyperparameters,
         seed=seed,
         epochs=record.epochs,
         fold=fold,
@@ -198,12 +197,12 @@ def _unit(of: TrialSpec | TrainingRecord) -> tuple[str, int, int | None, float]:
     return configuration_key(of.hyperparameters), of.seed, of.fold, of.train_share
 
 
-def _training(outcome: TrialOutcome, spec: TrialSpec, contestant: Contestant) -> TrainingRecord:
+def _training(outcome: TrialOutcome, spec: TrialSpec, candidate: Candidate) -> TrainingRecord:
     trial, fold = outcome.record, spec.fold
     assert fold is not None  # every training of the finals has one
     return TrainingRecord(
-        contestant=contestant.name,
-        hyperparameters=contestant.hyperparameters,
+        candidate=candidate.name,
+        hyperparameters=candidate.hyperparameters,
         fold=fold,
         seed=spec.seed,
         train_share=spec.train_share,
@@ -212,7 +211,7 @@ def _training(outcome: TrialOutcome, spec: TrialSpec, contestant: Contestant) ->
         out_of_fold=outcome.scored.counts if outcome.scored else {},
         test=outcome.test.counts if outcome.test else {},
         confusion=confusion_record(outcome.scored.confusion if outcome.scored else None),
-        evidence=evidence_name(contestant.hyperparameters, spec.seed, fold, spec.train_share)
+        evidence=evidence_name(candidate.hyperparameters, spec.seed, fold, spec.train_share)
         if _evidence(outcome)
         else None,
         epochs_run=trial.epochs_run,
@@ -234,11 +233,11 @@ def _evidence(outcome: TrialOutcome) -> PixelEvidence | None:
 
 
 def unit_name(training: TrainingRecord) -> str:
-    """Names a training's files, by configuration: with more trials another contestant may become "finalist 1"."""
+    """Names a training's files, by configuration: with more trials another candidate may become "finalist 1"."""
     return evidence_name(training.hyperparameters, training.seed, training.fold).partition("/")[2]
 
 
 def evidence_name(hyperparameters: Mapping[str, Any], seed: int, fold: int, train_share: float = 1.0) -> str:
-    """By configuration, not by contestant: with more trials another one may become "finalist 1"."""
+    """By configuration, not by candidate: with more trials another one may become "finalist 1"."""
     part = "" if train_share == 1 else f"-share{train_share:g}"
     return f"finals/{configuration_name(hyperparameters)}-seed{seed}-fold{fold + 1}{part}"

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from bench.evaluation.metrics import iou, mean, pool
 from bench.experiments import WITHOUT_TUNERS, Experiment
-from bench.records import COMPLETED, Contestant, FinalsRecord, TrainingRecord, TrialRecord, configuration_key
-from bench.run.candidates import compared_levels, contestants, with_names_of_their_own
+from bench.records import COMPLETED, Candidate, FinalsRecord, TrainingRecord, TrialRecord, configuration_key
+from bench.run.candidates import compared_levels, select_candidates, with_names_of_their_own
 from bench.run.plan import MOST_SEEDS, Plan
 
 
@@ -20,9 +20,9 @@ def whole_finals(
         return None
     compares = experiment.search == "compare"
     return FinalsRecord(
-        contestants=compared_levels(experiment.space)
+        candidates=compared_levels(experiment.space)
         if compares
-        else contestants(
+        else select_candidates(
             trials, experiment.space, protocol.finalists, from_portfolio=0 if searched else protocol.finalists + 1
         ),
         folds=len(folds),
@@ -46,7 +46,7 @@ def budgeted_finals(
     candidates = (
         compared_levels(experiment.space, chosen.candidates)
         if compares
-        else contestants(
+        else select_candidates(
             trials,
             experiment.space,
             finalists,
@@ -56,12 +56,12 @@ def budgeted_finals(
     )
     more = before is None
     if before:
-        known = {configuration_key(each.hyperparameters) for each in before.contestants}
+        known = {configuration_key(each.hyperparameters) for each in before.candidates}
         new = [each for each in candidates if configuration_key(each.hyperparameters) not in known]
         more = bool(new)
-        candidates = tuple(with_names_of_their_own([*before.contestants, *new]))
+        candidates = tuple(with_names_of_their_own([*before.candidates, *new]))
     return FinalsRecord(
-        contestants=candidates,
+        candidates=candidates,
         folds=folds,
         seeds=tuple(range(first_seed, first_seed + MOST_SEEDS)),
         epochs=before.epochs if before else epochs,
@@ -76,16 +76,16 @@ LEADERS = 3
 """So many candidates are trained with further seeds."""
 
 
-def in_order(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> Iterator[tuple[Contestant, int, int]]:
+def in_order(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> Iterator[tuple[Candidate, int, int]]:
     """(candidate, seed, fold) of the trainings of a budgeted final evaluation, the most wanted first, given what is `trained`: every
     candidate on the first fold, the leaders on the others (fold by fold where all are to be trained everywhere), then the leaders with
     further seeds. Of a comparison all go on, fold by fold, seed by seed, in the order of the plan. A candidate of which a training failed, or
     took too long, gets no other: it takes no part in the ranking."""
     first, *others = record.seeds
-    yield from ((contestant, first, 0) for contestant in record.contestants)
+    yield from ((candidate, first, 0) for candidate in record.candidates)
     out = {configuration_key(each.hyperparameters) for each in trained if each.status != COMPLETED}
     ranking = [each for each in leaders(record, trained) if configuration_key(each.hyperparameters) not in out]
-    standing = [each for each in record.contestants if each in ranking]
+    standing = [each for each in record.candidates if each in ranking]
     if record.everywhere:
         yield from ((each, first, fold) for fold in range(1, record.folds) for each in standing)
     else:
@@ -97,14 +97,14 @@ def in_order(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> Iterato
             yield from ((each, seed, fold) for each in ranking[:LEADERS] for fold in range(record.folds))
 
 
-def leaders(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> list[Contestant]:
+def leaders(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> list[Candidate]:
     """Candidates by their IoU out of fold, pooled over the folds that all of them were trained on, best first; those without a training
     last, in their order. A lead of less than `TIE` is none: then the cheaper one goes first."""
     scores: dict[str, float] = {}
     done = {
         (configuration_key(each.hyperparameters), each.fold): each for each in trained if each.seed == record.seeds[0]
     }
-    keys = {each.name: configuration_key(each.hyperparameters) for each in record.contestants}
+    keys = {each.name: configuration_key(each.hyperparameters) for each in record.candidates}
     completed = {
         name: {fold for known, fold in done if known == key and done[known, fold].out_of_fold}
         for name, key in keys.items()
@@ -116,12 +116,12 @@ def leaders(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> list[Con
         if counts:
             scores[name] = mean(iou(each) for each in pool(counts)[1:]) or 0.0
 
-    def place(contestant: Contestant) -> tuple[bool, float, float]:
-        score = scores.get(contestant.name)
-        costs = [done[unit].train_s or 0.0 for unit in done if unit[0] == keys[contestant.name]]
+    def place(candidate: Candidate) -> tuple[bool, float, float]:
+        score = scores.get(candidate.name)
+        costs = [done[unit].train_s or 0.0 for unit in done if unit[0] == keys[candidate.name]]
         return score is None, -round((score or 0.0) / TIE), min(costs, default=0.0)
 
-    return sorted(record.contestants, key=place)
+    return sorted(record.candidates, key=place)
 
 
 TIE = 0.01

@@ -21,7 +21,7 @@ def refit_spec(selected: DeliveryRecord, trainings: Sequence[TrainingRecord]) ->
     known = next(each for each in trainings if weights_path(each) == member.weights)
     return TrialSpec(
         study_id=REFIT,
-        trial_id=f"{member.contestant}, seed {member.seed}",
+        trial_id=f"{member.candidate}, seed {member.seed}",
         hyperparameters=member.hyperparameters,
         seed=member.seed,
         epochs=known.epochs_run,

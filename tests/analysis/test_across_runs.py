@@ -72,11 +72,11 @@ def compared_six(six) -> Across:
     return across(six)
 
 
-def test_contestants_of_other_runs_are_matched_by_their_hyperparameters(two):
+def test_candidates_of_other_runs_are_matched_by_their_hyperparameters(two):
     table = two.configurations
-    assert table.contestants[0] == "U-Net / ResNet-18 · Dice · 96 px"
-    assert "plain U-Net · BCE · 96 px (original baseline)" in table.contestants
-    assert table.complete == len(table.contestants) == 4
+    assert table.candidates[0] == "U-Net / ResNet-18 · Dice · 96 px"
+    assert "plain U-Net · BCE · 96 px (original baseline)" in table.candidates
+    assert table.complete == len(table.candidates) == 4
     assert table.datasets == ("data-0", "data-1")
     for place, run in enumerate(two.datasets):
         assert isinstance(run.held, Finals)
@@ -102,11 +102,11 @@ def test_six_data_sets_and_six_pairs_are_still_too_few(compared_six):
 
 def test_the_search_s_choice_is_the_finalist_that_the_search_had_first(six, two):
     roles = two.roles
-    assert roles.contestants[0] == CHOICE
-    assert set(roles.contestants) == {CHOICE, "default configuration", "original baseline"}
+    assert roles.candidates[0] == CHOICE
+    assert set(roles.candidates) == {CHOICE, "default configuration", "original baseline"}
     flattered = made("x", "x", levels=LEVEL | {"finalist 1": 0.1})  # first in the search, last in the finals
     table = across([flattered, six[0]]).roles
-    at = table.contestants.index(CHOICE)
+    at = table.candidates.index(CHOICE)
     assert table.scores[at][0] == pytest.approx(0.1, abs=0.05)
 
 
@@ -129,20 +129,20 @@ def test_models_of_other_tools_are_ranked_by_their_name_and_only_where_they_are_
     runs = [scored_elsewhere(scored_elsewhere(run, "nnU-Net", 0.9), "partly", 0.9, images=2) for run in six[:2]]
     compared = across(runs)
     for table in (compared.configurations, compared.roles):
-        assert table.contestants[0] == "nnU-Net (other tool)"
+        assert table.candidates[0] == "nnU-Net (other tool)"
         assert table.ranks is not None
         assert table.ranks.average[0] == 1
-        assert "partly (other tool)" not in table.contestants
+        assert "partly (other tool)" not in table.candidates
     assert headline(compared).startswith("nnU-Net (other tool) has the best average rank, 1.00 of 5 over 2 data sets")
     rows = [row for row in _candidates(compared) if row["roles"] == "other tool"]
-    assert [(row["contestant"], row["rank"]) for row in rows] == [("nnU-Net", 1), ("partly", None)] * 2
+    assert [(row["candidate"], row["rank"]) for row in rows] == [("nnU-Net", 1), ("partly", None)] * 2
     alone = headline(across(runs[:1]))
     assert "nnU-Net, of another tool, scores 0.90 on the same images: +0.3" in alone
 
 
 def test_who_is_not_in_every_final_has_no_rank():
     table = rank_table({"one": {"a": 0.3, "b": 0.4, "c": 0.9}, "two": {"a": 0.3, "b": 0.2}})
-    assert table.contestants == ("a", "b", "c")
+    assert table.candidates == ("a", "b", "c")
     assert table.complete == 2
     assert table.scores[2] == (0.9, None)
     assert table.ranks is not None
@@ -154,19 +154,19 @@ def test_finals_of_one_data_set_are_pooled_by_configuration():
     first, second = made("first", "cars"), made("second", "cars", levels=LEVEL | {"finalist 2": 0.7})
     assert second.finals is not None
     own = {"architecture": "fpn", "loss": "dice", "image_size": 96}
-    contestants = tuple(
-        replace(each, hyperparameters=own) if each.name == "finalist 2" else each for each in second.finals.contestants
+    candidates = tuple(
+        replace(each, hyperparameters=own) if each.name == "finalist 2" else each for each in second.finals.candidates
     )
     trainings = tuple(
-        replace(each, hyperparameters=own) if each.contestant == "finalist 2" else each for each in second.trainings
+        replace(each, hyperparameters=own) if each.candidate == "finalist 2" else each for each in second.trainings
     )
-    second = replace(second, finals=replace(second.finals, contestants=contestants), trainings=trainings)
+    second = replace(second, finals=replace(second.finals, candidates=candidates), trainings=trainings)
     compared = across([first, second])
     (data,) = compared.datasets
     assert isinstance(data.held, Finals)
     assert len(data.held.standings) == 5
     assert data.held.trained == 5 * 3 * 3
-    assert data.held.standings[0].contestant.name == "finalist 2 of second"
+    assert data.held.standings[0].candidate.name == "finalist 2 of second"
     assert headline(compared).startswith("FPN · Dice · 96 px is significantly better than every other candidate")
     assert compared.configurations.ranks is None
 
@@ -179,14 +179,14 @@ def test_finals_with_other_seeds_are_pooled_by_how_many_there_were():
     later = replace(
         second,
         finals=replace(second.finals, seeds=(7, 8, 9)),
-        trainings=tuple(replace(each, seed=each.seed + 7, contestant="x", hyperparameters=dict(each.hyperparameters) | {"loss": "bce"})
+        trainings=tuple(replace(each, seed=each.seed + 7, candidate="x", hyperparameters=dict(each.hyperparameters) | {"loss": "bce"})
                         for each in second.trainings),
     )  # fmt: skip
     later = replace(
         later,
         finals=replace(
             later.finals,
-            contestants=tuple(replace(each, hyperparameters=dict(each.hyperparameters) | {"loss": "bce"}) for each in second.finals.contestants),
+            candidates=tuple(replace(each, hyperparameters=dict(each.hyperparameters) | {"loss": "bce"}) for each in second.finals.candidates),
         ),
     )  # fmt: skip
     held = across([fewer, later]).datasets[0].held
@@ -201,7 +201,7 @@ def test_the_headline_names_everyone_whom_the_first_cannot_be_told_from():
     }
     table = rank_table(scores)
     assert table.ranks is not None
-    assert table.contestants == ("a", "b", "c", "erratic")
+    assert table.candidates == ("a", "b", "c", "erratic")
     assert leader(table, table.ranks).endswith("it does not differ significantly from erratic (5 %, Holm).")
     assert "3 of 6 pairs differ significantly" in about_ranks(table, table.ranks)
 
@@ -209,14 +209,14 @@ def test_the_headline_names_everyone_whom_the_first_cannot_be_told_from():
 def test_configurations_called_alike_are_told_apart_by_what_differs():
     run = made("first", "cars")
     assert run.finals is not None
-    twin = dict(run.finals.contestants[0].hyperparameters) | {"batch_size": 4}
-    contestants = tuple(
-        replace(each, hyperparameters=twin) if each.name == "finalist 2" else each for each in run.finals.contestants
+    twin = dict(run.finals.candidates[0].hyperparameters) | {"batch_size": 4}
+    candidates = tuple(
+        replace(each, hyperparameters=twin) if each.name == "finalist 2" else each for each in run.finals.candidates
     )
     trainings = tuple(
-        replace(each, hyperparameters=twin) if each.contestant == "finalist 2" else each for each in run.trainings
+        replace(each, hyperparameters=twin) if each.candidate == "finalist 2" else each for each in run.trainings
     )
-    run = replace(run, finals=replace(run.finals, contestants=contestants), trainings=trainings)
+    run = replace(run, finals=replace(run.finals, candidates=candidates), trainings=trainings)
     labels = list(across([run, made("other", "panels")]).standings["cars"])
     assert "U-Net / ResNet-18 · Dice · 96 px · batch size 8" in labels
     assert "U-Net / ResNet-18 · Dice · 96 px · batch size 4" in labels
@@ -270,7 +270,7 @@ def test_the_command_writes_checks_and_refuses(six, tmp_path):
     assert json.loads((folder / "summary.json").read_text())["runs"] == ["run-0", "run-1"]
     assert "run-0+run-1" in (tmp_path / "reports" / "README.md").read_text()
     assert report("--check", "run-0", "run-1").exit_code == 0
-    table = folder / "tables" / "contestants.csv"
+    table = folder / "tables" / "candidates.csv"
     table.write_text(table.read_text().replace("0.", "1.", 1))
     assert report("--check", "run-0", "run-1").exit_code == 2
     assert report("run-0", "run-1", "--name", "both").exit_code == 0

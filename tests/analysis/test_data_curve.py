@@ -25,7 +25,7 @@ FLAT = dict.fromkeys(RISING, 0.0)
 def with_curve(run: Run, steps: Mapping[float, float], *, luck: float = 0.01) -> Run:
     """The first of the finals on shares of the images: what it scores with all of them, a step and some luck."""
     random = np.random.default_rng(1)
-    whole = [each for each in run.trainings if each.contestant == "finalist 1"]
+    whole = [each for each in run.trainings if each.candidate == "finalist 1"]
     size = sum(map(len, run.split.folds)) * (FOLDS - 1) // FOLDS
 
     def scored(training, step):

@@ -43,8 +43,8 @@ def delivered(made: Run) -> Run:
     folds = [name for fold in made.split.folds for name in fold]
     members = tuple(
         Member(
-            contestant="finalist 1",
-            hyperparameters=made.finals.contestants[0].hyperparameters,
+            candidate="finalist 1",
+            hyperparameters=made.finals.candidates[0].hyperparameters,
             fold=fold,
             seed=0,
             weights=f"model/{fold}.h5",
@@ -64,7 +64,7 @@ def test_a_candidate_that_differs_from_every_other_is_a_clear_winner(run):
     assert answer(found.decision) == "Use U-Net with ResNet-18, Dice loss."
     assert found.decision.choice.iou == finals(run).standings[0].score
     other, by = found.decision.closest
-    assert other.contestant.name == "default configuration"
+    assert other.candidate.name == "default configuration"
     assert by.interval.low > 0
     assert "significantly better than every other candidate" in said([verdict(found)])
 

@@ -18,7 +18,7 @@ from tests.report.runs import full_run
 
 
 def test_standings_are_best_first_with_the_leader_alone_in_rank_one(held):
-    assert [each.contestant.name for each in held.standings] == [
+    assert [each.candidate.name for each in held.standings] == [
         "finalist 1",
         "default configuration",
         "finalist 2",
@@ -28,13 +28,13 @@ def test_standings_are_best_first_with_the_leader_alone_in_rank_one(held):
     assert [each.group for each in held.standings] == [1, 2, 3, 4]
     for each in held.standings:
         assert each.interval.low < each.score < each.interval.high
-        assert each.score == pytest.approx(LEVELS[each.contestant.name], abs=0.04)
-        assert each.test == pytest.approx(LEVELS[each.contestant.name], abs=0.08)
+        assert each.score == pytest.approx(LEVELS[each.candidate.name], abs=0.04)
+        assert each.test == pytest.approx(LEVELS[each.candidate.name], abs=0.08)
     assert sum(each.first_probability for each in held.standings) == pytest.approx(1)
 
 
 def test_the_gain_over_the_default_recipe_is_paired(held):
-    gains = {each.contestant.name: each.to_default for each in held.standings}
+    gains = {each.candidate.name: each.to_default for each in held.standings}
     assert gains["default configuration"] is None
     assert gains["finalist 1"].value == pytest.approx(0.2, abs=0.03)
     assert gains["finalist 1"].interval.low > 0 > gains["finalist 2"].interval.high
@@ -57,10 +57,10 @@ def test_only_seeds_that_are_whole_count(run):
     assert (held.trained, held.planned) == (35, 36)
 
 
-def test_a_contestant_whose_training_failed_is_out_and_named(run):
+def test_a_candidate_whose_training_failed_is_out_and_named(run):
     failed = [
         replace(each, status=FAILED, error="out of memory", out_of_fold={}, test={})
-        if (each.contestant, each.seed, each.fold) == ("finalist 2", 1, 0)
+        if (each.candidate, each.seed, each.fold) == ("finalist 2", 1, 0)
         else each
         for each in run.trainings
     ]
@@ -93,21 +93,21 @@ def test_a_locked_set_of_one_image_or_without_foreground_leaves_the_rest_standin
     one = replace(run.split, test=run.split.test[:1])
     trainings = [replace(each, test={one.test[0]: each.test[one.test[0]]}) for each in run.trainings]
     held = finals(replace(run, split=one, trainings=tuple(trainings)))
-    assert held.winner.contestant.name == "finalist 1"
+    assert held.winner.candidate.name == "finalist 1"
     assert held.standings[0].test_interval is None
     assert held.standings[0].test > 0.4
     assert held.variance is None
 
 
-def test_contestants_that_differ_in_little_are_told_apart_and_their_differences_are_their_own(run):
-    first = run.finals.contestants[0]
-    twin = replace(run.finals.contestants[1], hyperparameters=dict(first.hyperparameters) | {"augmentation": 1.0})
-    entered = (first, twin, *run.finals.contestants[2:])
+def test_candidates_that_differ_in_little_are_told_apart_and_their_differences_are_their_own(run):
+    first = run.finals.candidates[0]
+    twin = replace(run.finals.candidates[1], hyperparameters=dict(first.hyperparameters) | {"augmentation": 1.0})
+    entered = (first, twin, *run.finals.candidates[2:])
     trainings = [
-        replace(each, hyperparameters=twin.hyperparameters) if each.contestant == "finalist 2" else each
+        replace(each, hyperparameters=twin.hyperparameters) if each.candidate == "finalist 2" else each
         for each in run.trainings
     ]
-    held = finals(replace(run, finals=replace(run.finals, contestants=entered), trainings=tuple(trainings)))
+    held = finals(replace(run, finals=replace(run.finals, candidates=entered), trainings=tuple(trainings)))
     labels = [each.label for each in held.standings]
     assert len(set(labels)) == 4
     assert {"U-Net / ResNet-18 · Dice · 96 px · 0011", "U-Net / ResNet-18 · Dice · 96 px · 0007"} <= set(labels)
@@ -130,11 +130,11 @@ def test_the_only_candidate_of_a_short_budget_is_scored_and_has_not_won(run):
     first = next(
         each
         for each in run.trainings
-        if each.contestant == "default configuration" and each.fold == 0 and each.seed == 0
+        if each.candidate == "default configuration" and each.fold == 0 and each.seed == 0
     )
     alone = replace(run, trainings=(first,), trials=())
     held = finals(alone)
-    assert [each.contestant.name for each in held.standings] == ["default configuration"]
+    assert [each.candidate.name for each in held.standings] == ["default configuration"]
     assert held.winner is None
     assert held.scored == len(run.split.folds[0])
     found = Analysis(alone)

@@ -75,7 +75,7 @@ def training(
     name, test = f"finals/fold{fold}", locked or {}
     RunStore(directory).write_arrays(name, evidence({**counts, **test}, bins).arrays())
     return TrainingRecord(
-        contestant="a", hyperparameters={"loss": "dice"}, fold=fold, seed=0, status=COMPLETED, out_of_fold=counts, test=test,
+        candidate="a", hyperparameters={"loss": "dice"}, fold=fold, seed=0, status=COMPLETED, out_of_fold=counts, test=test,
         evidence=name, started_at=START.isoformat(),
     )  # fmt: skip
 
@@ -154,7 +154,7 @@ def blocks_of(run: Run) -> list[Block]:
 
 def test_the_page_has_the_table_and_words_from_its_numbers(run):
     blocks, held = blocks_of(run), finals(run)
-    own = probability_metrics(run, [each for each in run.trainings if each.contestant == "finalist 1"], held.seeds)
+    own = probability_metrics(run, [each for each in run.trainings if each.candidate == "finalist 1"], held.seeds)
     shown = cells(table(blocks, "Probability-based metrics"), held.standings[0].label)
     assert shown[1] == f"{held.standings[0].score:.2f}"
     assert float(shown[2].split(" (")[0]) == pytest.approx(own.tuned.value, abs=0.005)
@@ -185,7 +185,7 @@ def test_a_run_without_evidence_says_so(tmp_path):
 
 
 def test_a_candidate_of_which_one_file_is_gone_has_dashes(run):
-    gone = [replace(each, evidence="finals/gone") if each.fold == 0 and each.contestant == "finalist 1" else each
+    gone = [replace(each, evidence="finals/gone") if each.fold == 0 and each.candidate == "finalist 1" else each
             for each in run.trainings]  # fmt: skip
     shown = table(blocks_of(replace(run, trainings=tuple(gone))), "Probability-based metrics")
     first, second = (cells(shown, each.label) for each in finals(run).standings[:2])
@@ -196,7 +196,7 @@ def test_a_candidate_of_which_one_file_is_gone_has_dashes(run):
 def test_accuracy_stands_beside_the_share_of_background(run):
     held = finals(run)
     shown = row(table(blocks_of(run), "Quality of the candidates"), held.standings[0].label)
-    counts = [each.out_of_fold for each in run.trainings if each.contestant == held.standings[0].contestant.name]
+    counts = [each.out_of_fold for each in run.trainings if each.candidate == held.standings[0].candidate.name]
     own = [of[1].tp / (of[1].tp + of[1].fp + of[1].fn) for images in counts for of in images.values()]
     assert shown["image_iou"] == pytest.approx(np.mean(own))
     assert shown["image_dice"] == pytest.approx(np.mean([2 * iou / (1 + iou) for iou in own]))
@@ -235,7 +235,7 @@ def test_evidence_of_other_pixels_is_found(run, source, target, said):
     RunStore(Path(run.directory)).write_arrays("finals/moved", evidence(counts).arrays())
     trainings = (replace(chosen, evidence="finals/moved"), *run.trainings[:5])
     assert contradictions(replace(run, trainings=trainings)) == [
-        f"{run.directory}/finals/moved.npz, of {chosen.contestant}: {said}"
+        f"{run.directory}/finals/moved.npz, of {chosen.candidate}: {said}"
     ]
 
 
@@ -264,7 +264,7 @@ def test_two_annotators_have_a_row_and_a_fact(run):
     blocks = [*blocks_of(twice), *setup(Analysis(twice)), verdict(Analysis(twice))]
     ranked = table(blocks, "Ranking of the candidates and baselines")
     assert row(ranked, "two annotators (2 pairs)")["iou_text"] == "0.57"  # 80 of 140
-    assert {"contestant": "two annotators (2 pairs)", "roles": "annotators"}.items() <= data(
+    assert {"candidate": "two annotators (2 pairs)", "roles": "annotators"}.items() <= data(
         blocks, "finals.csv"
     ).records[-1].items()
     assert "agree at IoU 0.57 (2 images annotated twice)" in said(blocks)

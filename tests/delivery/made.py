@@ -60,7 +60,7 @@ def save_members(
         name = f"finals/member{number}.weights.h5"
         (directory / "finals").mkdir(parents=True, exist_ok=True)
         network.save_weights(directory / name)
-        members.append(Member(contestant=f"c{number}", hyperparameters=values, fold=number, seed=0, weights=name))
+        members.append(Member(candidate=f"c{number}", hyperparameters=values, fold=number, seed=0, weights=name))
     return members
 
 

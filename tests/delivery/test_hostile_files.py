@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from bench.delivery.description import sha256_of
+from bench.delivery.description import read_description, sha256_of
 from bench.delivery.keras_file import check_keras_file
 from bench.delivery.model import load_model
 from bench.errors import DataError
@@ -84,7 +84,7 @@ def test_what_is_no_archive_is_said_to_be_none(content: bytes, folder: Path) -> 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("schema_version", 7, "has schema version 7; this SegBench reads version 1"),
+        ("schema_version", 7, "has schema version 7; this SegBench reads versions 1 to 2"),
         ("classes", [], "classes is"),
         ("threshold", 1.5, r"threshold is 1\.5"),
         ("image_size", "wide", "image_size"),
@@ -95,6 +95,16 @@ def test_a_foreign_description_is_named_with_the_value(name: str, value: object,
     about = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps({**about, name: value}))
     refused(folder, said)
+
+
+def test_a_description_of_version_1_is_read_and_a_version_that_is_no_number_is_not(folder: Path) -> None:
+    about = json.loads((folder / "model.json").read_text())
+    members = [{"contestant" if name == "candidate" else name: v for name, v in m.items()} for m in about["members"]]
+    (folder / "model.json").write_text(json.dumps({**about, "schema_version": 1, "members": members}))
+    described = read_description(folder)
+    assert [each.candidate for each in described.members] == [each["candidate"] for each in about["members"]]
+    (folder / "model.json").write_text(json.dumps({**about, "schema_version": True}))
+    refused(folder, "has schema version True")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000])

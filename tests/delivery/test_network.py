@@ -44,7 +44,7 @@ def test_a_plain_copy_predicts_what_the_trained_network_predicts(
         if "moving_variance" in variable.path:
             variable.assign(random.uniform(0.5, 2, variable.shape))
     network.save_weights(tmp_path / "a.weights.h5")
-    member = Member(contestant="a", hyperparameters=values, fold=0, seed=0, weights="a.weights.h5")  # type: ignore[arg-type]
+    member = Member(candidate="a", hyperparameters=values, fold=0, seed=0, weights="a.weights.h5")  # type: ignore[arg-type]
     made = ensemble([member], tmp_path, num_classes=3, image_size=size, flips=False)
     made.save(tmp_path / "model.keras")
     check_keras_file(tmp_path / "model.keras")

@@ -48,6 +48,6 @@ def test_friedmans_f_is_that_of_iman_and_davenport() -> None:
     assert friedman_p(np.array([[0.3, 0.2, 0.1]] * 5)) == 0.0
 
 
-def test_one_contestant_is_no_ranking() -> None:
+def test_one_candidate_is_no_ranking() -> None:
     with pytest.raises(ValueError, match="nothing to rank"):
         compare_ranks(np.array([[0.3], [0.2]]))

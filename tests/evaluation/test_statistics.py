@@ -41,14 +41,14 @@ def one_class(*trainings: list[tuple[int, int, int]]) -> np.ndarray:
 
 
 def random_counts(
-    random: np.random.Generator, contestants: int, seeds: int, images: int, lift: float = 0.0
+    random: np.random.Generator, candidates: int, seeds: int, images: int, lift: float = 0.0
 ) -> np.ndarray:
-    """Contestant c hits a share of 0.5 + c * lift of 400 pixels, give or take."""
+    """Candidate c hits a share of 0.5 + c * lift of 400 pixels, give or take."""
     share = np.clip(
         0.5
-        + lift * np.arange(contestants)[:, None, None]
+        + lift * np.arange(candidates)[:, None, None]
         + 0.1 * random.standard_normal(images)
-        + 0.03 * random.standard_normal((contestants, seeds, images)),
+        + 0.03 * random.standard_normal((candidates, seeds, images)),
         0,
         1,
     )
@@ -162,7 +162,7 @@ def test_one_training_is_judged_by_images_alone() -> None:
 # Comparisons
 
 
-def test_identical_contestants_differ_by_exactly_nothing() -> None:
+def test_identical_candidates_differ_by_exactly_nothing() -> None:
     one = random_counts(np.random.default_rng(1), 1, 3, 30)
     comparison = compare(np.concatenate([one, one]), np.random.default_rng(0), resamples=500)
     (pair,) = comparison.differences
@@ -171,7 +171,7 @@ def test_identical_contestants_differ_by_exactly_nothing() -> None:
     assert comparison.groups == ((0, 1),)
 
 
-def test_pairing_narrows_the_difference_of_contestants_that_find_the_same_images_hard() -> None:
+def test_pairing_narrows_the_difference_of_candidates_that_find_the_same_images_hard() -> None:
     comparison = compare(random_counts(np.random.default_rng(2), 2, 3, 30), np.random.default_rng(0), resamples=500)
     widths = [interval.high - interval.low for interval in comparison.intervals]
     paired = comparison.differences[0].interval
@@ -231,7 +231,7 @@ def test_rank_groups_start_anew_below_those_that_tie_with_the_leader() -> None:
 
 
 def test_more_comparisons_need_smaller_p() -> None:
-    # 0.03 separates two; with a second contestant at 0.04, 2 * 0.03 is above 0.05
+    # 0.03 separates two; with a second candidate at 0.04, 2 * 0.03 is above 0.05
     assert _rank_groups(np.array([0.9, 0.5]), [difference(0, 1, 0.03)]) == ((0,), (1,))
     three = [difference(0, 1, 0.03), difference(0, 2, 0.04), difference(1, 2, 1.0)]
     assert _rank_groups(np.array([0.9, 0.5, 0.4]), three) == ((0, 1, 2),)

@@ -76,11 +76,11 @@ def test_csv_tables_add_up_to_the_score_on_record(run, tmp_path) -> None:
     trainings = pd.read_csv(tmp_path / "trainings.csv")
     first = run.trainings[0]
     own = counts[
-        (counts.candidate == first.contestant) & (counts.seed == first.seed) & (counts.fold == first.fold + 1)
+        (counts.candidate == first.candidate) & (counts.seed == first.seed) & (counts.fold == first.fold + 1)
         & (counts.part == "fold") & (counts["class"] == run.dataset.classes[0])
     ]  # fmt: skip
     pooled = own.tp.sum() / (own.tp.sum() + own.fp.sum() + own.fn.sum())
-    (row,) = trainings[trainings.name == f"{first.contestant}, seed {first.seed}, fold {first.fold + 1}"].iou
+    (row,) = trainings[trainings.name == f"{first.candidate}, seed {first.seed}, fold {first.fold + 1}"].iou
     assert row == pytest.approx(pooled)
     assert len(pd.read_csv(tmp_path / "epochs.csv")) == sum(len(trial.curve) for trial in run.trials)
 

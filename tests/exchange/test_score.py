@@ -17,7 +17,7 @@ from bench.datasets.letterbox import letterbox_mask, valid_area
 from bench.evaluation.counting import confusion_of, counts_of
 from bench.evaluation.ensemble import choose, masks_with
 from bench.exchange.run_data import TEST, data_of, parts_of
-from bench.records import COMPLETED, DEFAULT, Contestant, FinalsRecord, Run, TrainingRecord
+from bench.records import COMPLETED, DEFAULT, Candidate, FinalsRecord, Run, TrainingRecord
 from bench.records.store import RunStore, load
 from bench.report import write_report
 from bench.run.delivery import libraries, select
@@ -29,10 +29,10 @@ Change = Callable[[np.ndarray], np.ndarray]
 """Of a true mask, uint8 [H, W]."""
 
 CANDIDATES = (
-    Contestant(
+    Candidate(
         name="default configuration", roles=(DEFAULT,), hyperparameters={"architecture": "unet", "image_size": 32}
     ),
-    Contestant(name="recipe 2", roles=("portfolio",), hyperparameters={"architecture": "linknet", "image_size": 32}),
+    Candidate(name="recipe 2", roles=("portfolio",), hyperparameters={"architecture": "linknet", "image_size": 32}),
 )
 
 
@@ -53,11 +53,11 @@ def run(tmp_path: Path, data: Path) -> Run:
     """A run whose candidates found the truth, shifted by 2 and by 4 pixels of the evaluation size, with what it keeps of them."""
     directory = finished_run(tmp_path, data)
     store, made = RunStore(directory), load(directory)
-    store.write(FinalsRecord(contestants=CANDIDATES, folds=3, seeds=(1,), epochs=4, rule="made up", steps_per_epoch=25))
+    store.write(FinalsRecord(candidates=CANDIDATES, folds=3, seeds=(1,), epochs=4, rule="made up", steps_per_epoch=25))
     pixels = cached(made, data, tmp_path / "cache")
-    for contestant, shift in zip(CANDIDATES, (2, 4), strict=True):
+    for candidate, shift in zip(CANDIDATES, (2, 4), strict=True):
         for fold, ids in enumerate(made.split.folds):
-            store.append(training(store, contestant, fold, ids, pixels, shift, made.split.test))
+            store.append(training(store, candidate, fold, ids, pixels, shift, made.split.test))
     return load(directory)
 
 
@@ -68,7 +68,7 @@ def cached(run: Run, data: Path, folder: Path) -> CachedPixels:
     return open_cache(folder, EVALUATION_SIZE)
 
 
-def training(store, contestant, fold, ids, pixels, shift, test) -> TrainingRecord:
+def training(store, candidate, fold, ids, pixels, shift, test) -> TrainingRecord:
     """With the maps and the file of weights that a real one leaves: foreground has 0.8 where it was found, else 0.1, some pixels less."""
 
     def found(names):
@@ -82,7 +82,7 @@ def training(store, contestant, fold, ids, pixels, shift, test) -> TrainingRecor
         }  # fmt: skip
 
     record = TrainingRecord(
-        contestant=contestant.name, hyperparameters=contestant.hyperparameters, fold=fold, seed=1, status=COMPLETED,
+        candidate=candidate.name, hyperparameters=candidate.hyperparameters, fold=fold, seed=1, status=COMPLETED,
         out_of_fold=counted(ids), test=counted(test), epochs_run=4, train_s=1.0, wall_s=1.0, started_at="2026-01-01T00:00:00+00:00",
     )  # fmt: skip
     noise = np.random.default_rng(fold).integers(0, 130, (len(ids), 1, EVALUATION_SIZE, EVALUATION_SIZE, 1))

@@ -65,5 +65,5 @@ def test_a_trial_that_takes_the_container_down_is_begun_so_often_as_it_may_be(
         assert [each.trial_id for each in failed] == ["0002"]
         assert {each.status for each in run.trials} == {FAILED, COMPLETED}
     else:
-        assert len(failed) == len(rows) > 1, "every contestant lost its training on that fold"
+        assert len(failed) == len(rows) > 1, "every candidate lost its training on that fold"
     assert run.record.status == "finished"

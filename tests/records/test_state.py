@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import StoreError
-from bench.records import COLLAPSED, COMPLETED, Contestant, Promotion, Status, TrainingRecord, TrialRecord
+from bench.records import COLLAPSED, COMPLETED, Candidate, Promotion, Status, TrainingRecord, TrialRecord
 from bench.records.store import load_lines
 from tests.examples import stored_run, trial
 
@@ -49,13 +49,13 @@ def test_a_promotion_is_what_its_tuner_noted(noted: dict[str, int | str], promot
     record = trial(hyperparameters={"loss": "dice", **noted})
     assert record.promotion == promotion
     assert record.key == ("random-0", "0000")
-    assert record.configuration == Contestant(name="x", roles=(), hyperparameters={"loss": "dice"}).configuration
+    assert record.configuration == Candidate(name="x", roles=(), hyperparameters={"loss": "dice"}).configuration
 
 
 def test_a_training_is_known_by_configuration_seed_and_fold() -> None:
     values = {"loss": "dice", "learning_rate": 1e-3}
     record = TrainingRecord(
-        contestant="finalist 1", hyperparameters=values, fold=2, seed=5, status=COMPLETED, started_at=""
+        candidate="finalist 1", hyperparameters=values, fold=2, seed=5, status=COMPLETED, started_at=""
     )
     assert record.unit == ('{"learning_rate": 0.001, "loss": "dice"}', 5, 2)
-    assert replace(record, contestant="finalist 2").unit == record.unit
+    assert replace(record, candidate="finalist 2").unit == record.unit

@@ -60,7 +60,7 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 def test_trainings_of_the_learning_curve_are_none_of_the_finals(tmp_path: Path) -> None:
     store = stored_run(tmp_path / "quick")
     whole = TrainingRecord(
-        contestant="finalist 1",
+        candidate="finalist 1",
         hyperparameters={"loss": "dice"},
         fold=0,
         seed=1,
@@ -297,7 +297,7 @@ def test_record_of_another_schema_version_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
     with pytest.raises(
         StoreError,
-        match=r"dataset\.json has schema version 99; this SegBench reads versions 1 to 2; it was written by a newer",
+        match=r"dataset\.json has schema version 99; this SegBench reads versions 1 to 3; it was written by a newer",
     ):
         load(store.directory)
 

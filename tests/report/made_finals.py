@@ -5,23 +5,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.records import COMPLETED, Contestant, FinalsRecord, Run, TrainingRecord
+from bench.records import COMPLETED, Candidate, FinalsRecord, Run, TrainingRecord
 from tests.report.runs import START, counts, evaluation
 
 SEEDS, FOLDS = (0, 1, 2), 3
 LEVELS = {"finalist 1": 0.6, "finalist 2": 0.3, "default configuration": 0.4, "original baseline": 0.2}
 
 
-def contestants() -> tuple[Contestant, ...]:
+def candidates() -> tuple[Candidate, ...]:
     common = {"augmentation": 0.5, "image_size": 96, "batch_size": 8}
     return (
-        Contestant(name="finalist 1", roles=("finalist",), study_id="random-s1", trial_id="0011", search_iou=0.65,
+        Candidate(name="finalist 1", roles=("finalist",), study_id="random-s1", trial_id="0011", search_iou=0.65,
                    hyperparameters={"architecture": "unet", "backbone": "resnet18", "loss": "dice", **common}),
-        Contestant(name="finalist 2", roles=("finalist",), study_id="random-s1", trial_id="0007", search_iou=0.5,
+        Candidate(name="finalist 2", roles=("finalist",), study_id="random-s1", trial_id="0007", search_iou=0.5,
                    hyperparameters={"architecture": "linknet", "backbone": "resnet18", "loss": "dice", **common}),
-        Contestant(name="default configuration", roles=("default configuration",),
+        Candidate(name="default configuration", roles=("default configuration",),
                    hyperparameters={"architecture": "unet", "backbone": "mobilenet", "loss": "bce_dice", **common}),
-        Contestant(name="original baseline", roles=("original baseline",),
+        Candidate(name="original baseline", roles=("original baseline",),
                    hyperparameters={"architecture": "plain_unet", "loss": "bce", **common}),
     )  # fmt: skip
 
@@ -40,12 +40,12 @@ def with_finals(run: Run, levels: Mapping[str, float] = LEVELS, *, noise: float 
 
     trainings = []
     for seed in SEEDS:
-        for each in contestants():
+        for each in candidates():
             for number, fold in enumerate(folds):
                 level = levels[each.name] + float(random.normal(0, luck))
                 trainings.append(
                     TrainingRecord(
-                        contestant=each.name, hyperparameters=each.hyperparameters, fold=number, seed=seed, status=COMPLETED,
+                        candidate=each.name, hyperparameters=each.hyperparameters, fold=number, seed=seed, status=COMPLETED,
                         out_of_fold=scored(fold, level), test=scored(run.split.test, level), epochs_run=12, num_params=10**7,
                         latency_s=0.02, peak_memory_bytes=2**30, train_s=20.0, wall_s=30.0, started_at=START.isoformat(),
                     )
@@ -57,7 +57,7 @@ def with_finals(run: Run, levels: Mapping[str, float] = LEVELS, *, noise: float 
     return replace(
         run,
         split=replace(run.split, folds=folds),
-        finals=FinalsRecord(contestants=contestants(), folds=FOLDS, seeds=SEEDS, epochs=12, rule="the whole protocol"),
+        finals=FinalsRecord(candidates=candidates(), folds=FOLDS, seeds=SEEDS, epochs=12, rule="the whole protocol"),
         trainings=tuple(trainings),
         evaluations=(*run.evaluations, *references),
     )

@@ -8,7 +8,7 @@ import pytest
 from bench.analysis.final_evaluation import finals
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import Missing
-from bench.records import FAILED, Contestant, Run
+from bench.records import FAILED, Candidate, Run
 from bench.report.blocks import Interval
 from bench.report.page import compose
 from bench.report.render.markdown import to_markdown
@@ -31,15 +31,15 @@ def comparison(scores: dict[str, float] | None = None, **changed: float) -> Run:
     run = with_finals(full_run(), scores or {"finalist 1": 0.6, "finalist 2": 0.41, "default configuration": 0.4,
                                              "original baseline": 0.3}, **changed)  # fmt: skip
     values = {old: {**DEFAULT, **other} for old, (_, other) in LEVELS.items()}
-    contestants = tuple(
-        Contestant(name=name, roles=("level" if other else "default configuration",), hyperparameters=values[old])
+    candidates = tuple(
+        Candidate(name=name, roles=("level" if other else "default configuration",), hyperparameters=values[old])
         for old, (name, other) in LEVELS.items()
     )
     trainings = tuple(
-        replace(each, contestant=LEVELS[each.contestant][0], hyperparameters=values[each.contestant])
+        replace(each, candidate=LEVELS[each.candidate][0], hyperparameters=values[each.candidate])
         for each in run.trainings
     )
-    finals_record = replace(run.finals, contestants=contestants, balanced=True, steps_per_epoch=25)
+    finals_record = replace(run.finals, candidates=candidates, balanced=True, steps_per_epoch=25)
     return replace(run, trials=(), finals=finals_record, trainings=trainings)
 
 
@@ -58,7 +58,7 @@ def pooled_iou(run: Run, name: str, seed: int) -> float:
     images = [
         per_class
         for each in run.trainings
-        if (each.contestant, each.seed) == (name, seed)
+        if (each.candidate, each.seed) == (name, seed)
         for per_class in each.out_of_fold.values()
     ]
     ious = []
@@ -73,7 +73,7 @@ def test_each_number_of_the_file_is_that_of_the_records(run, found):
     blocks = list(factors(found))
     held = found.final
     known = {
-        (a.contestant.name, b.contestant.name): (difference, p)
+        (a.candidate.name, b.candidate.name): (difference, p)
         for a, b, difference, p in held.pairs
     }  # fmt: skip
     written = {
@@ -91,7 +91,7 @@ def test_each_number_of_the_file_is_that_of_the_records(run, found):
         pair = known.get((name, "default configuration")) or known[("default configuration", name)]
         own = pair[0] if (name, "default configuration") in known else pair[0].turned()
         assert (record["low"], record["high"], record["p"]) == (own.interval.low, own.interval.high, own.p)
-        assert record["trainings"] == len([each for each in run.trainings if each.contestant == name]) == 9
+        assert record["trainings"] == len([each for each in run.trainings if each.candidate == name]) == 9
         assert (record["latency_s"], record["train_s"]) == (0.02, 20.0)
         raw[label] = own.p
     smallest, middle, largest = sorted(raw, key=lambda label: raw[label])
@@ -144,7 +144,7 @@ def test_with_one_seed_no_level_is_called_different(run):
 
 
 def test_a_level_without_a_second_fold_takes_no_images_from_the_others(run):
-    late = tuple(each for each in run.trainings if each.contestant != "loss focal" or each.fold == 0)
+    late = tuple(each for each in run.trainings if each.candidate != "loss focal" or each.fold == 0)
     cut = replace(run, trainings=late)
     of_cut = Analysis(cut)
     held = of_cut.final
@@ -158,7 +158,7 @@ def test_a_level_without_a_second_fold_takes_no_images_from_the_others(run):
 def test_without_the_default_nothing_is_compared_and_the_reason_is_said(run):
     failed = tuple(
         replace(each, status=FAILED, error="out of memory", out_of_fold={}, test={})
-        if each.contestant == "default configuration"
+        if each.candidate == "default configuration"
         else each
         for each in run.trainings
     )

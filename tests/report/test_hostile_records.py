@@ -72,18 +72,18 @@ def hostile_run(directory) -> Run:
         experiment={"note": HOSTILE, "protocol": {**made.experiment["protocol"], HOSTILE: HOSTILE}},
         trials=tuple(map(with_names, changed.trials)),
         trainings=tuple(map(with_names, changed.trainings)),
-        finals=dataclasses.replace(changed.finals, contestants=tuple(map(with_names, changed.finals.contestants))),
+        finals=dataclasses.replace(changed.finals, candidates=tuple(map(with_names, changed.finals.candidates))),
     )
     write_arrays(made)
     store, shown = RunStore(directory / "results" / "made-up"), load_arrays(Path(made.directory), "predictions/images")
     names = np.array([f"{name}{HOSTILE}" for name in shown["ids"]])
     store.write_arrays("predictions/development", shown | {"ids": names})
-    for each in changed.finals.contestants:
+    for each in changed.finals.candidates:
         masks = {"ids": names, "masks": shown["truth"]}
         store.write_arrays(f"predictions/{configuration_name(each.hyperparameters)}", masks)
-    first = changed.finals.contestants[0]
+    first = changed.finals.candidates[0]
     member = Member(
-        contestant=first.name, hyperparameters=first.hyperparameters, fold=0, seed=0, weights=f"model/{HOSTILE}"
+        candidate=first.name, hyperparameters=first.hyperparameters, fold=0, seed=0, weights=f"model/{HOSTILE}"
     )
     delivery = DeliveryRecord(
         members=(member,), image_size=96, flips=False, threshold=0.5, smallest_object=0.0, rule=HOSTILE,

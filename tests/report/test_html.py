@@ -36,7 +36,7 @@ def written(tmp_path_factory) -> Path:
     write_arrays(run)
     store, shown = RunStore(Path(run.directory)), load_arrays(Path(run.directory), "predictions/images")
     store.write_arrays("predictions/development", shown)
-    for number, each in enumerate(run.finals.contestants):
+    for number, each in enumerate(run.finals.candidates):
         masks = np.stack(
             [np.roll(mask, (number * 4 + image, number * 3), axis=(0, 1)) for image, mask in enumerate(shown["truth"])]
         )

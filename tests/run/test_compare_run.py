@@ -46,8 +46,8 @@ def test_every_level_is_trained_for_as_long_on_every_fold_with_every_seed_and_th
     )
     run = load(tmp_path / "results" / "tiny")
     design = one_at_a_time(chosen.space.model_copy(update={"view": ("whole",)}))  # what "auto" comes to here
-    assert [dict(each.hyperparameters) for each in run.finals.contestants] == list(design)
-    assert [each.name for each in run.finals.contestants] == ["default configuration", "loss dice", "augmentation 0"]
+    assert [dict(each.hyperparameters) for each in run.finals.candidates] == list(design)
+    assert [each.name for each in run.finals.candidates] == ["default configuration", "loss dice", "augmentation 0"]
     assert (run.trials, run.record.studies, run.record.status) == ((), (), "finished")
     assert len({each.unit for each in run.trainings}) == len(run.trainings) == len(design) * 2 * 2
     assert {(each.status, each.epochs_run) for each in run.trainings} == {(COMPLETED, 2)}

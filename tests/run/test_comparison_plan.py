@@ -105,17 +105,17 @@ def test_no_budget_is_named_where_nobody_knows_what_a_training_takes():
 
 def test_a_plan_of_candidates_becomes_a_balanced_final_evaluation_without_the_original_baseline():
     record = budgeted_finals(EXPERIMENT, planned(31), 3, (), None)
-    assert [each.hyperparameters for each in record.contestants] == list(DESIGN[:14])
-    assert [each.roles for each in record.contestants] == [(DEFAULT,), *[(LEVEL,)] * 13]
-    assert record.contestants[1].name == "architecture unet"
+    assert [each.hyperparameters for each in record.candidates] == list(DESIGN[:14])
+    assert [each.roles for each in record.candidates] == [(DEFAULT,), *[(LEVEL,)] * 13]
+    assert record.candidates[1].name == "architecture unet"
     assert (record.balanced, record.everywhere, record.epochs) == (True, True, 4)
 
 
 def test_a_larger_budget_adds_levels_and_keeps_length_and_candidates():
     before = budgeted_finals(EXPERIMENT, planned(31), 3, (), None)
     after = budgeted_finals(EXPERIMENT, planned(400, steps=100), 3, (), before)
-    assert after.contestants[:14] == before.contestants
-    assert len(after.contestants) == len(DESIGN)
+    assert after.candidates[:14] == before.candidates
+    assert len(after.candidates) == len(DESIGN)
     assert after.epochs == before.epochs
 
 
@@ -124,8 +124,8 @@ def test_what_trainings_took_replaces_the_probe_by_their_pixels_and_length():
     assert record.epochs == 8
     _, kept = hold(replace(record, seeds=(1,)), StandInExecutor(folds=FOLDS, test_ids=("t",)), leaders_first=True)
     assert measured_unit_s(EXPERIMENT, [], 8) is None
-    plain = [replace(each, wall_s=60.0) for each in kept if each.contestant == "loss dice"]
-    large = [replace(each, wall_s=135.0) for each in kept if each.contestant == "image size 288"]
+    plain = [replace(each, wall_s=60.0) for each in kept if each.candidate == "loss dice"]
+    large = [replace(each, wall_s=135.0) for each in kept if each.candidate == "image size 288"]
     assert measured_unit_s(EXPERIMENT, [*plain, *large], 8) == pytest.approx(MARGIN * 30)  # twice the shortest length
     assert measured_unit_s(EXPERIMENT, [replace(each, status=FAILED) for each in plain], 8) is None
 
@@ -133,7 +133,7 @@ def test_what_trainings_took_replaces_the_probe_by_their_pixels_and_length():
 def test_without_a_budget_every_level_is_trained_on_every_fold_with_every_seed():
     whole = EXPERIMENT.model_copy(update={"budget": None})
     record = whole_finals(whole, FOLDS, [])
-    assert (len(record.contestants), record.folds, record.seeds) == (len(DESIGN), 2, (1, 2, 3))
+    assert (len(record.candidates), record.folds, record.seeds) == (len(DESIGN), 2, (1, 2, 3))
     assert record.balanced
     ended, kept = hold(record, StandInExecutor(folds=FOLDS, test_ids=("t",), places=3), leaders_first=True)
     assert ended == "trials"
@@ -146,8 +146,8 @@ def test_it_goes_fold_by_fold_and_seed_by_seed_and_prefers_no_leader():
     record = replace(budgeted_finals(EXPERIMENT, planned(31), 2, (), None), seeds=(1, 2))
     units = list(dict.fromkeys((seed, fold) for _, seed, fold in in_order(record, [])))
     assert units == [(1, 0), (1, 1), (2, 0), (2, 1)]
-    for number, (contestant, _, _) in enumerate(in_order(record, [])):
-        assert contestant == record.contestants[number % 14]
+    for number, (candidate, _, _) in enumerate(in_order(record, [])):
+        assert candidate == record.candidates[number % 14]
 
 
 def test_a_level_that_failed_gets_no_other_training_and_the_others_all_of_theirs():
@@ -155,7 +155,7 @@ def test_a_level_that_failed_gets_no_other_training_and_the_others_all_of_theirs
     _, kept = hold(record, StandInExecutor(folds=FOLDS, test_ids=("t",)), leaders_first=True)
     failed = replace(kept[2], status=FAILED)
     left = [each.name for each, _, fold in in_order(record, [failed]) if fold == 1]
-    assert failed.contestant not in left
+    assert failed.candidate not in left
     assert len(left) == 13
 
 

@@ -30,7 +30,7 @@ def truth() -> CachedPixels:
 def training(directory: Path, found: np.ndarray, fold: int, *, seed: int = 1, status: str = COMPLETED, **values):
     """On record, with weights and the probabilities `found`, float [n, size, size], on its fold."""
     record = TrainingRecord(
-        contestant="candidate", hyperparameters={"image_size": found.shape[-1], **values}, fold=fold, seed=seed,
+        candidate="candidate", hyperparameters={"image_size": found.shape[-1], **values}, fold=fold, seed=seed,
         status=status, started_at="2026-01-01",
     )  # fmt: skip
     both = np.stack([found, found], axis=1)[..., None]

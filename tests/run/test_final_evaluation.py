@@ -19,7 +19,7 @@ from bench.records import (
     TrainingRecord,
     TrialRecord,
 )
-from bench.run.candidates import contestants
+from bench.run.candidates import select_candidates
 from bench.run.costs import MARGIN, CostModel, Deadline, Probe
 from bench.run.final_evaluation import _specs, evidence_name, run_finals, unit_name
 from bench.run.final_plan import budgeted_finals, in_order, leaders, whole_finals
@@ -79,12 +79,12 @@ def hold(record, executor, finished=(), deadline=Deadline(None), costs=None, **c
 
 def test_of_those_that_differ_in_their_learning_rate_alone_one_takes_part_while_there_are_others():
     other = trial(4, 0.05, loss="focal")
-    chosen = contestants([*TRIALS, other], SPACE, 3)
+    chosen = select_candidates([*TRIALS, other], SPACE, 3)
     assert [each.search_iou for each in chosen[:3]] == [0.3, 0.05, 0.2]
 
 
 def test_the_best_distinct_configurations_and_both_recipes_compete():
-    chosen = contestants(TRIALS, SPACE, 2)
+    chosen = select_candidates(TRIALS, SPACE, 2)
     assert [each.roles for each in chosen] == [(FINALIST,), (FINALIST,), (DEFAULT,), (ORIGIN,)]
     assert [each.search_iou for each in chosen] == [0.3, 0.2, None, None]
     assert chosen[0].trial_id == TRIALS[1].trial_id
@@ -94,20 +94,20 @@ def test_the_best_distinct_configurations_and_both_recipes_compete():
 
 def test_a_recipe_that_is_a_finalist_competes_once():
     own = replace(trial(5, 0.9), hyperparameters=reference_recipe(SPACE) | {"tuner/epochs": 3})
-    chosen = contestants([*TRIALS, own], SPACE, 2)
+    chosen = select_candidates([*TRIALS, own], SPACE, 2)
     assert chosen[0].roles == (FINALIST, DEFAULT)
     assert len(chosen) == 3
 
 
 def test_without_a_budget_the_whole_protocol_is_held():
     record = planned()
-    assert (len(record.contestants), record.folds, record.seeds) == (4, 2, (1, 2, 3))
+    assert (len(record.candidates), record.folds, record.seeds) == (4, 2, (1, 2, 3))
     assert (record.rule, record.epochs) == ("the whole protocol", 8)
 
 
 def test_without_budget_and_search_recipes_of_the_portfolio_are_evaluated():
     never = EXPERIMENT.model_copy(update={"search": "never"})
-    roles = [each.roles for each in whole_finals(never, FOLDS, []).contestants]
+    roles = [each.roles for each in whole_finals(never, FOLDS, []).candidates]
     assert roles == [(DEFAULT,), (PORTFOLIO,), (PORTFOLIO,), (ORIGIN,)]
 
 
@@ -121,11 +121,11 @@ def test_no_finals_where_nothing_completed():
     assert planned(trials=[replace(TRIALS[0], status=FAILED)]) is None
 
 
-def test_every_contestant_is_trained_on_every_fold_with_every_seed():
+def test_every_candidate_is_trained_on_every_fold_with_every_seed():
     record = planned()
     ended, kept = hold(record, StandInExecutor(folds=FOLDS, test_ids=("t",), places=3, shuffle=1))
     assert ended == "trials"
-    units = [(each.contestant, each.seed, each.fold) for each in kept]
+    units = [(each.candidate, each.seed, each.fold) for each in kept]
     assert len(set(units)) == len(units) == 4 * 3 * 2
     for each in kept:
         assert set(each.out_of_fold) == set(FOLDS[each.fold])
@@ -204,7 +204,7 @@ def test_a_training_that_was_stopped_is_not_on_record():
 
 def test_a_training_costs_what_its_like_did_and_a_new_network_what_the_others_do():
     record = planned()
-    first, *_, origin = [spec for spec, _ in _specs(record)][: 2 * len(record.contestants)]
+    first, *_, origin = [spec for spec, _ in _specs(record)][: 2 * len(record.candidates)]
     costs = CostModel(TRIALS, [])
     assert costs.of(first) == costs.of(origin) == pytest.approx(8 * 10.0 * MARGIN)
     _, kept = hold(record, StandInExecutor(folds=FOLDS))
@@ -221,33 +221,33 @@ def test_a_probe_says_what_its_network_costs_and_what_a_new_one_costs_more():
 
 def test_a_budget_trains_recipes_of_the_portfolio_and_the_default_first():
     record = in_budget()
-    assert [each.roles for each in record.contestants] == [(DEFAULT,), (PORTFOLIO,), (PORTFOLIO,)]
+    assert [each.roles for each in record.candidates] == [(DEFAULT,), (PORTFOLIO,), (PORTFOLIO,)]
     assert (record.epochs, record.steps_per_epoch, record.folds) == (4, 25, 2)
-    assert [each.hyperparameters for each in record.contestants] == list(portfolio(SPACE)[:3])
+    assert [each.hyperparameters for each in record.candidates] == list(portfolio(SPACE)[:3])
 
 
 def test_what_a_search_found_takes_the_place_of_recipes():
     record = in_budget(trials=TRIALS, candidates=4, search_share=0.25)
-    assert [each.roles for each in record.contestants] == [(DEFAULT,), (FINALIST,), (FINALIST,), (PORTFOLIO,)]
+    assert [each.roles for each in record.candidates] == [(DEFAULT,), (FINALIST,), (FINALIST,), (PORTFOLIO,)]
 
 
 def test_a_resumed_plan_keeps_its_candidates_and_its_length():
     before = in_budget(candidates=4, steps=200)
     after = in_budget(before=before, candidates=1, steps=100)
-    assert (after.contestants, after.epochs) == (before.contestants, 8)
+    assert (after.candidates, after.epochs) == (before.candidates, 8)
 
 
 def test_a_resumed_search_adds_its_finalists_under_names_of_their_own():
     before = in_budget(trials=TRIALS[:1], candidates=3, search_share=0.25)
     after = in_budget(before=before, trials=[*TRIALS, trial(7, 0.9, loss="focal")], candidates=3, search_share=0.25)
-    names = [each.name for each in after.contestants]
-    assert names[: len(before.contestants)] == [each.name for each in before.contestants]
-    assert len(names) > len(before.contestants)
+    names = [each.name for each in after.candidates]
+    assert names[: len(before.candidates)] == [each.name for each in before.candidates]
+    assert len(names) > len(before.candidates)
     assert len(set(names)) == len(names)
 
 
 def units(record, trained):
-    return [(contestant.name, seed, fold) for contestant, seed, fold in in_order(record, trained)]
+    return [(candidate.name, seed, fold) for candidate, seed, fold in in_order(record, trained)]
 
 
 def trained(record, scores):
@@ -255,11 +255,11 @@ def trained(record, scores):
     first = record.seeds[0]
     return [
         TrainingRecord(
-            contestant=each.name, hyperparameters=each.hyperparameters, fold=0, seed=first, status=COMPLETED,
+            candidate=each.name, hyperparameters=each.hyperparameters, fold=0, seed=first, status=COMPLETED,
             out_of_fold={"a": (ClassCounts(tp=0, fp=0, fn=0, tn=0), ClassCounts(tp=score, fp=0, fn=100 - score, tn=0))},
             started_at="2026-01-01", train_s=cost,
         )
-        for each, (score, cost) in zip(record.contestants, scores, strict=True)
+        for each, (score, cost) in zip(record.candidates, scores, strict=True)
     ]  # fmt: skip
 
 
@@ -287,7 +287,7 @@ def test_everywhere_means_fold_by_fold():
 @pytest.mark.parametrize("everywhere", [True, False])
 def test_a_candidate_whose_training_failed_or_took_too_long_gets_no_other(everywhere):
     record = in_budget(everywhere=everywhere)
-    scores = [(40, 1.0)] * len(record.contestants)
+    scores = [(40, 1.0)] * len(record.candidates)
     first, second, *rest = trained(record, scores)
     order = units(record, [first, replace(second, status=STOPPED, out_of_fold={}), *rest])
     assert [fold for name, _, fold in order if name == "recipe 2"] == [0]
@@ -299,7 +299,7 @@ def test_what_is_too_long_by_now_leaves_its_time_to_something_cheaper():
         def of(self, spec):
             return 3600.0 if spec.hyperparameters["architecture"] == "linknet" else 1.0
 
-    record = replace(in_budget(), contestants=planned().contestants)
+    record = replace(in_budget(), candidates=planned().candidates)
     executor = StandInExecutor(folds=FOLDS)
     ended, kept = hold(record, executor, deadline=Deadline.after(60), costs=ByArchitecture([], []), leaders_first=True)
     assert ended == "budget"
@@ -327,13 +327,13 @@ def test_the_model_of_a_training_is_kept_before_its_line():
 
 def test_a_share_of_the_images_is_another_training():
     record = planned()
-    one = replace(record, contestants=record.contestants[:1])
+    one = replace(record, candidates=record.candidates[:1])
     _, whole = hold(record, StandInExecutor(folds=FOLDS))
     _, parts = hold(one, StandInExecutor(folds=FOLDS), finished=whole, study="learning curve", shares=(0.75, 0.5))
     assert [(each.seed, each.train_share, each.fold) for each in parts] == [
         (seed, share, fold) for seed in (1, 2, 3) for share in (0.75, 0.5) for fold in (0, 1)
     ]
-    assert {each.contestant for each in parts} == {record.contestants[0].name}
+    assert {each.candidate for each in parts} == {record.candidates[0].name}
     assert len({each.evidence for each in (*whole, *parts)}) == len(whole) + len(parts)
     _, again = hold(record, StandInExecutor(folds=FOLDS), finished=parts)
     assert len(again) == len(whole)  # the finals want all images

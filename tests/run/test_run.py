@@ -127,15 +127,15 @@ def test_what_the_search_saw_and_what_is_scored_later_agree(finished):
             assert summarise(pool(evaluation.counts.values()), ["x"])["iou"] == trial.val_metrics["iou"]
 
 
-def test_the_finals_train_every_contestant_on_every_fold_with_every_seed(finished):
+def test_the_finals_train_every_candidate_on_every_fold_with_every_seed(finished):
     _, record = finished
     assert record.finals.seeds == (1, 2)
-    assert [each.name for each in record.finals.contestants][1:] in (
+    assert [each.name for each in record.finals.candidates][1:] in (
         ["default configuration", "original baseline"],
         ["original baseline"],
     )
-    units = [(each.contestant, each.seed, each.fold) for each in record.trainings]
-    assert len(set(units)) == len(units) == len(record.finals.contestants) * 2 * 2
+    units = [(each.candidate, each.seed, each.fold) for each in record.trainings]
+    assert len(set(units)) == len(units) == len(record.finals.candidates) * 2 * 2
     for each in record.trainings:
         assert each.status == COMPLETED
         assert set(each.out_of_fold) == set(record.split.folds[each.fold])
@@ -165,7 +165,7 @@ def test_only_the_best_models_are_kept_and_no_checkpoint_stays(finished):
     directory = root / "results" / "tiny"
     names = {path.name.removesuffix(".weights.h5") for path in (directory / "models").iterdir()}
     assert len(names) == 2
-    candidates = {configuration_name(each.hyperparameters) for each in record.finals.contestants}
+    candidates = {configuration_name(each.hyperparameters) for each in record.finals.candidates}
     shown = {"images", "development", "delivered"}
     assert {path.stem for path in (directory / "predictions").iterdir()} == names | candidates | shown
     assert not (directory / "checkpoints").exists()

@@ -88,8 +88,8 @@ def test_a_run_on_folds_goes_on_as_if_it_had_not_stopped_and_its_report_is_that_
     best = max(
         (trial for trial in whole.trials if trial.status == COMPLETED), key=lambda trial: trial.val_metrics["iou"]
     )
-    assert whole.finals.contestants[0].trial_id == best.trial_id
-    assert len(whole.trainings) == 2 * len(whole.finals.contestants)
+    assert whole.finals.candidates[0].trial_id == best.trial_id
+    assert len(whole.trainings) == 2 * len(whole.finals.candidates)
     assert list(contradictions(whole)) == []
     page = (tmp_path / "whole/reports/raced/leaderboard.html").read_text()
     assert "Validation is the mean over 2 of the 2 folds" in page

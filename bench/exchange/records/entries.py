@@ -65,7 +65,7 @@ def _of_training(run: Run, training: TrainingRecord) -> Entry:
     }
     return Entry(
         group=FINAL,
-        name=f"{training.contestant}, seed {training.seed}, fold {training.fold + 1}",
+        name=f"{training.candidate}, seed {training.seed}, fold {training.fold + 1}",
         status=training.status,
         hyperparameters=configuration_of(training.hyperparameters),
         score=scored.get("fold_iou"),
@@ -73,7 +73,7 @@ def _of_training(run: Run, training: TrainingRecord) -> Entry:
         curve=(),
         started_at=_moment(training.started_at),
         wall_s=training.wall_s or 0.0,
-        about=_about(training, seed=training.seed, fold=training.fold + 1, candidate=training.contestant),
+        about=_about(training, seed=training.seed, fold=training.fold + 1, candidate=training.candidate),
     )
 
 

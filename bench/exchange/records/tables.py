@@ -81,7 +81,7 @@ def _counts(run: Run) -> list[Row]:
     classes = ("background", *run.dataset.classes)
     return [
         {
-            "candidate": training.contestant,
+            "candidate": training.candidate,
             "seed": training.seed,
             "fold": training.fold + 1,
             "part": part,

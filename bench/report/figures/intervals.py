@@ -67,7 +67,7 @@ def _over_default(axes: "Axes", standing: Standing, height: int) -> None:
         interval = standing.to_default.interval
         axes.hlines(height, interval.low, interval.high, color=INK, linewidth=2, zorder=3)
         axes.scatter(standing.to_default.value, height, s=42, color=INK, zorder=4)
-    elif DEFAULT in standing.contestant.roles:
+    elif DEFAULT in standing.candidate.roles:
         box = {"facecolor": PAPER, "edgecolor": "none", "pad": 2}
         said = "reference point"
         axes.text(0, height, said, ha="center", va="center", fontsize=8, color=MUTED, bbox=box, zorder=3)

@@ -30,7 +30,7 @@ def draw_ranks(table: RankTable) -> "Figure":
         left.scatter(
             [ranks.average[height]], [height], s=52, color=ACCENT, zorder=4, label=None if height else "average"
         )
-        name = shortened(role_title(table.contestants[height]), 54)
+        name = shortened(role_title(table.candidates[height]), 54)
         left.text(0.85, height - 0.26, name, color=INK, fontsize=8, va="bottom", zorder=5)
     left.set_yticks([])
     left.set_ylim(rows - 0.6, -0.9)

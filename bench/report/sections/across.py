@@ -170,15 +170,15 @@ def qualifications(compared: Across) -> list[str]:
 
 def leader(table: RankTable, ranks: Ranks) -> str:
     first = [
-        name for name, average in zip(table.contestants, ranks.average, strict=False) if average == ranks.average[0]
+        name for name, average in zip(table.candidates, ranks.average, strict=False) if average == ranks.average[0]
     ]
     over = f"average rank, {ranks.average[0]:.2f} of {table.complete} over {plural(ranks.num_datasets, 'data set')}"
     if len(first) > 1:
         return f"{listing([_named(name) for name in first])} share the best {over}: none is ahead."
-    line = f"{_named(table.contestants[0])} has the best {over}, and is first on {ranks.wins[0]:g}"
+    line = f"{_named(table.candidates[0])} has the best {over}, and is first on {ranks.wins[0]:g}"
     if not ranks.can_tell:
         return f"{line}; with so few data sets no difference is significant."
-    level = [_named(table.contestants[pair.second]) for pair in ranks.pairs if pair.first == 0 and not pair.apart]
+    level = [_named(table.candidates[pair.second]) for pair in ranks.pairs if pair.first == 0 and not pair.apart]
     said = (
         "it differs significantly from every other"
         if not level
@@ -187,8 +187,8 @@ def leader(table: RankTable, ranks: Ranks) -> str:
     return f"{line}; {said} (5 %, Holm)."
 
 
-def _named(contestant: str) -> str:
-    return role_title(contestant)
+def _named(candidate: str) -> str:
+    return role_title(candidate)
 
 
 def _power(ranks: Ranks) -> str:
@@ -253,7 +253,7 @@ def _runs(compared: Across) -> Iterator[Block]:
                 "test_iou": test,
                 "test_iou_low": interval.low if interval else None,
                 "test_iou_high": interval.high if interval else None,
-                "held": f"{len(record.contestants)} × {record.folds} × {len(record.seeds)}" if record else MISSING,
+                "held": f"{len(record.candidates)} × {record.folds} × {len(record.seeds)}" if record else MISSING,
                 "configuration": label(best) if best else MISSING,
                 "test": within(test, interval.low, interval.high) if test is not None and interval else rounded(test),
             }
@@ -296,8 +296,8 @@ def ranks(compared: Across) -> Iterator[Block]:
 def _pairs(table: RankTable, ranks: Ranks) -> list[Mapping[str, object]]:
     return [
         {
-            "first": _named(table.contestants[pair.first]),
-            "second": _named(table.contestants[pair.second]),
+            "first": _named(table.candidates[pair.first]),
+            "second": _named(table.candidates[pair.second]),
             "median_difference": pair.difference,
             "p": pair.p,
             "p_holm": pair.p_holm,
@@ -328,7 +328,7 @@ def _table(table: RankTable, name: str) -> Table:
             "wins": ranks.wins[place] if ranks and place < table.complete else None,
         }
         | {f"data {number}": score for number, score in enumerate(table.scores[place])}
-        for place, name in enumerate(table.contestants)
+        for place, name in enumerate(table.candidates)
     ]
     return Table(name, columns, records)
 
@@ -341,7 +341,7 @@ def _diagram(table: RankTable, name: str, title: str) -> Iterator[Block]:
 def about_ranks(table: RankTable, ranks: Ranks) -> str:
     """The sentence under the diagram."""
     first, last = (
-        f"{ranks.average[place]:.2f} ({_named(table.contestants[place])})" for place in (0, table.complete - 1)
+        f"{ranks.average[place]:.2f} ({_named(table.candidates[place])})" for place in (0, table.complete - 1)
     )
     line = f"Average ranks go from {first} to {last}"
     if ranks.friedman_p is not None:
@@ -359,9 +359,9 @@ def about_ranks(table: RankTable, ranks: Ranks) -> str:
 
 def _gain(table: RankTable) -> str:
     """How far the search's choice is ahead of the default configuration, data set by data set."""
-    if not {CHOICE, DEFAULT} <= set(table.contestants):
+    if not {CHOICE, DEFAULT} <= set(table.candidates):
         return ""
-    chosen, default = (table.scores[table.contestants.index(name)] for name in (CHOICE, DEFAULT))
+    chosen, default = (table.scores[table.candidates.index(name)] for name in (CHOICE, DEFAULT))
     gains = [a - b for a, b in zip(chosen, default, strict=True) if a is not None and b is not None]
     if not gains:
         return ""
@@ -387,7 +387,7 @@ def data_sets(compared: Across) -> Iterator[Block]:
         else:
             yield Folded(f"Ranking on {each.label}", _finding(each, compared), blocks, f"data-set-{number}")
     if compared.standings:
-        yield Data("contestants.csv", _candidates(compared), ("data", "contestant"), "Every candidate")
+        yield Data("candidates.csv", _candidates(compared), ("data", "candidate"), "Every candidate")
 
 
 def _finding(each: DataSet, compared: Across) -> str:
@@ -421,15 +421,15 @@ def _candidates(compared: Across) -> list[Mapping[str, object]]:
     own = [
         {
             "data": data,
-            "contestant": name,
-            "roles": ", ".join(map(role_title, each.contestant.roles)),
+            "candidate": name,
+            "roles": ", ".join(map(role_title, each.candidate.roles)),
             "rank": compared.held_on(data).rank_of(each),
             "iou": each.score,
             "iou_low": each.interval.low,
             "iou_high": each.interval.high,
             "best_probability": each.first_probability,
             "test_iou": each.test,
-            **each.contestant.hyperparameters,
+            **each.candidate.hyperparameters,
         }
         for data, of in compared.standings.items()
         for name, each in of.items()
@@ -437,7 +437,7 @@ def _candidates(compared: Across) -> list[Mapping[str, object]]:
     others = [
         {
             "data": data,
-            "contestant": each.label,
+            "candidate": each.label,
             "roles": "other tool",
             "rank": each.rank,
             "iou": each.score,

@@ -82,7 +82,7 @@ def _pairs(held: Finals) -> Iterator[Block]:
 
 
 def _selection(found: Analysis, held: Finals) -> Iterator[Block]:
-    if any(each.contestant.search_iou is not None for each in held.standings):
+    if any(each.candidate.search_iou is not None for each in held.standings):
         yield Heading("Selection bias", level=4)
         yield paragraph(
             "The validation score of the search chose the candidates and is optimistically biased; cross-validated "
@@ -100,14 +100,14 @@ def _selection(found: Analysis, held: Finals) -> Iterator[Block]:
         records = [
             {
                 "model": each.label,
-                "search": each.contestant.search_iou,
+                "search": each.candidate.search_iou,
                 "iou": formats.within(each.score, each.interval.low, each.interval.high),
                 "test": formats.within(each.test, each.test_interval.low, each.test_interval.high)
                 if each.test is not None and each.test_interval
                 else formats.rounded(each.test),
                 "gap": MISSING
-                if each.test is None or each.contestant.search_iou is None
-                else formats.signed(each.contestant.search_iou - each.test, 2),
+                if each.test is None or each.candidate.search_iou is None
+                else formats.signed(each.candidate.search_iou - each.test, 2),
             }
             for each in held.standings
         ]
@@ -122,7 +122,7 @@ def _selection(found: Analysis, held: Finals) -> Iterator[Block]:
 
 
 def _last_epoch(found: Analysis, held: Finals) -> float | None:
-    leader = held.standings[0].contestant
+    leader = held.standings[0].candidate
     for row in found.rows:
         if row.trial.key == (leader.study_id, leader.trial_id) and row.trial.curve:
             return row.trial.curve[-1].val_iou

@@ -54,7 +54,7 @@ def _models(found: Analysis, held: Finals) -> Iterator[tuple[str, Sequence[Class
 
 
 def _trainings(run: Run, held: Finals, standing: Standing) -> list[TrainingRecord]:
-    return [each for each in trainings_of(run, standing.contestant) if each.fold < held.record.folds]
+    return [each for each in trainings_of(run, standing.candidate) if each.fold < held.record.folds]
 
 
 def _confusion(run: Run, held: Finals) -> Iterator[Block]:

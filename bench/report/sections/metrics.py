@@ -110,13 +110,13 @@ def _probabilities(found: Analysis, held: Finals) -> Iterator[Block]:
     yield Table(
         "Probability-based metrics",
         columns,
-        [_cells(each, found.probabilities.get(each.contestant.name)) for each in held.standings],
+        [_cells(each, found.probabilities.get(each.candidate.name)) for each in held.standings],
     )
     leader = held.standings[0]
-    own = found.probabilities.get(leader.contestant.name)
+    own = found.probabilities.get(leader.candidate.name)
     if own is not None:
         yield paragraph(" ".join(_said(held, leader, own, threshold)))
-    gone = [each.label for each in held.standings if found.probabilities.get(each.contestant.name) is None]
+    gone = [each.label for each in held.standings if found.probabilities.get(each.candidate.name) is None]
     if gone:
         yield paragraph(f"Not every training kept its probabilities: {formats.listing(gone)}.")
 

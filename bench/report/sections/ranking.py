@@ -33,7 +33,7 @@ def ranking(found: Analysis) -> Iterator[Block]:
     yield paragraph(explained(held))
     yield table(found, held)
     yield Data("references.csv", reference_records(found), ("reference", "split"), "Baselines")
-    yield Data("finals.csv", _records(found, held), ("rank", "contestant"), "Every metric of the ranking")
+    yield Data("finals.csv", _records(found, held), ("rank", "candidate"), "Every metric of the ranking")
     if held.pairs:
         yield Data("finals-pairs.csv", pair_records(held), ("first", "second"), "Every pairwise comparison")
 
@@ -146,7 +146,7 @@ def _other_tool(each: ExternalStanding, held: Finals) -> dict[str, object]:
 def _candidate(each: Standing, held: Finals) -> dict[str, object]:
     return {
         "rank": held.rank_of(each),
-        "model": Badged(each.label, tuple(map(role_title, each.contestant.roles))),
+        "model": Badged(each.label, tuple(map(role_title, each.candidate.roles))),
         "interval": drawn(each.score, each.interval, each.test, each.test_interval),
         "iou_text": scored(each.score, each.interval),
         "test_text": scored(each.test, each.test_interval),
@@ -172,7 +172,7 @@ def _delivered(found: Analysis, held: Finals) -> Iterator[dict[str, object]]:
     if choice is None:
         return
     default = next(
-        (each for each in held.standings if "default configuration" in map(role_title, each.contestant.roles)), None
+        (each for each in held.standings if "default configuration" in map(role_title, each.candidate.roles)), None
     )
     yield {
         "model": Badged(choice.label, ("delivered", *_other_images(choice, held))),
@@ -231,21 +231,21 @@ def _records(found: Analysis, held: Finals) -> list[Mapping[str, object]]:
     rows: list[Mapping[str, object]] = [
         {
             "rank": held.rank_of(each),
-            "contestant": each.label,
-            "roles": ", ".join(map(role_title, each.contestant.roles)),
-            "study_id": each.contestant.study_id,
-            "trial_id": each.contestant.trial_id,
+            "candidate": each.label,
+            "roles": ", ".join(map(role_title, each.candidate.roles)),
+            "study_id": each.candidate.study_id,
+            "trial_id": each.candidate.trial_id,
             "iou": each.score,
             "iou_low": each.interval.low,
             "iou_high": each.interval.high,
             "best_probability": each.first_probability,
             **{name: each.metrics.get(name) for name in METRICS},
             "background_share": held.background_share,
-            **probability_records(found.probabilities.get(each.contestant.name)),
+            **probability_records(found.probabilities.get(each.candidate.name)),
             "test_iou": each.test,
             "test_iou_low": each.test_interval.low if each.test_interval else None,
             "test_iou_high": each.test_interval.high if each.test_interval else None,
-            "search_iou": each.contestant.search_iou,
+            "search_iou": each.candidate.search_iou,
             "num_params": each.num_params,
             "train_s": each.train_s,
             "latency_s": each.latency_s,
@@ -257,7 +257,7 @@ def _records(found: Analysis, held: Finals) -> list[Mapping[str, object]]:
     if choice is not None:
         rows.append(
             {
-                "contestant": choice.label,
+                "candidate": choice.label,
                 "roles": "delivered",
                 "iou": choice.iou,
                 "test_iou": choice.test,
@@ -271,7 +271,7 @@ def _records(found: Analysis, held: Finals) -> list[Mapping[str, object]]:
         )
     rows += [
         {
-            "contestant": each.label,
+            "candidate": each.label,
             "roles": "baseline",
             "iou": each.score,
             "iou_low": each.interval.low,
@@ -287,7 +287,7 @@ def _records(found: Analysis, held: Finals) -> list[Mapping[str, object]]:
     rows += [
         {
             "rank": each.rank,
-            "contestant": each.label,
+            "candidate": each.label,
             "roles": "other tool",
             "iou": each.score,
             "iou_low": each.interval.low if each.interval else None,
@@ -301,7 +301,7 @@ def _records(found: Analysis, held: Finals) -> list[Mapping[str, object]]:
         for each in held.external.standings
     ]
     if held.annotators:
-        rows.append({"contestant": held.annotators.label, "roles": "annotators", "iou": held.annotators.iou})
+        rows.append({"candidate": held.annotators.label, "roles": "annotators", "iou": held.annotators.iou})
     return rows
 
 

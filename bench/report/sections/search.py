@@ -14,7 +14,7 @@ from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import LearningCurves, Missing, Progress
 from bench.analysis.tuners import Tuners
 from bench.formats import MISSING, duration, fraction, plural
-from bench.records import COMPLETED, Contestant, configuration_of
+from bench.records import COMPLETED, Candidate, configuration_of
 from bench.report.blocks import Block, Column, Data, Figure, Folded, Grid, Heading, Interval, Table, paragraph
 from bench.report.figures.progress import draw_progress_by_epochs, draw_progress_by_time
 from bench.report.figures.training_curves import draw_learning_curves
@@ -132,7 +132,7 @@ def trial_table(found: Analysis) -> Table:
 
 
 def label(row: Row) -> str:
-    return configuration_label(Contestant(name=row.name, roles=(), hyperparameters=row.trial.hyperparameters))
+    return configuration_label(Candidate(name=row.name, roles=(), hyperparameters=row.trial.hyperparameters))
 
 
 def _test(row: Row) -> str:

@@ -110,7 +110,7 @@ def _final(found: Analysis) -> str:
         return f"none: {held.reason}"
     record = held.record
     return (
-        f"{held.trained} of {plural(held.planned, 'training')}: {plural(len(record.contestants), 'candidate')} × "
+        f"{held.trained} of {plural(held.planned, 'training')}: {plural(len(record.candidates), 'candidate')} × "
         f"{plural(record.folds, 'fold')} × "
         f"{plural(len(record.seeds), 'seed')}, {training_length(record)} each; {record.rule}"
     )

@@ -21,7 +21,7 @@ from bench.analysis.labels import configuration_label
 from bench.analysis.run_analysis import Analysis
 from bench.evaluation.statistics import Difference, Interval
 from bench.formats import plural, titled
-from bench.records import DEFAULT, FAILED, Contestant
+from bench.records import DEFAULT, FAILED, Candidate
 from bench.report.blocks import Banner, Colour, Tile, VerdictCard
 
 FEW_IMAGES = 50
@@ -99,7 +99,7 @@ def _first_ranked(found: Analysis) -> list[dict[str, object]]:
     return [
         _ranked(
             row.rank,
-            configuration_label(Contestant(name=row.name, roles=(), hyperparameters=row.trial.hyperparameters)),
+            configuration_label(Candidate(name=row.name, roles=(), hyperparameters=row.trial.hyperparameters)),
             row.iou,
             None,
             (row.test or {}).get("iou"),
@@ -219,7 +219,7 @@ def _delivery(found: Analysis, choice: Choice, held: Finals) -> Iterator[str]:
     leader = held.standings[0]
     lead = lead_of_delivery(found.run, choice, leader, held)
     if lead is not None:
-        same = leader.contestant.hyperparameters == choice.hyperparameters
+        same = leader.candidate.hyperparameters == choice.hyperparameters
         of = (
             "one network of its configuration, the leader of the ranking"
             if same
@@ -232,8 +232,8 @@ def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
     if decision.leader is None or decision.choice is None:
         return
     leader, others = decision.leader, decision.tied
-    if decision.choice.is_default and DEFAULT not in leader.contestant.roles:
-        default = next(each for each in others if DEFAULT in each.contestant.roles)
+    if decision.choice.is_default and DEFAULT not in leader.candidate.roles:
+        default = next(each for each in others if DEFAULT in each.candidate.roles)
         lead = default.to_default or leader.to_default
         by = f" ({_difference(lead)})" if lead else ""
         yield f"{leader.label} scores higher, and not significantly so{by}."

@@ -1,4 +1,4 @@
-"""A run as version 1 of the schema had it: the fields of the first reference run (trials alone), and of the one after it (a final
+"""A run as versions 1 and 2 of the schema had it: the fields of the first reference run (trials alone), and of the one after it (a final
 evaluation on folds), with four images in place of sixty."""
 
 import json
@@ -101,8 +101,8 @@ def experiment() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_run(directory: Path, *, with_finals: bool) -> Path:
-    """`results/reference` of then."""
+def write_run(directory: Path, *, with_finals: bool, schema_version: int = 1) -> Path:
+    """`results/reference` of then; of version 2, which had other names and roles and the same fields, too."""
     directory.mkdir(parents=True)
     single = single_records()
     lines = {
@@ -124,9 +124,17 @@ def write_run(directory: Path, *, with_finals: bool) -> Path:
             for fold in (0, 1)
         ]
     for name, content in single.items():
-        (directory / name).write_text(json.dumps({"schema_version": 1, **content}, indent=1), encoding="utf-8")
+        text = _worded(json.dumps({"schema_version": schema_version, **content}, indent=1), schema_version)
+        (directory / name).write_text(text, encoding="utf-8")
     (directory / "experiment.json").write_text(json.dumps(experiment()), encoding="utf-8")
     for name, records in lines.items():
         for record in records:
-            append_line(directory / name, json.dumps({"schema_version": 1, **record}).encode())
+            text = _worded(json.dumps({"schema_version": schema_version, **record}), schema_version)
+            append_line(directory / name, text.encode())
     return directory
+
+
+def _worded(text: str, schema_version: int) -> str:
+    if schema_version == 1:
+        return text
+    return text.replace("default recipe", "default configuration").replace("origin's recipe", "original baseline")
