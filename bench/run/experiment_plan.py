@@ -17,6 +17,7 @@ from bench.run.plan import Plan, comparison_plan, plan
 from search_spaces.one_at_a_time import one_at_a_time
 from search_spaces.portfolio import portfolio
 from search_spaces.space import HYPERPARAMETERS, Range, Space
+from search_spaces.views import PATCHES
 
 ROOM = 1.1
 """What a larger budget is said to take is multiplied by this: a share of it is kept for the delivery."""
@@ -29,11 +30,18 @@ SEARCH_SHARE = 0.3
 
 
 def plan_of(
-    experiment: Experiment, left_s: float, *, unit_s: float, folds: int, places: int, steps: int | None = None
+    experiment: Experiment,
+    left_s: float,
+    *,
+    unit_s: float,
+    folds: int,
+    places: int,
+    images: int | None = None,
+    steps: int | None = None,
 ) -> Plan:
     """The plan of an experiment for `left_s` seconds: as `bench.run.plan` has it, and a search where the experiment asks for one. What a
-    search has compared is not compared again: then its finalists and the default configuration alone are candidates. `steps` is the length that a
-    comparison was begun with."""
+    search has compared is not compared again: then its finalists and the default configuration alone are candidates. `images` are on the folds
+    (None: so many that no training sees them all often). `steps` is the length that a comparison was begun with."""
     if experiment.search == "compare":
         return _plan_of_comparison(experiment, left_s, unit_s, folds, max(1, places), steps)
     share = SEARCH_SHARE if experiment.search == "always" else 0.0
@@ -43,6 +51,7 @@ def plan_of(
         unit_s=unit_s,
         folds=folds,
         available=min(recipes, experiment.protocol.finalists + 1) if share else recipes,
+        pass_steps=_pass_steps(experiment.space, images, folds),
         places=max(1, places),
         epoch=experiment.protocol.steps_per_epoch,
         shortest=experiment.protocol.shortest_steps,
@@ -51,6 +60,14 @@ def plan_of(
     if not share:
         return chosen
     return replace(chosen, search_share=share, reason=f"{share:.0%} of the time for a search; then {chosen.reason}")
+
+
+def _pass_steps(space: Space, images: int | None, folds: int) -> float:
+    """Optimiser steps in which a training on all folds but one sees each of its images once; infinite where it sees windows of them."""
+    default = portfolio(space)[0]
+    if images is None or default.get("view") == PATCHES:
+        return math.inf
+    return images * (folds - 1) / folds / float(default["batch_size"])
 
 
 def _plan_of_comparison(

@@ -83,6 +83,7 @@ class OpenRun(Journal):
             unit_s=unit_s,
             folds=len(self.material.split.folds),
             places=self.executor.places,
+            images=sum(map(len, self.material.split.folds)),
             steps=steps,
         )
         self.times.search_share = self.chosen.search_share

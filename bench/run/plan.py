@@ -9,16 +9,18 @@ docs/decisions/0014-lengths.md.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from math import ceil
+from math import ceil, inf
 
 from bench.analysis.final_evaluation import LEAST_FOLDS
 from bench.formats import plural
 
-LONGEST = 300
-"""Steps beyond which small sets gained nothing: what is left of a budget buys folds, seeds and candidates instead."""
+SETTLED, LONGEST = 200, 300
+"""Optimiser steps: a training of `SETTLED` is worth a second fold or candidate beside it, one of `LONGEST` gains nothing from more: what is left
+of a budget buys folds, candidates and seeds instead."""
 
-SETTLED = 200
-"""Steps of a training that is worth a second fold or candidate beside it: below, length is worth more than either (docs/decisions/0014-lengths.md)."""
+SETTLED_PASSES, LONGEST_PASSES = 10, 30
+"""So many passes over the training images are as good, where that is fewer steps: on 34 photographs 100 steps are 24 passes, and more of them
+gained nothing, on 267 they are 3 (docs/decisions/0014-lengths.md)."""
 
 MOST_SEEDS = 8
 """Of the leaders, or of all levels of a comparison, in a final evaluation that has time left."""
@@ -41,29 +43,35 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """From `units` short trainings on, which have room for `candidates` of them, `everywhere` or on one fold each."""
+    """There are `candidates`, `everywhere` or the best of them alone on the other folds, where there is `times` the time for all their trainings,
+    each long enough to be worth it."""
 
-    units: float
     candidates: int
     everywhere: bool
+    times: float
     search_share: float
     reason: str
 
+    def trainings(self, folds: int, available: int = 10**6) -> int:
+        """Of one candidate on the others one more than there are: compiling so many networks takes as long."""
+        candidates = min(self.candidates, available)
+        return candidates * folds if self.everywhere else candidates + folds
+
 
 RULES: Sequence[Rule] = (
-    Rule(units=120, candidates=10, everywhere=True, search_share=0.25, reason="{recipes} on every fold"),
-    Rule(units=60, candidates=10, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
-    Rule(units=30, candidates=5, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
-    Rule(units=14, candidates=4, everywhere=False, search_share=0.0, reason="{recipes} on one fold, the best on all"),
+    Rule(candidates=10, everywhere=True, times=2.0, search_share=0.25, reason="{recipes} on every fold"),
+    Rule(candidates=10, everywhere=True, times=1.0, search_share=0.0, reason="{recipes} on every fold"),
+    Rule(candidates=5, everywhere=True, times=1.0, search_share=0.0, reason="{recipes} on every fold"),
+    Rule(candidates=4, everywhere=False, times=1.0, search_share=0.0, reason="{recipes} on one fold, the best on all"),
     Rule(
-        units=0,
         candidates=1,
         everywhere=True,
+        times=0.0,
         search_share=0.0,
         reason="the default configuration on as many folds as fit",
     ),
 )
-"""The first whose `units` fit holds."""
+"""The first for which there is time holds."""
 
 
 def plan(
@@ -72,28 +80,27 @@ def plan(
     unit_s: float,
     folds: int,
     available: int,
+    pass_steps: float = inf,
     places: int = 1,
     epoch: int = 25,
     shortest: int = 100,
     may_search: bool = True,
 ) -> Plan:
     """The plan for `left_s` seconds on so many `places` at once, where a short training takes `unit_s`, compiling apart. `available` are the
-    recipes that there are; lengths are multiples of an `epoch` and, where one fits, at least `shortest`, in steps. Without `may_search` no time
-    is kept for a search."""
+    recipes that there are, `pass_steps` the optimiser steps in which a training sees each of its images once; lengths are multiples of an `epoch` and,
+    where one fits, at least `shortest`, in steps. Without `may_search` no time is kept for a search."""
     units = left_s * places / unit_s
-    rule = next(rule for rule in RULES if units >= rule.units)
+    settled = _length(SETTLED, SETTLED_PASSES * pass_steps, epoch, shortest)
+    longest = _length(LONGEST, LONGEST_PASSES * pass_steps, epoch, settled)
+    rule = next(rule for rule in RULES if units * shortest >= rule.times * rule.trainings(folds) * settled)
     candidates = min(rule.candidates, available)
-    trainings = candidates * folds if rule.everywhere else candidates + folds
     search_share = rule.search_share if may_search else 0.0
-    stretch = units * (1 - search_share) / trainings
+    trainings = rule.trainings(folds, available)
     if rule.candidates == 1:  # length comes before folds, as long as it is used
-        settled, longest = (
-            int(units * shortest / max(SETTLED, shortest)),
-            ceil(units * shortest / max(LONGEST, shortest)),
-        )
-        stretch = units / min(folds, max(1, settled, longest))
+        trainings = min(folds, max(1, int(units * shortest / settled), ceil(units * shortest / longest)))
+    stretch = units * (1 - search_share) / trainings
     least = shortest if units >= 1 else epoch
-    steps = min(max(LONGEST, shortest), max(least, int(shortest * stretch / epoch) * epoch))
+    steps = min(longest, max(least, int(shortest * stretch / epoch) * epoch))
     return Plan(
         candidates=candidates,
         steps=steps,
@@ -102,6 +109,11 @@ def plan(
         reason=f"{units:.1f} short trainings fit: {'a search, then ' if search_share else ''}"
         f"{rule.reason.format(recipes=plural(candidates, 'recipe'))}, {steps} steps each",
     )
+
+
+def _length(most: int, wanted: float, epoch: int, least: int) -> int:
+    """`wanted` steps in whole epochs, at `most` so many and at `least` so many."""
+    return max(least, min(most, ceil(min(wanted, most) / epoch) * epoch))
 
 
 SEEDS_BEFORE_LENGTH = 2

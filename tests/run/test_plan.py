@@ -10,8 +10,9 @@ def plan_of(units: float, **changed):
 
 
 def test_the_rules_ask_for_less_and_less():
-    assert [rule.units for rule in RULES] == sorted((rule.units for rule in RULES), reverse=True)
-    assert RULES[-1].units == 0
+    asked = [rule.times * rule.trainings(folds=3) for rule in RULES]
+    assert asked == sorted(asked, reverse=True)
+    assert asked[-1] == 0
 
 
 def test_a_budget_below_one_training_trains_the_default_recipe_for_as_long_as_there_is():
@@ -30,6 +31,25 @@ def test_a_small_budget_buys_length_before_folds_of_the_default_recipe():
 def test_twenty_minutes_compare_four_recipes_and_trains_the_best_on_every_fold():
     found = plan_of(15)
     assert (found.candidates, found.everywhere, found.steps, found.search_share) == (4, False, 200, 0.0)
+
+
+def test_a_small_set_whose_images_are_soon_seen_often_gets_folds_and_recipes_before_length():
+    """34 images of a fold in batches of 8."""
+    of_34 = {"pass_steps": 34 / 8}
+    assert (plan_of(2.9, **of_34).candidates, plan_of(2.9, **of_34).steps) == (1, 125), "two folds"
+    assert (plan_of(5.9, **of_34).candidates, plan_of(5.9, **of_34).steps) == (1, 150), (
+        "three folds, and no longer than pays"
+    )
+    assert (plan_of(7, **of_34).candidates, plan_of(7, **of_34).everywhere) == (4, False)
+    assert (plan_of(15, **of_34).candidates, plan_of(15, **of_34).everywhere) == (5, True)
+    assert plan_of(30, **of_34).candidates == 10
+
+
+def test_between_many_and_few_images_a_training_is_as_long_as_ten_passes():
+    """120 images of a fold in batches of 8: 15 steps a pass."""
+    assert plan_of(10.4, pass_steps=15).candidates == 1
+    found = plan_of(10.5, pass_steps=15)
+    assert (found.candidates, found.steps) == (4, 150)
 
 
 def test_an_hour_compares_ten_recipes_on_every_fold():
