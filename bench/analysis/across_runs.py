@@ -1,7 +1,7 @@
 """Several runs to one leaderboard: which configurations did well on every data set, and what each search found."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,6 +55,12 @@ class Across:
     def held_on(self, label: str) -> Finals:
         """The final evaluation of a data set that has one."""
         return next(each.held for each in self.datasets if each.label == label and isinstance(each.held, Finals))
+
+    def ranking_on(self, data: DataSet) -> Finals:
+        """The final evaluation of a data set that has one, its candidates with the labels of the whole page."""
+        assert isinstance(data.held, Finals)
+        named = tuple(replace(standing, label=name) for name, standing in self.standings[data.label].items())
+        return replace(data.held, standings=named)
 
 
 def across(runs: Sequence[Run]) -> Across:

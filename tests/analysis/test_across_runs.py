@@ -13,7 +13,9 @@ from bench.errors import StoreError
 from bench.records import ExternalRecord, Run
 from bench.records.store import RunStore
 from bench.report import write_across
-from bench.report.sections.across import _candidates, about_ranks, headline, leader, qualifications
+from bench.report.sections.across.average_ranks import about_ranks
+from bench.report.sections.across.data_sets import candidate_records
+from bench.report.sections.across.verdict import headline, leader, qualifications
 from tests.report.made_finals import LEVELS, with_finals
 from tests.report.runs import counts, full_run
 
@@ -134,7 +136,7 @@ def test_models_of_other_tools_are_ranked_by_their_name_and_only_where_they_are_
         assert table.ranks.average[0] == 1
         assert "partly (other tool)" not in table.candidates
     assert headline(compared).startswith("nnU-Net (other tool) has the best average rank, 1.00 of 5 over 2 data sets")
-    rows = [row for row in _candidates(compared) if row["roles"] == "other tool"]
+    rows = [row for row in candidate_records(compared) if row["roles"] == "other tool"]
     assert [(row["candidate"], row["rank"]) for row in rows] == [("nnU-Net", 1), ("partly", None)] * 2
     alone = headline(across(runs[:1]))
     assert "nnU-Net, of another tool, scores 0.90 on the same images: +0.3" in alone

@@ -8,7 +8,9 @@ from bench.analysis.decision import CLEAR, NOTHING, TIED, UNCONFIRMED, UNUSABLE
 from bench.analysis.final_evaluation import finals
 from bench.analysis.run_analysis import Analysis
 from bench.records import FAILED, STOPPED, DeliveryRecord, Finding, Member, Run
-from bench.report.sections.verdict import answer, banners, in_one_line, summary, verdict
+from bench.report.sections.banners import banners
+from bench.report.sections.summary import in_one_line, summary
+from bench.report.sections.verdict import answer, verdict
 from tests.report.made_finals import LEVELS, SEEDS, with_finals
 from tests.report.reading import said
 from tests.report.runs import counts, evaluation, full_run, run, trial

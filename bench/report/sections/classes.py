@@ -9,9 +9,9 @@ from bench.analysis.classes import ClassScore, class_scores, summed
 from bench.analysis.final_evaluation import Finals, Standing
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.scored_trainings import out_of_fold, trainings_of
-from bench.evaluation.pooling import Estimate
 from bench.formats import MISSING
 from bench.records import OUT_OF_FOLD, Evaluation, Run, TrainingRecord
+from bench.report import estimates
 from bench.report.blocks import Block, Column, Data, Heading, Shade, Table, paragraph
 
 
@@ -28,7 +28,8 @@ def classes(found: Analysis, held: Finals) -> Iterator[Block]:
     models = list(_models(found, held))
     columns = (Column("Model", "model"), *(Column(name, f"iou_{name}", number=True) for name in names))
     records: list[Mapping[str, object]] = [
-        {"model": label, **{f"iou_{each.name}": _cell(each.iou) for each in scores}} for label, scores in models
+        {"model": label, **{f"iou_{each.name}": estimates.estimate(each.iou) for each in scores}}
+        for label, scores in models
     ]
     records += [
         {
@@ -106,11 +107,3 @@ def _row(label: str, of: ClassScore) -> dict[str, object]:
             f"{name}_high": interval.high if interval else None,
         }
     return row
-
-
-def _cell(of: Estimate | None) -> str:
-    if of is None:
-        return MISSING
-    if of.interval is None:
-        return formats.rounded(of.value)
-    return formats.within(of.value, of.interval.low, of.interval.high)

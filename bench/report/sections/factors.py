@@ -12,6 +12,7 @@ from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import CostPanel, Missing, ScoreGrid
 from bench.formats import plural, titled
 from bench.records import COMPLETED, Status
+from bench.report import cells
 from bench.report.blocks import (
     Block,
     Column,
@@ -86,11 +87,11 @@ def _factor(name: str, levels: Sequence[Level], effects: Sequence[Effect]) -> It
             Column("95 % interval", "effect_text", number=True, wide=True),
         )
     else:
-        middle = (Column("IoU of each", "dots"), Column("Median", "median", _rounded, number=True))
+        middle = (Column("IoU of each", "dots"), Column("Median", "median", cells.rounded, number=True))
     columns = (
         Column(title, "label"),
         *middle,
-        Column("Best", "best", _rounded, number=True),
+        Column("Best", "best", cells.rounded, number=True),
         Column("Number", "trials", number=True, wide=True),
         *[Column("Completed", "completed", number=True, wide=True)] * any(level.lost for level in levels),
     )
@@ -239,7 +240,3 @@ def comparison_records(levels: Sequence[Level], effects: Sequence[Effect]) -> li
         }
         for level in levels
     ]
-
-
-def _rounded(value: object) -> str:
-    return formats.rounded(value if isinstance(value, float) else None)
