@@ -14,22 +14,17 @@ from typing import Any, Self
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from bench.engine.ray.actor import Greeting, Pixels, TrialActor, end_of_log
+from bench.engine.ray.actor import Greeting, Pixels
 from bench.engine.ray.cluster import Node, Seat, connect, nodes_of, seat
-from bench.engine.ray.worker import RayWorker, cause_of_death
+from bench.engine.ray.worker import RayWorker, cause_of_death, last_words, problem_of, start_actor
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
-from bench.engine.worker import LOG_LINES, SILENCE_S, WorkerDiedError, silence_limit_s
+from bench.engine.worker import SILENCE_S, WorkerDiedError, silence_limit_s
 from bench.errors import ExperimentError, StoreError
-from bench.records.environment import current_versions
 
 _LOOK_S = 1.0
 _CLUSTER_S = 5.0
 """How often the cluster is asked for its machines."""
-
-_READ_S = 20.0
-"""How long the last words of a dead worker may take to be read: its machine starts a process for that."""
 
 PATIENCE_S = 600.0
 """How long a run waits for its first worker: a cluster that grows on demand needs minutes for a machine."""
@@ -224,22 +219,7 @@ class RayExecutor:
             self._workers.extend(self._start(node, self._seat) for _ in range(left))
 
     def _start(self, node: Node, reserved: Seat) -> RayWorker:
-        cores = reserved.cores or node.cores
-        remote: Any = ray.remote
-        kind = remote(concurrency_groups={"compute": 1, "listen": 1})(TrialActor)
-        options = {
-            "num_cpus": cores if reserved.gpu_share is None else 0,
-            "num_gpus": reserved.gpu_share or 0,
-            "scheduling_strategy": NodeAffinitySchedulingStrategy(node.node_id, soft=False),
-        }
-        actor = kind.options(**options).remote(
-            self._setup,
-            self._pixels,
-            share=1 / reserved.room(node),
-            memory_bytes=node.memory_bytes,
-            gpu_share=reserved.gpu_share,
-            threads=cores,
-        )
+        actor = start_actor(self._setup, self._pixels, node, reserved)
         return RayWorker(actor, node, self._pairs)
 
     def _renewed(self, worker: RayWorker) -> RayWorker:
@@ -289,26 +269,18 @@ class RayExecutor:
     def _greeted(self, worker: RayWorker, greeting: Greeting) -> None:
         """A worker is up. It may be of no use, and one that began before the weights were asked for must load them."""
         worker.greeting = None
-        problem = self._problem(greeting)
+        problem = problem_of(greeting, self._precision)
         if problem is not None:
             self._refuse(worker.node, f"{worker.node.host}: {problem}")
-        elif worker.pairs != self._pairs:
+            return
+        self._precision = greeting.precision
+        if worker.pairs != self._pairs:
             worker.pairs = self._pairs
             worker.greeting = worker.actor.greet.remote(self._pairs)
         else:
             worker.about = greeting
             worker.listening = worker.listening or worker.actor.listen.remote()
             self._failed_starts[worker.node.node_id] = 0
-
-    def _problem(self, greeting: Greeting) -> str | None:
-        """Why a worker is of no use. What "auto" comes to on the first one holds for all: where a trial ran must not show in its score."""
-        problem = greeting.problem or _other_versions(greeting)
-        if problem is not None:
-            return problem
-        self._precision = self._precision or greeting.precision
-        if greeting.precision == self._precision:
-            return None
-        return f"computes in {greeting.precision} there, in {self._precision} elsewhere: set the protocol's precision"
 
     def _outcome(self, worker: RayWorker, answer: TrialOutcome | str) -> TrialOutcome:
         spec = worker.spec
@@ -327,20 +299,7 @@ class RayExecutor:
             self._failed_starts[node.node_id] += 1
             if self._failed_starts[node.node_id] >= FAILED_STARTS:
                 self._refuse(node, cause)
-        return None if worker.spec is None else worker.failed(f"{cause}{self._last_words(worker)}", crashed=True)
-
-    def _last_words(self, worker: RayWorker) -> str:
-        """What a dead worker printed last, as another process of its machine reads it; "" where that is gone, too, or has no time."""
-        if worker.about is None or not worker.about.log:
-            return ""
-        remote: Any = ray.remote
-        here = NodeAffinitySchedulingStrategy(worker.node.node_id, soft=False)
-        reader = remote(end_of_log).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
-        try:
-            said = ray.get(reader.remote(worker.about.log, worker.log_start, LOG_LINES), timeout=_READ_S)
-        except (RayError, GetTimeoutError):
-            return ""
-        return f"; its last words: {said}" if said else ""
+        return None if worker.spec is None else worker.failed(f"{cause}{last_words(worker)}", crashed=True)
 
     def _refuse(self, node: Node, reason: str) -> None:
         if node.node_id not in self._refused:
@@ -354,13 +313,3 @@ class RayExecutor:
             self._workers.remove(worker)
         with contextlib.suppress(RayError):
             ray.kill(worker.actor)
-
-
-def _other_versions(greeting: Greeting) -> str | None:
-    """What is installed there and differs from here; either build of TensorFlow will do."""
-    here, there = (
-        {name.removesuffix("-cpu"): version for name, version in versions.items()}
-        for versions in (current_versions(), greeting.versions)
-    )
-    differing = [f"{name} {there.get(name)} there, {here[name]} here" for name in here if here[name] != there.get(name)]
-    return f"other versions than the driver's: {'; '.join(differing)}" if differing else None

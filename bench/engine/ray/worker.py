@@ -1,17 +1,45 @@
-"""What the driver knows of one Ray worker: its actor, and what is under way on it."""
+"""One Ray worker as the driver sees it: how its actor starts, whether it is of use, what is under way on it, and why it died."""
 
 import re
 import time
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.engine.ray.actor import Greeting, News
-from bench.engine.ray.cluster import Node
-from bench.engine.spec import TrialOutcome, TrialSpec, failed, family
-from bench.engine.worker import TRIALS_A_PROCESS
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from bench.engine.ray.actor import Greeting, News, Pixels, TrialActor, end_of_log
+from bench.engine.ray.cluster import Node, Seat
+from bench.engine.spec import TrialOutcome, TrialSetup, TrialSpec, failed, family
+from bench.engine.worker import LOG_LINES, TRIALS_A_PROCESS
+from bench.records.environment import current_versions
 
 _DEATH = re.compile(r"The actor (?:is dead|died) because its (.+?)(?= Some common causes|$)")
 _CAUSE_LENGTH = 300
+
+_READ_S = 20.0
+"""How long the last words of a dead worker may take to be read: its machine starts a process for that."""
+
+
+def start_actor(setup: TrialSetup, pixels: Pixels, node: Node, reserved: Seat) -> Any:
+    """A handle of a `TrialActor` that starts on `node`."""
+    cores = reserved.cores or node.cores
+    remote: Any = ray.remote
+    kind = remote(concurrency_groups={"compute": 1, "listen": 1})(TrialActor)
+    options = {
+        "num_cpus": cores if reserved.gpu_share is None else 0,
+        "num_gpus": reserved.gpu_share or 0,
+        "scheduling_strategy": NodeAffinitySchedulingStrategy(node.node_id, soft=False),
+    }
+    return kind.options(**options).remote(
+        setup,
+        pixels,
+        share=1 / reserved.room(node),
+        memory_bytes=node.memory_bytes,
+        gpu_share=reserved.gpu_share,
+        threads=cores,
+    )
 
 
 class RayWorker:
@@ -78,3 +106,36 @@ def cause_of_death(worker: RayWorker, error: Exception) -> str:
     elif said:
         said = said.splitlines()[-1].strip()
     return f"the worker on {worker.node.host} died: {said[:_CAUSE_LENGTH] or type(error).__name__}"
+
+
+def last_words(worker: RayWorker) -> str:
+    """What a dead worker printed last, as another process of its machine reads it; "" where that is gone, too, or has no time."""
+    if worker.about is None or not worker.about.log:
+        return ""
+    remote: Any = ray.remote
+    here = NodeAffinitySchedulingStrategy(worker.node.node_id, soft=False)
+    reader = remote(end_of_log).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
+    try:
+        said = ray.get(reader.remote(worker.about.log, worker.log_start, LOG_LINES), timeout=_READ_S)
+    except (RayError, GetTimeoutError):
+        return ""
+    return f"; its last words: {said}" if said else ""
+
+
+def problem_of(greeting: Greeting, precision: str | None) -> str | None:
+    """Why a worker is of no use. What "auto" comes to on the first one, `precision`, holds for all (None: it is the first): where a trial
+    ran must not show in its score."""
+    problem = greeting.problem or _other_versions(greeting)
+    if problem is not None or precision in (None, greeting.precision):
+        return problem
+    return f"computes in {greeting.precision} there, in {precision} elsewhere: set the protocol's precision"
+
+
+def _other_versions(greeting: Greeting) -> str | None:
+    """What is installed there and differs from here; either build of TensorFlow will do."""
+    here, there = (
+        {name.removesuffix("-cpu"): version for name, version in versions.items()}
+        for versions in (current_versions(), greeting.versions)
+    )
+    differing = [f"{name} {there.get(name)} there, {here[name]} here" for name in here if here[name] != there.get(name)]
+    return f"other versions than the driver's: {'; '.join(differing)}" if differing else None

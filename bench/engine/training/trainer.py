@@ -113,7 +113,7 @@ class Trainer:
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored | str:
         """What `model`, the content of a weights file, says about the images `ids`; in one line why it cannot."""
         from bench.engine.training.patches import score_patches
-        from bench.engine.training.trial import score
+        from bench.engine.training.scoring import score
 
         batch_size = int(spec.hyperparameters["batch_size"])
         try:
