@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Something outside the program is wrong; the message is one line that names the value, the place and the choices."""
+    """Something outside the program is wrong; the message is one line that names the value, the place and the
+    choices."""
 
 
 class DataError(UserError):

@@ -30,9 +30,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankTable:
-    """Cross-validated IoU by candidate, models of other tools among them (best average rank first, those that were not in the finals of every data set
-    last) and data set, None where a candidate was not in the finals. `ranks` counts positions among the first
-    `complete` candidates, and is None where fewer than two are in all of at least two data sets."""
+    """Cross-validated IoU by candidate, models of other tools among them (best average rank first, those that were not
+    in the finals of every data set last) and data set, None where a candidate was not in the finals. `ranks` counts
+    positions among the first `complete` candidates, and is None where fewer than two are in all of at least two data
+    sets."""
 
     candidates: tuple[str, ...]
     datasets: tuple[str, ...]
@@ -82,8 +83,8 @@ def across(runs: Sequence[Run]) -> Across:
 
 
 def _of_other_tools(held: Finals) -> dict[str, float]:
-    """Scores of the models of other tools that were given for every image on which the candidates are ranked, by name: one name on several
-    data sets is one candidate."""
+    """Scores of the models of other tools that were given for every image on which the candidates are ranked, by name:
+    one name on several data sets is one candidate."""
     return {
         f"{each.label} (other tool)": each.score
         for each in held.external.standings

@@ -29,8 +29,9 @@ from bench.records import (
 
 CLEAR, TIED, SINGLE = "clear winner", "no clear winner", "only candidate"
 UNCONFIRMED, UNUSABLE, NOTHING = "not confirmed", "not usable", "no result"
-"""Kinds of answers. SINGLE: the budget allowed one candidate, with which nothing is compared. UNCONFIRMED: the search has
-a best trial, and no final evaluation compares it. UNUSABLE: the best model is not clearly ahead of the best baseline."""
+"""Kinds of answers. SINGLE: the budget allowed one candidate, with which nothing is compared. UNCONFIRMED: the search
+has a best trial, and no final evaluation compares it. UNUSABLE: the best model is not clearly ahead of the best
+baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,10 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalStanding:
-    """A model of another tool. `score` is its IoU out of fold, pooled over the `images` that it was given for; `whole` if these are all on which
-    the candidates are ranked, and only then it has a `rank` (from 1, among candidates and other tools together). Differences are
-    paired by image: `leader_ahead` is the leading candidate minus it, `to_default` it minus the default configuration. What was not
-    given is None."""
+    """A model of another tool. `score` is its IoU out of fold, pooled over the `images` that it was given for; `whole`
+    if these are all on which the candidates are ranked, and only then it has a `rank` (from 1, among candidates and
+    other tools together). Differences are paired by image: `leader_ahead` is the leading candidate minus it,
+    `to_default` it minus the default configuration. What was not given is None."""
 
     record: ExternalRecord
     rank: int | None
@@ -40,7 +40,8 @@ class ExternalStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Externals:
-    """`standings` are best first. `ranks` are those of the candidates, by name, once models of other tools count too; empty where none does."""
+    """`standings` are best first. `ranks` are those of the candidates, by name, once models of other tools count too;
+    empty where none does."""
 
     standings: tuple[ExternalStanding, ...]
     ranks: Mapping[str, int]
@@ -57,8 +58,8 @@ def externals(
     default: str | None,
     classes: Sequence[str],
 ) -> Externals:
-    """`candidates` have by name their evaluations out of fold, one a seed, all of the same images; `leader` and `default` name two of them. Of
-    records of one name the last counts."""
+    """`candidates` have by name their evaluations out of fold, one a seed, all of the same images; `leader` and
+    `default` name two of them. Of records of one name the last counts."""
     latest = {record.name: record for record in records}
     if not latest:
         return NO_EXTERNALS
@@ -86,7 +87,8 @@ def externals(
 def _joint_ranks(
     whole: Sequence[ExternalRecord], candidates: Mapping[str, Sequence[Evaluation]], images: set[str]
 ) -> Mapping[tuple[bool, str], int]:
-    """Ranks of candidates and models of other tools by the one comparison of them all, by whether it is of another tool and its name."""
+    """Ranks of candidates and models of other tools by the one comparison of them all, by whether it is of another tool
+    and its name."""
     if not whole:
         return {}
     seeds = len(next(iter(candidates.values())))

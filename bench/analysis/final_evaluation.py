@@ -165,8 +165,8 @@ def finals(run: Run) -> Finals | NoFinals:
 def _on_enough_folds(
     record: FinalsRecord, standing: Sequence[Candidate], known: Mapping[Any, TrainingRecord]
 ) -> list[Candidate]:
-    """Those of a comparison that were trained on `LEAST_FOLDS` folds: a level for which there was no time does not take images
-    from the others. All of them, where these are no comparison."""
+    """Those of a comparison that were trained on `LEAST_FOLDS` folds: a level for which there was no time does not take
+    images from the others. All of them, where these are no comparison."""
     folds = range(min(LEAST_FOLDS, record.folds))
     enough = [each for each in standing if all((each.configuration, record.seeds[0], fold) in known for fold in folds)]
     return enough if len(enough) > 1 and any(DEFAULT in each.roles for each in enough) else list(standing)

@@ -166,8 +166,8 @@ def quality_against_cost(run: Run, rows: Sequence[Row]) -> tuple[CostPanel, ...]
 
 
 def candidates_against_cost(found: Finals, delivered: CostPoint | None) -> tuple[CostPanel, ...] | Missing:
-    """The same of the candidates of a final evaluation: cross-validated IoU against the cost of using them. `delivered` stands beside
-    them by its latency in ms; how many parameters an ensemble has is not recorded."""
+    """The same of the candidates of a final evaluation: cross-validated IoU against the cost of using them. `delivered`
+    stands beside them by its latency in ms; how many parameters an ensemble has is not recorded."""
     costs: dict[str, Callable[[Standing], float | None]] = {
         LATENCY: lambda each: None if each.latency_s is None else 1000 * each.latency_s,
         "Parameters (million)": lambda each: None if each.num_params is None else each.num_params / 1e6,

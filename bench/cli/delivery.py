@@ -48,7 +48,8 @@ def predict(
     force: Force = False,
     results: Results = Path("results"),
 ) -> None:
-    """Write a mask for each photograph: a PNG of its own size, upright, with class ids (0 is background) and a colour table.
+    """Write a mask for each photograph: a PNG of its own size, upright, with class ids (0 is background) and a colour
+    table.
 
     What cannot be read is named and skipped; the exit code is then 1.
 
@@ -106,8 +107,8 @@ def export(
     if loaded.sees_patches:
         side = loaded.description.image_size
         typer.echo(
-            f"note: this file sees one window of {side} px; cutting a photograph into windows and blending them is left to its caller "
-            "(docs/delivery.md)"
+            f"note: this file sees one window of {side} px; cutting a photograph into windows and blending them is "
+            "left to its caller (docs/delivery.md)"
         )
 
 
@@ -115,7 +116,8 @@ def verify(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")],
     results: Results = Path("results"),
 ) -> None:
-    """Score a run's delivered model again on the held-out test images, from their files, and compare every count with the record.
+    """Score a run's delivered model again on the held-out test images, from their files, and compare every count with
+    the record.
 
     [bold]Example[/]
 

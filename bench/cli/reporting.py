@@ -40,7 +40,8 @@ def report(
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
 ) -> None:
-    """Write a run's report again from its records, without training and without TensorFlow; of several runs, one leaderboard.
+    """Write a run's report again from its records, without training and without TensorFlow; of several runs, one
+    leaderboard.
 
     [bold]Examples[/]
 
@@ -68,7 +69,8 @@ def report(
 
 
 def _report_name(directories: Sequence[Path], name: str | None, results: Path) -> str:
-    """The report's folder: the run's name, or for several runs `name`, which must not be that of a run, or the names joined."""
+    """The report's folder: the run's name, or for several runs `name`, which must not be that of a run, or the names
+    joined."""
     joined = "+".join(
         directory.resolve().name for directory in directories
     )  # of `.` and `..` the name that they stand for

@@ -1,7 +1,7 @@
 """Where trials run: one interface, and worker processes on this machine behind it.
 
-The search asks whether a place is free, submits a trial, and waits for what the trials under way have to say. Nothing about oracles
-or records is known here, and nothing about processes or machines outside.
+The search asks whether a place is free, submits a trial, and waits for what the trials under way have to say. Nothing
+about oracles or records is known here, and nothing about processes or machines outside.
 """
 
 import multiprocessing.connection
@@ -42,7 +42,8 @@ class Executor(Protocol):
         """What trials compute on, for people. Raises ExperimentError where it is not what was planned with."""
 
     def precision(self) -> str:
-        """In which precision trials compute, all in one: what the protocol's "auto" comes to here. Raises ExperimentError."""
+        """In which precision trials compute, all in one: what the protocol's "auto" comes to here. Raises
+        ExperimentError."""
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Makes sure that every (backbone, encoder_weights) pair can be had. Raises ExperimentError, one line."""
@@ -54,7 +55,8 @@ class Executor(Protocol):
         """Begins a trial on a free place, one that has its graph compiled if there is any."""
 
     def events(self) -> Iterator[Event]:
-        """Waits until a trial under way has something to say, and gives it; ends after an outcome, so that its place can be filled."""
+        """Waits until a trial under way has something to say, and gives it; ends after an outcome, so that its place
+        can be filled."""
 
     def model(self, spec: TrialSpec) -> bytes:
         """The weights of a trial whose outcome was the last event. Raises UserError where they are gone."""
@@ -64,8 +66,8 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """A worker process for each placement, on this machine. Without a `setup` they start, and wait for `begin`. A place whose new process no
-    longer computes on what the old one did is closed, which `note` hears."""
+    """A worker process for each placement, on this machine. Without a `setup` they start, and wait for `begin`. A place
+    whose new process no longer computes on what the old one did is closed, which `note` hears."""
 
     def __init__(
         self,
@@ -119,8 +121,8 @@ class LocalExecutor:
         for worker, device in zip(self._workers, devices, strict=True):
             if worker.placement.gpu is not None and not device.startswith("GPU"):
                 raise ExperimentError(
-                    f"TensorFlow does not see GPU {worker.placement.gpu}, which nvidia-smi lists: install 'segbench[gpu]', "
-                    "or set CUDA_VISIBLE_DEVICES to nothing to use the CPU"
+                    f"TensorFlow does not see GPU {worker.placement.gpu}, which nvidia-smi lists: install "
+                    "'segbench[gpu]', or set CUDA_VISIBLE_DEVICES to nothing to use the CPU"
                 )
         return devices[0] if len(devices) == 1 else f"{len(devices)} workers on {', '.join(dict.fromkeys(devices))}"
 
@@ -179,10 +181,14 @@ class LocalExecutor:
         return [worker for worker in self._workers if worker.spec is not None]
 
     def _close(self, worker: TrialWorker) -> None:
-        """A place where trials would cost and score otherwise. Raises ExperimentError, one line, where it was the last one."""
+        """A place where trials would cost and score otherwise. Raises ExperimentError, one line, where it was the last
+        one."""
         worker.stop()
         self._workers.remove(worker)
-        said = f"a worker's new process computes on {worker.elsewhere}: the GPU that the old one had is gone (look at nvidia-smi and the driver's log)"
+        said = (
+            f"a worker's new process computes on {worker.elsewhere}: the GPU that the old one had is gone (look at "
+            "nvidia-smi and the driver's log)"
+        )
         if not self._workers:
             raise ExperimentError(f"{said}; what was finished is kept, go on with --resume when it is back")
         self._note(f"{said}; {plural(len(self._workers), 'worker')} left")

@@ -1,4 +1,5 @@
-"""A process that trains. It is told what to do over a pipe, does one thing at a time, and may die without harm to the search."""
+"""A process that trains. It is told what to do over a pipe, does one thing at a time, and may die without harm to the
+search."""
 
 import contextlib
 import multiprocessing
@@ -32,8 +33,8 @@ OVERTIME_S = 300.0
 """A worker that is silent for so long when its trial's time is over hangs too: epochs and compiling take less."""
 
 MEMORY_SHARE = 0.6
-"""Workers that together have held more than this share of the machine's memory are replaced after their trial: TensorFlow gives
-little back."""
+"""Workers that together have held more than this share of the machine's memory are replaced after their trial:
+TensorFlow gives little back."""
 
 TRIALS_A_PROCESS = 200
 """After so many trials a process is replaced, whatever it holds."""
@@ -44,7 +45,8 @@ class TrialWorker:
 
     Without a `setup` it imports what it needs, which takes seconds, and waits for `begin`.
 
-    Either `run` a trial, or `submit` it and `receive` until its outcome comes; `connection` is readable when there is something.
+    Either `run` a trial, or `submit` it and `receive` until its outcome comes; `connection` is readable when there is
+    something.
     """
 
     def __init__(
@@ -94,7 +96,8 @@ class TrialWorker:
         return self._connection
 
     def device(self) -> str:
-        """What the worker computes on, for people. Once this was asked, a process that takes its place must compute on the same."""
+        """What the worker computes on, for people. Once this was asked, a process that takes its place must compute on
+        the same."""
         self._device = str(self._ask("device"))
         return self._device
 
@@ -103,7 +106,8 @@ class TrialWorker:
         return str(self._ask("precision"))
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Loads every (backbone, encoder_weights) pair once. Raises ExperimentError, one line, for the first that cannot be had."""
+        """Loads every (backbone, encoder_weights) pair once. Raises ExperimentError, one line, for the first that
+        cannot be had."""
         problem = self._ask("check_weights", tuple(pairs))
         if problem:
             raise ExperimentError(problem)
@@ -132,8 +136,8 @@ class TrialWorker:
             self._connection.send(("run", (spec,)))
 
     def receive(self, timeout_s: float = 0.0) -> Event | None:
-        """What the trial under way says next, None if nothing within the time. A process that died or hung is an outcome too. Raises
-        DataError where the run's pixels are gone."""
+        """What the trial under way says next, None if nothing within the time. A process that died or hung is an
+        outcome too. Raises DataError where the run's pixels are gone."""
         assert self.spec is not None
         self._watch_memory()
         try:
@@ -243,7 +247,8 @@ class TrialWorker:
 
 
 def silence_limit_s(spec: TrialSpec, heard_after_s: float, silence_s: float) -> float:
-    """How long a worker may be silent that last spoke `heard_after_s` seconds into its trial: not far beyond the trial's time."""
+    """How long a worker may be silent that last spoke `heard_after_s` seconds into its trial: not far beyond the
+    trial's time."""
     if spec.time_limit_s is None:
         return silence_s
     return min(silence_s, max(OVERTIME_S, spec.time_limit_s - heard_after_s + OVERTIME_S))

@@ -16,8 +16,8 @@ from bench.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """The only answer of a process that does not compute on what its forerunner did: a GPU that its driver has lost, most often. A trial on
-    the CPU would take another's time and, with "auto", another precision."""
+    """The only answer of a process that does not compute on what its forerunner did: a GPU that its driver has lost,
+    most often. A trial on the CPU would take another's time and, with "auto", another precision."""
 
     device: str
 
@@ -39,8 +39,8 @@ def run_worker(connection: Connection, placement: Placement, memory_bytes: int, 
 
 
 def serve(connection: Connection, trainer: Any, device: str | None) -> None:
-    """Does what it is told, with a `trainer` that computes on `device` (None: nobody has asked yet), until the connection ends with EOFError or
-    ConnectionError."""
+    """Does what it is told, with a `trainer` that computes on `device` (None: nobody has asked yet), until the
+    connection ends with EOFError or ConnectionError."""
     elsewhere = None if device is None or trainer.device() == device else Elsewhere(trainer.device())
     while True:
         method, arguments = connection.recv()
@@ -52,8 +52,8 @@ def serve(connection: Connection, trainer: Any, device: str | None) -> None:
 
 
 def end_with_parent() -> None:
-    """Ends this process with the one that started it, however that died: else it would train its epoch to the end, and hold memory that a
-    resumed run needs."""
+    """Ends this process with the one that started it, however that died: else it would train its epoch to the end, and
+    hold memory that a resumed run needs."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

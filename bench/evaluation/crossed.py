@@ -1,13 +1,15 @@
 """Errors of scores whose images and trainings are crossed: every training is scored on all images.
 
-Such data are known from studies of several readers who look at the same cases, and so is the standard error used here: images are
-resampled (the same ones for every candidate and training), and what luck in training brings is estimated from the scores of the
-trainings themselves, without the shrinkage that resampling three of them brings.
+Such data are known from studies of several readers who look at the same cases, and so is the standard error used here:
+images are resampled (the same ones for every candidate and training), and what luck in training brings is estimated
+from the scores of the trainings themselves, without the shrinkage that resampling three of them brings.
 
-- Obuchowski and Rockette, "Hypothesis testing of diagnostic accuracy for multiple readers and multiple tests", Communications in
+- Obuchowski and Rockette, "Hypothesis testing of diagnostic accuracy for multiple readers and multiple tests",
+Communications in
   Statistics: Simulation and Computation, 1995: the standard error.
 - Cochran and Cox, "Experimental Designs", 1957: the quantile, Student's of both parts, weighted by their variances.
-- Efron and Tibshirani, "An Introduction to the Bootstrap", 1993: resampling; Owen, "The pigeonhole bootstrap", 2007: of crossed data.
+- Efron and Tibshirani, "An Introduction to the Bootstrap", 1993: resampling; Owen, "The pigeonhole bootstrap", 2007: of
+crossed data.
 
 `docs/statistics.md` has the simulation that chose this over percentile, BCa, bootstrap-t and Satterthwaite's intervals.
 """
@@ -24,7 +26,8 @@ SMALLEST_P = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """The variance of a mean over trainings, in its two parts. `luck` is what the trainings bring, 0 with one training: it shows none."""
+    """The variance of a mean over trainings, in its two parts. `luck` is what the trainings bring, 0 with one training:
+    it shows none."""
 
     luck: float
     images: float
@@ -60,8 +63,8 @@ class Spread:
 def spread(scores: np.ndarray, resampled: np.ndarray, num_images: int) -> Spread:
     """The spread of the mean of `scores` [trainings], given the same with images resampled [resamples, trainings].
 
-    Luck is the variance of the scores over their number; images bring the covariance of two trainings, and never less than makes
-    the sum the variance of the mean over resampled images. Resampled variances are scaled by n / (n - 1).
+    Luck is the variance of the scores over their number; images bring the covariance of two trainings, and never less
+    than makes the sum the variance of the mean over resampled images. Resampled variances are scaled by n / (n - 1).
     """
     trainings = len(scores)
     covariance = np.atleast_2d(np.cov(resampled, rowvar=False)) * num_images / (num_images - 1)
@@ -76,7 +79,8 @@ def spread(scores: np.ndarray, resampled: np.ndarray, num_images: int) -> Spread
 def by_fold(scores: np.ndarray, folds: Sequence[int] | None) -> np.ndarray:
     """Scores [..., seeds] averaged over the seeds of each fold, [..., folds]; unchanged without folds.
 
-    Raises ValueError where folds have different numbers of seeds: their mean would then not be the mean of the trainings.
+    Raises ValueError where folds have different numbers of seeds: their mean would then not be the mean of the
+    trainings.
     """
     if folds is None:
         return scores
@@ -89,11 +93,13 @@ def by_fold(scores: np.ndarray, folds: Sequence[int] | None) -> np.ndarray:
 def first_probability(
     scores: np.ndarray, resampled: np.ndarray, num_images: int, random: np.random.Generator
 ) -> np.ndarray:
-    """How often each candidate is first when images are resampled and trainings drawn again; those level share a first place.
+    """How often each candidate is first when images are resampled and trainings drawn again; those level share a first
+    place.
 
-    `scores` is [candidates, trainings], `resampled` [resamples, candidates, trainings]; float64 [candidates], sum 1. Three
-    trainings resampled vary by a third too little. So their mean is drawn instead, around the one observed: deviations weighted by
-    normal numbers, the same for every candidate, over a chi; of one candidate that is Student's distribution.
+    `scores` is [candidates, trainings], `resampled` [resamples, candidates, trainings]; float64 [candidates], sum 1.
+    Three trainings resampled vary by a third too little. So their mean is drawn instead, around the one observed:
+    deviations weighted by normal numbers, the same for every candidate, over a chi; of one candidate that is Student's
+    distribution.
     """
     trainings = scores.shape[1]
     means = scores.mean(1)

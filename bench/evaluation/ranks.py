@@ -1,9 +1,11 @@
 """Several candidates on several data sets: who ranks better, and whether so few data sets can tell.
 
-- Demsar, "Statistical comparisons of classifiers over multiple data sets", Journal of Machine Learning Research, 2006: average ranks,
+- Demsar, "Statistical comparisons of classifiers over multiple data sets", Journal of Machine Learning Research, 2006:
+average ranks,
   Friedman's test, the diagram.
 - Iman and Davenport, "Approximations of the critical region of the Friedman statistic", 1980: its less conservative F.
-- Benavoli, Corani and Mangili, "Should we really use post-hoc tests based on mean-ranks?", JMLR, 2016: pairs are told apart by
+- Benavoli, Corani and Mangili, "Should we really use post-hoc tests based on mean-ranks?", JMLR, 2016: pairs are told
+apart by
   Wilcoxon's signed-rank test with Holm's correction. Nemenyi's verdict on a pair depends on who else took part.
 
 A data set counts once, whatever its number of images: what these tests speak of is other data sets.
@@ -23,8 +25,8 @@ FEWEST = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedPair:
-    """Two candidates by position, the one with the better average rank first. `difference` is the median over data sets of first minus
-    second; `p` is two-sided and uncorrected."""
+    """Two candidates by position, the one with the better average rank first. `difference` is the median over data sets
+    of first minus second; `p` is two-sided and uncorrected."""
 
     first: int
     second: int
@@ -39,11 +41,12 @@ class RankedPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranks:
-    """Ranks on each data set, 1 is best, those level share the mean of their ranks (`by_dataset` [data sets][candidates]); by position their
-    mean, and on how many data sets a candidate was first (those level share a first place).
+    """Ranks on each data set, 1 is best, those level share the mean of their ranks (`by_dataset` [data
+    sets][candidates]); by position their mean, and on how many data sets a candidate was first (those level share a
+    first place).
 
-    `friedman_p`: were all equal; None for two candidates, which it is not for, and below FEWEST data sets. `groups` are sets of
-    neighbours in that order of which no two can be told apart, each as large as it can be.
+    `friedman_p`: were all equal; None for two candidates, which it is not for, and below FEWEST data sets. `groups` are
+    sets of neighbours in that order of which no two can be told apart, each as large as it can be.
     """
 
     num_datasets: int
@@ -61,7 +64,8 @@ class Ranks:
 
     @property
     def smallest_p(self) -> float:
-        """The least that Holm leaves of Wilcoxon's p if one candidate is ahead of another on every data set: 2 / 2**n for each pair."""
+        """The least that Holm leaves of Wilcoxon's p if one candidate is ahead of another on every data set: 2 / 2**n
+        for each pair."""
         return min(1.0, len(self.pairs) * 2.0 ** (1 - self.num_datasets))
 
     @property
@@ -71,8 +75,8 @@ class Ranks:
 
 
 def compare_ranks(scores: np.ndarray) -> Ranks:
-    """`scores` is float64 [data sets, candidates], higher is better, none missing. Raises ValueError for fewer than two candidates, or no
-    data set."""
+    """`scores` is float64 [data sets, candidates], higher is better, none missing. Raises ValueError for fewer than two
+    candidates, or no data set."""
     from scipy.stats import rankdata
 
     num_datasets, candidates = scores.shape
@@ -94,7 +98,8 @@ def compare_ranks(scores: np.ndarray) -> Ranks:
 
 
 def friedman_p(scores: np.ndarray) -> float:
-    """p of "all candidates are equal": Iman and Davenport's F of Friedman's statistic, corrected for ties. At least 3 candidates."""
+    """p of "all candidates are equal": Iman and Davenport's F of Friedman's statistic, corrected for ties. At least 3
+    candidates."""
     from scipy.stats import f, friedmanchisquare
 
     num_datasets, candidates = scores.shape

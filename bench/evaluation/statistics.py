@@ -1,7 +1,7 @@
 """Which candidate is better, had other images been drawn and every configuration been trained again.
 
-Intervals and tests rest on `bench.evaluation.crossed`. Tests are corrected for their number by Holm, "A simple sequentially
-rejective multiple test procedure", Scandinavian Journal of Statistics, 1979.
+Intervals and tests rest on `bench.evaluation.crossed`. Tests are corrected for their number by Holm, "A simple
+sequentially rejective multiple test procedure", Scandinavian Journal of Statistics, 1979.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ class Interval:
 class Difference:
     """Score of candidate `first` minus score of candidate `second` (positions, from 0), paired on images and trainings.
 
-    `p` is two-sided and uncorrected (`holm` corrects). `detectable` is the smallest true difference that these images and
-    trainings would have shown, p below 0.05, four times out of five.
+    `p` is two-sided and uncorrected (`holm` corrects). `detectable` is the smallest true difference that these images
+    and trainings would have shown, p below 0.05, four times out of five.
     """
 
     first: int
@@ -57,8 +57,9 @@ class Difference:
 class Comparison:
     """Candidates compared, by position. `differences` has every pair once, the lower position first.
 
-    `groups` are ranks: the leader with all that cannot be told from it (5%, Holm-corrected for the comparisons with that leader),
-    then the best of the rest with all of the rest that cannot be told from that one, and so on; best first in each.
+    `groups` are ranks: the leader with all that cannot be told from it (5%, Holm-corrected for the comparisons with
+    that leader), then the best of the rest with all of the rest that cannot be told from that one, and so on; best
+    first in each.
 
     `num_trainings` is how many independent trainings of each there were: folds if there are folds, else seeds. With 1,
     everything here speaks of these trained models on other images, and not of the configurations trained again.
@@ -74,8 +75,8 @@ class Comparison:
 
     @property
     def winner(self) -> int | None:
-        """The candidate that is separable from every other. None in a tie, and with one training each: then luck in training
-        cannot be told from merit."""
+        """The candidate that is separable from every other. None in a tie, and with one training each: then luck in
+        training cannot be told from merit."""
         return self.groups[0][0] if len(self.groups[0]) == 1 and self.num_trainings > 1 else None
 
     def differences_to(self, reference: int) -> tuple[Difference, ...]:
@@ -92,9 +93,9 @@ def compare(
 ) -> Comparison:
     """Compares candidates from counts int64 [candidates, seeds, images, classes, 4] (`bench.evaluation.resampling`).
 
-    `folds` names the training fold of each entry of the second axis. Trainings on one fold share their images and are not
-    independent, so that each fold counts once, with the mean of its seeds. Raises ValueError where there are fewer than two
-    images, a candidate with nothing to find and nothing predicted, or folds with different numbers of seeds.
+    `folds` names the training fold of each entry of the second axis. Trainings on one fold share their images and are
+    not independent, so that each fold counts once, with the mean of its seeds. Raises ValueError where there are fewer
+    than two images, a candidate with nothing to find and nothing predicted, or folds with different numbers of seeds.
     """
     num_images = counts.shape[2]
     if num_images < 2:
@@ -127,7 +128,8 @@ def differences_to(differences: Sequence[Difference], reference: int) -> tuple[D
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's adjusted p values, in the order given: each times the number of those not smaller, never falling, at most 1."""
+    """Holm's adjusted p values, in the order given: each times the number of those not smaller, never falling, at most
+    1."""
     order = np.argsort(p, kind="stable")
     stepped = np.asarray(p, dtype=np.float64)[order] * np.arange(len(order), 0, -1)
     adjusted = np.empty(len(order))

@@ -46,7 +46,8 @@ def run_experiment(
     if experiment.cluster is not None:
         require_reachable(experiment.cluster)
     with ExitStack() as stack:
-        # Set-up: the data are read once, the workers start, and what an interrupted run left must belong to the same experiment.
+        # Set-up: the data are read once, the workers start, and what an interrupted run left must belong to the same
+        # experiment.
         earlier = earlier_part(directory, resume, stack)
         scratch = stack.enter_context(scratch_folder())
         workers = None if experiment.cluster else stack.enter_context(_started_workers(experiment, scratch, progress))

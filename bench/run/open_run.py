@@ -16,7 +16,8 @@ class OpenRun(Journal):
 
     @property
     def compared_s(self) -> float:
-        """What the trainings of a comparison have taken so far: of a resumed one the plan is that of the whole, so that it has no fewer levels."""
+        """What the trainings of a comparison have taken so far: of a resumed one the plan is that of the whole, so that
+        it has no fewer levels."""
         if self.experiment.search != "compare":
             return 0.0
         return sum(each.wall_s or 0.0 for each in self.trainings) / max(1, self.executor.places)

@@ -1,7 +1,7 @@
 """Places for trials on a Ray cluster: an actor for each, on machines that may come late and go early.
 
-The oracle, the records and the budget stay with the driver. A machine that joins gets workers at the next look; one that is lost gives
-its trials back as crashed, and the study tries them again elsewhere.
+The oracle, the records and the budget stay with the driver. A machine that joins gets workers at the next look; one
+that is lost gives its trials back as crashed, and the study tries them again elsewhere.
 """
 
 import contextlib
@@ -37,8 +37,9 @@ FAILED_STARTS = 3
 
 
 class RayExecutor:
-    """Joins `cluster` ("local", "auto", HOST:PORT or ray://HOST:PORT) and leaves it at the end. `workers` is how many trials may be under
-    way at most (None: as many as the cluster has GPUs, or machines); `note` hears of machines that come and go."""
+    """Joins `cluster` ("local", "auto", HOST:PORT or ray://HOST:PORT) and leaves it at the end. `workers` is how many
+    trials may be under way at most (None: as many as the cluster has GPUs, or machines); `note` hears of machines that
+    come and go."""
 
     def __init__(
         self,
@@ -122,7 +123,8 @@ class RayExecutor:
         worker.submit(spec)
 
     def events(self) -> Iterator[Event]:
-        """As `Executor.events`; while no trial is under way it waits a moment for a place, and ends without an event."""
+        """As `Executor.events`; while no trial is under way it waits a moment for a place, and ends without an
+        event."""
         while True:
             idle = all(worker.spec is None for worker in self._workers)
             done = self._wait()
@@ -167,8 +169,8 @@ class RayExecutor:
         return (worker for worker in self._workers if worker.is_free)
 
     def _await_place(self, settle_s: float = 0.0) -> None:
-        """Waits until a worker is up and free, and up to `settle_s` for those that are starting. Raises ExperimentError, one line, where
-        none comes."""
+        """Waits until a worker is up and free, and up to `settle_s` for those that are starting. Raises
+        ExperimentError, one line, where none comes."""
         began = time.monotonic()
         while not self.free or (self.places < len(self._workers) and time.monotonic() - began < settle_s):
             done = self._wait()

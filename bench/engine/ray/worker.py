@@ -1,4 +1,5 @@
-"""One Ray worker as the driver sees it: how its actor starts, whether it is of use, what is under way on it, and why it died."""
+"""One Ray worker as the driver sees it: how its actor starts, whether it is of use, what is under way on it, and why it
+died."""
 
 import re
 import time
@@ -109,7 +110,8 @@ def cause_of_death(worker: RayWorker, error: Exception) -> str:
 
 
 def last_words(worker: RayWorker) -> str:
-    """What a dead worker printed last, as another process of its machine reads it; "" where that is gone, too, or has no time."""
+    """What a dead worker printed last, as another process of its machine reads it; "" where that is gone, too, or has
+    no time."""
     if worker.about is None or not worker.about.log:
         return ""
     remote: Any = ray.remote
@@ -123,8 +125,8 @@ def last_words(worker: RayWorker) -> str:
 
 
 def problem_of(greeting: Greeting, precision: str | None) -> str | None:
-    """Why a worker is of no use. What "auto" comes to on the first one, `precision`, holds for all (None: it is the first): where a trial
-    ran must not show in its score."""
+    """Why a worker is of no use. What "auto" comes to on the first one, `precision`, holds for all (None: it is the
+    first): where a trial ran must not show in its score."""
     problem = greeting.problem or _other_versions(greeting)
     if problem is not None or precision in (None, greeting.precision):
         return problem

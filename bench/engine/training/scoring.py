@@ -30,8 +30,8 @@ def score(
     *,
     in_full: bool = False,
 ) -> Scored:
-    """Scores the graph's present weights on `ids`; `truth` holds the pixels at the evaluation size. `in_full` with the evidence of
-    probabilities and contours."""
+    """Scores the graph's present weights on `ids`; `truth` holds the pixels at the evaluation size. `in_full` with the
+    evidence of probabilities and contours."""
     batch_size = max(1, min(batch_size, SCORED_PIXELS // truth.masks.shape[-1] ** 2))
     losses, predictions, evidence = [], [], []
     confusions: list[np.ndarray] = []
@@ -61,8 +61,8 @@ def score(
 def probability_maps(
     graph: TrainingGraph, pixels: CachedPixels, ids: Sequence[str], batch_size: int, *, mirror: bool = True
 ) -> ProbabilityMaps:
-    """The graph's present probabilities of at most `MAP_IMAGES` of `ids`, an even spread over them. Without `mirror` the second map of each is
-    the first, so that an ensemble gains nothing from mirroring and does without."""
+    """The graph's present probabilities of at most `MAP_IMAGES` of `ids`, an even spread over them. Without `mirror`
+    the second map of each is the first, so that an ensemble gains nothing from mirroring and does without."""
     chosen = [ids[place] for place in even_spread(len(ids), MAP_IMAGES)]
     parts = []
     for rows in in_batches(pixels.rows(chosen), batch_size):

@@ -21,8 +21,8 @@ GRAPHS_SHARE = 2 / 3
 
 
 class Trainer:
-    """Graphs, pixels and pretrained weights that outlive a trial. `memory_bytes` is what its process may hold before it is replaced;
-    graphs are dropped before that."""
+    """Graphs, pixels and pretrained weights that outlive a trial. `memory_bytes` is what its process may hold before it
+    is replaced; graphs are dropped before that."""
 
     def __init__(self, setup: TrialSetup, tell: Callable[[EpochRecord], None], memory_bytes: int) -> None:
         from bench.engine.devices import resolved_precision
@@ -57,7 +57,8 @@ class Trainer:
         return None
 
     def run(self, spec: TrialSpec) -> TrialOutcome | str:
-        """The outcome, or in one line why there is none. Raises DataError where the run's pixels are gone, which is no trial's fault."""
+        """The outcome, or in one line why there is none. Raises DataError where the run's pixels are gone, which is no
+        trial's fault."""
         import tensorflow as tf
 
         from bench.engine.devices import peak_memory

@@ -50,8 +50,8 @@ class TrialRun:
         search_fold: int | None = None,
         native: NativePixels | None = None,
     ) -> None:
-        """With a `search_fold` it trains and validates on the parts of that fold, one of `spec.search_folds`. With `native` pixels it sees
-        images through windows of them (`bench.engine.training.patches`)."""
+        """With a `search_fold` it trains and validates on the parts of that fold, one of `spec.search_folds`. With
+        `native` pixels it sees images through windows of them (`bench.engine.training.patches`)."""
         self.spec, self.setup, self.graph, self.pixels, self.truth = spec, setup, graph, pixels, truth
         self.native = native
         fold = spec.fold if search_fold is None else search_fold
@@ -102,7 +102,8 @@ class TrialRun:
 
     @property
     def _validates_every_epoch(self) -> bool:
-        """In a search; through windows an image takes hundreds of times as long as a step, so that only the end is worth it."""
+        """In a search; through windows an image takes hundreds of times as long as a step, so that only the end is
+        worth it."""
         return self.spec.fold is None and not self.spec.refit and self.native is None
 
     def _class_weights(self) -> tuple[float, ...] | None:
@@ -124,7 +125,8 @@ class TrialRun:
         return last.elapsed_s + epochs_left * pace_s + self._scoring_s() > TOLERANCE * limit_s
 
     def _scoring_s(self) -> float:
-        """What it takes to score the end of the training through windows; 0 of whole images, whose scoring is part of the pace, or next to nothing."""
+        """What it takes to score the end of the training through windows; 0 of whole images, whose scoring is part of
+        the pace, or next to nothing."""
         if self.native is None:
             return 0.0
         ids = (*self.val_ids, *(self.setup.test_ids if self.spec.fold is not None else ()))
@@ -183,8 +185,8 @@ class TrialRun:
         return probability_maps(self.graph, self.pixels, self.val_ids, self.batch_size, mirror=self.setup.mirror)
 
     def _remember(self, epoch: int, train_loss: float, scored: Scored | None, elapsed_s: float) -> None:
-        """Takes down an epoch. Each replaces the one before: the learning rate has come down to 0 in the last one, and an epoch that is
-        chosen on validation images flatters them (docs/decisions/0014-lengths.md)."""
+        """Takes down an epoch. Each replaces the one before: the learning rate has come down to 0 in the last one, and
+        an epoch that is chosen on validation images flatters them (docs/decisions/0014-lengths.md)."""
         if scored is None:
             unknown = EpochRecord(
                 epoch=epoch + 1, train_loss=train_loss, val_loss=None, val_iou=None, elapsed_s=elapsed_s
@@ -207,7 +209,8 @@ class TrialRun:
         )
 
     def _iou(self, scored: Scored) -> float:
-        """The objective. Without any foreground in truth and prediction there is nothing to find, and nothing is gained: 0."""
+        """The objective. Without any foreground in truth and prediction there is nothing to find, and nothing is
+        gained: 0."""
         return summarise(pool(scored.counts.values()), self.setup.classes)["iou"] or 0.0
 
     def _record(self, started_at: str, started: float, reused: bool, build_s: float) -> TrialRecord:
@@ -249,8 +252,9 @@ class TrialRun:
         return replace(record, status=COLLAPSED, error=f"{collapse_of_epoch(last)} {ran}")
 
     def _latency_s(self) -> float:
-        """A forward pass, for each of two images, the fastest of five, times the windows of an image; measured once a graph. Not of one image alone: for that oneDNN's
-        convolutions take five times as long as for two (docs/performance.md), which says nothing about the network."""
+        """A forward pass, for each of two images, the fastest of five, times the windows of an image; measured once a
+        graph. Not of one image alone: for that oneDNN's convolutions take five times as long as for two
+        (docs/performance.md), which says nothing about the network."""
         if self.native is None:
             return self._window_s()
         return self._window_s() * median(

@@ -22,8 +22,8 @@ def classes(found: Analysis, held: Finals) -> Iterator[Block]:
         return
     yield Heading("IoU by class", level=4)
     yield paragraph(
-        "Each class against all others, pooled over images that the model did not see, with its 95 % interval over images and trainings; "
-        "precision and recall are in class_scores.csv."
+        "Each class against all others, pooled over images that the model did not see, with its 95 % interval over "
+        "images and trainings; precision and recall are in class_scores.csv."
     )
     models = list(_models(found, held))
     columns = (Column("Model", "model"), *(Column(name, f"iou_{name}", number=True) for name in names))
@@ -70,8 +70,8 @@ def _confusion(run: Run, held: Finals) -> Iterator[Block]:
     names = ("background", *run.dataset.classes)
     yield Heading("Confusion matrix", level=4)
     yield paragraph(
-        f"Of {who}: what the pixels of each class (rows) were taken for (columns), in shares of the row. The diagonal is right; pixels in "
-        "confusion.csv."
+        f"Of {who}: what the pixels of each class (rows) were taken for (columns), in shares of the row. The diagonal "
+        "is right; pixels in confusion.csv."
     )
     shares = np.divide(matrix, matrix.sum(axis=1, keepdims=True), where=matrix.sum(axis=1, keepdims=True) > 0,
                        out=np.zeros(matrix.shape))  # fmt: skip

@@ -52,13 +52,15 @@ def explained(compared: ComparedLevels, held: Finals) -> str:
     certain = (
         f"Significant is p below 0.05, Holm-corrected for {plural(others, 'level')}."
         if compared.seeds > 1
-        else "With one seed each, intervals cover other images and not chance in training, so that no level is called different."
+        else "With one seed each, intervals cover other images and not chance in training, so that no level is called "
+        "different."
     )
     return (
-        f"Each level is the default configuration ({default.label}, IoU {own}) with one other value. All were trained for "
-        f"{training_length(held.record)} on {plural(held.record.folds, 'fold')} with {plural(compared.seeds, 'seed')}, "
-        f"{plural(compared.trainings, 'training')} each. Differences in IoU are out of fold, paired on images and trainings. "
-        f"{certain} One factor at a time says nothing about two changes together. Planned: {held.record.rule}."
+        f"Each level is the default configuration ({default.label}, IoU {own}) with one other value. All were trained "
+        f"for {training_length(held.record)} on {plural(held.record.folds, 'fold')} with "
+        f"{plural(compared.seeds, 'seed')}, {plural(compared.trainings, 'training')} each. Differences in IoU are out "
+        f"of fold, paired on images and trainings. {certain} One factor at a time says nothing about two changes "
+        f"together. Planned: {held.record.rule}."
     )
 
 
@@ -75,16 +77,16 @@ def verdict(levels: Sequence[ComparedLevel], seeds: int) -> str:
     largest = max(by, key=lambda name: abs(by[name].value))
     if seeds == 1:
         return (
-            f"With one seed each, no level can be called different from {own}; the largest difference of these trained models is that of "
-            f"{largest}, {estimates.difference(by[largest])}."
+            f"With one seed each, no level can be called different from {own}; the largest difference of these "
+            f"trained models is that of {largest}, {estimates.difference(by[largest])}."
         )
     detectable = formats.rounded(max(difference.detectable for difference in by.values()))
     power = f"A difference of {detectable} would have been found in four of five such experiments (uncorrected)."
     if len(by) == 1:
         return f"{largest} does not differ significantly from {own}: {estimates.difference(by[largest])}. {power}"
     return (
-        f"No level differs significantly from {own}; the largest difference is that of {largest}, {estimates.difference(by[largest])}. "
-        f"{power}"
+        f"No level differs significantly from {own}; the largest difference is that of {largest}, "
+        f"{estimates.difference(by[largest])}. {power}"
     )
 
 

@@ -133,8 +133,8 @@ def thinned(values: Sequence[float], most: int = MOST_DOTS) -> tuple[float, ...]
 def _of_candidates(found: Analysis) -> str:
     where = found.final.held_out if isinstance(found.final, Finals) else "out of fold"
     return (
-        f"IoU of the candidates that share a value, {where} (bar: median). They are few and differ in other hyperparameters "
-        "too: this describes them and says nothing about causes."
+        f"IoU of the candidates that share a value, {where} (bar: median). They are few and differ in other "
+        "hyperparameters too: this describes them and says nothing about causes."
     )
 
 
@@ -199,7 +199,8 @@ def _cost(found: Analysis) -> Iterator[Block]:
         else ""
     )
     yield paragraph(
-        f"The line is the Pareto front: no other model is both better and cheaper.{delivered} Point at a dot for its name."
+        f"The line is the Pareto front: no other model is both better and cheaper.{delivered} Point at a dot for its "
+        "name."
     )
     yield Grid(tuple((_cost_figure(panel, score),) for panel in panels))
 
@@ -220,8 +221,8 @@ def _about_cost(panel: CostPanel, name: str) -> str:
     if first is last:
         return f"By {name}, {first.label} is both best and cheapest."
     return (
-        f"By {name}, from {first.label} ({formats.rounded(first.iou)}) to {last.label} ({formats.rounded(last.iou)}) at "
-        f"{last.cost / first.cost:.1f} times the cost."
+        f"By {name}, from {first.label} ({formats.rounded(first.iou)}) to {last.label} ({formats.rounded(last.iou)}) "
+        f"at {last.cost / first.cost:.1f} times the cost."
     )
 
 

@@ -140,9 +140,9 @@ def _cells(each: Standing, of: ProbabilityMetrics | None) -> Mapping[str, object
 def _said(held: Finals, leader: Standing, own: ProbabilityMetrics, threshold: float | None) -> Iterator[str]:
     if threshold is not None and own.tuned is not None:
         yield (
-            f"With a threshold tuned on the other folds, {_thresholds(own)}, the leader reaches {estimates.estimate(own.tuned)}, "
-            f"against "
-            f"{formats.rounded(leader.score)} at the protocol's {formats.plain(threshold)}: {estimates.gain(own.gain)}."
+            f"With a threshold tuned on the other folds, {_thresholds(own)}, the leader reaches "
+            f"{estimates.estimate(own.tuned)}, against {formats.rounded(leader.score)} at the protocol's "
+            f"{formats.plain(threshold)}: {estimates.gain(own.gain)}."
         )
         if own.tuned_test is not None and leader.test is not None:
             yield (

@@ -49,7 +49,8 @@ def _longer(found: Analysis) -> str:
 
 
 def _may_have_a_curve(found: Analysis) -> bool:
-    """It trains the leader of a final evaluation again; a budget that was too short for the folds has no time for that."""
+    """It trains the leader of a final evaluation again; a budget that was too short for the folds has no time for
+    that."""
     held = found.final
     complete = isinstance(held, Finals) and held.record.folds == held.all_folds
     return complete and (found.data_curve is None or isinstance(found.data_curve, Missing))

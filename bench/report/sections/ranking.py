@@ -1,4 +1,5 @@
-"""The ranking: candidates and baselines with their intervals drawn; of a run without a final evaluation, its best trials."""
+"""The ranking: candidates and baselines with their intervals drawn; of a run without a final evaluation, its best
+trials."""
 
 from collections.abc import Iterator
 
@@ -50,7 +51,8 @@ def brief(found: Analysis) -> Iterator[Block]:
 def explained(held: Finals) -> str:
     several = held.comparison.num_trainings > 1
     same_rank = (
-        "Candidates with the same rank do not differ significantly from the best of that rank (alpha = 0.05, Holm-corrected). "
+        "Candidates with the same rank do not differ significantly from the best of that rank (alpha = 0.05, "
+        "Holm-corrected). "
         if len(held.standings) > 1
         else ""
     )
@@ -58,8 +60,8 @@ def explained(held: Finals) -> str:
     trained = "each trained" if len(held.standings) > 1 else "trained"
     return (
         f"{plural(len(held.standings), 'candidate')}, {trained} for {training_length(held.record)} on "
-        f"{plural(held.record.folds, 'fold')} with {plural(len(held.seeds), 'seed')}; every image is scored by trainings "
-        f"that did not see it. {same_rank}The 95 % intervals cover {spread}.{_of_other_tools(held)}"
+        f"{plural(held.record.folds, 'fold')} with {plural(len(held.seeds), 'seed')}; every image is scored by "
+        f"trainings that did not see it. {same_rank}The 95 % intervals cover {spread}.{_of_other_tools(held)}"
     )
 
 
@@ -67,8 +69,8 @@ def _of_other_tools(held: Finals) -> str:
     if not held.external.standings:
         return ""
     return (
-        " Models of other tools were scored once, from their masks on the same images: their intervals cover other images alone. "
-        "Ranks count those that were given for every fold."
+        " Models of other tools were scored once, from their masks on the same images: their intervals cover other "
+        "images alone. Ranks count those that were given for every fold."
     )
 
 

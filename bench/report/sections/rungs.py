@@ -54,10 +54,12 @@ def _agreement_of_lengths(found: Analysis) -> Iterator[Block]:
     ]
     unreliable = any(each.ranks.is_low for each in found.length_agreements)
     yield paragraph(
-        f"Kendall's tau between validation IoU at both lengths, of the configurations that were promoted, with its 95 % interval: {'; '.join(said)}. "
-        "1 is the same ranking, 0 none. The configurations that were not promoted are missing, and those that were resemble each other, which lowers it."
+        "Kendall's tau between validation IoU at both lengths, of the configurations that were promoted, with its 95 "
+        f"% interval: {'; '.join(said)}. 1 is the same ranking, 0 none. The configurations that were not promoted are "
+        "missing, and those that were resemble each other, which lowers it."
         + (
-            " Where it is low, the first length has chosen by luck among the best: a larger shortest_steps in the protocol compares longer trainings."
+            " Where it is low, the first length has chosen by luck among the best: a larger shortest_steps in the "
+            "protocol compares longer trainings."
             if unreliable
             else ""
         )

@@ -79,8 +79,8 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
         return
     if choice.delivery is not None and choice.delivery.refit:
         yield (
-            "It saw all development images, so that none of them scores it: its cross-validated IoU is that of its recipe, trained on folds. "
-            "The locked images were scored by this very network."
+            "It saw all development images, so that none of them scores it: its cross-validated IoU is that of its "
+            "recipe, trained on folds. The locked images were scored by this very network."
         )
     if choice.delivery is not None and isinstance(found.final, Finals) and len(found.final.standings) > 1:
         yield from _delivery(found, choice, found.final)
@@ -93,7 +93,9 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
     elif decision.kind == TIED:
         yield from _tie(found, decision)
     elif decision.kind == SINGLE:
-        yield "The budget allowed one candidate: nothing is compared with it. Its score is of images that it did not see."
+        yield (
+            "The budget allowed one candidate: nothing is compared with it. Its score is of images that it did not see."
+        )
     elif decision.kind == UNCONFIRMED:
         yield (
             "This score comes from the search, which chose the model by it: it is optimistically biased, and nothing "
@@ -105,7 +107,10 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
     yield from _other_tool(found)
     label, score, lead = decision.baseline or ("", 0.0, None)
     if decision.kind in (CLEAR, TIED, SINGLE) and lead:
-        yield f"{'It' if decision.kind == SINGLE else 'The leader'} is ahead of the best baseline, the {label} ({formats.rounded(score)}), by {estimates.spelt_lead(lead)}."
+        yield (
+            f"{'It' if decision.kind == SINGLE else 'The leader'} is ahead of the best baseline, the {label} "
+            f"({formats.rounded(score)}), by {estimates.spelt_lead(lead)}."
+        )
 
 
 def _other_tool(found: Analysis) -> Iterator[str]:
@@ -143,8 +148,11 @@ def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
         yield f"{leader.label} scores higher, and not significantly so{by}."
     elif decision.closest and others:
         other, by_other = decision.closest
-        count = f"{len(others)} other {'candidate is' if len(others) == 1 else 'candidates are'} statistically tied with the leader"
-        yield f"{count}; the closest, {other.label}, differs by {estimates.spelt(by_other.turned())}."
+        tied = "candidate is" if len(others) == 1 else "candidates are"
+        yield (
+            f"{len(others)} other {tied} statistically tied with the leader; the closest, {other.label}, differs by "
+            f"{estimates.spelt(by_other.turned())}."
+        )
     elif decision.closest:
         other, by_other = decision.closest
         yield (

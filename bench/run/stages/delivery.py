@@ -59,8 +59,8 @@ def _single(run: OpenRun) -> Selection | None:
         wanted_s, left_s = run.costs.of(spec), run.times.finals_s
         if left_s is not None and wanted_s > left_s:
             run.progress.warning(
-                f"the ensemble is delivered, since the budget leaves {left_s:.0f} s and a training on all development images takes "
-                f"{wanted_s:.0f} s; a larger --budget goes on with --resume"
+                f"the ensemble is delivered, since the budget leaves {left_s:.0f} s and a training on all development "
+                f"images takes {wanted_s:.0f} s; a larger --budget goes on with --resume"
             )
             return None
         run.progress.stage(f"training {spec.trial_id} on all {sum(map(len, development))} development images")

@@ -10,7 +10,8 @@ from bench.run.probe import NoProbe, probe
 
 
 def plan_budget(run: OpenRun) -> None:
-    """What the budget has room for, from a few measured steps of the default configuration. Without a budget the protocol is the plan."""
+    """What the budget has room for, from a few measured steps of the default configuration. Without a budget the
+    protocol is the plan."""
     left_s = run.times.finals_s
     if left_s is None or not run.experiment.protocol.finalists or len(run.material.split.folds) < 2:
         return
@@ -18,8 +19,8 @@ def plan_budget(run: OpenRun) -> None:
     steps = run.finals.epochs * protocol.steps_per_epoch if run.finals else None
     if run.experiment.search == "compare" and steps is not None and steps < protocol.shortest_steps:
         raise StoreError(
-            f"run {run.record.name!r} was begun with trainings of {steps} steps, too few to compare by (at least {protocol.shortest_steps}); "
-            "choose another --name"
+            f"run {run.record.name!r} was begun with trainings of {steps} steps, too few to compare by (at least "
+            f"{protocol.shortest_steps}); choose another --name"
         )
     unit_s, spent_s = _measured_unit_s(run, left_s)
     run.chosen = plan_of(
@@ -35,8 +36,8 @@ def plan_budget(run: OpenRun) -> None:
 
 
 def _measured_unit_s(run: OpenRun, left_s: float) -> tuple[float, float]:
-    """Seconds of a short training of the default configuration, and of what it took to find out. A budget that has no time for a probe is
-    planned as if nothing fitted: the one training then runs as far as it gets."""
+    """Seconds of a short training of the default configuration, and of what it took to find out. A budget that has no
+    time for a probe is planned as if nothing fitted: the one training then runs as far as it gets."""
     if left_s < LEAST_FOR_PROBE_S:
         return unmeasured_unit_s(left_s), 0.0
     started = time.monotonic()
@@ -49,7 +50,8 @@ def _measured_unit_s(run: OpenRun, left_s: float) -> tuple[float, float]:
     run.costs.add_probe(measured)
     protocol = run.experiment.protocol
     run.progress.note(
-        f"a step of the default configuration takes {measured.step_s:.2f} s here, its first one {measured.first_s:.0f} s"
+        f"a step of the default configuration takes {measured.step_s:.2f} s here, its first one "
+        f"{measured.first_s:.0f} s"
     )
     unit_s = short_training_s(protocol, step_s=measured.step_s, first_s=measured.first_s) + measured.scoring_s
     return unit_s, time.monotonic() - started

@@ -11,7 +11,8 @@ from bench.run.open_run import OpenRun
 
 
 def run_search(run: OpenRun) -> None:
-    """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a search."""
+    """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a
+    search."""
     if run.experiment.search in WITHOUT_TUNERS or (run.chosen is not None and not run.chosen.search_share):
         return
     with _native_remarks_hidden():
@@ -52,7 +53,8 @@ def run_search(run: OpenRun) -> None:
 
 
 def _search_epochs(run: OpenRun) -> int:
-    """Of the longest trial of the search: within a budget, and where the protocol says nothing, the shortest that compares."""
+    """Of the longest trial of the search: within a budget, and where the protocol says nothing, the shortest that
+    compares."""
     protocol = run.experiment.protocol
     if run.chosen is None or protocol.steps is not None:
         return protocol.epochs
@@ -61,7 +63,8 @@ def _search_epochs(run: OpenRun) -> int:
 
 @contextmanager
 def _native_remarks_hidden() -> Iterator[None]:
-    """TensorFlow's C++ part greets on file descriptor 2 when it is imported, whatever the log level, into the live display."""
+    """TensorFlow's C++ part greets on file descriptor 2 when it is imported, whatever the log level, into the live
+    display."""
     kept = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

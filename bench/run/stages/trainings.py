@@ -10,7 +10,8 @@ from bench.run.open_run import OpenRun
 from bench.run.refit import ALLOWANCE
 
 PATIENCE = 3.0
-"""A candidate that takes more than so many times as long as the default configuration is out: others would have to go without."""
+"""A candidate that takes more than so many times as long as the default configuration is out: others would have to go
+without."""
 
 
 def train_candidates(
@@ -50,8 +51,8 @@ def _trainings_s(run: OpenRun, planned: FinalsRecord) -> float | None:
 
 
 def _dearest_s(run: OpenRun, planned: FinalsRecord) -> float | None:
-    """What a candidate may take in a budget: so many times what the default configuration does, or what the largest images of a comparison are
-    planned to."""
+    """What a candidate may take in a budget: so many times what the default configuration does, or what the largest
+    images of a comparison are planned to."""
     if run.probe is None:
         return None
     largest = max(relative_costs(run.experiment.space)) if planned.balanced else 1.0

@@ -25,9 +25,9 @@ def ranks(compared: Across) -> Iterator[Block]:
         return
     yield Heading("Across data sets", anchor="across")
     yield paragraph(
-        "Cross-validated IoU of the final evaluations. Candidates are matched by their hyperparameters, models of other "
-        "tools by their name; only those evaluated on every data set are ranked. Wins are "
-        "first places, shared where scores are equal."
+        "Cross-validated IoU of the final evaluations. Candidates are matched by their hyperparameters, models of "
+        "other tools by their name; only those evaluated on every data set are ranked. Wins are first places, shared "
+        "where scores are equal."
     )
     yield _table(compared.configurations, "Average ranks")
     yield from _diagram(compared.configurations, "ranks", "Average ranks")
