@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.arguments import Results
-from bench.errors import UserError, unknown
+from bench.cli.places import is_worked_on, run_folder
+from bench.errors import DataError, UserError, unknown
 from bench.formats import printable
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def verify(
     """
     from bench.delivery.verification import differences
 
-    directory = Path(run) if (Path(run) / "run.json").is_file() else results / run
+    directory = run_folder(run, results)
     loaded = _load(_model_folder(run, results))
     found = list(differences(directory, loaded))
     for line in found:
@@ -139,10 +140,18 @@ def verify(
 def _model_folder(model: str, results: Path) -> Path:
     """By path, or by the name of a run in `results`."""
     from bench.delivery.model import model_folder
+    from bench.records.store import no_run
 
-    path = Path(model)
-    named = results / model
-    return model_folder(named if not path.exists() and named.exists() else path)
+    path, named = Path(model), results / model
+    if not path.exists() and not named.exists() and len(path.parts) == 1:
+        raise no_run(named)
+    folder = named if not path.exists() and named.exists() else path
+    try:
+        return model_folder(folder)
+    except DataError:
+        if is_worked_on(folder):
+            raise UserError(f"run {folder} is still under way: its model comes at its end") from None
+        raise
 
 
 def _load(folder: Path) -> "SegmentationModel":

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bench.records import Run
 from bench.cli.arguments import Json, Reports, Results
 from bench.cli.output import say_ending, write_json
+from bench.cli.places import run_folder
 
 LONGEST_FOLDER_NAME = 200
 """Bytes; file systems take 255, and a report is written beside its place under a longer name."""
@@ -105,7 +106,7 @@ def _check(runs: Sequence["Run"], directories: Sequence[Path], report: Path, as_
 def _run_directory(run: str | None, results: Path) -> Path:
     """The folder of the run of that name, at that path, or of the one that was written to last."""
     if run is not None:
-        return Path(run) if (Path(run) / "run.json").is_file() else results / run
+        return run_folder(run, results)
     newest = max(results.glob("*/run.json"), key=lambda path: path.stat().st_mtime, default=None)
     if newest is None:
         raise UserError(f"no run in {results}; start one with: python -m bench run")

@@ -5,12 +5,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StrictBool, StrictInt, field_validator, model_validator
 
-from bench.errors import ExperimentError, unknown
+from bench.errors import ExperimentError, closest, unknown
 from bench.experiments.data import Data
 from bench.experiments.durations import parse_duration
 from bench.experiments.protocol import Protocol
 from bench.experiments.section import Count, Section, Seed, said_of
-from bench.experiments.yaml_file import closest
 from bench.formats import shortened
 from bench.tuners import ORACLES
 from search_spaces.one_at_a_time import one_at_a_time

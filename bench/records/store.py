@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from bench.errors import StoreError
+from bench.errors import StoreError, closest
+from bench.formats import first_few
 from bench.records import (
     AttemptRecord,
     AuditRecord,
@@ -67,6 +68,9 @@ _LINES: Mapping[str, type] = {
 }
 _LATER: Mapping[str, type] = {"finals.json": FinalsRecord, "delivery.json": DeliveryRecord}
 """Single records that a run has only once it has come so far."""
+
+MOST_NAMED = 10
+"""Runs that the message about one which does not exist names."""
 
 _NAME_OF = {kind: name for name, kind in (*_FILES.items(), *_LINES.items(), *_LATER.items())}
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
@@ -172,9 +176,7 @@ def load(directory: Path) -> Run:
     if not (directory / "run.json").is_file():
         if directory.is_dir():
             raise StoreError(f"{directory} holds no run (no run.json): remove it, or choose another name")
-        known = sorted(path.parent.name for path in directory.parent.glob("*/run.json"))
-        hint = f"; choose from {', '.join(known)}" if known else "; start one with: python -m bench run"
-        raise StoreError(f"no run {directory.name!r} in {directory.parent}{hint}")
+        raise no_run(directory)
     single = {name: _load_json(directory / name, kind) for name, kind in _FILES.items()}
     lines = {name: tuple(load_lines(directory / name, kind)) for name, kind in _LINES.items()}
     later = {
@@ -203,6 +205,13 @@ def load(directory: Path) -> Run:
     if wrong:
         raise StoreError(f"{directory}: the records contradict each other; {wrong}")
     return run
+
+
+def no_run(directory: Path) -> StoreError:
+    """What is wrong with the folder of a run that does not exist: there are others, and one may be meant."""
+    known = sorted(path.parent.name for path in directory.parent.glob("*/run.json"))
+    hint = f"choose from {first_few(known, MOST_NAMED)}" if known else "start one with: python -m bench run"
+    return StoreError(f"no run {directory.name!r} in {directory.parent}; {hint}{closest(directory.name, known)}")
 
 
 def load_arrays(directory: Path, name: str) -> dict[str, np.ndarray] | None:
