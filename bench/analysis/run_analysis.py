@@ -133,8 +133,8 @@ class Analysis:
         return series.progress(self.run, self.rows)
 
     @cached_property
-    def training_curves(self) -> series.LearningCurves | Missing:
-        return series.learning_curves(self.run, self.rows)
+    def training_curves(self) -> series.TrainingCurves | Missing:
+        return series.training_curves(self.run, self.rows)
 
     @cached_property
     def score_grid(self) -> series.ScoreGrid | Missing:

@@ -58,7 +58,7 @@ COLLAPSED, PRUNED = Status.COLLAPSED, Status.PRUNED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRecord:
-    """One point of a learning curve. `elapsed_s` counts from the trial's start and includes validation. `val_recall`,
+    """One point of a training curve. `elapsed_s` counts from the trial's start and includes validation. `val_recall`,
     `val_precision` and `val_predicted_share` (of the pixels) are of any foreground against background, 0-1; older
     records lack them."""
 

@@ -18,10 +18,10 @@ TOP = 15
 
 
 def best_trials(found: Analysis) -> Iterator[Block]:
-    yield Heading("Best trials", level=4)
     if not found.ranked:
         yield paragraph("No trial has a validation IoU.")
     else:
+        yield Heading("Best trials", level=4)
         ranked = len(found.ranked)
         many = f"The best {TOP} of {ranked} ranked trials" if ranked > TOP else f"All {plural(ranked, 'ranked trial')}"
         yield paragraph(f"{many}, by validation IoU. {_promoted(found)}{_on_folds(found)}".strip())

@@ -5,11 +5,11 @@ from statistics import median
 
 from bench import formats
 from bench.analysis.run_analysis import Analysis
-from bench.analysis.series import LearningCurves, Missing, Progress
+from bench.analysis.series import Missing, Progress, TrainingCurves
 from bench.formats import duration, plural
 from bench.report.blocks import Block, Figure, Grid, Heading, paragraph
 from bench.report.figures.progress import draw_progress_by_epochs, draw_progress_by_time
-from bench.report.figures.training_curves import draw_learning_curves
+from bench.report.figures.training_curves import draw_training_curves
 
 A_FALL = 0.02
 """IoU; curves that end less than this below their best say nothing about how the best epoch was chosen."""
@@ -43,7 +43,7 @@ def progress(found: Analysis) -> Iterator[Block]:
     if not isinstance(curves, Missing):
         yield Heading("Training curves", level=4)
         yield Figure(
-            "curves", "Training curves of the best trials", _about_curves(curves), lambda: draw_learning_curves(curves)
+            "curves", "Training curves of the best trials", _about_curves(curves), lambda: draw_training_curves(curves)
         )
 
 
@@ -60,7 +60,7 @@ def _about_progress(series: Progress) -> str:
     return f"{'; '.join(parts)}."
 
 
-def _about_curves(series: LearningCurves) -> str:
+def _about_curves(series: TrainingCurves) -> str:
     late = [curve for curve in series.curves if curve.best_epoch is not None and curve.best_epoch >= curve.epochs[-1]]
     if late:
         said = (

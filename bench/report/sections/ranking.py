@@ -3,7 +3,7 @@ trials."""
 
 from collections.abc import Iterator
 
-from bench.analysis.final_evaluation import Finals
+from bench.analysis.final_evaluation import Finals, NoFinals
 from bench.analysis.labels import training_length
 from bench.analysis.run_analysis import Analysis
 from bench.formats import plural
@@ -19,10 +19,7 @@ def ranking(found: Analysis) -> Iterator[Block]:
     yield Heading("Ranking", anchor="ranking")
     held = found.final
     if not isinstance(held, Finals):
-        yield paragraph(
-            f"No final evaluation: {held.reason}. These are the best trials of the search, each trained once."
-        )
-        yield trial_table(found)
+        yield from _of_search(found, held)
         yield Data("references.csv", reference_records(found), ("reference", "split"), "Baselines")
         return
     yield paragraph(explained(held))
@@ -38,14 +35,21 @@ def brief(found: Analysis) -> Iterator[Block]:
     yield Heading("Ranking")
     held = found.final
     if not isinstance(held, Finals):
-        yield paragraph(
-            f"No final evaluation: {held.reason}. These are the best trials of the search, each trained once."
-        )
-        yield trial_table(found)
+        yield from _of_search(found, held)
         return
     yield paragraph(explained(held))
     yield table(found, held)
     yield Figure("ranking", "Ranking with intervals", caption(held), lambda: draw_intervals(held))
+
+
+def _of_search(found: Analysis, held: NoFinals) -> Iterator[Block]:
+    these = (
+        "These are the best trials of the search, each trained once."
+        if found.ranked
+        else "No trial has a score either: these are the baselines, which need no model."
+    )
+    yield paragraph(f"No final evaluation: {held.reason}. {these}")
+    yield trial_table(found)
 
 
 def explained(held: Finals) -> str:
