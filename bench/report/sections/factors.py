@@ -81,7 +81,10 @@ def _factor(name: str, levels: Sequence[Level], effects: Sequence[Effect]) -> It
     title = FACTORS[name].title
     yield Heading(title, level=3)
     middle: tuple[Column, ...]
-    if known:
+    single = not known and _are_single(levels)
+    if single:
+        middle = (Column("IoU", "dots"), Column("IoU", "median", cells.rounded, number=True))
+    elif known:
         middle = (
             Column("Effect on IoU", "drawn", mark=0.0),
             Column("95 % interval", "effect_text", number=True, wide=True),
@@ -91,12 +94,17 @@ def _factor(name: str, levels: Sequence[Level], effects: Sequence[Effect]) -> It
     columns = (
         Column(title, "label"),
         *middle,
-        Column("Best", "best", cells.rounded, number=True),
-        Column("Number", "trials", number=True, wide=True),
+        *[Column("Best", "best", cells.rounded, number=True)] * (not single),
+        *[Column("Number", "trials", number=True, wide=True)] * (not single),
         *[Column("Completed", "completed", number=True, wide=True)] * any(level.lost for level in levels),
     )
     yield Table(title, columns, [_level(level, known.get(level.label)) for level in levels])
     yield Data(f"by-{name.replace('_', '-')}.csv", comparison_records(levels, effects), ("label",))
+
+
+def _are_single(levels: Sequence[Level]) -> bool:
+    """Whether there is one score for each value, which is its median and its best as well."""
+    return all(len(level.ious) == 1 and not level.lost for level in levels)
 
 
 def _level(level: Level, effect: Effect | None) -> dict[str, object]:
@@ -132,9 +140,10 @@ def thinned(values: Sequence[float], most: int = MOST_DOTS) -> tuple[float, ...]
 
 def _of_candidates(found: Analysis) -> str:
     where = found.final.held_out if isinstance(found.final, Finals) else "out of fold"
+    bar = "" if all(map(_are_single, found.levels.values())) else " (bar: median)"
     return (
-        f"IoU of the candidates that share a value, {where} (bar: median). They are few and differ in other "
-        "hyperparameters too: this describes them and says nothing about causes."
+        f"IoU of the candidates that share a value, {where}{bar}. They are few and differ in other hyperparameters "
+        "too: this describes them and says nothing about causes."
     )
 
 
