@@ -172,7 +172,7 @@ def seeds_scaled(contrast: Contrast) -> tuple[float, float]:
 
 def crossed(contrast: Contrast) -> tuple[float, float]:
     """What the suite uses: `bench.evaluation.crossed`."""
-    reach = contrast.spread.reach(0.975)
+    reach = contrast.spread.half_width(0.975)
     estimate = contrast.values.mean()
     return float(estimate - reach), float(estimate + reach)
 
@@ -198,7 +198,7 @@ def crossed_normal(contrast: Contrast) -> tuple[float, float]:
 def stretched(contrast: Contrast) -> tuple[float, float]:
     """The percentile interval's shape, with the width of `crossed`."""
     deviations = contrast.both - contrast.both.mean()
-    scale = contrast.spread.reach(0.975) / (1.96 * deviations.std() + 1e-30)
+    scale = contrast.spread.half_width(0.975) / (1.96 * deviations.std() + 1e-30)
     low, high = contrast.values.mean() + scale * np.quantile(deviations, [0.025, 0.975])
     return float(low), float(high)
 

@@ -84,7 +84,7 @@ def _points(
 ) -> tuple[CurvePoint, ...]:
     counts = counts_array([out_of_fold(own, seeds) for own in by_share.values()])
     compared, scores = compare(counts, np.random.default_rng(SEED)), pooled_scores(counts)[0]
-    gains = {each.second: each.turned() for each in compared.differences if each.second == each.first + 1}
+    gains = {each.second: each.reversed() for each in compared.differences if each.second == each.first + 1}
     return tuple(
         CurvePoint(
             train_share=share,

@@ -180,7 +180,7 @@ def _closest(held: Finals) -> tuple[Standing, Difference] | None:
     leader = held.standings[0]
     for a, b, difference, _ in held.pairs:
         if len(held.standings) > 1 and {id(a), id(b)} == {id(leader), id(held.standings[1])}:
-            return held.standings[1], difference if a is leader else difference.turned()
+            return held.standings[1], difference if a is leader else difference.reversed()
     return None
 
 

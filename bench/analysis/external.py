@@ -123,7 +123,7 @@ def _standing(
         test=_metrics(on_test, classes).get("iou"),
         test_interval=score_interval(on_test) if record.test else None,
         leader_ahead=_ahead(leader, record, images),
-        to_default=_turned(_ahead(default, record, images)) if default is not None else None,
+        to_default=_reversed(_ahead(default, record, images)) if default is not None else None,
     )
 
 
@@ -149,8 +149,8 @@ def _metrics(evaluation: Evaluation, classes: Sequence[str]) -> Metrics:
     return summarise(pool(evaluation.counts.values()), classes) if evaluation.counts else {}
 
 
-def _turned(difference: Difference | None) -> Difference | None:
-    return None if difference is None else difference.turned()
+def _reversed(difference: Difference | None) -> Difference | None:
+    return None if difference is None else difference.reversed()
 
 
 def _compared(evaluations: Sequence[Sequence[Evaluation]]) -> Comparison | None:

@@ -5,11 +5,10 @@ images are resampled (the same ones for every candidate and training), and what 
 from the scores of the trainings themselves, without the shrinkage that resampling three of them brings.
 
 - Obuchowski and Rockette, "Hypothesis testing of diagnostic accuracy for multiple readers and multiple tests",
-Communications in
-  Statistics: Simulation and Computation, 1995: the standard error.
+  Communications in Statistics: Simulation and Computation, 1995: the standard error.
 - Cochran and Cox, "Experimental Designs", 1957: the quantile, Student's of both parts, weighted by their variances.
 - Efron and Tibshirani, "An Introduction to the Bootstrap", 1993: resampling; Owen, "The pigeonhole bootstrap", 2007: of
-crossed data.
+  crossed data.
 
 `docs/statistics.md` has the simulation that chose this over percentile, BCa, bootstrap-t and Satterthwaite's intervals.
 """
@@ -39,7 +38,7 @@ class Spread:
         """Standard error."""
         return sqrt(self.luck + self.images)
 
-    def reach(self, probability: float) -> float:
+    def half_width(self, probability: float) -> float:
         """How far above the estimate the quantile lies; `probability` 0-1."""
         if self.error == 0:
             return 0.0
@@ -53,11 +52,11 @@ class Spread:
         """p of an estimate if the truth is 0: below 0.05 exactly where the 95% interval leaves out 0."""
         if value == 0:
             return 1.0
-        if -self.reach(SMALLEST_P / 2) <= abs(value):
+        if -self.half_width(SMALLEST_P / 2) <= abs(value):
             return SMALLEST_P
         from scipy.optimize import brentq
 
-        return exp(brentq(lambda log_p: -self.reach(exp(log_p) / 2) - abs(value), log(SMALLEST_P), 0.0))
+        return exp(brentq(lambda log_p: -self.half_width(exp(log_p) / 2) - abs(value), log(SMALLEST_P), 0.0))
 
 
 def spread(scores: np.ndarray, resampled: np.ndarray, num_images: int) -> Spread:

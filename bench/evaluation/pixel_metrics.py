@@ -4,11 +4,10 @@ over images.
 The rules, once for all of them:
 
 - One class at a time: `truth` and `predicted` are bool [H, W] for that class against the rest, `probability` is its
-float [H, W] in 0-1.
+  float [H, W] in 0-1.
 - Padding: pixels where `valid`, bool [H, W], is False are in no count, and the edge of padding is no contour.
 - Undefined is None, and counts in no mean (as in `bench.evaluation.metrics`). So what is absent and not predicted
-leaves a
-  mean unchanged; predicted where it is absent, it scores 0.
+  leaves a mean unchanged; predicted where it is absent, it scores 0.
 
 Arrays of different shapes and probabilities outside 0-1 (or NaN) raise ValueError.
 """

@@ -1,10 +1,10 @@
 """Racing on folds: a configuration that is clearly behind the best one gets no more folds.
 
 - Maron and Moore, "Hoeffding races: accelerating model selection search for classification and function approximation",
-1994: the idea.
+  1994: the idea.
 - Birattari, Stuetzle, Paquete and Varrentrapp, "A racing algorithm for configuring metaheuristics", 2002: by a rank
-test, on blocks that
-  all have run on. Here a block is an image, and there are two in the race: the newcomer and the best so far.
+  test, on blocks that all have run on. Here a block is an image, and there are two in the race: the newcomer and the
+  best so far.
 - Wilcoxon, "Individual comparisons by ranking methods", 1945: the signed-rank test.
 """
 

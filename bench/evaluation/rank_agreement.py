@@ -2,8 +2,7 @@
 
 - Kendall, "The treatment of ties in ranking problems", Biometrika, 1945: tau-b.
 - Fieller, Hartley and Pearson, "Tests for rank correlation coefficients. I", Biometrika, 1957: Fisher's transformation
-of it has a variance of
-  about 0.437 / (n - 4).
+  of it has a variance of about 0.437 / (n - 4).
 """
 
 import math

@@ -1,12 +1,11 @@
 """Several candidates on several data sets: who ranks better, and whether so few data sets can tell.
 
 - Demsar, "Statistical comparisons of classifiers over multiple data sets", Journal of Machine Learning Research, 2006:
-average ranks,
-  Friedman's test, the diagram.
+  average ranks, Friedman's test, the diagram.
 - Iman and Davenport, "Approximations of the critical region of the Friedman statistic", 1980: its less conservative F.
 - Benavoli, Corani and Mangili, "Should we really use post-hoc tests based on mean-ranks?", JMLR, 2016: pairs are told
-apart by
-  Wilcoxon's signed-rank test with Holm's correction. Nemenyi's verdict on a pair depends on who else took part.
+  apart by Wilcoxon's signed-rank test with Holm's correction. Nemenyi's verdict on a pair depends on who else took
+  part.
 
 A data set counts once, whatever its number of images: what these tests speak of is other data sets.
 """
@@ -35,7 +34,7 @@ class RankedPair:
     p_holm: float
 
     @property
-    def apart(self) -> bool:
+    def is_significant(self) -> bool:
         return self.p_holm < 1 - LEVEL
 
 
@@ -133,7 +132,7 @@ def _wilcoxon_p(differences: np.ndarray) -> float:
 def _groups(average: np.ndarray, pairs: Sequence[RankedPair]) -> tuple[tuple[int, ...], ...]:
     """Runs of neighbours in the order of ranks without a pair told apart; a run within a longer one is left out."""
     order = [int(position) for position in np.argsort(average, kind="stable")]
-    apart = {frozenset((pair.first, pair.second)) for pair in pairs if pair.apart}
+    apart = {frozenset((pair.first, pair.second)) for pair in pairs if pair.is_significant}
     groups: list[tuple[int, ...]] = []
     reached = 0
     for start in range(len(order)):

@@ -41,7 +41,7 @@ class Difference:
     p: float
     detectable: float
 
-    def turned(self) -> "Difference":
+    def reversed(self) -> "Difference":
         """The same, as `second` minus `first`."""
         return Difference(
             first=self.second,
@@ -123,7 +123,9 @@ def compare(
 
 def differences_to(differences: Sequence[Difference], reference: int) -> tuple[Difference, ...]:
     """Those that involve the reference, each as the other candidate minus the reference, in the order of positions."""
-    to_reference = [d if d.second == reference else d.turned() for d in differences if reference in (d.first, d.second)]
+    to_reference = [
+        d if d.second == reference else d.reversed() for d in differences if reference in (d.first, d.second)
+    ]
     return tuple(sorted(to_reference, key=lambda difference: difference.first))
 
 
@@ -145,7 +147,7 @@ def _difference(first: int, second: int, values: np.ndarray, resampled: np.ndarr
         value=value,
         interval=interval_around(value, own),
         p=own.two_sided_p(value),
-        detectable=own.reach((1 + LEVEL) / 2) + own.reach(POWER),
+        detectable=own.half_width((1 + LEVEL) / 2) + own.half_width(POWER),
     )
 
 
@@ -164,5 +166,5 @@ def _rank_groups(means: np.ndarray, differences: Sequence[Difference]) -> tuple[
 
 def interval_around(value: float, own: Spread) -> Interval:
     """The 95% interval of an estimate with this spread."""
-    reach = own.reach((1 + LEVEL) / 2)
+    reach = own.half_width((1 + LEVEL) / 2)
     return Interval(low=value - reach, high=value + reach)

@@ -37,7 +37,7 @@ RANDOM_POINTS = 5
 study."""
 
 
-class Mended(kt.Oracle):
+class PatchedOracle(kt.Oracle):
     """Goes before each of Keras Tuner's oracles; see the module's docstring."""
 
     first: Sequence[Configuration] = ()
@@ -104,14 +104,14 @@ class Mended(kt.Oracle):
         return str(super()._compute_values_hash(configuration_of(values)))
 
 
-class RandomSearch(Mended, kt.oracles.RandomSearchOracle):
+class RandomSearch(PatchedOracle, kt.oracles.RandomSearchOracle):
     """Independent draws."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         return proposed(self._draw())
 
 
-class GridSearch(Mended, kt.oracles.GridSearchOracle):
+class GridSearch(PatchedOracle, kt.oracles.GridSearchOracle):
     """Every combination in Keras Tuner's order: the reference recipe first, and of each hyperparameter the recipe's
     value first. A continuous range has ten steps and the recipe's value.
 
@@ -139,7 +139,7 @@ PATIENCE = 200
 left."""
 
 
-class BayesianOptimization(Mended, kt.oracles.BayesianOptimizationOracle):
+class BayesianOptimization(PatchedOracle, kt.oracles.BayesianOptimizationOracle):
     """A Gaussian process chooses: of many random configurations the one with the best upper confidence bound that no
     trial has had.
 

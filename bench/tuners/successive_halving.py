@@ -12,13 +12,13 @@ from typing import Any
 
 import keras_tuner as kt
 
-from bench.tuners.keras_tuner import Configuration, Mended, proposed
+from bench.tuners.keras_tuner import Configuration, PatchedOracle, proposed
 
 FACTOR = 3
 """One of so many goes on, and trains so many times as long."""
 
 
-class Hyperband(Mended, kt.oracles.HyperbandOracle):
+class Hyperband(PatchedOracle, kt.oracles.HyperbandOracle):
     """Hyperband (Li et al. 2018), without an end. A trial goes on as soon as it is sure to be among the best of its
     round.
 
@@ -91,7 +91,7 @@ class Hyperband(Mended, kt.oracles.HyperbandOracle):
         self._brackets: list[dict[str, Any]] = [bracket for bracket in self._brackets if is_open(bracket)]
 
 
-class Asha(Mended, kt.Oracle):
+class Asha(PatchedOracle, kt.Oracle):
     """Asynchronous successive halving, the form that promotes (Li et al. 2020, "A System for Massively Parallel
     Hyperparameter Tuning", algorithm 2). It never waits: whoever is among the best third of the trials that have ended
     in its rung goes on, else a new configuration starts in the lowest one.

@@ -14,7 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from bench.tuners.keras_tuner import RANDOM_POINTS, Configuration, Mended, RandomSearch
+from bench.tuners.keras_tuner import RANDOM_POINTS, Configuration, PatchedOracle, RandomSearch
 from bench.tuners.successive_halving import Asha
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study
@@ -23,7 +23,7 @@ _ATTEMPTS = 20
 _STATES = {"COMPLETED": TrialState.COMPLETE, "FAILED": TrialState.FAIL, "RUNNING": TrialState.RUNNING}
 
 
-class _DrawnByTpe(Mended):
+class _DrawnByTpe(PatchedOracle):
     """Before another oracle: its new configurations come from TPE, once `RANDOM_POINTS` have a score."""
 
     def _choose(self) -> Configuration | None:

@@ -140,23 +140,23 @@ def test_quantile_is_weighted_between_few_trainings_and_many_images() -> None:
     luck_only = Spread(luck=4.0, images=0.0, num_images=50, num_trainings=3)
     images_only = Spread(luck=0.0, images=4.0, num_images=50, num_trainings=3)
     both = Spread(luck=1.0, images=3.0, num_images=50, num_trainings=3)
-    assert luck_only.reach(0.975) == pytest.approx(2 * t2)
-    assert images_only.reach(0.975) == pytest.approx(2 * t49)
-    assert both.reach(0.975) == pytest.approx(2 * (t2 + 3 * t49) / 4)
+    assert luck_only.half_width(0.975) == pytest.approx(2 * t2)
+    assert images_only.half_width(0.975) == pytest.approx(2 * t49)
+    assert both.half_width(0.975) == pytest.approx(2 * (t2 + 3 * t49) / 4)
 
 
 @pytest.mark.parametrize("probability", [0.6, 0.975, 0.9999])
 def test_p_and_interval_agree(probability: float) -> None:
     own = Spread(luck=1.0, images=3.0, num_images=50, num_trainings=3)
-    assert own.two_sided_p(own.reach(probability)) == pytest.approx(2 * (1 - probability))
-    assert own.two_sided_p(-own.reach(probability)) == pytest.approx(2 * (1 - probability))
+    assert own.two_sided_p(own.half_width(probability)) == pytest.approx(2 * (1 - probability))
+    assert own.two_sided_p(-own.half_width(probability)) == pytest.approx(2 * (1 - probability))
 
 
 def test_one_training_is_judged_by_images_alone() -> None:
     own = spread(np.array([0.5]), np.array([[0.4], [0.6]]), num_images=2)
     assert own.luck == 0
     assert own.images == pytest.approx(0.02 * 2)
-    assert own.reach(0.975) == pytest.approx(0.2 * stats.t.ppf(0.975, 1))
+    assert own.half_width(0.975) == pytest.approx(0.2 * stats.t.ppf(0.975, 1))
 
 
 # Comparisons

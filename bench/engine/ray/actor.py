@@ -71,7 +71,7 @@ class Pixels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Greeting:
+class WorkerInfo:
     """What a worker says of itself when it is up. `memory_bytes` is what its process may hold; `problem` is why it is
     of no use; `log` is the file of its machine that gets what it prints."""
 
@@ -120,12 +120,12 @@ class TrialActor:
         self._made: Trainer | None = None
 
     @ray.method(concurrency_group="compute")
-    def greet(self, pairs: Sequence[tuple[str, str]]) -> Greeting:
+    def set_up(self, pairs: Sequence[tuple[str, str]]) -> WorkerInfo:
         """Starts TensorFlow, and loads every (backbone, encoder_weights) pair."""
         device, problem = self._trainer.device(), self._trainer.check_weights(pairs)
         if self._gpu_share is not None and not device.startswith("GPU"):
             problem = "TensorFlow does not see the GPU that Ray reserved: install 'segbench[gpu]' there"
-        return Greeting(
+        return WorkerInfo(
             process_id=os.getpid(),
             device=device,
             precision=self._trainer.precision(),

@@ -39,7 +39,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seat:
+class Reservation:
     """What each worker reserves: a GPU or a share of one, else CPU cores (None: all of its machine)."""
 
     gpu_share: float | None = None
@@ -52,17 +52,17 @@ class Seat:
         return min(node.cores, 1) if self.cores is None else node.cores // self.cores
 
 
-def seat(nodes: Sequence[Node], workers: int | None) -> Seat:
+def reservation(nodes: Sequence[Node], workers: int | None) -> Reservation:
     """What a worker gets on a cluster of `nodes`, at least one: `workers` None means one for each GPU, or one a machine
     where there is no GPU; else so many share the GPUs, or the cores."""
     gpus = sum(node.gpus for node in nodes)
     if gpus:
-        return Seat(gpu_share=1 / max(1, -(-(workers or 1) // gpus)))
+        return Reservation(gpu_share=1 / max(1, -(-(workers or 1) // gpus)))
     if workers is None:
-        return Seat()
+        return Reservation()
     most = max(node.cores for node in nodes)
     enough = (cores for cores in range(most, 1, -1) if sum(node.cores // cores for node in nodes) >= workers)
-    return Seat(cores=next(enough, 1))
+    return Reservation(cores=next(enough, 1))
 
 
 def nodes_of(listed: Iterable[Mapping[str, Any]]) -> list[Node]:

@@ -57,7 +57,7 @@ def _pairs(held: Finals) -> Iterator[Block]:
     )
     foremost = held.standings[:SHOWN_PAIRS_OF]
     own = [
-        (a, b, difference, p) if foremost.index(a) < foremost.index(b) else (b, a, difference.turned(), p)
+        (a, b, difference, p) if foremost.index(a) < foremost.index(b) else (b, a, difference.reversed(), p)
         for a, b, difference, p in held.pairs
         if a in foremost and b in foremost
     ]

@@ -58,7 +58,7 @@ def _agreement_of_lengths(found: Analysis) -> Iterator[Block]:
         f"% interval: {'; '.join(said)}. 1 is the same ranking, 0 none. The configurations that were not promoted are "
         "missing, and those that were resemble each other, which lowers it."
         + (
-            " Where it is low, the first length has chosen by luck among the best: a larger shortest_steps in the "
+            " Where it is low, the first length has chosen by chance among the best: a larger shortest_steps in the "
             "protocol compares longer trainings."
             if unreliable
             else ""

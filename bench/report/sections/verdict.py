@@ -120,7 +120,7 @@ def _other_tool(found: Analysis) -> Iterator[str]:
     if best is not None and best.leader_ahead is not None:
         yield (
             f"{best.label}, of another tool, scores {formats.rounded(best.score)} on the same images: "
-            f"{estimates.spelt(best.leader_ahead.turned())} against the leader."
+            f"{estimates.spelt(best.leader_ahead.reversed())} against the leader."
         )
 
 
@@ -151,7 +151,7 @@ def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
         tied = "candidate is" if len(others) == 1 else "candidates are"
         yield (
             f"{len(others)} other {tied} statistically tied with the leader; the closest, {other.label}, differs by "
-            f"{estimates.spelt(by_other.turned())}."
+            f"{estimates.spelt(by_other.reversed())}."
         )
     elif decision.closest:
         other, by_other = decision.closest

@@ -94,7 +94,7 @@ def about_ranks(table: RankTable, ranks: Ranks) -> str:
         line += f"; the hypothesis that all are equal has p {_p(ranks.friedman_p)} (Friedman)"
     if not ranks.can_tell:
         return f"{line}. The bar joins all: with so few data sets no difference is significant."
-    apart = sum(pair.apart for pair in ranks.pairs)
+    apart = sum(pair.is_significant for pair in ranks.pairs)
     bars = (
         "; a bar joins neighbours that do not differ significantly"
         if any(len(group) > 1 for group in ranks.groups)

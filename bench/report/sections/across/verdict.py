@@ -35,7 +35,7 @@ def _kind(compared: Across) -> tuple[Colour, str]:
     table = compared.configurations if compared.configurations.ranks else compared.roles
     ranks = table.ranks
     if ranks is not None:
-        ahead = ranks.can_tell and all(pair.apart for pair in ranks.pairs if pair.first == 0)
+        ahead = ranks.can_tell and all(pair.is_significant for pair in ranks.pairs if pair.first == 0)
         return ("good", "clear winner") if ahead else ("unsure", "no clear winner")
     held = [each.held for each in compared.datasets if isinstance(each.held, Finals)]
     if not held:
@@ -108,7 +108,7 @@ def _beside_other_tools(found: Finals) -> str:
     best = next((each for each in found.external.standings if each.whole), None)
     if best is None or best.leader_ahead is None or best.score is None:
         return ""
-    by = best.leader_ahead.turned()
+    by = best.leader_ahead.reversed()
     return (
         f" {best.label}, of another tool, scores {rounded(best.score)} on the same images: "
         f"{estimates.difference(by)} against it."
@@ -125,7 +125,9 @@ def leader(table: RankTable, ranks: Ranks) -> str:
     line = f"{role_title(table.candidates[0])} has the best {over}, and is first on {ranks.wins[0]:g}"
     if not ranks.can_tell:
         return f"{line}; with so few data sets no difference is significant."
-    level = [role_title(table.candidates[pair.second]) for pair in ranks.pairs if pair.first == 0 and not pair.apart]
+    level = [
+        role_title(table.candidates[pair.second]) for pair in ranks.pairs if pair.first == 0 and not pair.is_significant
+    ]
     said = (
         "it differs significantly from every other"
         if not level
@@ -166,7 +168,7 @@ def _power(ranks: Ranks) -> str:
             f"still be {ranks.smallest_p:.3f}: no pair "
             "can differ significantly."
         )
-    apart = sum(pair.apart for pair in ranks.pairs)
+    apart = sum(pair.is_significant for pair in ranks.pairs)
     return (
         f"By Wilcoxon's signed-rank test over {n} data sets, corrected by Holm, {apart} of {pairs} differ "
         f"significantly."
