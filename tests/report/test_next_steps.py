@@ -5,6 +5,8 @@ import pytest
 from bench.analysis.run_analysis import Analysis
 from bench.records import FAILED, STOPPED
 from bench.report.blocks import Paragraph, Table
+from bench.report.sections.banners import banners
+from bench.report.sections.factors import factors
 from bench.report.sections.next_steps import next_steps
 from bench.report.sections.ranking import ranking
 from tests.report.runs import run, trial
@@ -36,3 +38,11 @@ def test_the_ranking_of_a_run_without_a_score_does_not_call_baselines_trials() -
     (table,) = (block for block in blocks if isinstance(block, Table))
     assert "best trials" not in str(said.parts)
     assert all(record.get("rank") is None for record in table.records)
+
+
+def test_without_a_score_nothing_is_said_of_what_was_compared() -> None:
+    found = Analysis(run(trials=[trial(number, None, status=FAILED) for number in range(2)]))
+    assert list(factors(found)) == []
+    said = " ".join(banner.text for banner in banners(found))
+    assert "compared" not in said
+    assert "intervals are wide" not in said

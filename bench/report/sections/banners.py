@@ -27,7 +27,7 @@ def banners(found: Analysis) -> Iterator[Banner]:
     yield from _data_banners(found)
     yield from _quality_banners(found)
     total, failed = len(found.rows), found.counts[FAILED]
-    if total and failed / total > MANY_FAILURES:
+    if found.decision.choice is not None and total and failed / total > MANY_FAILURES:
         yield Banner(
             f"{failed} of {plural(total, 'trial')} failed: what was compared is a part of what was tried.", "failures"
         )
@@ -70,7 +70,7 @@ def _data_banners(found: Analysis) -> Iterator[Banner]:
         )
     scored = held.scored if isinstance(held, Finals) else len(run.split.val)
     all_folds = not isinstance(held, Finals) or held.record.folds == held.all_folds
-    if 0 < scored < FEW_IMAGES and all_folds:
+    if found.decision.choice is not None and 0 < scored < FEW_IMAGES and all_folds:
         yield Banner(
             f"Only {plural(scored, 'image')} are scored, so that intervals are wide; more annotated images narrow "
             f"them.",

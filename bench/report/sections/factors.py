@@ -60,7 +60,7 @@ def _comparison(found: Analysis) -> Iterator[Block]:
         yield from compared_levels.compared_levels(beside, found.final)
         return
     compared = found.levels
-    if not compared:
+    if not any(level.ious for levels in compared.values() for level in levels):
         return
     yield paragraph(_of_candidates(found) if found.by_candidates else _explained(found.effects, found))
     own = {} if isinstance(found.effects, Missing) else found.effects.factors

@@ -47,8 +47,8 @@ def _without_result(found: Analysis, name: str) -> Iterator[Step]:
             "Check this machine and the installation", "python -m bench doctor", "The reasons stand under Failures."
         )
     ended = {study.ended for study in found.run.record.studies}
-    longer, note = (" --budget 2h", "The budget ended before any training did.") if "budget" in ended else ("", "")
-    yield Step("Go on with this run", f"python -m bench run --resume --name {name}{longer}", note)
+    longer = " --budget 2h" if "budget" in ended else ""
+    yield Step("Go on with this run", f"python -m bench run --resume --name {name}{longer}")
 
 
 def _longer(found: Analysis) -> str:
