@@ -7,11 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.evaluation.pooling import Estimate, Metric, estimate
-from bench.evaluation.resampling import counts_array
+from bench.evaluation.resampling import SEED, counts_array
 from bench.records import Confusion, Evaluation
-
-SEED = 0
-"""Of the resampling: equal records give equal pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

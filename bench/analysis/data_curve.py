@@ -12,10 +12,10 @@ from statistics import mean
 
 import numpy as np
 
-from bench.analysis.final_evaluation import SEED, Finals
+from bench.analysis.final_evaluation import Finals
 from bench.analysis.scored_trainings import out_of_fold, trainings_of
 from bench.analysis.series import Missing
-from bench.evaluation.resampling import counts_array, pooled_scores
+from bench.evaluation.resampling import SEED, counts_array, pooled_scores
 from bench.evaluation.statistics import Difference, Interval, compare
 from bench.formats import plural
 from bench.records import COMPLETED, Run, TrainingRecord

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.analysis.final_evaluation import SEED, Finals, NoFinals, ReferenceStanding, Standing
+from bench.analysis.final_evaluation import Finals, NoFinals, ReferenceStanding, Standing
 from bench.analysis.labels import configuration_label
 from bench.analysis.leaderboard import REFERENCES, Metrics, score_interval
 from bench.analysis.scored_trainings import out_of_fold, trainings_of
 from bench.analysis.search_result import SearchResult
 from bench.evaluation.metrics import pool, summarise
-from bench.evaluation.resampling import counts_array
+from bench.evaluation.resampling import SEED, counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare
 from bench.records import (
     COMPLETED,

@@ -7,11 +7,9 @@ import numpy as np
 
 from bench.analysis.leaderboard import Metrics, score_interval
 from bench.evaluation.metrics import pool, summarise
-from bench.evaluation.resampling import counts_array
+from bench.evaluation.resampling import SEED, counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare
 from bench.records import OUT_OF_FOLD, ClassCounts, Evaluation, ExternalRecord
-
-SEED = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

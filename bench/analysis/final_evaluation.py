@@ -22,7 +22,7 @@ from bench.analysis.scored_trainings import (
     units_of,
 )
 from bench.evaluation.metrics import background_share, pool, summarise
-from bench.evaluation.resampling import counts_array
+from bench.evaluation.resampling import SEED, counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
 from bench.evaluation.variance import VarianceComponents, variance_components
 from bench.formats import plural
@@ -30,9 +30,6 @@ from bench.records import DEFAULT, OUT_OF_FOLD, Candidate, Evaluation, FinalsRec
 
 LEAST_FOLDS = 2
 """Of a comparison of levels: scores of one fold rest on a third of the images, and on one training each."""
-
-SEED = 0
-"""Of the resampling: equal records give equal pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +125,7 @@ def finals(run: Run) -> Finals | NoFinals:
     """The ranking, or in words why there is none."""
     record = run.finals
     if record is None:
-        wanted = run.experiment.get("protocol")
-        asked = not isinstance(wanted, Mapping) or wanted.get("finalists", 0)
+        asked = not run.protocol or run.protocol.get("finalists", 0)
         return NoFinals(
             "the run has not come to them, or there was no time for them" if asked else "none was asked for"
         )

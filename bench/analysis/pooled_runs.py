@@ -56,11 +56,7 @@ def _require_alike(name: str, first: str, a: Run, second: str, b: Run) -> None:
 
 
 def _of_protocol(name: str) -> Callable[[Run], object]:
-    def value(run: Run) -> object:
-        protocol = run.experiment.get("protocol")
-        return protocol.get(name) if isinstance(protocol, Mapping) else None
-
-    return value
+    return lambda run: run.protocol.get(name)
 
 
 def _scored_pixels(run: Run) -> object:

@@ -1,15 +1,15 @@
 """Where trials run: one interface, and worker processes on this machine behind it.
 
-The search asks whether a place is free, submits a trial, and waits for what the trials under way have to say. Nothing
-about oracles or records is known here, and nothing about processes or machines outside.
+The search asks whether a worker slot is free, submits a trial, and waits for what the trials under way have to say.
+Nothing about oracles or records is known here, and nothing about processes or machines outside.
 """
 
 import multiprocessing.connection
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from bench.engine.devices import Placement
 from bench.engine.spec import Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
@@ -22,7 +22,8 @@ _LOOK_S = 1.0
 
 
 class Executor(Protocol):
-    """Places for trials. Use as a context manager: leaving it ends every process, and abandons what is under way."""
+    """Worker slots for trials. Use as a context manager: leaving it ends every process, and abandons what is under
+    way."""
 
     def __enter__(self) -> Self: ...
 
@@ -49,13 +50,13 @@ class Executor(Protocol):
         """Makes sure that every (backbone, encoder_weights) pair can be had. Raises ExperimentError, one line."""
 
     def is_warm(self, spec: TrialSpec) -> bool:
-        """Whether a free place has this trial's graph compiled."""
+        """Whether a free slot has this trial's graph compiled."""
 
     def submit(self, spec: TrialSpec) -> None:
-        """Begins a trial on a free place, one that has its graph compiled if there is any."""
+        """Begins a trial in a free slot, one that has its graph compiled if there is any."""
 
     def events(self) -> Iterator[Event]:
-        """Waits until a trial under way has something to say, and gives it; ends after an outcome, so that its place
+        """Waits until a trial under way has something to say, and gives it; ends after an outcome, so that its slot
         can be filled."""
 
     def model(self, spec: TrialSpec) -> bytes:
@@ -63,6 +64,19 @@ class Executor(Protocol):
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
         """What saved weights say about images. Raises StoreError where they cannot be scored."""
+
+
+class _HasGraphs(Protocol):
+    compiled: set[object]
+
+
+_Worker = TypeVar("_Worker", bound=_HasGraphs)
+
+
+def warmest(workers: Iterable[_Worker], spec: TrialSpec) -> _Worker:
+    """Of at least one worker the one that has the trial's graph compiled, else the one with the fewest graphs."""
+    wanted = family(spec.hyperparameters)
+    return min(workers, key=lambda each: (wanted not in each.compiled, len(each.compiled)))
 
 
 class LocalExecutor:
@@ -139,8 +153,7 @@ class LocalExecutor:
         return any(family(spec.hyperparameters) in worker.compiled for worker in self._free_workers())
 
     def submit(self, spec: TrialSpec) -> None:
-        wanted = family(spec.hyperparameters)
-        min(self._free_workers(), key=lambda each: (wanted not in each.compiled, len(each.compiled))).submit(spec)
+        warmest(self._free_workers(), spec).submit(spec)
 
     def events(self) -> Iterator[Event]:
         while busy := self._busy():
@@ -160,8 +173,7 @@ class LocalExecutor:
         return next(worker for worker in self._workers if worker.last == spec.key).model()
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
-        wanted = family(spec.hyperparameters)
-        worker = max(self._free_workers(), key=lambda each: wanted in each.compiled)
+        worker = warmest(self._free_workers(), spec)
         answer: Scored | str = ""
         for _ in range(2):
             try:

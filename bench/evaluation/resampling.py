@@ -11,6 +11,9 @@ import numpy as np
 
 from bench.records import Evaluation
 
+SEED = 0
+"""Of the resampling in analyses: equal records give equal pages."""
+
 _CHUNK = 1_000
 """Resamples at a time: with 20 candidates, 3 seeds, 500 images and 5 classes a chunk takes about 15 MB."""
 

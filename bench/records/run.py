@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from bench.records.counts import Evaluation
 from bench.records.data import AuditRecord, DatasetRecord, SplitRecord
@@ -67,3 +67,9 @@ class Run:
     delivery: DeliveryRecord | None = None
     attempts: tuple[AttemptRecord, ...] = ()
     external: tuple[ExternalRecord, ...] = ()
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """That of the experiment, as it was stored; empty where that has none."""
+        stored = self.experiment.get("protocol")
+        return stored if isinstance(stored, Mapping) else {}

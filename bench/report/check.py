@@ -8,7 +8,7 @@ import base64
 import math
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -86,8 +86,7 @@ def _evidence_problem(run: Run, training: TrainingRecord) -> str:
     expected = np.array([[(c.tp + c.fn, c.fp + c.tn) for c in counts[name][1:]] for name in evidence.ids])
     if not np.array_equal(evidence.histogram[..., ::-1, :].sum(-1), expected):
         return "its truth is not what was counted"
-    protocol = run.experiment.get("protocol")
-    if len(run.dataset.classes) > 1 or not isinstance(protocol, Mapping) or protocol.get("threshold") != 0.5:
+    if len(run.dataset.classes) > 1 or run.protocol.get("threshold") != 0.5:
         return ""
     middle = np.full(evidence.histogram.shape[:2], BINS // 2)
     expected = np.array([[(c.tp, c.fp, c.fn) for c in counts[name][1:]] for name in evidence.ids])

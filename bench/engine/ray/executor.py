@@ -15,6 +15,7 @@ from typing import Any, Self
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 
+from bench.engine.executor import warmest
 from bench.engine.ray.actor import Pixels, WorkerInfo
 from bench.engine.ray.cluster import Node, Reservation, connect, nodes_of, reservation
 from bench.engine.ray.worker import RayWorker, cause_of_death, log_tail, problem_of, start_actor
@@ -116,8 +117,7 @@ class RayExecutor:
         return any(family(spec.hyperparameters) in worker.compiled for worker in self._free_workers())
 
     def submit(self, spec: TrialSpec) -> None:
-        wanted = family(spec.hyperparameters)
-        worker = min(self._free_workers(), key=lambda each: (wanted not in each.compiled, len(each.compiled)))
+        worker = warmest(self._free_workers(), spec)
         if worker.needs_restart:
             worker = self._renewed(worker)
         worker.submit(spec)
@@ -150,11 +150,10 @@ class RayExecutor:
             raise WorkerDiedError(cause_of_death(worker, error)) from error
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
-        wanted = family(spec.hyperparameters)
         answer: Any = None
         for is_last in (False, True):  # a machine may be lost meanwhile, or have no memory left
             self._await_slot()
-            worker = max(self._free_workers(), key=lambda each: wanted in each.compiled)
+            worker = warmest(self._free_workers(), spec)
             try:
                 answer = ray.get(worker.actor.score.remote(spec, ray.put(model), tuple(ids)), timeout=self._silence_s)
             except (RayError, GetTimeoutError) as error:

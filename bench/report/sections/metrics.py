@@ -191,7 +191,5 @@ def _thresholds(of: ProbabilityMetrics) -> str:
 
 def _threshold(run: Run) -> float | None:
     """The protocol's; None where several classes compete, of which the most probable wins."""
-    protocol = run.experiment.get("protocol")
-    several = len(run.dataset.classes) > 1
-    value = protocol.get("threshold") if isinstance(protocol, Mapping) and not several else None
+    value = run.protocol.get("threshold") if len(run.dataset.classes) == 1 else None
     return value if isinstance(value, int | float) else None
