@@ -31,7 +31,7 @@ class Found:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankTable:
     """Cross-validated IoU by candidate, models of other tools among them (best average rank first, those that were not
-    in the finals of every data set last) and data set, None where a candidate was not in the finals. `ranks` counts
+    evaluated on every data set last) and data set, None where a candidate was not evaluated. `ranks` counts
     positions among the first `complete` candidates, and is None where fewer than two are in all of at least two data
     sets."""
 
@@ -44,8 +44,8 @@ class RankTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Across:
-    """`standings` are those of each data set that has finals, best first, by the label that the candidate has on the
-    whole page."""
+    """`standings` are those of each data set that has a final evaluation, best first, by the label that the candidate
+    has on the whole page."""
 
     datasets: tuple[DataSet, ...]
     found: tuple[Found, ...]

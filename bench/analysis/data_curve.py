@@ -1,4 +1,5 @@
-"""Data or model? What the first of the finals scores when it is trained on fewer images, and whether more would help.
+"""Data or model? What the leader of the final evaluation scores when it is trained on fewer images, and whether more
+would help.
 
 Learning curves extrapolate: Figueroa and others, "Predicting sample size required for classification performance",
 BMC Medical Informatics and Decision Making, 2012; Hestness and others, "Deep learning scaling is predictable,
@@ -37,8 +38,8 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataCurve:
-    """`points` by rising share, two at least; the last are the finals' own trainings. `seeds` are those of which
-    every training completed, of the `planned` ones of the finals."""
+    """`points` by rising share, two at least; the last are the final evaluation's own trainings. `seeds` are those of
+    which every training completed, of the `planned` ones."""
 
     label: str
     points: tuple[CurvePoint, ...]
@@ -99,7 +100,7 @@ def _points(
 
 
 def _train_images(run: Run, training: TrainingRecord) -> int:
-    """As recorded; all images of the other folds where a training of the finals is older than that record."""
+    """As recorded; all images of the other folds where a training of the final evaluation is older than that record."""
     if training.train_images is not None:
         return training.train_images
     return sum(len(ids) for fold, ids in enumerate(run.split.folds) if fold != training.fold)

@@ -69,11 +69,11 @@ class ReferenceStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finals:
-    """`standings` are best first. `seeds` are those for which every training of every standing candidate is on
-    record; `out` are candidates of which a training failed, with the reason. Of the `scored` images `choosing` were
-    those that the search chose by. `background_share` is the pixel accuracy of predicting nothing on them.
-    `all_folds` is how many there are: `record.folds` may be fewer. `newer` is the best trial of the search where the
-    finals did not have it, since they were held before. `external` are models of other tools beside the candidates."""
+    """`standings` are best first. `seeds` are those for which every training of every standing candidate is on record;
+    `out` are candidates of which a training failed, with the reason. Of the `scored` images `choosing` were those that
+    the search chose by. `background_share` is the pixel accuracy of predicting nothing on them. `all_folds` is how many
+    there are: `record.folds` may be fewer. `newer` is the best trial of the search where it came after the
+    evaluation. `external` are models of other tools beside the candidates."""
 
     record: FinalsRecord
     standings: tuple[Standing, ...]

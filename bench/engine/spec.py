@@ -24,10 +24,10 @@ class TrialSpec:
     With several `search_folds` it is trained on the first so many folds in turn, each for `epochs`, unless it is
     clearly behind `rival` before that (`bench.engine.training.folds`).
 
-    With a `fold` it is a training of the finals: on all folds but this one, to its last epoch, scored once on this fold
-    and on the locked test images. With a `train_share` below 1 only so many of those images train, for as many steps. A
-    `probe` is such a training that is held for its cost alone: it scores no locked image. A `refit` is trained on all
-    images of the folds, to its last epoch, and scores nothing."""
+    With a `fold` it is a training of the final evaluation: on all folds but this one, to its last epoch, scored once on
+    this fold and on the locked test images. With a `train_share` below 1 only so many of those images train, for as
+    many steps. A `probe` is such a training that is held for its cost alone: it scores no locked image. A `refit` is
+    trained on all images of the folds, to its last epoch, and scores nothing."""
 
     study_id: str
     trial_id: str
@@ -130,8 +130,8 @@ class Scored:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
     """What a trial sends back: its record, and what it says about each validation image (None if it failed). `test` is
-    what a training of the finals says about the locked test images, `train_images` on how many images it trained.
-    `crashed`: its process died or hung, which is not always the configuration's fault."""
+    what a training of the final evaluation says about the locked test images, `train_images` on how many images it
+    trained. `crashed`: its process died or hung, which is not always the configuration's fault."""
 
     record: TrialRecord
     scored: Scored | None = None

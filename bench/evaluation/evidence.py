@@ -1,5 +1,5 @@
-"""What a training of the finals says about each image beyond class ids: probabilities and contours, as counts that add
-up over images.
+"""What a training of the final evaluation says about each image beyond class ids: probabilities and contours, as counts
+that add up over images.
 
 By foreground class, each against the rest: of one class the probabilities are the network's own, of several its
 softmax's.

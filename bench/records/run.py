@@ -46,9 +46,9 @@ class Run:
     """Everything that `bench.records.store.load` reads back, small arrays excepted (`bench.records.store.load_arrays`).
 
     `experiment` is the resolved experiment as plain JSON; `directory` is where it was read from. `trainings` are those
-    of the finals, on all images; `curve_trainings` those of the learning curve, on a share of them. `delivery` is the
-    model that the run leaves, None without one. `attempts` say what was begun (none in older runs). `external` are
-    models of other tools, in the order in which they were scored.
+    of the final evaluation, on all images; `curve_trainings` those of the learning curve, on a share of them.
+    `delivery` is the model that the run leaves, None without one. `attempts` say what was begun (none in older runs).
+    `external` are models of other tools, in the order in which they were scored.
     """
 
     directory: str
