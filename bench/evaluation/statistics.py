@@ -115,7 +115,7 @@ def compare(
         intervals=tuple(interval_around(float(value), own) for value, own in zip(means, spreads, strict=True)),
         first_probability=tuple(float(share) for share in first_probability(scores, resampled, num_images, random)),
         differences=differences,
-        groups=_rank_groups(means, differences),
+        groups=rank_groups(means, differences),
         num_images=num_images,
         num_trainings=scores.shape[1],
     )
@@ -151,7 +151,9 @@ def _difference(first: int, second: int, values: np.ndarray, resampled: np.ndarr
     )
 
 
-def _rank_groups(means: np.ndarray, differences: Sequence[Difference]) -> tuple[tuple[int, ...], ...]:
+def rank_groups(means: np.ndarray, differences: Sequence[Difference]) -> tuple[tuple[int, ...], ...]:
+    """Candidates by rank, best first: each group is the best of those left, and who does not differ significantly from
+    it (Holm, over its differences to them)."""
     waiting = [int(position) for position in np.argsort(-means, kind="stable")]
     groups = []
     while waiting:

@@ -45,7 +45,7 @@ def differences(runs: Sequence[Run], directory: Path) -> Iterator[str]:
         asked = " ".join(run.record.name for run in runs)
         raise StoreError(f"no report in {directory}; write one with: python -m bench report {asked}")
     for run in runs:
-        yield from _contradictions(run)
+        yield from contradictions_in(run)
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / directory.name
         if len(runs) == 1:
@@ -57,7 +57,7 @@ def differences(runs: Sequence[Run], directory: Path) -> Iterator[str]:
             yield from _compared(directory / name, again / name)
 
 
-def _contradictions(run: Run) -> Iterator[str]:
+def contradictions_in(run: Run) -> Iterator[str]:
     """Trials whose recorded metrics are not those of the pixels that were counted for them, trainings whose evidence
     is of other pixels."""
     counted = {(each.study_id, each.trial_id): each.counts for each in run.evaluations if each.split == "val"}

@@ -11,7 +11,7 @@ from scipy import stats
 
 from bench.evaluation.crossed import Spread, by_fold, first_probability, spread
 from bench.evaluation.resampling import counts_array, pooled_scores, resampled_scores
-from bench.evaluation.statistics import Difference, Interval, _rank_groups, compare, holm
+from bench.evaluation.statistics import Difference, Interval, compare, holm, rank_groups
 from bench.evaluation.variance import variance_components
 from bench.records import ClassCounts, Evaluation
 
@@ -227,14 +227,14 @@ def test_rank_groups_start_anew_below_those_that_tie_with_the_leader() -> None:
     # From the leader 2: p of 0 is 0.2, of 1 and 3 is 0.001; among these 0.3.
     p = {(0, 2): 0.2, (1, 2): 0.001, (2, 3): 0.001, (1, 3): 0.3, (0, 1): 0.001, (0, 3): 0.001}
     differences = [difference(a, b, p[a, b]) for a, b in combinations(range(4), 2)]
-    assert _rank_groups(np.array([0.8, 0.6, 0.9, 0.5]), differences) == ((2, 0), (1, 3))
+    assert rank_groups(np.array([0.8, 0.6, 0.9, 0.5]), differences) == ((2, 0), (1, 3))
 
 
 def test_more_comparisons_need_smaller_p() -> None:
     # 0.03 separates two; with a second candidate at 0.04, 2 * 0.03 is above 0.05
-    assert _rank_groups(np.array([0.9, 0.5]), [difference(0, 1, 0.03)]) == ((0,), (1,))
+    assert rank_groups(np.array([0.9, 0.5]), [difference(0, 1, 0.03)]) == ((0,), (1,))
     three = [difference(0, 1, 0.03), difference(0, 2, 0.04), difference(1, 2, 1.0)]
-    assert _rank_groups(np.array([0.9, 0.5, 0.4]), three) == ((0, 1, 2),)
+    assert rank_groups(np.array([0.9, 0.5, 0.4]), three) == ((0, 1, 2),)
 
 
 def test_probability_of_being_first_follows_student() -> None:
