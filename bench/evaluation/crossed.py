@@ -24,11 +24,11 @@ SMALLEST_P = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """The variance of a mean over trainings, in its two parts. `luck` is what the trainings bring, 0 with one training:
-    it shows none."""
+class MeanVariance:
+    """The variance of a mean over trainings, in its two parts. `trainings` is what repeated training brings, 0 with one
+    training: it shows none."""
 
-    luck: float
+    trainings: float
     images: float
     num_images: int
     num_trainings: int
@@ -36,7 +36,7 @@ class Spread:
     @property
     def error(self) -> float:
         """Standard error."""
-        return sqrt(self.luck + self.images)
+        return sqrt(self.trainings + self.images)
 
     def half_width(self, probability: float) -> float:
         """How far above the estimate the quantile lies; `probability` 0-1."""
@@ -45,8 +45,10 @@ class Spread:
         from scipy.special import stdtrit  # here: a run trains before it needs any statistics
 
         of_images = self.images * float(stdtrit(self.num_images - 1, probability))
-        of_luck = self.luck * float(stdtrit(self.num_trainings - 1, probability)) if self.num_trainings > 1 else 0.0
-        return (of_luck + of_images) / self.error
+        of_trainings = (
+            self.trainings * float(stdtrit(self.num_trainings - 1, probability)) if self.num_trainings > 1 else 0.0
+        )
+        return (of_trainings + of_images) / self.error
 
     def two_sided_p(self, value: float) -> float:
         """p of an estimate if the truth is 0: below 0.05 exactly where the 95% interval leaves out 0."""
@@ -59,20 +61,21 @@ class Spread:
         return exp(brentq(lambda log_p: -self.half_width(exp(log_p) / 2) - abs(value), log(SMALLEST_P), 0.0))
 
 
-def spread(scores: np.ndarray, resampled: np.ndarray, num_images: int) -> Spread:
+def spread(scores: np.ndarray, resampled: np.ndarray, num_images: int) -> MeanVariance:
     """The spread of the mean of `scores` [trainings], given the same with images resampled [resamples, trainings].
 
-    Luck is the variance of the scores over their number; images bring the covariance of two trainings, and never less
-    than makes the sum the variance of the mean over resampled images. Resampled variances are scaled by n / (n - 1).
+    Repeated training brings the variance of the scores over their number; images the covariance of two trainings, and
+    never less than makes the sum the variance of the mean over resampled images. Resampled variances are scaled by n /
+    (n - 1).
     """
     trainings = len(scores)
     covariance = np.atleast_2d(np.cov(resampled, rowvar=False)) * num_images / (num_images - 1)
-    luck, images = 0.0, float(covariance.mean())
+    of_trainings, images = 0.0, float(covariance.mean())
     if trainings > 1:
-        luck = float(scores.var(ddof=1)) / trainings
+        of_trainings = float(scores.var(ddof=1)) / trainings
         shared = float(covariance.sum() - np.trace(covariance)) / (trainings * (trainings - 1))
-        images = max(shared, images - luck, 0.0)
-    return Spread(luck=luck, images=images, num_images=num_images, num_trainings=trainings)
+        images = max(shared, images - of_trainings, 0.0)
+    return MeanVariance(trainings=of_trainings, images=images, num_images=num_images, num_trainings=trainings)
 
 
 def by_fold(scores: np.ndarray, folds: Sequence[int] | None) -> np.ndarray:

@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from bench.evaluation.crossed import Spread, by_fold, first_probability, spread
+from bench.evaluation.crossed import MeanVariance, by_fold, first_probability, spread
 from bench.evaluation.resampling import pooled_scores, resampled_scores
 
 RESAMPLES = 10_000
@@ -166,7 +166,7 @@ def rank_groups(means: np.ndarray, differences: Sequence[Difference]) -> tuple[t
     return tuple(groups)
 
 
-def interval_around(value: float, own: Spread) -> Interval:
+def interval_around(value: float, own: MeanVariance) -> Interval:
     """The 95% interval of an estimate with this spread."""
     reach = own.half_width((1 + LEVEL) / 2)
     return Interval(low=value - reach, high=value + reach)
