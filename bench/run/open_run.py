@@ -1,7 +1,7 @@
 """A run under way: its stages, and the journal of what it has recorded so far."""
 
+import math
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,10 +21,17 @@ from bench.experiments import WITHOUT_TUNERS
 from bench.formats import plural
 from bench.records import OUT_OF_FOLD, DeliveryRecord, Evaluation, FinalsRecord, TrainingRecord
 from bench.records.store import load
-from bench.run.costs import Deadline, Probe, short_training_s
+from bench.run.costs import Deadline, Price, Probe
 from bench.run.data_curve import LEARNING_CURVE, SHARES, plan_learning_curve
 from bench.run.delivery import Selection, masks_by_configuration, select
-from bench.run.experiment_plan import LEAST_FOR_PROBE_S, measured_unit_s, plan_of, relative_costs, unmeasured_unit_s
+from bench.run.experiment_plan import (
+    LEAST_FOR_PROBE_S,
+    ROOM,
+    measured_unit_s,
+    plan_of,
+    relative_costs,
+    unmeasured_price,
+)
 from bench.run.final_evaluation import FINALS, run_finals
 from bench.run.final_plan import budgeted_finals, whole_finals
 from bench.run.journal import Journal, evaluation_of
@@ -76,17 +83,35 @@ class OpenRun(Journal):
                 f"run {self.record.name!r} was begun with trainings of {steps} steps, too few to compare by (at least {protocol.shortest_steps}); "
                 "choose another --name"
             )
-        unit_s, spent_s = self._measured_unit_s(left_s)
+        price = self._measured_price(left_s)
+        kept_s = price.unit_s if self.experiment.single else 0.0
         self.chosen = plan_of(
             self.experiment,
-            max(0.0, left_s - spent_s - (unit_s if self.experiment.single else 0.0)) + self._compared_s,
-            unit_s=unit_s,
+            max(0.0, (self.times.finals_s or 0.0) - kept_s) + self._compared_s,
+            price=price,
             folds=len(self.material.split.folds),
             places=self.executor.places,
             steps=steps,
         )
         self.times.search_share = self.chosen.search_share
+        if self.probe is not None and self.chosen.candidates:
+            units = 1 if self.chosen.candidates == 1 else MOST_MEMBERS
+            networks = self.chosen.fitted or units * len(self.material.split.folds)
+            self.times.keep_for_closing(self.probe, len(self.material.split.test), networks)
         self.progress.note(f"plan: {self.chosen.reason}")
+        if not self.chosen.candidates:
+            self.progress.warning(self._too_short(price))
+
+    def _too_short(self, price: Price) -> str:
+        """Said as soon as it is known: nothing is trained that could not come to its end."""
+        left_s, budget_s = self.times.finals_s or 0.0, self.experiment.budget_s or 0.0
+        enough_s = budget_s - left_s + ROOM * price.unit_s
+        return (
+            f"no training comes to its end in the {left_s:.0f} s that a budget of {self.experiment.budget} "
+            "leaves for it here; "
+            f"one of {self.experiment.protocol.shortest_steps} steps takes about {price.unit_s:.0f} s: "
+            f"--budget {math.ceil(enough_s / 60)}m has room for it"
+        )
 
     @property
     def _compared_s(self) -> float:
@@ -95,25 +120,28 @@ class OpenRun(Journal):
             return 0.0
         return sum(each.wall_s or 0.0 for each in self.trainings) / max(1, self.executor.places)
 
-    def _measured_unit_s(self, left_s: float) -> tuple[float, float]:
-        """Seconds of a short training of the default configuration, and of what it took to find out. A budget that has no time for a probe is
-        planned as if nothing fitted: the one training then runs as far as it gets."""
+    def _measured_price(self, left_s: float) -> Price:
+        """Of trainings of the default configuration. A budget that has no time for a probe is planned as if nothing
+        fitted: the one training then runs as far as it gets. What closing takes is told from the probe, too."""
         if left_s < LEAST_FOR_PROBE_S:
-            return unmeasured_unit_s(left_s), 0.0
-        started = time.monotonic()
-        self.progress.stage("measuring what a training costs here")
-        measured = probe(self.experiment, self.executor, self.material.split, left_s)
+            return unmeasured_price(left_s)
+        with self.progress.lasting("measuring what a training costs here"):
+            measured = probe(self.experiment, self.executor, self.material.split, left_s)
         if isinstance(measured, NoProbe):
             self.progress.warning(f"the default configuration cannot be measured: {measured.reason}")
-            return left_s / 6, time.monotonic() - started
+            return Price(unit_s=max(1.0, left_s / 6))
         self.probe = measured
         self.costs.add_probe(measured)
-        protocol = self.experiment.protocol
+        self.times.keep_for_closing(measured, len(self.material.split.test), 1)
         self.progress.note(
             f"a step of the default configuration takes {measured.step_s:.2f} s here, its first one {measured.first_s:.0f} s"
         )
-        unit_s = short_training_s(protocol, step_s=measured.step_s, first_s=measured.first_s) + measured.scoring_s
-        return unit_s, time.monotonic() - started
+        cost = {"step_s": measured.step_s, "first_s": measured.first_s, "scoring_s": measured.scoring_s}
+        return Price.of(self.experiment.protocol, **cost)
+
+    @property
+    def _fits_nothing(self) -> bool:
+        return self.chosen is not None and not self.chosen.candidates
 
     def search(self) -> None:
         """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a search."""
@@ -165,7 +193,7 @@ class OpenRun(Journal):
 
     def evaluate_finally(self) -> None:
         """Trains the candidates on folds and with several seeds: as much of that as there is time for, and more of it if time is left."""
-        if not self.experiment.protocol.finalists:
+        if not self.experiment.protocol.finalists or self._fits_nothing:
             return
         if self.chosen is not None:
             self._evaluate_in_budget(self.chosen)
@@ -206,8 +234,9 @@ class OpenRun(Journal):
         if ended == "budget" or unit_s is None or left_s is None or steps < (protocol.steps or protocol.shortest_steps):
             return None
         places = self.executor.places
+        price = Price(unit_s=unit_s)
         larger = plan_of(
-            self.experiment, left_s + self._compared_s, unit_s=unit_s, folds=folds, places=places, steps=steps
+            self.experiment, left_s + self._compared_s, price=price, folds=folds, places=places, steps=steps
         )
         if larger.candidates <= chosen.candidates:
             return None
@@ -337,6 +366,7 @@ class OpenRun(Journal):
             keep_model=self._keep_model if study == FINALS else None,
             leaders_first=leaders_first,
             dearest_s=self._dearest_s(planned) if leaders_first else None,
+            fitted=self.chosen.fitted if self.chosen and planned.fitted else None,
         )
 
     def _trainings_s(self, planned: FinalsRecord) -> float | None:
@@ -344,7 +374,9 @@ class OpenRun(Journal):
         left_s = self.times.finals_s
         if left_s is None or not self.experiment.single or self.probe is None:
             return left_s
-        return max(0.0, left_s - ALLOWANCE * (planned.epochs * self.probe.epoch_s + self.probe.first_s))
+        return max(
+            0.0, left_s - ALLOWANCE * (planned.epochs * self.probe.epoch_s + self.probe.scoring_s + self.probe.first_s)
+        )
 
     def _dearest_s(self, planned: FinalsRecord) -> float | None:
         """What a candidate may take in a budget: so many times what the default configuration does, or what the largest images of a comparison are
@@ -352,7 +384,7 @@ class OpenRun(Journal):
         if self.probe is None:
             return None
         largest = max(relative_costs(self.experiment.space)) if planned.balanced else 1.0
-        return PATIENCE * largest * (planned.epochs * self.probe.epoch_s + self.probe.first_s)
+        return PATIENCE * largest * (planned.epochs * self.probe.epoch_s + self.probe.scoring_s + self.probe.first_s)
 
     def score_best_models(self) -> None:
         """After selection, once: what the locked test images say about the best models."""

@@ -214,9 +214,11 @@ def test_a_training_costs_what_its_like_did_and_a_new_network_what_the_others_do
 
 def test_a_probe_says_what_its_network_costs_and_what_a_new_one_costs_more():
     default, *_, origin = [spec for spec, _ in _specs(in_budget(everywhere=True))][:8]
-    costs = CostModel([], [], Probe(hyperparameters=default.hyperparameters, step_s=0.8, epoch_s=20.0, first_s=15.0))
-    assert costs.of(default) == pytest.approx(4 * 20.0 * MARGIN)
-    assert costs.of(origin) == pytest.approx((4 * 20.0 + 15.0) * MARGIN)
+    probed = Probe(hyperparameters=default.hyperparameters, step_s=0.8, steps_per_epoch=25, first_s=15.0, scoring_s=3.0)
+    costs = CostModel([], [], probed)
+    assert costs.of(default) == pytest.approx((4 * 20.0 + 3.0) * MARGIN)
+    assert costs.of(origin) == pytest.approx((4 * 20.0 + 3.0 + 15.0) * MARGIN)
+    assert probed.training_s(100) == costs.of(default)
 
 
 def test_a_budget_trains_recipes_of_the_portfolio_and_the_default_first():
