@@ -205,6 +205,7 @@ def test_a_healthy_machine_has_exit_code_0_and_a_line_for_each_subject(tmp_path:
     result = doctor("--data", folders(tmp_path / "photos", 4), "--no-measure", "--results", tmp_path / "results")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == "nothing is wrong"
+    assert result.stderr.splitlines()[0].startswith("looking at the machine, packages, data and weights")
     subjects = [line[9:26].strip() for line in result.stdout.splitlines() if line.startswith("  ok")]
     assert {"processor", "memory", "results", "TensorFlow", "oneDNN", "data", "workers", "time"} <= set(subjects)
     assert not (tmp_path / "results").exists()
