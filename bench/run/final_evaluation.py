@@ -74,7 +74,7 @@ def run_finals(
         keep_evidence=keep_evidence,
         keep_model=keep_model,
         dearest_s=dearest_s,
-        fitted=fitted,
+        fitted=None if fitted is None else len(finished) + fitted,
         places=executor.places,
     )
     waiting = sum(1 for _ in trainings.waiting({}))

@@ -105,12 +105,18 @@ class OpenRun(Journal):
     def _too_short(self, price: Price) -> str:
         """Said as soon as it is known: nothing is trained that could not come to its end."""
         left_s, budget_s = self.times.finals_s or 0.0, self.experiment.budget_s or 0.0
-        enough_s = budget_s - left_s + ROOM * price.unit_s
-        return (
+        begun_s = max(budget_s - left_s, self.times.wall_s)
+        said = (
             f"no training comes to its end in the {left_s:.0f} s that a budget of {self.experiment.budget} "
-            "leaves for it here; "
-            f"one of {self.experiment.protocol.shortest_steps} steps takes about {price.unit_s:.0f} s: "
-            f"--budget {math.ceil(enough_s / 60)}m has room for it"
+            "leaves for it here"
+        )
+        if self.probe is None:
+            return (
+                f"{said}, and what one takes is not known: --budget {math.ceil(2 * begun_s / 60)}m may have room for it"
+            )
+        return (
+            f"{said}; one of {self.experiment.protocol.shortest_steps} steps takes about {price.unit_s:.0f} s: "
+            f"--budget {math.ceil((begun_s + ROOM * price.unit_s) / 60)}m has room for it"
         )
 
     @property

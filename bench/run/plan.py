@@ -172,9 +172,10 @@ def comparison_plan(
     candidates = sum(cost <= units for cost in whole)
     missing = max(0.0, whole[-1] - units)
     if candidates < 2:
-        alone = _default_alone(left_s, price, folds, places, epoch, shortest, steps)
+        fitted = _default_alone(left_s, price, folds, places, epoch, shortest, steps)
+        alone = _beside_others(fitted, epoch, max(LONGEST, shortest))
         said = f"{units:.1f} short trainings fit, too few to compare two levels on {LEAST_FOLDS} folds: the default configuration alone"
-        reason = f"{said}, about {alone.steps} steps each" if alone.candidates else alone.reason
+        reason = f"{said}, {alone.steps} steps each" if alone.candidates else alone.reason
         return replace(alone, reason=reason, missing_units=missing)
     cost = whole[candidates - 1] / LEAST_FOLDS
     stretch = units / (cost * folds * SEEDS_BEFORE_LENGTH)

@@ -101,12 +101,6 @@ def test_a_probe_takes_a_few_steps_and_sees_no_locked_image(worker, setup):
     assert record.train_s > 0
 
 
-def test_a_probe_for_which_there_is_too_little_time_ends_after_its_second_step(worker):
-    record = worker.run(replace(spec("p", epochs=PROBE_STEPS, fold=0), probe=True, time_limit_s=1e-3), quietly).record
-    assert (record.status, record.epochs_run) == (STOPPED, 2)
-    assert record.train_s > 0
-
-
 def test_a_training_that_is_fitted_to_its_time_is_longer_or_shorter_than_planned_and_comes_to_its_end(worker, setup):
     long = worker.run(replace(spec("f", epochs=6, fold=0), fit_s=3600.0), quietly)
     short = worker.run(replace(spec("g", epochs=6, fold=0), fit_s=1e-3), quietly)

@@ -1,5 +1,6 @@
 """The finals: who is trained again, how a plan is cut to its time, and that nothing finished is lost."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,7 @@ from bench.records import (
 )
 from bench.run.candidates import select_candidates
 from bench.run.costs import MARGIN, CostModel, Deadline, Probe
-from bench.run.final_evaluation import _specs, evidence_name, run_finals, unit_name
+from bench.run.final_evaluation import FILLED, _specs, evidence_name, run_finals, unit_name
 from bench.run.final_plan import budgeted_finals, in_order, leaders, whole_finals
 from bench.run.plan import Plan
 from search_spaces.portfolio import portfolio
@@ -307,6 +308,23 @@ def test_what_is_too_long_by_now_leaves_its_time_to_something_cheaper():
     assert ended == "budget"
     assert kept
     assert {each.hyperparameters["architecture"] for each in kept}.isdisjoint({"linknet"})
+
+
+def test_fitted_trainings_share_the_time_that_is_left_whatever_was_trained_before():
+    record = in_budget(candidates=1, everywhere=True, fitted=2)
+    assert record.fitted
+    assert len(record.candidates) == 1
+    _, whole = hold(record, StandInExecutor(folds=FOLDS))
+    executor = StandInExecutor(folds=FOLDS)
+    hold(record, executor, finished=whole[:1], deadline=Deadline(time.monotonic() + 1000), leaders_first=True, fitted=2)
+    first, second, third = [spec.fit_s for spec in executor.specs[:3]]
+    assert first == pytest.approx(FILLED * 500, abs=5)
+    assert second == pytest.approx(FILLED * 1000, abs=10)
+    assert third is None, "what is left beyond them has the planned length"
+
+
+def test_several_candidates_have_one_length():
+    assert not in_budget(candidates=3, fitted=2).fitted
 
 
 def test_the_model_of_a_training_is_kept_before_its_line():

@@ -68,6 +68,19 @@ def test_a_run_that_has_no_room_for_a_training_says_what_has_and_trains_nothing(
     assert not (tmp_path / "x" / "finals.json").exists()
 
 
+def test_a_run_that_took_its_budget_to_begin_says_that_nothing_is_known(tmp_path: Path):
+    clock, lines = Clock(), list[str]()
+    machine = MadeUpMachine(Costs(step_s=0.1, compile_s=1.0), clock)
+    with clock.everywhere(), RunStore.create(tmp_path / "x") as store:
+        material = SimpleNamespace(split=SPLIT)
+        run = OpenRun(EXPERIMENT, material, store, machine, PlainProgress(lines.append), None, "run", clock())
+        clock.now += 200
+        run.plan()
+        run.evaluate_finally()
+    assert machine.specs == []
+    assert lines[-1].endswith("here, and what one takes is not known: --budget 7m may have room for it")
+
+
 def test_a_network_that_does_not_compile_in_time_is_not_measured_and_why_is_known():
     silent = Ended(status=FAILED, epochs_run=0, train_s=None, error="the worker process no sign of life for 120 s")
     assert probe(EXPERIMENT, silent, SPLIT, 120.0) == NoProbe("the worker process no sign of life for 120 s")
