@@ -23,6 +23,7 @@ from counted_lines import pooled_iou, told
 
 from bench.datasets.cache import CachedPixels, open_cache
 from bench.engine.spec import TrialSetup, TrialSpec
+from bench.engine.training.batches import PROBE_STEPS
 from bench.engine.worker import TrialWorker
 from bench.evaluation.counting import confusion_of, counts_of
 from bench.evaluation.ensemble import at_size
@@ -156,11 +157,12 @@ def _spec(values: dict[str, Any], seed: int, epochs: int) -> TrialSpec:
 
 def _epochs_left(worker: TrialWorker, task: Task, recipe: dict[str, Any]) -> int:
     """How many epochs of training there is time for, by a probe of six steps, of which the first compiles."""
-    record = worker.run(replace(_spec(recipe, task.seed, 1), probe=True)).record
+    record = worker.run(replace(_spec(recipe, task.seed, PROBE_STEPS), probe=True)).record
     if record.error or not record.train_s:
         raise SystemExit(f"the probe failed: {record.error}")
+    step_s = record.train_s / (record.epochs_run - 1)
     scoring_s = 2 * (record.evaluate_s or 0.0)  # the probe's own compiled, and mirrored copies come on top
-    return max(1, int((task.left_s - scoring_s) / (MARGIN * record.train_s / 5 * task.setup.steps_per_epoch)))
+    return max(1, int((task.left_s - scoring_s) / (MARGIN * step_s * task.setup.steps_per_epoch)))
 
 
 def _maps(worker: TrialWorker, spec: TrialSpec) -> np.ndarray:
