@@ -1,4 +1,5 @@
-"""What does a budget buy? From decoded files to a model that can predict, scored on the locked images: this project and its peers.
+"""What does a budget buy? From decoded files to a model that can predict, scored on the locked images: this project and
+its peers.
 
     python benchmarks/anytime.py --data PATH [PATH ...] --minutes 5 15 60 [--tools ...] [--seeds 0 1 2] [--out FILE] [--figure FILE]
 
@@ -9,14 +10,18 @@ Tools (each run is a process of its own, and has the whole budget; none is read 
     random        random search on a third of the budget, its best configuration trained again for the rest, with its mirrored copy
     keras_tuner   plain kt.Hyperband over the same space by validation IoU, `get_best_models(1)`, Keras Tuner's defaults
     optuna_smp    Optuna over segmentation-models-pytorch with the same encoder weights (anytime_torch.py), its best trained again; needs --torch-python
+    nnunet        nnU-Net v2, 2d, on all development images, planned, preprocessed and trained within the budget, its
+                  epochs and iterations fitted to it, random initial weights (anytime_nnunet.py); needs --nnunet-python
 
-A run begins with its process and is late when it took more than 1.05 of its minutes. Everybody has the same images, encoder weights and
-augmentation, and is counted at the run's evaluation size, that of the space's largest images. The peers are in anytime_peers.py.
+A run begins with its process and is late when it took more than 1.05 of its minutes. Everybody has the same images and
+is counted at the run's evaluation size, that of the space's largest images; all but nnU-Net have the same encoder
+weights and augmentation. The peers are in anytime_peers.py.
 
-Every finished run is appended to --out with machine, commit, processor seconds and the counts of each locked image, and is not run again: hours of it
-can be measured in pieces. A run that leaves no model counts as the mean mask. The difference to `default` is paired, its 95 % interval is over
-images and seeds (`bench.evaluation.statistics`; over images alone with one seed). Normalised regret is (best known - IoU) / (best known - mean mask),
-where the best known is the best of all recorded runs on that set. Prints a table and, as its last line, one JSON object.
+Every finished run is appended to --out with machine, commit, processor seconds and the counts of each locked image, and
+is not run again: hours of it can be measured in pieces. A run that leaves no model counts as the mean mask. The
+difference to `default` is paired, its 95 % interval is over images and seeds (`bench.evaluation.statistics`; over
+images alone with one seed). Normalised regret is (best known - IoU) / (best known - mean mask), where the best known is
+the best of all recorded runs on that set. Prints a table and, as its last line, one JSON object.
 """
 
 import argparse
@@ -51,7 +56,10 @@ from bench.records.environment import current_environment
 from bench.records.store import load
 
 HERE = Path(__file__).parent
-TOOLS = ("segbench", "default", "seeds", "random", "keras_tuner", "optuna_smp")
+TOOLS = ("segbench", "default", "seeds", "random", "keras_tuner", "optuna_smp", "nnunet")
+ELSEWHERE = {"optuna_smp": "torch_python", "nnunet": "nnunet_python"}
+"""Tools that run in another interpreter, by the option that names it."""
+
 LATE = 1.05
 KEY = ("data", "tool", "minutes", "seed")
 """What names a run in --out, whose line has `counts` of the locked images (None: no model) as [[tp, fp, fn, tn], ...] by image too."""
@@ -68,16 +76,17 @@ def main() -> None:
                     run = dict(zip(KEY, (Path(data).resolve().name, tool, minutes, seed), strict=True))
                     if tuple(run.values()) in known:
                         continue
-                    done.append(run | measured(run, data, arguments.torch_python))
+                    python = getattr(arguments, ELSEWHERE.get(tool, ""), None)
+                    done.append(run | measured(run, data, python))
                     append(arguments.out, done[-1])
                     print(f"{' '.join(map(str, run.values()))}: {test_iou(done[-1])}", flush=True)
     say(done, arguments.figure)
 
 
-def measured(run: Line, data: str, torch_python: str | None) -> Line:
-    """What a run left, and what it took."""
+def measured(run: Line, data: str, python: str | None) -> Line:
+    """What a run left, and what it took; `python` is the interpreter of a tool that needs another one."""
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    result = _segbench(run, data) if run["tool"] == "segbench" else _peer(run, data, torch_python)
+    result = _segbench(run, data) if run["tool"] == "segbench" else _peer(run, data, python)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return result | {
         "wall_s": time.monotonic() - began,
@@ -87,9 +96,9 @@ def measured(run: Line, data: str, torch_python: str | None) -> Line:
     }
 
 
-def _peer(run: Line, data: str, torch_python: str | None) -> Line:
+def _peer(run: Line, data: str, python: str | None) -> Line:
     command = [sys.executable, HERE / "anytime_peers.py", run["tool"], data, str(60 * run["minutes"]), str(run["seed"])]
-    command += [torch_python] if run["tool"] == "optuna_smp" and torch_python else []
+    command += [python] if python else []
     ended = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
     if ended.returncode:
         return {"counts": None, "error": ended.stderr.strip()[-500:]}
@@ -203,10 +212,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--out", type=Path, default=Path("anytime.jsonl"))
     parser.add_argument("--figure", type=Path)
-    parser.add_argument("--torch-python")
+    parser.add_argument("--torch-python", help="with what benchmarks/search_12min.py says")
+    parser.add_argument("--nnunet-python", help="with nnunetv2")
     arguments = parser.parse_args()
-    if "optuna_smp" in arguments.tools and arguments.torch_python is None:
-        parser.error("optuna_smp needs --torch-python (benchmarks/search_12min.py says what is in it)")
+    for tool, option in ELSEWHERE.items():
+        if tool in arguments.tools and getattr(arguments, option) is None:
+            parser.error(f"{tool} needs --{option.replace('_', '-')}")
     return arguments
 
 

@@ -1,6 +1,6 @@
 """The peers of anytime.py, one run of one of them: what else could be done with the same minutes, images and encoder weights.
 
-    python benchmarks/anytime_peers.py TOOL DATA SECONDS SEED [TORCH_PYTHON]
+    python benchmarks/anytime_peers.py TOOL DATA SECONDS SEED [PYTHON]
 
 The seconds began when this process did. Nothing is trained or chosen on a locked image. Prints one JSON object: the counts of the locked images.
 """
@@ -23,6 +23,7 @@ from counted_lines import pooled_iou, told
 
 from bench.datasets.cache import CachedPixels, open_cache
 from bench.engine.spec import TrialSetup, TrialSpec
+from bench.engine.training.batches import PROBE_STEPS
 from bench.engine.worker import TrialWorker
 from bench.evaluation.counting import confusion_of, counts_of
 from bench.evaluation.ensemble import at_size
@@ -156,11 +157,12 @@ def _spec(values: dict[str, Any], seed: int, epochs: int) -> TrialSpec:
 
 def _epochs_left(worker: TrialWorker, task: Task, recipe: dict[str, Any]) -> int:
     """How many epochs of training there is time for, by a probe of six steps, of which the first compiles."""
-    record = worker.run(replace(_spec(recipe, task.seed, 1), probe=True)).record
+    record = worker.run(replace(_spec(recipe, task.seed, PROBE_STEPS), probe=True)).record
     if record.error or not record.train_s:
         raise SystemExit(f"the probe failed: {record.error}")
+    step_s = record.train_s / (record.epochs_run - 1)
     scoring_s = 2 * (record.evaluate_s or 0.0)  # the probe's own compiled, and mirrored copies come on top
-    return max(1, int((task.left_s - scoring_s) / (MARGIN * record.train_s / 5 * task.setup.steps_per_epoch)))
+    return max(1, int((task.left_s - scoring_s) / (MARGIN * step_s * task.setup.steps_per_epoch)))
 
 
 def _maps(worker: TrialWorker, spec: TrialSpec) -> np.ndarray:
@@ -252,9 +254,21 @@ def keras_tuner(task: Task) -> dict[str, Any]:
 
 
 def optuna_smp(task: Task, torch_python: str) -> dict[str, Any]:
-    """anytime_torch.py in an interpreter that has PyTorch; it gets no truth of the locked images."""
+    """anytime_torch.py in an interpreter that has PyTorch."""
     from search_spaces.encoders.packaged_weights import weights_file
 
+    encoders = {name: str(weights_file(f"efficientnet_{name}")) for name in ("lite0", "lite1")}
+    return _elsewhere(task, torch_python, "anytime_torch.py", search_share=SEARCH_SHARE, encoders=encoders)
+
+
+def nnunet(task: Task, nnunet_python: str) -> dict[str, Any]:
+    """anytime_nnunet.py in an interpreter that has nnU-Net v2. It begins from random weights, as nnU-Net does."""
+    return _elsewhere(task, nnunet_python, "anytime_nnunet.py")
+
+
+def _elsewhere(task: Task, python: str, script: str, **settings: Any) -> dict[str, Any]:
+    """What a script beside this one finds in another interpreter, in the time that is left; it gets no truth of the
+    locked images."""
     pixels, split = task.pixels_at(SIZE), task.material.split
     arrays = {"test/images": pixels.images[pixels.rows(split.test)]}
     for part, ids in (("train", split.train), ("val", split.val)):
@@ -262,14 +276,8 @@ def optuna_smp(task: Task, torch_python: str) -> dict[str, Any]:
         arrays |= {f"{part}/images": pixels.images[rows], f"{part}/masks": pixels.class_ids(rows)}
         arrays[f"{part}/valid"] = pixels.valid[rows]
     np.savez(task.scratch / "pixels.npz", **arrays)
-    settings = {
-        "num_classes": task.num_classes,
-        "seed": task.seed,
-        "ends_at": time.time() + task.left_s,
-        "search_share": SEARCH_SHARE,
-        "encoders": {name: str(weights_file(f"efficientnet_{name}")) for name in ("lite0", "lite1")},
-    }
-    command = [torch_python, str(Path(__file__).with_name("anytime_torch.py")), str(task.scratch), json.dumps(settings)]
+    common = {"num_classes": task.num_classes, "seed": task.seed, "ends_at": time.time() + task.left_s}
+    command = [python, str(Path(__file__).with_name(script)), str(task.scratch), json.dumps(common | settings)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise SystemExit(ended.stderr.strip()[-300:])
@@ -283,6 +291,7 @@ PEERS: dict[str, Callable[..., dict[str, Any]]] = {
     "random": random,
     "keras_tuner": keras_tuner,
     "optuna_smp": optuna_smp,
+    "nnunet": nnunet,
 }
 """Name -> what runs it; its answer has `probabilities` of the locked images, float [N, S, S, channels]."""
 
@@ -299,12 +308,12 @@ def prepared(data: str, seed: int, deadline: float, scratch: Path) -> Task:
 
 
 def main() -> None:
-    tool, data, seconds, seed, *torch_python = sys.argv[1:]
+    tool, data, seconds, seed, *python = sys.argv[1:]
     age_s = time.time() - psutil.Process().create_time()
     with tempfile.TemporaryDirectory() as folder:
         deadline = time.monotonic() - age_s + float(seconds) - CLOSING_S
         task = prepared(data, int(seed), deadline, Path(folder))
-        result = PEERS[tool](task, *torch_python)
+        result = PEERS[tool](task, *python)
         counts = task.counts(result.pop("probabilities"))
     print(json.dumps({"counts": told(counts), **result}))
 

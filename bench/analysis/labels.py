@@ -7,9 +7,10 @@ from bench.records import DEFAULT, FINALIST, LEVEL, ORIGIN, Candidate, FinalsRec
 
 
 def training_length(record: FinalsRecord) -> str:
-    """How long each was trained, in the unit that the record has: '600 steps', '16 epochs'."""
+    """How long each was trained, in the unit that the record has: '600 steps', '16 epochs', 'about 275 steps'."""
     per_epoch = record.steps_per_epoch
-    return f"{record.epochs * per_epoch} steps" if per_epoch else plural(record.epochs, "epoch")
+    about = "about " if record.fitted else ""
+    return about + (f"{record.epochs * per_epoch} steps" if per_epoch else plural(record.epochs, "epoch"))
 
 
 def distinct_labels(candidates: Sequence[Candidate]) -> dict[str, str]:

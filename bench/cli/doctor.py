@@ -57,14 +57,21 @@ def doctor(
     chosen = load_experiment(experiment or ("transfer" if said["data"] else "default"))
     chosen = override(chosen, **said)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    typer.echo("looking at the machine, packages, data and weights: some seconds, until TensorFlow answers", err=True)
     findings = list(_looked_at(chosen, results))
+    width = max(len(each.subject) for each in findings)
+    if not as_json:
+        typer.echo(f"experiment {chosen.name}")
+        for each in findings:
+            _say(each, width)
     measured, timed = _timed(chosen, measure=measure, ill=any(each.problem for each in findings))
     findings.append(timed)
     if as_json:
         typer.echo(json.dumps(_content(chosen, findings, measured), indent=2))
     else:
-        for line in _lines(chosen, findings):
-            typer.echo(line)
+        _say(timed, width)
+        wrong = sum(each.problem is not None for each in findings)
+        typer.echo(f"{wrong} of {len(findings)} wrong" if wrong else "nothing is wrong")
     if any(each.problem for each in findings):
         raise typer.Exit(WRONG)
 
@@ -96,6 +103,7 @@ def _timed(experiment: "Experiment", *, measure: bool, ill: bool) -> "tuple[Meas
     if not measure or ill or experiment.cluster is not None:
         return None, planned.length(experiment, None)
     progress = PlainProgress(write=lambda line: typer.echo(f"  {line}", err=True))
+    typer.echo("training a few steps, to say how long it takes: up to some minutes, none with --no-measure", err=True)
     try:
         with tempfile.TemporaryDirectory(prefix="segbench-") as scratch:
             measured = planned.measure(experiment, Path(scratch), progress)
@@ -105,16 +113,11 @@ def _timed(experiment: "Experiment", *, measure: bool, ill: bool) -> "tuple[Meas
     return measured, planned.length(experiment, measured)
 
 
-def _lines(experiment: "Experiment", findings: Sequence["Finding"]) -> Iterator[str]:
-    yield f"experiment {experiment.name}"
-    width = max(len(each.subject) for each in findings)
-    for each in findings:
-        yield f"  {'WRONG' if each.problem else 'ok   '}  {each.subject:{width}}  {each.found}"
-        if each.problem:
-            yield f"  {'':5}  {'':{width}}  {each.problem}"
-            yield f"  {'':5}  {'':{width}}  mend it: {each.mend}"
-    wrong = sum(each.problem is not None for each in findings)
-    yield f"{wrong} of {len(findings)} wrong" if wrong else "nothing is wrong"
+def _say(each: "Finding", width: int) -> None:
+    typer.echo(f"  {'WRONG' if each.problem else 'ok   '}  {each.subject:{width}}  {each.found}")
+    if each.problem:
+        typer.echo(f"  {'':5}  {'':{width}}  {each.problem}")
+        typer.echo(f"  {'':5}  {'':{width}}  mend it: {each.mend}")
 
 
 def _content(experiment: "Experiment", findings: Sequence["Finding"], measured: "Measured | None") -> dict[str, Any]:

@@ -73,6 +73,8 @@ def _plan(told: Outlook) -> Iterator[str]:
 
 
 def _planned(each: Supposed) -> str:
+    if not each.candidates:
+        return "no training comes to its end, and no model: a larger --budget is needed"
     low, high = each.steps
     length = f"{low}" if low == high else f"{low} to {high}"
     search = f"{each.search_share:.0%} of the time for a search, then " if each.search_share else ""

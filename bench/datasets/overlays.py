@@ -10,7 +10,7 @@ from PIL import Image
 from bench.datasets.dataset import VOID, Dataset, Sample
 from bench.datasets.findings import KINDS
 from bench.datasets.images import decode
-from bench.datasets.letterbox import letterbox, letterbox_mask
+from bench.datasets.letterbox import letterbox, letterbox_mask, valid_area
 from bench.datasets.parallel import in_threads
 from bench.errors import DataError
 from bench.records import Finding
@@ -21,7 +21,7 @@ COLOURS = (
 """Of the classes in turn (RGB); void is grey."""
 
 SHEET = "contact-sheet.png"
-_GREY = (160, 160, 160)
+_GREY, _PAPER = (160, 160, 160), 255
 _TILE, _COLUMNS, _CAPTION = 256, 6, 18
 _LONGEST = 1600
 _FILL = 0.35
@@ -71,6 +71,9 @@ def write_overlays(dataset: Dataset, findings: Sequence[Finding], directory: Pat
         name = sample.id.replace("/", "_")
         _save(directory / f"{number:04}_{kind or 'fine'}_{name}.png", _shrunk(overlay(image, mask)))
         tile = overlay(letterbox(image, _TILE), letterbox_mask(mask, _TILE, dataset.mask_resize))
+        tile[~valid_area(mask.shape[0], mask.shape[1], _TILE)] = (
+            _PAPER  # the reflection that networks see is no part of the photograph
+        )
         return _captioned(tile, f"{number} {kind.replace('_', ' ')} {sample.id.rsplit('/', 1)[-1]}")
 
     tiles = [tile for tile in in_threads(draw, range(len(chosen))) if tile is not None]

@@ -1,5 +1,6 @@
 """A delivered model, ready to use: photographs of any size to masks of that size."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from bench.delivery.description import ModelDescription, read_description
 from bench.delivery.keras_file import check_keras_file
 from bench.errors import DataError
 from bench.evaluation.postprocess import segment
+from bench.formats import printable
 from bench.records import ValueRange
 
 CPU_BATCH, GPU_BATCH = 2, 16
@@ -152,10 +154,19 @@ def model_folder(path: Path) -> Path:
             raise DataError(
                 f"run {path} has delivered a model that is not kept here (git has none); run it again under another --name"
             )
-        raise DataError(
-            f"run {path} has no model: none was delivered yet; if it has ended, go on with it (run --resume)"
-        )
+        raise DataError(f"run {path} has no model: {_why_none(path)}")
     raise DataError(f"{path} holds no model; give a run, or a folder with {NETWORK} and {DESCRIPTION}")
+
+
+def _why_none(run: Path) -> str:
+    """Of a run that has delivered none."""
+    with contextlib.suppress(OSError):
+        worker = (run / ".owner").read_text(errors="replace").strip()[:200]
+        return printable(
+            f"none was delivered yet, a run does that at its end, and {worker} works on it; "
+            "if that is gone, go on with run --resume"
+        )
+    return "none was delivered yet, and nobody works on it; go on with it (run --resume)"
 
 
 def _pixels(image: Image, value_range: ValueRange | None) -> np.ndarray:

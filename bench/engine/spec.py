@@ -19,15 +19,17 @@ Counts = Mapping[str, tuple[ClassCounts, ...]]
 class TrialSpec:
     """What a worker needs to know of one trial. It is trained from its initial weights for `epochs` epochs, over which
     its learning-rate schedule spans. A trial that cannot end within `time_limit_s` is STOPPED as soon as that shows.
-    `attempt` counts from 1: a trial whose process died may be tried again.
+    With `fit_s` its length is fitted while it trains, so that its steps end after so many seconds
+    (`bench.engine.training.length`). `attempt` counts from 1: a trial whose process died may be tried again.
 
     With several `search_folds` it is trained on the first so many folds in turn, each for `epochs`, unless it is
     clearly behind `rival` before that (`bench.engine.training.folds`).
 
-    With a `fold` it is a training of the final evaluation: on all folds but this one, to its last epoch, scored once on
-    this fold and on the locked test images. With a `train_share` below 1 only so many of those images train, for as
-    many steps. A `probe` is such a training that is held for its cost alone: it scores no locked image. A `refit` is
-    trained on all images of the folds, to its last epoch, and scores nothing."""
+    With a `fold` it is a training of the final evaluation: on all folds but this one, to its last epoch, scored once
+    on this fold and on the locked test images. With a `train_share` below 1 only so many of those images train, for as
+    many steps. A `probe` is such a training that is held for its cost alone: its epochs are steps, it scores no locked
+    image, and its process ends where it says nothing for `time_limit_s`. A `refit` is trained on all images of the
+    folds, to its last epoch, and scores nothing."""
 
     study_id: str
     trial_id: str
@@ -35,6 +37,7 @@ class TrialSpec:
     seed: int
     epochs: int
     time_limit_s: float | None = None
+    fit_s: float | None = None
     attempt: int = 1
     fold: int | None = None
     search_folds: int = 1
@@ -101,6 +104,10 @@ class TrialSetup:
     def num_classes(self) -> int:
         """Foreground classes and background."""
         return len(self.classes) + 1
+
+
+MAP_IMAGES = 256
+"""Images of a fold whose probabilities are kept: enough to choose an ensemble by, and some 20 MB at 192 px."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

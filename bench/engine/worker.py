@@ -251,6 +251,8 @@ def silence_limit_s(spec: TrialSpec, heard_after_s: float, silence_s: float) -> 
     trial's time."""
     if spec.time_limit_s is None:
         return silence_s
+    if spec.probe:
+        return min(silence_s, max(0.0, spec.time_limit_s - heard_after_s))
     return min(silence_s, max(OVERTIME_S, spec.time_limit_s - heard_after_s + OVERTIME_S))
 
 

@@ -1,8 +1,10 @@
 """What a run tells whoever watches it, and the plain form for logs: one line an event. `bench.progress.live` has the form for terminals."""
 
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from bench.formats import plural, rounded
@@ -47,6 +49,13 @@ class Progress:
 
     def stage(self, text: str) -> None:
         """What the run is doing now, outside a trial: "reading 64 images"."""
+
+    @contextmanager
+    def lasting(self, text: str) -> Iterator[None]:
+        """What the run is doing for as long as the block lasts, which may be minutes; how long it has been is said
+        meanwhile."""
+        self.stage(text)
+        yield
 
     def note(self, text: str) -> None:
         """Something that the user should know; it stays on the screen."""
@@ -108,17 +117,45 @@ class QuietProgress(Progress):
         self.write(f"warning: {text}")
 
 
+LASTING_S = 15.0
+"""How often a log hears that something still lasts."""
+
+
 class PlainProgress(Progress):
-    """One line an event, for logs and pipes. Epochs get a line of their own, and trials all their hyperparameters, where it is `verbose`."""
+    """One line an event, for logs and pipes. Epochs get a line of their own, and trials all their hyperparameters,
+    where it is `verbose`. `ended` makes what waits so many seconds for the end of something that lasts, and says
+    whether that has come."""
 
     def __init__(
-        self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic, *, verbose: bool = False
+        self,
+        write: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        verbose: bool = False,
+        ended: Callable[[], threading.Event] = threading.Event,
     ) -> None:
         super().__init__(clock)
-        self.write, self.verbose = write, verbose
+        self.write, self.verbose, self._ended = write, verbose, ended
 
     def stage(self, text: str) -> None:
         self.write(text)
+
+    @contextmanager
+    def lasting(self, text: str) -> Iterator[None]:
+        self.stage(text)
+        ended, began = self._ended(), self.clock()
+
+        def say_how_long() -> None:
+            while not ended.wait(LASTING_S):
+                self.write(f"{text}: {duration(self.clock() - began)} so far")
+
+        speaker = threading.Thread(target=say_how_long, daemon=True)
+        speaker.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            speaker.join()
 
     def note(self, text: str) -> None:
         self.write(f"note: {text}")

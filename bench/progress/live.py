@@ -35,6 +35,10 @@ def escape(text: str) -> str:
     return escaped(printable(text))
 
 
+SLOW_S = 5.0
+"""From then on a stage says how long it has been."""
+
+
 @dataclass(slots=True)
 class _Running:
     """A trial under way; `started` is on the monotonic clock, in seconds."""
@@ -55,7 +59,7 @@ class LiveProgress(Progress):
         self._console, self._verbose = console, verbose
         self._live = Live(self, console=console, refresh_per_second=4, transient=True)
         self._spinner = Spinner("dots", "")
-        self._stage = "starting"
+        self._stage, self._stage_began = "starting", self.clock()
         self._numbers: dict[str, int] = {}
         self._running: dict[str, _Running] = {}
 
@@ -67,7 +71,7 @@ class LiveProgress(Progress):
         self._live.stop()
 
     def stage(self, text: str) -> None:
-        self._stage = text
+        self._stage, self._stage_began = text, self.clock()
 
     def note(self, text: str) -> None:
         self._console.print(f"[cyan]note:[/] {escape(text)}", highlight=False)
@@ -104,12 +108,15 @@ class LiveProgress(Progress):
     def study_ended(self, study: StudyRecord) -> None:
         if self.view is not None:
             self._console.print(escape(summary(self.view, study, self._shown)), highlight=False)
-        self.view, self._stage = None, "scoring"
+        self.view = None
+        self.stage("scoring")
         self._running.clear()
 
     def __rich__(self) -> Group:
         if self.view is None or not self._running:
-            self._spinner.update(text=Text(printable(self._stage)))
+            spent_s = self.clock() - self._stage_began
+            so_far = f", {duration(spent_s)}" if spent_s >= SLOW_S else ""
+            self._spinner.update(text=Text(printable(f"{self._stage}{so_far}")))
             return Group(self._spinner)
         trials = sorted(self._running.values(), key=lambda trial: trial.number)
         lines = [line for trial in trials for line in (self._trial_line(trial), _epoch_bar(trial))]
@@ -141,6 +148,7 @@ def _epoch_bar(trial: _Running) -> Table:
     iou = None if trial.epoch is None else trial.epoch.val_iou
     state = "compiling and first steps" if trial.epoch is None else "" if iou is None else f"IoU {rounded(iou)}"
     spent = duration(time.monotonic() - trial.started)
-    bar = ProgressBar(total=max(1, trial.epochs), completed=done, width=30)
-    row.add_row(f"epoch {done}/{trial.epochs}", bar, spent, state)
+    epochs = max(done, trial.epochs)  # a length that is fitted to the time may grow
+    bar = ProgressBar(total=max(1, epochs), completed=done, width=30)
+    row.add_row(f"epoch {done}/{epochs}", bar, spent, state)
     return row

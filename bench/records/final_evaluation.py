@@ -46,7 +46,8 @@ class FinalsRecord:
     its time. A training has `epochs` of `steps_per_epoch` optimiser steps (None in older records, where an epoch was a
     pass over the images). All candidates are trained on the first fold; on the others all of them `everywhere`, else
     the leaders as far as there was time. Where it is `balanced`, a comparison of levels, all of them are trained with
-    every further seed too, and none is preferred."""
+    every further seed too, and none is preferred. Where it is `fitted` to its time, `epochs` is about how long a
+    training was to be, and each says how long it was."""
 
     schema_version: int = SCHEMA_VERSION
     candidates: tuple[Candidate, ...]
@@ -57,6 +58,7 @@ class FinalsRecord:
     steps_per_epoch: Whole | None = None
     everywhere: Flag = True
     balanced: Flag = False
+    fitted: Flag = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

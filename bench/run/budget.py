@@ -7,10 +7,21 @@ from dataclasses import replace
 
 from bench.experiments import Experiment
 from bench.records import Run, StudyRecord
+from bench.run.costs import Probe
 
 CLOSING_SHARE, CLOSING_S, LONGEST_CLOSING_S = 0.07, 30.0, 150.0
-"""What a budget leaves for choosing and writing the model and the report: a share of it, and at least and at most these seconds. A dozen
-networks take a minute to be built, written, opened and scored on two cores."""
+"""What a budget leaves for choosing and writing the model and the report until it is told by a probe: a share of it,
+and at least and at most these seconds. A dozen networks take a minute to be built, written, opened and scored on two
+cores."""
+
+REPORT_SHARE, REPORT_S, LONGEST_REPORT_S = 0.02, 6.0, 60.0
+"""Of that the report, which is longer the more was trained."""
+
+LEAST_CLOSING_S = 15.0
+
+START_SHARE, NETWORK_SHARE = 1.0, 0.25
+"""What a process takes to begin and to open the model, and what each network takes to be built and written, in the time
+in which a network is built and compiled for training."""
 
 
 SEARCH_SHARE = 0.6
@@ -25,6 +36,7 @@ class Timekeeper:
         self.search_share = SEARCH_SHARE if experiment.protocol.finalists else 1.0
         self._earlier_s = (earlier.record.wall_s or 0.0) if earlier else 0.0
         self._began = began
+        self._closing_s = min(LONGEST_CLOSING_S, max(CLOSING_S, CLOSING_SHARE * (self._budget_s or 0.0)))
         before = {study.study_id: study for study in earlier.record.studies} if earlier else {}
         new = [
             StudyRecord(study_id=f"{tuner}-seed{seed}", tuner=tuner, seed=seed)
@@ -68,8 +80,14 @@ class Timekeeper:
     @property
     def _open_s(self) -> float:
         """The budget without what closing takes."""
-        budget_s = self._budget_s or 0.0
-        return budget_s - min(LONGEST_CLOSING_S, max(CLOSING_S, CLOSING_SHARE * budget_s))
+        return (self._budget_s or 0.0) - self._closing_s
+
+    def keep_for_closing(self, probe: Probe, locked: int, networks: int) -> None:
+        """Keeps what delivering so many networks and scoring so many `locked` images with them and their mirrored
+        copies will take here, by what a `probe` has measured."""
+        report_s = min(LONGEST_REPORT_S, REPORT_S + REPORT_SHARE * (self._budget_s or 0.0))
+        building_s = (START_SHARE + NETWORK_SHARE * networks) * probe.first_s
+        self._closing_s = max(LEAST_CLOSING_S, report_s + building_s + 2 * networks * locked * probe.image_s)
 
     @contextmanager
     def timing(self, study_id: str) -> Iterator[None]:

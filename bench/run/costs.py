@@ -14,7 +14,7 @@ from bench.records import TrainingRecord, TrialRecord
 from search_spaces.space import Part
 from search_spaces.views import PATCHES
 
-MARGIN = 1.15
+MARGIN = 1.1
 """An estimate is multiplied by this: neighbours on the machine, the noise of a short history."""
 
 Family = tuple[Part, ...]
@@ -25,14 +25,23 @@ _SIZES = ("image_size", "batch_size")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What a few steps of one configuration took, in seconds: a `step_s`, `first_s` to build and compile its network, `scoring_s` in which a training
-    is scored in the end. `epoch_s` is what an epoch of a short training costs, its share of the scoring included."""
+    """What a few steps of one configuration took, in seconds: a `step_s`, `first_s` to build and compile its network,
+    `scoring_s` in which a training of any length is scored in the end, `image_s` for a forward pass of an image."""
 
     hyperparameters: Mapping[str, Any]
     step_s: float
-    epoch_s: float
+    steps_per_epoch: int
     first_s: float
     scoring_s: float = 0.0
+    image_s: float = 0.0
+
+    @property
+    def epoch_s(self) -> float:
+        return self.step_s * self.steps_per_epoch
+
+    def training_s(self, steps: int) -> float:
+        """Of a compiled network, with a margin."""
+        return MARGIN * (steps * self.step_s + self.scoring_s)
 
 
 class CostModel:
@@ -54,7 +63,7 @@ class CostModel:
         self._training_epoch_s: dict[Family, float] = {}
         self._is_measured: set[Family] = set()
         """Networks whose trainings were timed; of others the price of an epoch is that of a probe or of trials."""
-        self._first_s = 0.0
+        self._first_s = self.scoring_s = 0.0
         if probe:
             self.add_probe(probe)
         for trial in trials:
@@ -64,7 +73,7 @@ class CostModel:
 
     def add_probe(self, probe: Probe) -> None:
         self._training_epoch_s.setdefault(family(probe.hyperparameters), probe.epoch_s)
-        self._first_s = probe.first_s
+        self._first_s, self.scoring_s = probe.first_s, probe.scoring_s
 
     def add(self, record: TrialRecord) -> None:
         """Takes a trial's times into account; one that failed teaches nothing."""
@@ -72,7 +81,7 @@ class CostModel:
         if record.train_s and record.epochs_run and own not in self._is_measured:
             validated = 1 if record.hyperparameters.get("view") == PATCHES else record.epochs_run
             last_s = (record.evaluate_s or 0.0) / validated
-            self._training_epoch_s[own] = (record.train_s + last_s) / record.epochs_run
+            self._training_epoch_s[own] = (record.train_s + last_s) / record.epochs_run  # its scoring included
         if len(record.curve) == 0 or record.wall_s is None:
             return
         first, last = record.curve[0], record.curve[-1]
@@ -118,7 +127,8 @@ class CostModel:
         epoch_s = _of_network(family(spec.hyperparameters), self._training_epoch_s, median)
         if epoch_s is None:
             return 0.0
-        return MARGIN * (spec.epochs * epoch_s + (0.0 if self.knows(spec) else self._first_s))
+        scoring_s = 0.0 if self._is_measured else self.scoring_s  # what was measured includes it
+        return MARGIN * (spec.epochs * epoch_s + scoring_s + (0.0 if self.knows(spec) else self._first_s))
 
 
 def _of_network(own: Family, known: Mapping[Family, float], among: Callable[[Iterable[float]], float]) -> float | None:
@@ -128,10 +138,23 @@ def _of_network(own: Family, known: Mapping[Family, float], among: Callable[[Ite
     return among(scaled_to(own, known))
 
 
-def short_training_s(protocol: Protocol, *, step_s: float, first_s: float) -> float:
-    """Seconds of a short training, the unit of `bench.run.plan`, where a step takes `step_s` and building and compiling the network
-    `first_s`, which is shared by the trainings of one network."""
-    return MARGIN * protocol.shortest_steps * step_s + first_s / 2
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What trainings of the default configuration cost, in seconds: a short one, the unit of `bench.run.plan`, takes
+    `unit_s`, of which `fixed_s` are the same for one of any length, and a network that is new `first_s` more."""
+
+    unit_s: float
+    fixed_s: float = 0.0
+    first_s: float = 0.0
+
+    @classmethod
+    def of(cls, protocol: Protocol, *, step_s: float, first_s: float, scoring_s: float = 0.0) -> "Price":
+        steps_s = MARGIN * protocol.shortest_steps * step_s
+        return cls(unit_s=steps_s + MARGIN * scoring_s, fixed_s=MARGIN * scoring_s, first_s=first_s)
+
+    def length(self, seconds: float) -> float:
+        """Of a training that takes so many seconds, in short ones."""
+        return max(0.0, (seconds - self.fixed_s) / (self.unit_s - self.fixed_s))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,12 @@ from bench.progress import duration
 from bench.progress.ahead import Ahead
 from bench.records import COMPLETED, TrainingRecord, configuration_key
 from bench.run.candidates import level_name
-from bench.run.costs import MARGIN, pixels
+from bench.run.costs import MARGIN, Price, pixels
 from bench.run.data_curve import SHARES
 from bench.run.plan import Plan, comparison_plan, plan
 from search_spaces.one_at_a_time import one_at_a_time
 from search_spaces.portfolio import portfolio
 from search_spaces.space import HYPERPARAMETERS, Range, Space
-from search_spaces.views import PATCHES
 
 ROOM = 1.1
 """What a larger budget is said to take is multiplied by this: a share of it is kept for the delivery."""
@@ -30,54 +29,40 @@ SEARCH_SHARE = 0.3
 
 
 def plan_of(
-    experiment: Experiment,
-    left_s: float,
-    *,
-    unit_s: float,
-    folds: int,
-    places: int,
-    images: int | None = None,
-    steps: int | None = None,
+    experiment: Experiment, left_s: float, *, price: Price, folds: int, places: int, steps: int | None = None
 ) -> Plan:
     """The plan of an experiment for `left_s` seconds: as `bench.run.plan` has it, and a search where the experiment asks for one. What a
-    search has compared is not compared again: then its finalists and the default configuration alone are candidates. `images` are on the folds
-    (None: so many that no training sees them all often). `steps` is the length that a comparison was begun with."""
+    search has compared is not compared again: then its finalists and the default configuration alone are candidates. `steps` is the length that a
+    comparison was begun with."""
     if experiment.search == "compare":
-        return _plan_of_comparison(experiment, left_s, unit_s, folds, max(1, places), steps)
+        return _plan_of_comparison(experiment, left_s, price, folds, max(1, places), steps)
     share = SEARCH_SHARE if experiment.search == "always" else 0.0
     recipes = len(portfolio(experiment.space))
     chosen = plan(
         left_s * (1 - share),
-        unit_s=unit_s,
+        price=price,
         folds=folds,
         available=min(recipes, experiment.protocol.finalists + 1) if share else recipes,
-        pass_steps=_pass_steps(experiment.space, images, folds),
         places=max(1, places),
         epoch=experiment.protocol.steps_per_epoch,
         shortest=experiment.protocol.shortest_steps,
         may_search=experiment.search == "auto",
+        given=experiment.protocol.steps,
+        fits=not share,
     )
-    if not share:
+    if not share or not chosen.candidates:
         return chosen
     return replace(chosen, search_share=share, reason=f"{share:.0%} of the time for a search; then {chosen.reason}")
 
 
-def _pass_steps(space: Space, images: int | None, folds: int) -> float:
-    """Optimiser steps in which a training on all folds but one sees each of its images once; infinite where it sees windows of them."""
-    default = portfolio(space)[0]
-    if images is None or default.get("view") == PATCHES:
-        return math.inf
-    return images * (folds - 1) / folds / float(default["batch_size"])
-
-
 def _plan_of_comparison(
-    experiment: Experiment, left_s: float, unit_s: float, folds: int, places: int, steps: int | None
+    experiment: Experiment, left_s: float, price: Price, folds: int, places: int, steps: int | None
 ) -> Plan:
     """Which levels it leaves out, and what budget has room for them, is said with it."""
     design = one_at_a_time(experiment.space)
     chosen = comparison_plan(
         left_s,
-        unit_s=unit_s,
+        price=price,
         folds=folds,
         costs=relative_costs(experiment.space),
         places=places,
@@ -89,9 +74,9 @@ def _plan_of_comparison(
         return chosen
     said = listing([level_name(recipe, design[0]) for recipe in design[chosen.candidates :]])
     left_out = f"{chosen.reason}; left out are {said}"
-    if left_s * places < unit_s:  # what one takes was not measured, or would not be to its end
+    if left_s * places < price.unit_s:  # what one takes was not measured, or would not be to its end
         return replace(chosen, reason=left_out)
-    whole_s = experiment.budget_s + ROOM * chosen.missing_units * unit_s / places
+    whole_s = experiment.budget_s + ROOM * chosen.missing_units * price.unit_s / places
     budget = f"{math.ceil(whole_s / 60)}m"
     return replace(chosen, reason=f"{left_out}, for which --budget {budget} has room")
 
@@ -118,10 +103,10 @@ def relative_costs(space: Space) -> tuple[float, ...]:
     return tuple(max(1.0, pixels(family(recipe)) / own) for recipe in design)
 
 
-def unmeasured_unit_s(left_s: float) -> float:
-    """What a short training is taken to cost where there is no time to measure it: more than there is, so that one model is trained as far
-    as it gets."""
-    return 2 * left_s + 1
+def unmeasured_price(left_s: float) -> Price:
+    """What a short training is taken to cost where there is no time to measure it: more than there is, so that one
+    model is trained as far as it gets."""
+    return Price(unit_s=2 * left_s + 1)
 
 
 def ahead(experiment: Experiment, folds: int, left_s: float | None, epochs_over: int) -> Ahead:

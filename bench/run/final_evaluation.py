@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import product
+from math import ceil
 from operator import add
 from typing import Any
 
@@ -32,6 +33,13 @@ from bench.run.final_plan import in_order
 
 FINALS = "finals"
 
+FILLED = 0.98
+"""Of the time that a fitted training has: a whole epoch more or less, and what it takes to be kept, are not
+foreseen."""
+
+SHORTEST = 0.5
+"""Of what a fitted training was planned to cost: with less time it does not begin."""
+
 
 def run_finals(
     record: FinalsRecord,
@@ -49,11 +57,14 @@ def run_finals(
     keep_model: Callable[[str, TrialSpec, TrialOutcome], None] | None = None,
     leaders_first: bool = False,
     dearest_s: float | None = None,
+    fitted: int | None = None,
 ) -> str:
-    """Trains what is left of the plan, seed by seed, so that what the budget ends early is whole for the first seeds, or with
-    `leaders_first` in the order of `in_order`, in which a candidate that takes more than `dearest_s` is out; says why it ended: "trials" or "budget". A training is kept before the next takes its
-    place, its evidence and its model, by name, before its line; what the budget stopped in the middle is not. `shares` are those of the
-    training images with which each training is held (`bench.run.data_curve`)."""
+    """Trains what is left of the plan, seed by seed, so that what the budget ends early is whole for the first seeds,
+    or with `leaders_first` in the order of `in_order`, in which a candidate that takes more than `dearest_s` is out;
+    says why it ended: "trials" or "budget". So many trainings that are `fitted` share the time, and each is as long as
+    its part of it. A training is kept before the next takes its place, its evidence and its model, by name, before its
+    line; what the budget stopped in the middle is not. `shares` are those of the training images with which each
+    training is held (`bench.run.data_curve`)."""
     trainings = _Trainings(
         wanted=_wanted(record, study, shares, leaders_first),
         finished=list(finished),
@@ -63,6 +74,8 @@ def run_finals(
         keep_evidence=keep_evidence,
         keep_model=keep_model,
         dearest_s=dearest_s,
+        fitted=None if fitted is None else len(finished) + fitted,
+        places=executor.places,
     )
     waiting = sum(1 for _ in trainings.waiting({}))
     if not waiting:
@@ -107,6 +120,9 @@ class _Trainings:
     """By trial id, of the trainings that were begun."""
     dearest_s: float | None = None
     """Seconds that a training may take whose cost is not known; None: all that are left."""
+    fitted: int | None = None
+    """Trainings whose lengths are fitted to the time, those that are over included."""
+    places: int = 1
     reason: str = "trials"
     """Why it ends."""
 
@@ -125,12 +141,25 @@ class _Trainings:
         if self.reason == "budget":
             return None
         waiting = list(self.waiting(running))
-        spec = next((each for each in waiting if self.deadline.allows(self.costs.of(each))), None)
+        fit_s = self._fit_s(running)
+        share = SHORTEST if fit_s is not None else 1.0
+        spec = next((each for each in waiting if self.deadline.allows(share * self.costs.of(each))), None)
         if spec is None:
             self.reason = "budget" if waiting else self.reason
             return None
         self.again = [each for each in self.again if each.trial_id != spec.trial_id]
-        return replace(spec, time_limit_s=self._limit_s(spec))
+        return replace(spec, fit_s=fit_s, time_limit_s=self._limit_s(spec))
+
+    def _fit_s(self, running: Mapping[str, TrialSpec]) -> float | None:
+        """Seconds that the steps of the next training may take, where its length is fitted: its part of what is left,
+        but for its scoring."""
+        left_s = self.deadline.left_s
+        if self.fitted is None or left_s is None:
+            return None
+        wanted = self.fitted - len(self.finished) - len(running)
+        if wanted < 1:
+            return None
+        return FILLED * left_s / ceil(wanted / self.places) - self.costs.scoring_s
 
     def is_over(self, running: Mapping[str, TrialSpec]) -> bool:
         if next(self.waiting(running), None) is None:
@@ -142,7 +171,7 @@ class _Trainings:
     def _limit_s(self, spec: TrialSpec) -> float | None:
         """What a training may take: in a budget no candidate may eat up the time of several others."""
         left_s = self.deadline.left_s
-        if left_s is None or self.dearest_s is None:
+        if left_s is None or self.dearest_s is None or self.fitted is not None:
             return left_s
         return min(left_s, max(self.dearest_s, self.costs.of(spec) if self.costs.knows(spec) else 0.0))
 
@@ -168,7 +197,7 @@ class _Trainings:
     def _had_all_the_time(self) -> bool:
         """Whether it was the end of the budget that stopped a training, and not a limit of its own."""
         left_s = self.deadline.left_s
-        return self.dearest_s is None or left_s is None or left_s < self.dearest_s
+        return self.dearest_s is None or self.fitted is not None or left_s is None or left_s < self.dearest_s
 
 
 def _specs(

@@ -69,6 +69,7 @@ def budgeted_finals(
         steps_per_epoch=protocol.steps_per_epoch,
         everywhere=chosen.everywhere or (before is not None and before.everywhere),
         balanced=compares,
+        fitted=chosen.fitted is not None and len(candidates) == 1,
     )
 
 

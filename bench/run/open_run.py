@@ -15,6 +15,11 @@ class OpenRun(Journal):
     """What a training of the default configuration costs here; None where that was not measured."""
 
     @property
+    def fits_nothing(self) -> bool:
+        """The budget has no room for a single training."""
+        return self.chosen is not None and not self.chosen.candidates
+
+    @property
     def compared_s(self) -> float:
         """What the trainings of a comparison have taken so far: of a resumed one the plan is that of the whole, so that
         it has no fewer levels."""

@@ -9,10 +9,10 @@ from itertools import groupby
 from bench.datasets.cache import cache_bytes
 from bench.datasets.native import native_bytes
 from bench.experiments import WITHOUT_TUNERS, Experiment
-from bench.records import HyperparameterValue, SplitRecord
+from bench.records import HyperparameterValue
 from bench.records.environment import memory_limit
 from bench.run.budget import Timekeeper
-from bench.run.costs import short_training_s
+from bench.run.costs import Price
 from bench.run.earlier_costs import Measured
 from bench.run.experiment_plan import (
     LEAST_FOR_PROBE_S,
@@ -20,7 +20,7 @@ from bench.run.experiment_plan import (
     most_candidates,
     plan_of,
     planned_s,
-    unmeasured_unit_s,
+    unmeasured_price,
 )
 from bench.run.plan import Plan
 from bench.run.setup import Examined
@@ -113,7 +113,7 @@ def outlook(experiment: Experiment, found: Examined, measured: Measured | None, 
         trainings=None if candidates is None else candidates * folds * protocol.final_seeds,
         budget_s=experiment.budget_s,
         seconds=_seconds(experiment, folds, measured, places),
-        plans=tuple(_plans(experiment, left_s, measured, found.split, places)) if cut and left_s is not None else (),
+        plans=tuple(_plans(experiment, left_s, measured, folds, places)) if cut and left_s is not None else (),
         measured=measured,
         cache_bytes=_cache_bytes(experiment, found),
         memory_limit_bytes=memory_limit(),
@@ -131,20 +131,16 @@ def _seconds(experiment: Experiment, folds: int, measured: Measured | None, plac
 
 
 def _plans(
-    experiment: Experiment, left_s: float, measured: Measured | None, split: SplitRecord, places: int
+    experiment: Experiment, left_s: float, measured: Measured | None, folds: int, places: int
 ) -> Iterator[Supposed]:
     """By the measured cost, or by several that it may have."""
     if left_s < LEAST_FOR_PROBE_S:
-        units: Sequence[float] = (unmeasured_unit_s(left_s),)
+        prices: Sequence[Price] = (unmeasured_price(left_s),)
     elif measured is not None:
-        units = (short_training_s(experiment.protocol, step_s=measured.step_s, first_s=measured.first_s),)
+        prices = (Price.of(experiment.protocol, step_s=measured.step_s, first_s=measured.first_s),)
     else:
-        units = [unit_s for unit_s in SUPPOSED_S if unit_s <= left_s]
-    folds, images = len(split.folds), sum(map(len, split.folds))
-    plans = [
-        (unit_s, plan_of(experiment, left_s, unit_s=unit_s, folds=folds, places=places, images=images))
-        for unit_s in units
-    ]
+        prices = [Price(unit_s=unit_s) for unit_s in SUPPOSED_S if unit_s <= left_s]
+    plans = [(price.unit_s, plan_of(experiment, left_s, price=price, folds=folds, places=places)) for price in prices]
     for (candidates, everywhere, share, on), of in groupby(
         plans,
         key=lambda each: (_compared(experiment, each[1]), each[1].everywhere, each[1].search_share, each[1].folds),

@@ -1,26 +1,25 @@
-"""What a budget has room for: how many candidates, on how many folds, how long each training is, and whether a search pays; and how many levels
-a comparison has.
+"""What a budget has room for: how many candidates, on how many folds, how long each training is, and whether a search
+pays; and how many levels a comparison has.
 
-The unit is a short training of the default configuration, the protocol's `shortest_steps` to the end of its own schedule, whose cost a probe has measured.
-Where fewer than one fits, the one model there is trains for as long as there is time. The rules and what they rest on:
-docs/decisions/0014-lengths.md.
+The unit is a short training of the default configuration, the protocol's `shortest_steps` to the end of its own
+schedule, whose cost a probe has measured. Where fewer than one fits, the one model there is trains for as long as there
+is time. The rules and what they rest on: docs/decisions/0014-lengths.md.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from math import ceil, inf
+from math import ceil
 
 from bench.analysis.final_evaluation import LEAST_FOLDS
 from bench.formats import plural
+from bench.run.costs import MARGIN, Price
 
-SETTLED, LONGEST = 200, 300
-"""Optimiser steps: a training of `SETTLED` is worth a second fold or candidate beside it, one of `LONGEST` gains nothing from more: what is left
-of a budget buys folds, candidates and seeds instead."""
+LONGEST = 300
+"""Steps beyond which small sets gained nothing: what is left of a budget buys folds, seeds and candidates instead."""
 
-SETTLED_PASSES, LONGEST_PASSES = 10, 30
-"""So many passes over the training images are as good, where that is fewer steps: on 34 photographs 100 steps are 24 passes, and more of them
-gained nothing, on 267 they are 3 (docs/decisions/0014-lengths.md)."""
+SETTLED = 200
+"""Steps of a training that is worth a second fold or candidate beside it: below, length is worth more than either (docs/decisions/0014-lengths.md)."""
 
 MOST_SEEDS = 8
 """Of the leaders, or of all levels of a comparison, in a final evaluation that has time left."""
@@ -28,9 +27,12 @@ MOST_SEEDS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`candidates` are trained for `steps` optimiser steps each, on the first fold, then `everywhere` all of them on every fold, else those
-    that lead. `search_share` of the time goes to a search before that. `reason` says it in words. Of a comparison there is time for so many
-    `folds` (None: as many as fit), and all that it was asked for would take `missing_units` short trainings more."""
+    """`candidates` are trained for `steps` optimiser steps each, on the first fold, then `everywhere` all of them on
+    every fold, else those that lead. `search_share` of the time goes to a search before that. `reason` says it in
+    words. There is time for so many `folds` (None: all, or as many as fit); of a comparison all that it was asked for
+    would take `missing_units` short trainings more. The default configuration alone is trained `fitted` times (None: as
+    often as fits), and `steps` is about how long: each training's length is fitted to its part of the time. Without
+    `candidates` nothing fits."""
 
     candidates: int
     steps: int
@@ -39,68 +41,58 @@ class Plan:
     reason: str
     folds: int | None = None
     missing_units: float = 0.0
+    fitted: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """There are `candidates`, `everywhere` or the best of them alone on the other folds, where there is `times` the time for all their trainings,
-    each long enough to be worth it."""
+    """From `units` short trainings on, which have room for `candidates` of them, `everywhere` or on one fold each."""
 
+    units: float
     candidates: int
     everywhere: bool
-    times: float
     search_share: float
     reason: str
 
-    def trainings(self, folds: int, available: int = 10**6) -> int:
-        """Of one candidate on the others one more than there are: compiling so many networks takes as long."""
-        candidates = min(self.candidates, available)
-        return candidates * folds if self.everywhere else candidates + folds
-
 
 RULES: Sequence[Rule] = (
-    Rule(candidates=10, everywhere=True, times=2.0, search_share=0.25, reason="{recipes} on every fold"),
-    Rule(candidates=10, everywhere=True, times=1.0, search_share=0.0, reason="{recipes} on every fold"),
-    Rule(candidates=5, everywhere=True, times=1.0, search_share=0.0, reason="{recipes} on every fold"),
-    Rule(candidates=4, everywhere=False, times=1.0, search_share=0.0, reason="{recipes} on one fold, the best on all"),
-    Rule(
-        candidates=1,
-        everywhere=True,
-        times=0.0,
-        search_share=0.0,
-        reason="the default configuration on as many folds as fit",
-    ),
+    Rule(units=120, candidates=10, everywhere=True, search_share=0.25, reason="{recipes} on every fold"),
+    Rule(units=60, candidates=10, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
+    Rule(units=30, candidates=5, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
+    Rule(units=11, candidates=4, everywhere=False, search_share=0.0, reason="{recipes} on one fold, the best on all"),
+    Rule(units=0, candidates=1, everywhere=True, search_share=0.0, reason="the default configuration alone"),
 )
-"""The first for which there is time holds."""
+"""The first whose `units` fit holds."""
 
 
 def plan(
     left_s: float,
     *,
-    unit_s: float,
+    price: Price,
     folds: int,
     available: int,
-    pass_steps: float = inf,
     places: int = 1,
     epoch: int = 25,
     shortest: int = 100,
     may_search: bool = True,
+    given: int | None = None,
+    fits: bool = True,
 ) -> Plan:
-    """The plan for `left_s` seconds on so many `places` at once, where a short training takes `unit_s`, compiling apart. `available` are the
-    recipes that there are, `pass_steps` the optimiser steps in which a training sees each of its images once; lengths are multiples of an `epoch` and,
-    where one fits, at least `shortest`, in steps. Without `may_search` no time is kept for a search."""
-    units = left_s * places / unit_s
-    settled = _length(SETTLED, SETTLED_PASSES * pass_steps, epoch, shortest)
-    longest = _length(LONGEST, LONGEST_PASSES * pass_steps, epoch, settled)
-    rule = next(rule for rule in RULES if units * shortest >= rule.times * rule.trainings(folds) * settled)
+    """The plan for `left_s` seconds on so many `places` at once, by the `price` of trainings of the default
+    configuration, whose network is compiled. `available` are the recipes that there are; lengths are multiples of an
+    `epoch` and, where one fits, at least `shortest`, in steps, unless one is `given`. Without `may_search` no time is
+    kept for a search. A length `fits` its time where the default configuration is alone."""
+    units = left_s * places / price.unit_s
+    rule = next(rule for rule in RULES if units >= rule.units)
     candidates = min(rule.candidates, available)
+    if candidates == 1:
+        alone = _default_alone(left_s, price, folds, places, epoch, shortest, given)
+        return alone if fits else _beside_others(alone, epoch, max(LONGEST, shortest))
+    trainings = candidates * folds if rule.everywhere else candidates + folds
     search_share = rule.search_share if may_search else 0.0
-    trainings = rule.trainings(folds, available)
-    if rule.candidates == 1:  # length comes before folds, as long as it is used
-        trainings = min(folds, max(1, int(units * shortest / settled), ceil(units * shortest / longest)))
-    stretch = units * (1 - search_share) / trainings
-    least = shortest if units >= 1 else epoch
-    steps = min(longest, max(least, int(shortest * stretch / epoch) * epoch))
+    open_s = (left_s - price.first_s * (candidates - 1) / places) * (1 - search_share)
+    stretch = price.length(open_s / ceil(trainings / places))
+    steps = min(max(LONGEST, shortest), max(shortest, int(shortest * stretch / epoch) * epoch))
     return Plan(
         candidates=candidates,
         steps=steps,
@@ -111,9 +103,47 @@ def plan(
     )
 
 
-def _length(most: int, wanted: float, epoch: int, least: int) -> int:
-    """`wanted` steps in whole epochs, at `most` so many and at `least` so many."""
-    return max(least, min(most, ceil(min(wanted, most) / epoch) * epoch))
+def _default_alone(
+    left_s: float, price: Price, folds: int, places: int, epoch: int, shortest: int, given: int | None
+) -> Plan:
+    """Length comes first, as long as it is used, then folds, then whole seeds; what that leaves makes all of them
+    longer."""
+    longest, least = max(LONGEST, shortest), given or epoch
+    fit = f"{left_s * places / price.unit_s:.1f} short trainings fit"
+
+    def steps_of(trainings: int) -> float:
+        return shortest * price.length(left_s / ceil(trainings / places))
+
+    if MARGIN * steps_of(1) < least:
+        reason = f"{fit}: not even one of {least} steps, so that there will be no model"
+        return Plan(candidates=0, steps=0, everywhere=True, search_share=0.0, reason=reason)
+    settled = max((number for number in range(1, folds + 1) if steps_of(number) >= max(SETTLED, shortest)), default=1)
+    no_longer = next((number for number in range(1, folds) if steps_of(number) <= longest), folds)
+    on = min(folds, max(places, settled, no_longer))
+    seeds = max((number for number in range(1, MOST_SEEDS + 1) if steps_of(on * number) >= longest), default=1)
+    trainings = on * seeds if on == folds else on
+    steps = min(2 * longest, max(epoch, int(steps_of(trainings) / epoch) * epoch))
+    what = plural(on, "fold") + (f" with {seeds} seeds" if trainings > on else "")
+    return Plan(
+        candidates=1,
+        steps=given or steps,
+        everywhere=True,
+        search_share=0.0,
+        reason=f"{fit}: the default configuration on as many folds as fit, {given} steps each"
+        if given
+        else f"{fit}: the default configuration on {what}, about {steps} steps each",
+        folds=None if given else on,
+        fitted=None if given else trainings,
+    )
+
+
+def _beside_others(alone: Plan, epoch: int, longest: int) -> Plan:
+    """The same where what a search found is compared with it, all at one length."""
+    if alone.fitted is None:
+        return alone
+    steps, fit = min(alone.steps, longest // epoch * epoch), alone.reason.partition(":")[0]
+    reason = f"{fit}: the default configuration on as many folds as fit, {steps} steps each"
+    return replace(alone, steps=steps, reason=reason, folds=None, fitted=None)
 
 
 SEEDS_BEFORE_LENGTH = 2
@@ -124,7 +154,7 @@ what of a difference is chance, so that a second one comes first."""
 def comparison_plan(
     left_s: float,
     *,
-    unit_s: float,
+    price: Price,
     folds: int,
     costs: Sequence[float],
     places: int = 1,
@@ -132,18 +162,21 @@ def comparison_plan(
     shortest: int = 100,
     steps: int | None = None,
 ) -> Plan:
-    """The plan of a comparison whose candidates, the default configuration first, cost `costs`, in trainings of the default configuration. As many of them as
-    fit on `LEAST_FOLDS` folds, then all folds, then a second seed, then length: no training is shorter than `shortest` so that
-    more have room. `steps`: the length is given. Where no two fit, the plan of `plan` for the default configuration alone."""
-    units = left_s * places / unit_s
+    """The plan of a comparison whose candidates, the default configuration first, cost `costs`, in trainings of the
+    default configuration. As many of them as fit on `LEAST_FOLDS` folds, then all folds, then a second seed, then
+    length: no training is shorter than `shortest` so that more have room. `steps`: the length is given. Where no two
+    fit, the plan of `plan` for the default configuration alone."""
+    units = left_s * places / (price.unit_s + price.first_s / 2)  # the trainings of a network share its compiling
     length = (steps or shortest) / shortest
     whole = [LEAST_FOLDS * length * cost for cost in accumulate(costs)]
     candidates = sum(cost <= units for cost in whole)
     missing = max(0.0, whole[-1] - units)
     if candidates < 2:
-        alone = plan(left_s, unit_s=unit_s, folds=folds, available=1, places=places, epoch=epoch, shortest=shortest)
+        fitted = _default_alone(left_s, price, folds, places, epoch, shortest, steps)
+        alone = _beside_others(fitted, epoch, max(LONGEST, shortest))
         said = f"{units:.1f} short trainings fit, too few to compare two levels on {LEAST_FOLDS} folds: the default configuration alone"
-        return replace(alone, reason=f"{said}, {alone.steps} steps each", missing_units=missing)
+        reason = f"{said}, {alone.steps} steps each" if alone.candidates else alone.reason
+        return replace(alone, reason=reason, missing_units=missing)
     cost = whole[candidates - 1] / LEAST_FOLDS
     stretch = units / (cost * folds * SEEDS_BEFORE_LENGTH)
     chosen = steps or min(max(LONGEST, shortest), max(shortest, int(shortest * stretch / epoch) * epoch))

@@ -47,3 +47,31 @@ def test_finished_runs_are_read_back(tmp_path):
     append(tmp_path / "runs.jsonl", run("default", 2))
     append(tmp_path / "runs.jsonl", run("default", 3, seed=1))
     assert [each["seed"] for each in recorded(tmp_path / "runs.jsonl")] == [0, 1]
+
+
+@pytest.mark.parametrize(("tool", "option"), [("nnunet", "--nnunet-python"), ("optuna_smp", "--torch-python")])
+def test_a_tool_of_another_interpreter_asks_for_it(tool, option, monkeypatch, capsys):
+    import anytime
+
+    monkeypatch.setattr("sys.argv", ["anytime.py", "--data", "x", "--tools", tool])
+    with pytest.raises(SystemExit):
+        anytime._arguments()
+    assert f"{tool} needs {option}" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["anytime.py", "--data", "x", "--tools", tool, option, "python"])
+    assert getattr(anytime._arguments(), anytime.ELSEWHERE[tool]) == "python"
+
+
+def test_a_set_for_nnunet_names_what_counts_for_nothing_its_ignore_label(tmp_path):
+    import numpy as np
+    from anytime_nnunet import VOID, write_dataset
+    from PIL import Image
+
+    images, masks = np.full((2, 8, 8, 3), 7, np.uint8), np.zeros((2, 8, 8), np.uint8)
+    masks[0, 0], masks[1, 1] = 1, VOID
+    write_dataset(tmp_path, images, masks, num_classes=2)
+    told = json.loads((tmp_path / "dataset.json").read_text())
+    assert told["labels"] == {"background": 0, "class1": 1, "ignore": 2}
+    with Image.open(tmp_path / "labelsTr" / "case0001.png") as label:
+        assert sorted(set(np.asarray(label).ravel().tolist())) == [0, 2]
+    with Image.open(tmp_path / "imagesTr" / "case0000_0000.png") as image:
+        assert np.asarray(image).shape == (8, 8, 3)

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bench.datasets import DataOptions, open_dataset
 from bench.datasets.convert import convert
 from bench.datasets.images import decode
-from bench.datasets.overlays import in_order, overlay, write_overlays
+from bench.datasets.letterbox import valid_area
+from bench.datasets.overlays import SHEET, in_order, overlay, write_overlays
 from bench.records import Finding
 from tests.datasets.drawings import coco_content, folders, picture, save, square_mask, write_json
 
@@ -59,6 +61,18 @@ def test_overlays_show_the_worst_findings_first(tmp_path: Path) -> None:
         "0001_empty_mask_images_a1.png.png",
         "contact-sheet.png",
     ]
+
+
+def test_a_sheet_shows_photographs_and_no_reflection_of_them(tmp_path: Path) -> None:
+    dataset = open_dataset(folders(tmp_path / "data", 1), DataOptions())
+    write_overlays(dataset, (), tmp_path / "shown", most=1)
+    with Image.open(tmp_path / "shown" / SHEET) as sheet:
+        tile = np.asarray(sheet)[18:]
+    height, width = picture().shape[:2]
+    inside = valid_area(height, width, 256)
+    assert not inside.all()
+    assert (tile[~inside] == 255).all()
+    assert (tile[inside] != 255).any(axis=-1).mean() > 0.5
 
 
 def test_an_overlay_changes_the_annotated_pixels_only() -> None:

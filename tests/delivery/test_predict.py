@@ -131,11 +131,20 @@ def test_photographs_of_one_stem_get_two_masks(small, photos, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("model_argument", "said"),
-    [("nowhere", "nowhere holds no model"), ("bare", "bare has no model: none was delivered yet")],
+    [
+        ("nowhere", "nowhere holds no model"),
+        ("bare", "bare has no model: none was delivered yet, and nobody works on it; go on with it (run --resume)"),
+        (
+            "busy",
+            "a run does that at its end, and process 7 on here since 2026-01-01 works on it",
+        ),
+    ],
 )
 def test_what_is_no_model_is_said_in_one_line(model_argument: str, said: str, photos, tmp_path) -> None:
-    (tmp_path / "bare").mkdir()
-    (tmp_path / "bare" / "run.json").write_text("{}")
+    for name in ("bare", "busy"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text("{}")
+    (tmp_path / "busy" / ".owner").write_text("process 7 on here since 2026-01-01")
     code, _, errors = run(tmp_path / model_argument, photos, "-o", tmp_path / "m")
     assert code == 2
     assert said in errors

@@ -16,6 +16,7 @@ from bench.doctor.software import TensorFlow
 from bench.experiments import Experiment, load_experiment, override
 from bench.progress import PlainProgress, QuietProgress
 from bench.run import earlier_costs
+from bench.run.costs import Price
 from bench.run.outlook import outlook
 from bench.run.plan import plan
 from bench.run.setup import examine
@@ -157,7 +158,7 @@ def test_more_workers_than_cores_are_wrong(monkeypatch: pytest.MonkeyPatch) -> N
 
 def measured(step_s: float, chosen: Experiment) -> Measured:
     budget_s = chosen.budget_s
-    found = plan(budget_s, unit_s=100 * step_s, folds=3, available=12) if budget_s else None
+    found = plan(budget_s, price=Price(unit_s=100 * step_s), folds=3, available=12) if budget_s else None
     return Measured(step_s=step_s, first_s=10.0, places=1, folds=chosen.protocol.folds, plan=found)
 
 
@@ -167,8 +168,8 @@ def test_a_budget_says_what_it_has_room_for_and_one_that_is_too_short_is_wrong()
     assert fits.problem is None
     assert "12.0 short trainings fit" in fits.found
     short = length(chosen, measured(21.0, chosen))
-    assert short.problem == "one training of 100 steps alone takes 40.4 min"  # 1.15 * 100 * 21 s + 10 s
-    assert short.mend == "python -m bench run --budget 82m"
+    assert short.problem == "one training of 100 steps alone takes 38.7 min"  # 1.1 * 100 * 21 s + 10 s
+    assert short.mend == "python -m bench run --budget 79m"
 
 
 def test_without_a_budget_the_time_is_that_of_all_steps() -> None:
@@ -179,7 +180,7 @@ def test_without_a_budget_the_time_is_that_of_all_steps() -> None:
         6 + 3 * 2
     )  # six trials; one finalist, the default configuration and the original baseline on two folds
     found = length(chosen, measured(0.5, chosen))
-    assert found.found.startswith("about 23 min 12 s of training")  # 1.15 * (2400 * 0.5 s + 10 s)
+    assert found.found.startswith("about 22 min 11 s of training")  # 1.1 * (2400 * 0.5 s + 10 s)
     assert f": {steps} steps of training; a step" in found.found
     assert length(chosen.model_copy(update={"trials": None}), None).mend == "python -m bench run --budget 15m"
 
@@ -204,6 +205,7 @@ def test_a_healthy_machine_has_exit_code_0_and_a_line_for_each_subject(tmp_path:
     result = doctor("--data", folders(tmp_path / "photos", 4), "--no-measure", "--results", tmp_path / "results")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1] == "nothing is wrong"
+    assert result.stderr.splitlines()[0].startswith("looking at the machine, packages, data and weights")
     subjects = [line[9:26].strip() for line in result.stdout.splitlines() if line.startswith("  ok")]
     assert {"processor", "memory", "results", "TensorFlow", "oneDNN", "data", "workers", "time"} <= set(subjects)
     assert not (tmp_path / "results").exists()

@@ -16,6 +16,7 @@ import pytest
 
 from bench.engine import worker as worker_module
 from bench.engine.spec import TrialOutcome, TrialSetup
+from bench.engine.training.batches import PROBE_STEPS
 from bench.engine.worker import OVERTIME_S, TrialWorker, silence_limit_s
 from bench.errors import DataError, ExperimentError
 from bench.evaluation.metrics import pool, summarise
@@ -90,14 +91,21 @@ def test_a_longer_trial_has_a_schedule_of_its_own_length(worker):
 
 
 def test_a_probe_takes_a_few_steps_and_sees_no_locked_image(worker, setup):
-    outcome = worker.run(replace(spec("p", epochs=1, fold=0), probe=True), quietly)
+    heard = []
+    outcome = worker.run(replace(spec("p", epochs=PROBE_STEPS, fold=0), probe=True), heard.append)
     record = outcome.record
-    assert (record.status, record.epochs_run, outcome.test) == (COMPLETED, 1, None)
+    assert (record.status, record.epochs_run, outcome.test) == (COMPLETED, PROBE_STEPS, None)
+    assert [each.epoch for each in heard] == [1, 2, 3, 4, 5, 6]
     assert outcome.scored.maps is None
     assert set(outcome.scored.counts) == set(setup.folds[0])
     assert record.train_s > 0
-    longer = worker.run(spec("q", epochs=1, fold=0), quietly).record
-    assert longer.curve[0].train_loss != record.curve[0].train_loss  # 4 steps, and the probe takes 6
+
+
+def test_a_training_that_is_fitted_to_its_time_is_longer_or_shorter_than_planned_and_comes_to_its_end(worker, setup):
+    long = worker.run(replace(spec("f", epochs=6, fold=0), fit_s=3600.0), quietly)
+    short = worker.run(replace(spec("g", epochs=6, fold=0), fit_s=1e-3), quietly)
+    assert [(each.record.status, each.record.epochs_run) for each in (long, short)] == [(COMPLETED, 8), (COMPLETED, 1)]
+    assert set(short.scored.counts) == set(setup.folds[0])
 
 
 def test_a_training_of_the_finals_leaves_its_probabilities_out_of_fold(worker, setup):
@@ -300,6 +308,7 @@ def test_a_worker_may_be_silent_for_as_long_as_its_trial_has_time_and_not_much_l
     assert silence_limit_s(limited, 0.0, 1800.0) == 100.0 + OVERTIME_S
     assert silence_limit_s(limited, 90.0, 1800.0) == 10.0 + OVERTIME_S
     assert silence_limit_s(limited, 500.0, 1800.0) == OVERTIME_S
+    assert silence_limit_s(replace(limited, probe=True), 90.0, 1800.0) == 10.0
     assert silence_limit_s(limited, 0.0, 20.0) == 20.0
 
 

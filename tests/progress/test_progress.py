@@ -235,3 +235,43 @@ def test_a_configuration_shows_what_is_asked_for_or_all_where_it_has_none_of_it(
 
 def test_a_tuners_book_keeping_is_not_shown():
     assert configuration({"loss": "dice", "tuner/epochs": 2, "learning_rate": 0.001}) == "dice, learning rate 0.001"
+
+
+class Ending:
+    """The end of something that lasts, which comes at the third look; 15 s of `clock` pass before each."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self.looks = clock, 0
+
+    def wait(self, seconds: float) -> bool:
+        self._clock.now += seconds
+        self.looks += 1
+        return self.looks == 3
+
+    def set(self) -> None:
+        self.looks = max(self.looks, 2)
+
+
+def test_a_log_says_how_long_something_has_lasted() -> None:
+    lines: list[str] = []
+    clock = Clock()
+    ending = Ending(clock)
+    progress = PlainProgress(write=lines.append, clock=clock, ended=lambda: ending)
+    with progress.lasting("measuring"):
+        while ending.looks < 3:
+            pass
+    assert lines == ["measuring", "measuring: 15.0 s so far", "measuring: 30.0 s so far"]
+
+
+def test_a_terminal_says_how_long_a_slow_stage_has_been() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    progress = LiveProgress(console)
+    progress.clock = clock = Clock()
+    with progress.lasting("measuring"):
+        clock.now += 3
+        console.print(progress)
+        clock.now += 40
+        console.print(progress)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "measuring, 3" not in said
+    assert "measuring, 43.0 s" in said

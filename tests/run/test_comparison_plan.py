@@ -8,7 +8,7 @@ from bench.experiments import load_experiment, override
 from bench.records import DEFAULT, FAILED, LEVEL
 from bench.run.budget import Timekeeper
 from bench.run.candidates import compared_levels, level_name
-from bench.run.costs import MARGIN
+from bench.run.costs import MARGIN, Price
 from bench.run.experiment_plan import measured_unit_s, most_candidates, plan_of, planned_epochs, relative_costs
 from bench.run.final_plan import budgeted_finals, in_order, whole_finals
 from bench.run.plan import LONGEST, comparison_plan
@@ -21,11 +21,11 @@ DESIGN = one_at_a_time(EXPERIMENT.space)
 
 
 def compared(units: float, **changed):
-    return comparison_plan(units * 100.0, **{"unit_s": 100.0, "folds": 3, "costs": (1.0,) * 10, **changed})
+    return comparison_plan(units * 100.0, **{"price": Price(unit_s=100.0), "folds": 3, "costs": (1.0,) * 10, **changed})
 
 
 def planned(units: float, **changed):
-    return plan_of(EXPERIMENT, units * 100.0, **{"unit_s": 100.0, "folds": 3, "places": 1, **changed})
+    return plan_of(EXPERIMENT, units * 100.0, **{"price": Price(unit_s=100.0), "folds": 3, "places": 1, **changed})
 
 
 def test_levels_that_do_not_fit_on_two_folds_are_left_out_and_no_training_is_shorter():

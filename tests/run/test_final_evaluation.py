@@ -1,5 +1,6 @@
 """The finals: who is trained again, how a plan is cut to its time, and that nothing finished is lost."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,7 @@ from bench.records import (
 )
 from bench.run.candidates import select_candidates
 from bench.run.costs import MARGIN, CostModel, Deadline, Probe
-from bench.run.final_evaluation import _specs, evidence_name, run_finals, unit_name
+from bench.run.final_evaluation import FILLED, _specs, evidence_name, run_finals, unit_name
 from bench.run.final_plan import budgeted_finals, in_order, leaders, whole_finals
 from bench.run.plan import Plan
 from search_spaces.portfolio import portfolio
@@ -214,9 +215,11 @@ def test_a_training_costs_what_its_like_did_and_a_new_network_what_the_others_do
 
 def test_a_probe_says_what_its_network_costs_and_what_a_new_one_costs_more():
     default, *_, origin = [spec for spec, _ in _specs(in_budget(everywhere=True))][:8]
-    costs = CostModel([], [], Probe(hyperparameters=default.hyperparameters, step_s=0.8, epoch_s=20.0, first_s=15.0))
-    assert costs.of(default) == pytest.approx(4 * 20.0 * MARGIN)
-    assert costs.of(origin) == pytest.approx((4 * 20.0 + 15.0) * MARGIN)
+    probed = Probe(hyperparameters=default.hyperparameters, step_s=0.8, steps_per_epoch=25, first_s=15.0, scoring_s=3.0)
+    costs = CostModel([], [], probed)
+    assert costs.of(default) == pytest.approx((4 * 20.0 + 3.0) * MARGIN)
+    assert costs.of(origin) == pytest.approx((4 * 20.0 + 3.0 + 15.0) * MARGIN)
+    assert probed.training_s(100) == costs.of(default)
 
 
 def test_a_budget_trains_recipes_of_the_portfolio_and_the_default_first():
@@ -305,6 +308,23 @@ def test_what_is_too_long_by_now_leaves_its_time_to_something_cheaper():
     assert ended == "budget"
     assert kept
     assert {each.hyperparameters["architecture"] for each in kept}.isdisjoint({"linknet"})
+
+
+def test_fitted_trainings_share_the_time_that_is_left_whatever_was_trained_before():
+    record = in_budget(candidates=1, everywhere=True, fitted=2)
+    assert record.fitted
+    assert len(record.candidates) == 1
+    _, whole = hold(record, StandInExecutor(folds=FOLDS))
+    executor = StandInExecutor(folds=FOLDS)
+    hold(record, executor, finished=whole[:1], deadline=Deadline(time.monotonic() + 1000), leaders_first=True, fitted=2)
+    first, second, third = [spec.fit_s for spec in executor.specs[:3]]
+    assert first == pytest.approx(FILLED * 500, abs=5)
+    assert second == pytest.approx(FILLED * 1000, abs=10)
+    assert third is None, "what is left beyond them has the planned length"
+
+
+def test_several_candidates_have_one_length():
+    assert not in_budget(candidates=3, fitted=2).fitted
 
 
 def test_the_model_of_a_training_is_kept_before_its_line():

@@ -7,7 +7,7 @@ from operator import add
 import numpy as np
 
 from bench.datasets.cache import CachedPixels
-from bench.engine.spec import ProbabilityMaps, Scored
+from bench.engine.spec import MAP_IMAGES, ProbabilityMaps, Scored
 from bench.engine.training.batches import in_batches
 from bench.engine.training.graph import TrainingGraph
 from bench.evaluation.counting import counts_of
@@ -16,9 +16,6 @@ from bench.evaluation.resampling import even_spread
 
 SCORED_PIXELS = 8 * 2**20
 """Of a batch that is scored, at the evaluation size: a pixel takes some 50 bytes while it is."""
-
-MAP_IMAGES = 256
-"""Images of a fold whose probabilities are kept: enough to choose an ensemble by, and some 20 MB at 192 px."""
 
 
 def score(

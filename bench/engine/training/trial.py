@@ -16,8 +16,9 @@ from bench.datasets.native import NativePixels
 from bench.engine.devices import accelerator, copied_to
 from bench.engine.spec import ProbabilityMaps, Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.training.batch_statistics import statistics_rows, step_momentum
-from bench.engine.training.batches import Batch, TrainingBatches, TrainingPlan, in_batches
+from bench.engine.training.batches import PROBE_SHARE, Batch, TrainingBatches, TrainingPlan, in_batches
 from bench.engine.training.graph import TrainingGraph
+from bench.engine.training.length import Length
 from bench.engine.training.patches import patches, score_patches, windows_of
 from bench.engine.training.scoring import probability_maps, score
 from bench.evaluation.collapse import collapse_of_epoch, foreground, has_collapsed
@@ -32,8 +33,8 @@ class TrialError(Exception):
     """This configuration cannot be trained; the search goes on."""
 
 
-TOLERANCE = 1.1
-"""A trial may outlast its time limit by a tenth before it is stopped: a pace is only an estimate."""
+TOLERANCE = 1.05
+"""A trial may outlast its time limit by a twentieth before it is stopped: a pace is only an estimate."""
 
 
 class TrialRun:
@@ -62,6 +63,7 @@ class TrialRun:
         values = spec.hyperparameters
         self.batch_size = int(values["batch_size"])
         self.plan = TrainingPlan.of(spec, setup, native or pixels, self.train_ids)
+        self.length = Length(spec.epochs, self.plan.steps_per_epoch)
         place, strength = copied_to(accelerator()), float(values["augmentation"])
         windows = patches(native, self.train_ids, graph.key.image_size, spec.seed) if native else None
         self.batches = TrainingBatches(
@@ -84,16 +86,19 @@ class TrialRun:
         weights = self._class_weights()
         self.graph.reset(spec.hyperparameters, seed=spec.seed, pretrained=pretrained, class_weights=weights)
         self.reset_s = time.perf_counter() - resetting
-        batches = self.batches.steps(spec.epochs * steps)
-        for epoch in range(spec.epochs):
+        batches = self.batches.steps((spec.epochs if spec.fit_s is None else self.length.longest) * steps)
+        for epoch in itertools.count():
             train_loss = self._train_epoch(epoch * steps, itertools.islice(batches, steps))
-            scored = self._validate() if self._validates_every_epoch or epoch + 1 == spec.epochs else None
+            self._fit_length(time.perf_counter() - started)
+            scored = self._validate() if self._validates_every_epoch or epoch + 1 == self.length.epochs else None
             self._remember(epoch, train_loss, scored, time.perf_counter() - started)
             on_epoch(self.curve[-1])
             if self._validates_every_epoch and has_collapsed(self.curve, self.setup.collapse_epochs):
                 return TrialOutcome(record=self._collapsed(started_at, started, build_s, reused))
-            if self._out_of_time(spec.epochs - epoch - 1 + self.later_epochs):
+            if self._out_of_time(self.length.epochs - epoch - 1 + self.later_epochs):
                 return TrialOutcome(record=self._stopped(started_at, started, build_s, reused))
+            if epoch + 1 == self.length.epochs:
+                break
         test = None if spec.fold is None or spec.probe else self._score(self.setup.test_ids)
         maps = self._maps()
         record = self._record(started_at, started, reused, build_s)
@@ -116,12 +121,21 @@ class TrialRun:
             pixels += np.bincount(self.batches.example(0, index)[1].ravel(), minlength=len(pixels))
         return class_weights(rule, pixels[: self.setup.num_classes].tolist())
 
+    def _fit_length(self, elapsed_s: float) -> None:
+        """Of a training that has a time to fill and not a number of epochs, when another one has ended."""
+        if self.spec.fit_s is not None:
+            steps = self.plan.steps_per_epoch
+            pace_s = self.train_s * steps / max(1, steps - 1)  # the first step compiles, and is not in it
+            self.length.fit([*(each.elapsed_s for each in self.curve), elapsed_s], pace_s, self.spec.fit_s)
+
     def _out_of_time(self, epochs_left: int) -> bool:
-        """Whether the epochs to come cannot end in time, at the pace of the last one."""
+        """Whether the epochs to come cannot end in time, at the pace of the last one. A probe takes a second step at
+        least: the first one's cost is that of compiling."""
         limit_s, (*before, last) = self.spec.time_limit_s, self.curve
         pace_s = last.elapsed_s - before[-1].elapsed_s if before else self.train_s
-        if limit_s is None or epochs_left <= 0:
+        if limit_s is None or epochs_left <= 0 or (self.spec.probe and not before):
             return False
+        limit_s *= PROBE_SHARE if self.spec.probe else 1.0
         return last.elapsed_s + epochs_left * pace_s + self._scoring_s() > TOLERANCE * limit_s
 
     def _scoring_s(self) -> float:
@@ -135,14 +149,14 @@ class TrialRun:
     def _train_epoch(self, first_step: int, batches: Iterable[Batch]) -> float:
         """Mean training loss of an epoch."""
         values, losses = self.spec.hyperparameters, []
-        whole = self.spec.epochs * self.plan.steps_per_epoch
         factor = SCHEDULES[str(values["schedule"])][1]
-        frozen_steps = float(values.get("frozen_start", 0.0)) * whole
+        frozen = float(values.get("frozen_start", 0.0))
         for number, (images, masks) in enumerate(batches):
-            self.graph.set_learning_rate(float(values["learning_rate"]) * factor((first_step + number) / whole))
+            progress = self.length.progress(first_step + number)
+            self.graph.set_learning_rate(float(values["learning_rate"]) * factor(progress))
             self.graph.set_statistics_momentum(step_momentum(self.setup.batch_norm, number))
-            if frozen_steps:
-                self.graph.set_frozen(first_step + number < frozen_steps)
+            if frozen:
+                self.graph.set_frozen(progress < frozen)
             started = time.perf_counter()
             losses.append(float(self.graph.train_step(images, masks)))
             took = time.perf_counter() - started

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from bench.analysis.final_evaluation import LEAST_FOLDS
 from bench.records import FinalsRecord
+from bench.run.costs import Price
 from bench.run.experiment_plan import measured_unit_s, plan_of
 from bench.run.final_plan import budgeted_finals, whole_finals
 from bench.run.open_run import OpenRun
@@ -15,7 +16,7 @@ from bench.run.stages.trainings import train_candidates
 def evaluate_finally(run: OpenRun) -> None:
     """Trains the candidates on folds and with several seeds: as much of that as there is time for, and more of it if
     time is left."""
-    if not run.experiment.protocol.finalists:
+    if not run.experiment.protocol.finalists or run.fits_nothing:
         return
     if run.chosen is not None:
         _evaluate_in_budget(run, run.chosen)
@@ -58,8 +59,14 @@ def _with_more_levels(run: OpenRun, planned: FinalsRecord, chosen: Plan) -> Plan
     unit_s, left_s = measured_unit_s(run.experiment, run.trainings, planned.epochs), run.times.finals_s
     if ended == "budget" or unit_s is None or left_s is None or steps < (protocol.steps or protocol.shortest_steps):
         return None
-    places = run.executor.places
-    larger = plan_of(run.experiment, left_s + run.compared_s, unit_s=unit_s, folds=folds, places=places, steps=steps)
+    larger = plan_of(
+        run.experiment,
+        left_s + run.compared_s,
+        price=Price(unit_s=unit_s),
+        folds=folds,
+        places=run.executor.places,
+        steps=steps,
+    )
     if larger.candidates <= chosen.candidates:
         return None
     run.progress.note(f"plan: {larger.reason}")

@@ -1,10 +1,11 @@
 """What the budget has room for, from a few measured steps."""
 
-import time
+import math
 
 from bench.errors import StoreError
-from bench.run.costs import short_training_s
-from bench.run.experiment_plan import LEAST_FOR_PROBE_S, plan_of, unmeasured_unit_s
+from bench.evaluation.ensemble import MOST_MEMBERS
+from bench.run.costs import Price
+from bench.run.experiment_plan import LEAST_FOR_PROBE_S, ROOM, plan_of, unmeasured_price
 from bench.run.open_run import OpenRun
 from bench.run.probe import NoProbe, probe
 
@@ -22,36 +23,58 @@ def plan_budget(run: OpenRun) -> None:
             f"run {run.record.name!r} was begun with trainings of {steps} steps, too few to compare by (at least "
             f"{protocol.shortest_steps}); choose another --name"
         )
-    unit_s, spent_s = _measured_unit_s(run, left_s)
+    price = _measured_price(run, left_s)
+    kept_s = price.unit_s if run.experiment.single else 0.0
     run.chosen = plan_of(
         run.experiment,
-        max(0.0, left_s - spent_s - (unit_s if run.experiment.single else 0.0)) + run.compared_s,
-        unit_s=unit_s,
+        max(0.0, (run.times.finals_s or 0.0) - kept_s) + run.compared_s,
+        price=price,
         folds=len(run.material.split.folds),
         places=run.executor.places,
         steps=steps,
     )
     run.times.search_share = run.chosen.search_share
+    if run.probe is not None and run.chosen.candidates:
+        units = 1 if run.chosen.candidates == 1 else MOST_MEMBERS
+        networks = run.chosen.fitted or units * len(run.material.split.folds)
+        run.times.keep_for_closing(run.probe, len(run.material.split.test), networks)
     run.progress.note(f"plan: {run.chosen.reason}")
+    if run.fits_nothing:
+        run.progress.warning(_too_short(run, price))
 
 
-def _measured_unit_s(run: OpenRun, left_s: float) -> tuple[float, float]:
-    """Seconds of a short training of the default configuration, and of what it took to find out. A budget that has no
-    time for a probe is planned as if nothing fitted: the one training then runs as far as it gets."""
+def _too_short(run: OpenRun, price: Price) -> str:
+    """Said as soon as it is known: nothing is trained that could not come to its end."""
+    left_s, budget_s = run.times.finals_s or 0.0, run.experiment.budget_s or 0.0
+    begun_s = max(budget_s - left_s, run.times.wall_s)
+    said = (
+        f"no training comes to its end in the {left_s:.0f} s that a budget of {run.experiment.budget} "
+        "leaves for it here"
+    )
+    if run.probe is None:
+        return f"{said}, and what one takes is not known: --budget {math.ceil(2 * begun_s / 60)}m may have room for it"
+    return (
+        f"{said}; one of {run.experiment.protocol.shortest_steps} steps takes about {price.unit_s:.0f} s: "
+        f"--budget {math.ceil((begun_s + ROOM * price.unit_s) / 60)}m has room for it"
+    )
+
+
+def _measured_price(run: OpenRun, left_s: float) -> Price:
+    """Of trainings of the default configuration. A budget that has no time for a probe is planned as if nothing
+    fitted: the one training then runs as far as it gets. What closing takes is told from the probe, too."""
     if left_s < LEAST_FOR_PROBE_S:
-        return unmeasured_unit_s(left_s), 0.0
-    started = time.monotonic()
-    run.progress.stage("measuring what a training costs here")
-    measured = probe(run.experiment, run.executor, run.material.split, left_s)
+        return unmeasured_price(left_s)
+    with run.progress.lasting("measuring what a training costs here"):
+        measured = probe(run.experiment, run.executor, run.material.split, left_s)
     if isinstance(measured, NoProbe):
         run.progress.warning(f"the default configuration cannot be measured: {measured.reason}")
-        return left_s / 6, time.monotonic() - started
+        return Price(unit_s=max(1.0, left_s / 6))
     run.probe = measured
     run.costs.add_probe(measured)
-    protocol = run.experiment.protocol
+    run.times.keep_for_closing(measured, len(run.material.split.test), 1)
     run.progress.note(
         f"a step of the default configuration takes {measured.step_s:.2f} s here, its first one "
         f"{measured.first_s:.0f} s"
     )
-    unit_s = short_training_s(protocol, step_s=measured.step_s, first_s=measured.first_s) + measured.scoring_s
-    return unit_s, time.monotonic() - started
+    cost = {"step_s": measured.step_s, "first_s": measured.first_s, "scoring_s": measured.scoring_s}
+    return Price.of(run.experiment.protocol, **cost)

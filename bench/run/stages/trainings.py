@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from bench.records import FinalsRecord, TrainingRecord
-from bench.run.costs import Deadline
+from bench.run.costs import Deadline, Probe
 from bench.run.experiment_plan import relative_costs
 from bench.run.final_evaluation import FINALS, run_finals
 from bench.run.open_run import OpenRun
@@ -39,6 +39,7 @@ def train_candidates(
         keep_model=run.keep_model if study == FINALS else None,
         leaders_first=leaders_first,
         dearest_s=_dearest_s(run, planned) if leaders_first else None,
+        fitted=run.chosen.fitted if run.chosen and planned.fitted else None,
     )
 
 
@@ -47,7 +48,7 @@ def _trainings_s(run: OpenRun, planned: FinalsRecord) -> float | None:
     left_s = run.times.finals_s
     if left_s is None or not run.experiment.single or run.probe is None:
         return left_s
-    return max(0.0, left_s - ALLOWANCE * (planned.epochs * run.probe.epoch_s + run.probe.first_s))
+    return max(0.0, left_s - ALLOWANCE * _planned_s(run.probe, planned))
 
 
 def _dearest_s(run: OpenRun, planned: FinalsRecord) -> float | None:
@@ -56,4 +57,9 @@ def _dearest_s(run: OpenRun, planned: FinalsRecord) -> float | None:
     if run.probe is None:
         return None
     largest = max(relative_costs(run.experiment.space)) if planned.balanced else 1.0
-    return PATIENCE * largest * (planned.epochs * run.probe.epoch_s + run.probe.first_s)
+    return PATIENCE * largest * _planned_s(run.probe, planned)
+
+
+def _planned_s(probe: Probe, planned: FinalsRecord) -> float:
+    """Of a training of the default configuration, compiling included."""
+    return planned.epochs * probe.epoch_s + probe.scoring_s + probe.first_s

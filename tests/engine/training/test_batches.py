@@ -57,12 +57,12 @@ def test_a_longer_training_begins_with_the_batches_of_a_shorter_one():
         np.testing.assert_array_equal(mask, mask_again)
 
 
-def test_a_probe_takes_its_own_few_steps_whatever_an_epoch_is(tmp_path):
+def test_each_step_of_a_probe_is_an_epoch(tmp_path):
     setup = make_setup(tmp_path)
     data = open_cache(setup.cache_directory, SIZE)
     assert TrainingPlan.of(spec(fold=0), setup, data, setup.train_ids).steps_per_epoch == setup.steps_per_epoch == 4
-    probe = replace(spec(epochs=1, fold=0), probe=True)
-    assert TrainingPlan.of(probe, setup, data, setup.train_ids).steps_per_epoch == PROBE_STEPS == 6
+    probe = replace(spec(epochs=PROBE_STEPS, fold=0), probe=True)
+    assert TrainingPlan.of(probe, setup, data, setup.train_ids).steps_per_epoch == 1
 
 
 def three_classes() -> CachedPixels:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bench.datasets.cache import CachedPixels, open_cache
-from bench.engine.spec import Scored
-from bench.engine.training.scoring import MAP_IMAGES, probability_maps
+from bench.engine.spec import MAP_IMAGES, Scored
+from bench.engine.training.scoring import probability_maps
 from bench.engine.training.trial import TrialRun
 from bench.evaluation.collapse import EVERYWHERE, NOTHING
 from bench.records import COLLAPSED, COMPLETED, STOPPED, ClassCounts
@@ -145,6 +145,29 @@ def test_the_schedule_spans_the_training_whatever_its_length(make_run, epochs):
     assert run.graph.rates[0] == pytest.approx(0.5 / 11)
     assert max(run.graph.rates) > 0.48
     assert run.graph.rates[-1] == pytest.approx(0.5 * 0.5 * (1 + math.cos(math.pi * ((whole - 1) / whole - 0.1) / 0.9)))
+
+
+@pytest.mark.parametrize(("fit_s", "epochs"), [(3600.0, 8), (1e-9, 1)])
+def test_a_length_that_is_fitted_is_a_third_longer_at_most_and_its_schedule_ends(make_run, fit_s, epochs):
+    run = make_run(epochs=6, schedule="cosine", learning_rate=0.5)
+    run.spec = replace(run.spec, fit_s=fit_s)
+    run._validate = lambda: scored(5)
+    record = run.train(pretrained=None, reused=True, on_epoch=lambda epoch: None).record
+    assert (record.status, record.epochs_planned, record.epochs_run) == (COMPLETED, 6, epochs)
+    assert len(run.graph.rates) == 4 * epochs
+    if epochs == 8:
+        assert run.graph.rates[3] == 0.5 * cosine(3 / 24), "planned so far"
+        assert run.graph.rates[4] == pytest.approx(0.5 * cosine(4 / 24))
+        assert 0 < run.graph.rates[-1] < 0.005
+
+
+def test_a_probe_for_which_there_is_too_little_time_ends_with_its_second_step(make_run):
+    """The first one compiles, and says nothing of the others."""
+    run = make_run(epochs=6)
+    hurried = replace(run.spec, fold=0, probe=True, time_limit_s=1e-9)
+    probe = TrialRun(hurried, run.setup, FakeGraph(), run.pixels, run.truth)
+    record = probe.train(pretrained=None, reused=True, on_epoch=lambda epoch: None).record
+    assert (record.status, record.epochs_run, len(probe.graph.rates)) == (STOPPED, 2, 2)
 
 
 class Lit(FakeGraph):
