@@ -2,11 +2,11 @@
 
 import inspect
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import clock
 from bench.datasets import open_dataset
 from bench.datasets.cache import cache_bytes
 from bench.datasets.sample import write_sample_set
@@ -105,7 +105,7 @@ def measure(experiment: Experiment, scratch: Path, progress: Progress) -> Measur
     from bench.run.open_run import OpenRun
     from bench.run.setup import prepare
 
-    began = time.monotonic()
+    began = clock.now()
     timed = experiment if experiment.budget else experiment.model_copy(update={"budget": _ENDLESS})
     with LocalExecutor(None, scratch, placements(experiment.workers)) as executor:
         space = experiment.space

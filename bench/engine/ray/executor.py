@@ -16,6 +16,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from bench import clock
 from bench.engine.ray.actor import Greeting, Pixels, TrialActor, end_of_log
 from bench.engine.ray.cluster import Node, Seat, connect, nodes_of, seat
 from bench.engine.ray.worker import RayWorker, cause_of_death
@@ -264,7 +265,7 @@ class RayExecutor:
             worker.hears(told)
         for event in told.epochs:
             if worker.spec is not None and event.spec.key == worker.spec.key:
-                worker.heard = time.monotonic()
+                worker.heard = clock.now()
                 worker.told += 1
                 yield event
 
@@ -279,7 +280,7 @@ class RayExecutor:
                 ray.get(worker.listening)
         except RayError as error:
             return self._lost(worker, cause_of_death(worker, error))
-        silent_s = time.monotonic() - worker.heard
+        silent_s = clock.now() - worker.heard
         if worker.spec is not None and silent_s > silence_limit_s(
             worker.spec, worker.heard - worker.started, self._silence_s
         ):

@@ -1,10 +1,10 @@
 """What the driver knows of one Ray worker: its actor, and what is under way on it."""
 
 import re
-import time
 from datetime import UTC, datetime
 from typing import Any
 
+from bench import clock
 from bench.engine.ray.actor import Greeting, News
 from bench.engine.ray.cluster import Node
 from bench.engine.spec import TrialOutcome, TrialSpec, failed, family
@@ -27,7 +27,7 @@ class RayWorker:
         self.last: tuple[str, str] | None = None
         self.compiled: set[object] = set()
         self.trials = self.told = self.peak_bytes = self.log_start = 0
-        self.heard = self.started = time.monotonic()
+        self.heard = self.started = clock.now()
         self.started_at = ""
 
     @property
@@ -49,7 +49,7 @@ class RayWorker:
         self.trials += 1
         self.compiled.add(family(spec.hyperparameters))
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        self.heard = self.started = time.monotonic()
+        self.heard = self.started = clock.now()
         self.running = self.actor.run.remote(spec)
 
     def hears(self, news: News) -> None:
@@ -59,7 +59,7 @@ class RayWorker:
     def failed(self, error: str, *, crashed: bool) -> TrialOutcome:
         spec, self.spec, self.running = self.spec, None, None
         assert spec is not None
-        wall_s = time.monotonic() - self.started
+        wall_s = clock.now() - self.started
         return failed(
             spec,
             error,
