@@ -138,7 +138,7 @@ class RunStore:
 
     @contextlib.contextmanager
     def _file(self, name: str) -> Iterator[BinaryIO]:
-        path = self.directory / name
+        path = inside(self.directory, name)
         with said_plainly(path):
             if not path.parent.is_dir():
                 path.parent.mkdir(exist_ok=True)  # not the run's own folder: one that was removed stays removed
@@ -173,6 +173,7 @@ def load(directory: Path) -> Run:
         known = sorted(path.parent.name for path in directory.parent.glob("*/run.json"))
         hint = f"; choose from {', '.join(known)}" if known else "; start one with: python -m bench run"
         raise StoreError(f"no run {directory.name!r} in {directory.parent}{hint}")
+    _require_no_way_out(directory)
     single = {name: _load_json(directory / name, kind) for name, kind in _FILES.items()}
     lines = {name: tuple(load_lines(directory / name, kind)) for name, kind in _LINES.items()}
     later = {
@@ -201,6 +202,16 @@ def load(directory: Path) -> Run:
     if wrong:
         raise StoreError(f"{directory}: the records contradict each other; {wrong}")
     return run
+
+
+def _require_no_way_out(directory: Path) -> None:
+    """Raises StoreError for a file or folder of a run that is a link to elsewhere: what it holds would be shown, and a resumed run would write
+    there."""
+    for path in directory.iterdir():
+        if path.is_symlink() and not path.resolve().is_relative_to(directory.resolve()):
+            raise StoreError(
+                f"{path} is a link out of the run's folder; it is not read: put the file itself in its place"
+            )
 
 
 def load_arrays(directory: Path, name: str) -> dict[str, np.ndarray] | None:
