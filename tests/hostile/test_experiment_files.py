@@ -44,6 +44,12 @@ TEXTS = [
     "trials: 1:59:59:59:59:59", "trials: .inf", "trials: 1e400", "budget: .nan", "name: \"\\ud800\"", "name: \"\\0\"", "\ufeffname: x", "a: " + "x" * 130_000,
     "\n".join(f"k{n}: {n}" for n in range(20_000)), "name: x\x00", "name: x\x1b", "space: {learning_rate: [.inf]}", "space: {weight_decay: [1.0e+400]}",
     "space: ../../../etc/passwd", "space: /dev/zero", "space: {architecture: [plain_unet], image_size: [2147483648]}", "a: |\n" + "  x\n" * 100_000,
+    *(f"{where}: {what}" for where in ("name", "trials") for what in (
+        "!!bool maybe", "!!timestamp x", '!!int ""', "!!int '-'", '!!float ""', "!!float _", "!!null x", "!!omap [a]", "!!pairs [a]", "!!merge x", "=", "!x y",
+        "!<tag:yaml.org,2002:bool> zz", "!!timestamp 9999-12-31 23:59:59 -23:59", "!!timestamp 0001-01-01 00:00:00 +23:59", "!!binary \u00e9",
+    )),
+    "2001-01-01: x", "!!bool maybe: x", "[]: x", "? !!timestamp x\n: y", "data: {path: data, classes: {a: !!bool x}}", "seeds: [!!int '']", "*a : &a x", "a: !!set {b, b}",
+    "name: \u0663", "trials: \u0663", "budget: \u0663m", "budget: " + "1h" * 19, "seeds: " + "[" + "1, " * 1001 + "2]", "\x85name: x", "name: a\u2028b", "name: a\x7fb",
 ]  # fmt: skip
 
 
@@ -110,7 +116,7 @@ def test_a_text_that_is_no_experiment_ends_in_one_line(root: Path) -> None:
 VALUES = [str(value) for value in ODD if isinstance(value, str | int | float)]
 OPTIONS = (
     "--data", "--tuner", "--trials", "--budget", "--seed", "--name", "--workers", "--cluster", "--results", "--reports", "--resume", "--skip-unreadable",
-    "--learning-curve", "--wrong", "--", "-",
+    "--learning-curve", "--wrong", "--", "-", "--run", "--as", "--to", "--for", "-o", "--format", "--polygons", "--force", "--dry-run", "--json", "--quiet", "--check",
 )  # fmt: skip
 COMMANDS = (
     ("run",),
@@ -122,7 +128,11 @@ COMMANDS = (
     ("verify",),
     ("data", "convert"),
     ("data", "show"),
+    ("data", "split"),
     ("init",),
+    ("score",),
+    ("export-records",),
+    ("doctor",),
 )
 
 
