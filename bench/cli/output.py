@@ -56,6 +56,7 @@ class Unfailing:
 
 def make_output_unfailing() -> None:
     """Wraps stdout and stderr of this process. What a terminal has no letter for is written as an escape."""
+    _occupy_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -65,7 +66,19 @@ def make_output_unfailing() -> None:
         sys.stdout = Unfailing(sys.stdout, _say_on_stderr)
 
 
+def _occupy_standard_descriptors() -> None:
+    """A process that was begun without stdin, stdout or stderr (`>&-`) gives their numbers to the next files that it opens, and what a C library
+    prints would stand in a record."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+
+
 def _say_on_stderr(error: OSError) -> None:
+    if sys.stderr is None:
+        return
     sys.stderr.write(f"note: nothing more is printed: {error.strerror}; what was begun goes on\n")
 
 

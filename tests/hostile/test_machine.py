@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -82,6 +83,26 @@ def test_a_command_ends_well_in_narrow_surroundings(surroundings: dict[str, str]
     assert done.returncode == 0, done.stderr.decode()[-500:]
     assert b"Traceback" not in done.stderr
     assert done.stderr.count(b"\n") <= 1
+
+
+@pytest.mark.slow
+def test_a_process_without_standard_streams_gives_their_numbers_to_no_file(tmp_path: Path) -> None:
+    """`>&- 2>&- <&-`: what C libraries print to descriptor 2 would stand in the first file that the process opens."""
+    code = (
+        "import os, sys\n"
+        "from bench.cli.output import make_output_unfailing\n"
+        "make_output_unfailing()\n"
+        f"file = open({str(tmp_path / 'record')!r}, 'wb')\n"
+        "for number in (1, 2):\n"
+        "    os.write(number, b'a remark')\n"
+        "print('to nobody'); sys.stderr and sys.stderr.write('to nobody')\n"
+        "file.write(b'%d' % file.fileno())\n"
+    )
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} >&- 2>&- <&-"], check=False
+    )
+    assert done.returncode == 0
+    assert int((tmp_path / "record").read_bytes()) > 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
