@@ -69,7 +69,7 @@ RC = {
 
 
 @cache
-def look() -> Mapping[str, Any]:
+def look() -> dict[str, Any]:
     """`RC`, over Matplotlib's own defaults: a `matplotlibrc` in the working folder, which may be anybody's, changes no figure and starts no LaTeX."""
     from matplotlib import rcParams, rcParamsDefault
 
