@@ -66,6 +66,22 @@ def make_output_unfailing() -> None:
         sys.stdout = Unfailing(sys.stdout, _say_on_stderr)
 
 
+_NUMBERS = {
+    **dict.fromkeys(("COLUMNS", "LINES", "TERMINAL_WIDTH"), 1000),
+    **dict.fromkeys(("OPENCV_IO_MAX_IMAGE_WIDTH", "OPENCV_IO_MAX_IMAGE_HEIGHT", "OPENCV_IO_MAX_IMAGE_PIXELS"), 2**62),
+}
+"""Variables that libraries take for whole numbers, with the largest that makes sense: of others Rich and Typer raise or write gigabytes of blanks, and
+OpenCV aborts."""
+
+
+def forget_odd_numbers() -> None:
+    """Takes variables out of the environment, of this process and those that it begins, that are no number or none that makes sense."""
+    for name, most in _NUMBERS.items():
+        said = os.environ.get(name, "1")
+        if not (said.isascii() and said.isdecimal() and len(said) < 20 and 1 <= int(said) <= most):
+            del os.environ[name]
+
+
 def _occupy_standard_descriptors() -> None:
     """A process that was begun without stdin, stdout or stderr (`>&-`) gives their numbers to the next files that it opens, and what a C library
     prints would stand in a record."""

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import bench.cli.running
-from bench.cli.output import Unfailing
+from bench.cli.output import Unfailing, forget_odd_numbers
 from bench.datasets import DataOptions, cache, open_dataset
 from bench.datasets.cache import open_cache, write_cache
 from bench.engine.spec import TrialSpec
@@ -59,6 +59,8 @@ def test_a_full_disk_behind_stdout_is_said_once_and_what_was_begun_goes_on() -> 
     [
         ({"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}, "pipe"),
         ({"COLUMNS": "40", "TERM": "dumb"}, "pipe"),
+        ({"COLUMNS": "\u00b2", "TERMINAL_WIDTH": "x", "OPENCV_IO_MAX_IMAGE_PIXELS": "x"}, "pipe"),
+        ({"HOME": "/nowhere/at/all", "TMPDIR": "/nowhere/at/all", "XDG_CACHE_HOME": "/dev/null"}, "pipe"),
         ({}, "/dev/full"),
         ({}, "closed pipe"),
     ],
@@ -83,6 +85,23 @@ def test_a_command_ends_well_in_narrow_surroundings(surroundings: dict[str, str]
     assert done.returncode == 0, done.stderr.decode()[-500:]
     assert b"Traceback" not in done.stderr
     assert done.stderr.count(b"\n") <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("COLUMNS", "\u00b2"), ("COLUMNS", "0"), ("COLUMNS", "-3"), ("COLUMNS", "100000000"), ("COLUMNS", "9" * 5000), ("LINES", "x"), ("TERMINAL_WIDTH", "x"),
+        ("TERMINAL_WIDTH", ""), ("OPENCV_IO_MAX_IMAGE_PIXELS", "x"), ("OPENCV_IO_MAX_IMAGE_WIDTH", "-1"), ("OPENCV_IO_MAX_IMAGE_HEIGHT", "9" * 19),
+    ],
+)  # fmt: skip
+def test_a_number_of_the_surroundings_that_is_none_is_forgotten(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv(name, value)
+    forget_odd_numbers()
+    assert name not in os.environ
+    assert name == "COLUMNS" or os.environ["COLUMNS"] == "40"
 
 
 @pytest.mark.slow
