@@ -72,6 +72,7 @@ def run(
     if dry_run and resume:
         raise UserError("--dry-run says what a new run would do; leave --resume out")
     chosen = override(_experiment_of(experiment, said, results if resume else None), **said)
+    _require_said(chosen.cluster, said)
     if dry_run:
         _say_what_it_would_do(chosen, results, as_json)
         return
@@ -91,6 +92,16 @@ def _experiment_of(named: str | None, said: Mapping[str, Any], resumed: Path | N
     if stored and named is None and said["data"] is None and stored.is_file():
         return load_stored(stored)
     return load_experiment(named or ("transfer" if said["data"] else "default"))
+
+
+def _require_said(cluster: str | None, said: Mapping[str, Any]) -> None:
+    """Raises UserError where a file, and not the command line, names a cluster by its address. Whoever runs that cluster runs code here: Ray unpickles what
+    it sends; and a file may be anybody's."""
+    if cluster and ":" in cluster and not said["cluster"]:
+        raise UserError(
+            f"the experiment names the Ray cluster {cluster}, whose owner could run code here; say --cluster {shlex.quote(cluster)} to join it, or "
+            "--cluster none"
+        )
 
 
 def _require_model(experiment: "Experiment", results: Path) -> None:

@@ -1,5 +1,6 @@
 """YAML files and command lines that nobody would write: each ends in a run, an audit, or in one line."""
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bench.cli.running
-from bench.experiments import PRESETS
+from bench.experiments import PRESETS, load_experiment, override, to_json
 from search_spaces import PRESETS as SPACES
 from tests.datasets.drawings import coco_content, picture, save, write_json
 from tests.hostile.mutations import SECRET, TALLY, as_drawn, changed, command_ends, examples, failures_in, watched
@@ -132,7 +133,6 @@ COMMANDS = (
     ("init",),
     ("score",),
     ("export-records",),
-    ("doctor",),
 )
 
 
@@ -157,3 +157,22 @@ def test_a_made_up_command_line_ends_in_a_result_or_in_one_line(root: Path) -> N
     one()
     assert not failures, failures
     assert TALLY["command lines"].total() >= 0.7 * LINES
+
+
+@pytest.mark.parametrize("cluster", ["evil.example:6379", "ray://evil.example:10001"])
+def test_a_cluster_is_joined_by_its_address_only_where_the_command_line_says_it(cluster: str, root: Path) -> None:
+    for name, content in (
+        ("my.yaml", yaml.safe_dump(whole() | {"cluster": cluster})),
+        ("local.yaml", yaml.safe_dump(whole() | {"cluster": "local"})),
+    ):
+        (root / name).write_text(content, encoding="utf-8")
+    stored = root / "results" / "theirs" / "experiment.json"
+    stored.parent.mkdir(parents=True)
+    stored.write_text(
+        json.dumps(to_json(override(load_experiment(str(root / "my.yaml")), name="theirs"))), encoding="utf-8"
+    )
+    for words in (("run", root / "my.yaml"), ("run", "--resume", "--name", "theirs")):
+        assert command_ends("clusters in files", *words) == "one line"
+        assert command_ends("clusters in files", *words, "--cluster", cluster) == "result"
+        assert command_ends("clusters in files", *words, "--cluster", "none") == "result"
+    assert command_ends("clusters in files", "run", root / "local.yaml") == "result"
