@@ -6,7 +6,6 @@ import os
 import shlex
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -121,14 +120,15 @@ def _say_what_it_would_do(experiment: "Experiment", results: Path, as_json: bool
     from bench.records.store import require_new
     from bench.run.earlier_costs import measured_before
     from bench.run.outlook import outlook
+    from bench.run.scratch import scratch_folder
     from bench.run.setup import examine
 
     require_new(results / experiment.name)
     places = (experiment.workers or 1) if experiment.cluster else len(placements(experiment.workers))
     warned = QuietProgress(functools.partial(typer.echo, err=True))
-    with tempfile.TemporaryDirectory(prefix="segbench-") as scratch:
+    with scratch_folder() as scratch:
         space = experiment.space
-        found = examine(experiment.data, experiment.protocol, space.image_size, Path(scratch), warned, views=space.view)
+        found = examine(experiment.data, experiment.protocol, space.image_size, scratch, warned, views=space.view)
     experiment = found.resolved(experiment)
     told = outlook(experiment, found, measured_before(results, experiment), places=places)
     if as_json:

@@ -214,6 +214,16 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_what_lives_is_not(
     assert [path.name for path in tmp_path.iterdir()] == ["segbench-of-somebody-else"]
 
 
+def test_a_folder_whose_maker_died_before_it_had_its_name_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    for name in (".segbench-old", ".segbench-new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".lock").touch()
+    os.utime(tmp_path / ".segbench-old", (1e9, 1e9))
+    (tmp_path / ".segbench-link").symlink_to(tmp_path / ".segbench-new")
+    assert remove_abandoned(tmp_path) == [tmp_path / ".segbench-old"]
+    assert {path.name for path in tmp_path.iterdir()} == {".segbench-new", ".segbench-link"}
+
+
 def test_a_link_in_the_place_for_temporary_files_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / ".lock").touch()
