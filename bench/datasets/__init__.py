@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.datasets.dataset import SPLIT_FOLDERS, DataOptions, Dataset, Sample
+from bench.datasets.dataset import SPLIT_FOLDERS, DataOptions, Dataset, Sample, at_home
 from bench.datasets.formats import coco, folders, labelme, via, yolo
 from bench.datasets.formats.annotation_files import Document, documents
 from bench.datasets.formats.assembly import Reading
@@ -95,7 +95,7 @@ def open_dataset(path: Path, options: DataOptions) -> Dataset:
 
 def _directory(path: Path) -> Path:
     """`path` with ~ resolved; of a folder that holds nothing but one folder, that one (an unpacked archive)."""
-    root = path.expanduser()
+    root = at_home(path)
     if root.suffix.lower() in _ARCHIVES and root.is_file():
         raise DataError(f"data set {path} is an archive; unpack it and give the folder")
     if not root.is_dir():

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bench
 import bench.cli.running
 from bench.experiments import PRESETS, load_experiment, override, to_json
 from search_spaces import PRESETS as SPACES
@@ -62,7 +63,11 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in "ab":
         save(root / "data" / f"{name}.png", picture())
     write_json(root / "data" / "a.json", coco_content({"category_id": 7, "segmentation": [[3, 2, 7, 2, 7, 6]]}))
-    stub = SimpleNamespace(run_experiment=lambda experiment, **_: Path("reports") / experiment.name)
+    stub = SimpleNamespace(
+        run_experiment=lambda experiment, **_: Path("reports") / experiment.name,
+        __path__=[str(Path(bench.__path__[0]) / "run")],
+        __spec__=None,
+    )
     monkeypatch.setitem(sys.modules, "bench.run", stub)
     monkeypatch.setattr(bench.cli.running, "_require_tensorflow", lambda: None)
     monkeypatch.setattr(bench.cli.running, "say_ending", lambda *_: None)
@@ -176,3 +181,21 @@ def test_a_cluster_is_joined_by_its_address_only_where_the_command_line_says_it(
         assert command_ends("clusters in files", *words, "--cluster", cluster) == "result"
         assert command_ends("clusters in files", *words, "--cluster", "none") == "result"
     assert command_ends("clusters in files", "run", root / "local.yaml") == "result"
+
+
+def test_no_word_of_a_command_line_is_too_odd_for_its_place(root: Path) -> None:
+    (root / "mine.yaml").write_text('space: "~nobody-at-all/x.yaml"\ntrials: 1\n', encoding="utf-8")
+    home, long, surrogate = "~nobody-at-all/x", "x" * 5000, "\ud800"
+    failures: list[str] = []
+    for words in (
+        *(("run", word) for word in (home, f"{home}.yaml", "mine.yaml", f"{long}.yaml", "a\0b", surrogate)),
+        *((*command, word) for word in (home, long, "mine.yaml") for command in (("data", "audit"), ("report",), ("verify",), ("init",))),
+        *((*command, word, "-o", "out") for word in (home, long, "mine.yaml") for command in (("data", "convert"), ("data", "show"))),
+        *(("predict", "mine.yaml", "mine.yaml", "-o", word) for word in (long, "mine.yaml")),
+        *(("export-records", word, "--to", "csv", "-o", "out") for word in (home, long, surrogate)),
+        *(("score", word, "--run", word, "--as", "a tool") for word in (home, long, surrogate)),
+        ("data", "split", "data", "--run", surrogate, "-o", "out"), ("report", "--results", "mine.yaml"), ("report", "..", "--results", "."), ("run", "--name", surrogate),
+    ):  # fmt: skip
+        with failures_in(failures, ascii(words)[:200]), watched(root.parent):
+            command_ends("words of command lines", *words, limit_s=20)
+    assert not failures, failures
