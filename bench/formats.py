@@ -183,3 +183,16 @@ _CONTROL = dict.fromkeys(
 def printable(text: str) -> str:
     """Text without control characters, which would reach a terminal or break a page; tabs and line breaks stay."""
     return text.translate(_CONTROL).encode("utf-8", "replace").decode("utf-8")
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+
+def csv_cell(value: object) -> object:
+    """For a table that people open: numbers as they are, but text that begins like a formula gets an apostrophe in
+    front, which spreadsheets hide."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = printable(str(value))
+    return f"'{text}" if text.startswith(_FORMULA) else text

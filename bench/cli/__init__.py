@@ -13,7 +13,7 @@ import typer
 from bench import __version__
 from bench.cli import data, delivery, doctor, experiment_files, other_tools, reporting, running
 from bench.cli.exit_codes import INTERRUPTED, MENDABLE
-from bench.cli.output import make_output_unfailing
+from bench.cli.output import forget_odd_numbers, make_output_unfailing
 from bench.errors import UserError
 from bench.formats import printable
 
@@ -106,6 +106,7 @@ COMMAND = "segbench"
 
 def main() -> None:
     """The entry point of `python -m bench` and of `segbench`."""
+    forget_odd_numbers()
     make_output_unfailing()
     is_command = Path(sys.argv[0]).stem == COMMAND
     if not is_command and {"--install-completion", "--show-completion"} & set(sys.argv[1:2]):

@@ -58,6 +58,7 @@ class Unfailing:
 
 def make_output_unfailing() -> None:
     """Wraps stdout and stderr of this process. What a terminal has no letter for is written as an escape."""
+    _occupy_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -67,7 +68,36 @@ def make_output_unfailing() -> None:
         sys.stdout = Unfailing(sys.stdout, _say_on_stderr)
 
 
+_NUMBERS = {
+    **dict.fromkeys(("COLUMNS", "LINES", "TERMINAL_WIDTH"), 1000),
+    **dict.fromkeys(("OPENCV_IO_MAX_IMAGE_WIDTH", "OPENCV_IO_MAX_IMAGE_HEIGHT", "OPENCV_IO_MAX_IMAGE_PIXELS"), 2**62),
+}
+"""Variables that libraries take for whole numbers, with the largest that makes sense: of others Rich and Typer raise or
+write gigabytes of blanks, and OpenCV aborts."""
+
+
+def forget_odd_numbers() -> None:
+    """Takes variables out of the environment, of this process and those that it begins, that are no number or none that
+    makes sense."""
+    for name, most in _NUMBERS.items():
+        said = os.environ.get(name, "1")
+        if not (said.isascii() and said.isdecimal() and len(said) < 20 and 1 <= int(said) <= most):
+            del os.environ[name]
+
+
+def _occupy_standard_descriptors() -> None:
+    """A process that was begun without stdin, stdout or stderr (`>&-`) gives their numbers to the next files that it
+    opens, and what a C library prints would stand in a record."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+
+
 def _say_on_stderr(error: OSError) -> None:
+    if sys.stderr is None:
+        return
     sys.stderr.write(f"note: nothing more is printed: {error.strerror}; what was begun goes on\n")
 
 

@@ -6,7 +6,6 @@ import os
 import shlex
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -72,6 +71,7 @@ def run(
     if dry_run and resume:
         raise UserError("--dry-run says what a new run would do; leave --resume out")
     chosen = override(_experiment_of(experiment, said, results if resume else None), **said)
+    _require_said(chosen.cluster, said)
     if dry_run:
         _say_what_it_would_do(chosen, results, as_json)
         return
@@ -93,6 +93,17 @@ def _experiment_of(named: str | None, said: Mapping[str, Any], resumed: Path | N
     return load_experiment(named or ("transfer" if said["data"] else "default"))
 
 
+def _require_said(cluster: str | None, said: Mapping[str, Any]) -> None:
+    """Raises UserError where a file, and not the command line, names a cluster by its address. Whoever runs that
+    cluster runs code here: Ray unpickles what it sends; and a file may be anybody's."""
+    if cluster and ":" in cluster and not said["cluster"]:
+        raise UserError(
+            f"the experiment names the Ray cluster {cluster}, whose owner could run code here; say --cluster "
+            f"{shlex.quote(cluster)} to join it, or "
+            "--cluster none"
+        )
+
+
 def _require_model(experiment: "Experiment", results: Path) -> None:
     """A run that was to deliver a model and did not ends with exit code 3."""
     if not experiment.protocol.finalists or (results / experiment.name / "delivery.json").is_file():
@@ -110,14 +121,15 @@ def _say_what_it_would_do(experiment: "Experiment", results: Path, as_json: bool
     from bench.records.store import require_new
     from bench.run.earlier_costs import measured_before
     from bench.run.outlook import outlook
+    from bench.run.scratch import scratch_folder
     from bench.run.setup import examine
 
     require_new(results / experiment.name)
     places = (experiment.workers or 1) if experiment.cluster else len(placements(experiment.workers))
     warned = QuietProgress(functools.partial(typer.echo, err=True))
-    with tempfile.TemporaryDirectory(prefix="segbench-") as scratch:
+    with scratch_folder() as scratch:
         space = experiment.space
-        found = examine(experiment.data, experiment.protocol, space.image_size, Path(scratch), warned, views=space.view)
+        found = examine(experiment.data, experiment.protocol, space.image_size, scratch, warned, views=space.view)
     experiment = found.resolved(experiment)
     told = outlook(experiment, found, measured_before(results, experiment), places=places)
     if as_json:

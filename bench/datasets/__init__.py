@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.datasets.dataset import SPLIT_FOLDERS, DataOptions, Dataset, Sample
+from bench.datasets.dataset import SPLIT_FOLDERS, DataOptions, Dataset, Sample, at_home
 from bench.datasets.formats import coco, folders, labelme, via, yolo
 from bench.datasets.formats.annotation_files import Document, documents
 from bench.datasets.formats.assembly import Reading
 from bench.datasets.formats.foreign import suffixes_said, table_said, tool_of, volume_said
 from bench.datasets.formats.layouts import IMAGE_FOLDERS, MASK_FOLDERS, folders_in, pictures_below
+from bench.datasets.formats.links import require_inside
 from bench.datasets.formats.pictures import PictureIndex
 from bench.datasets.headers import with_headers
 from bench.errors import DataError, unknown
@@ -85,6 +86,8 @@ def open_dataset(path: Path, options: DataOptions) -> Dataset:
     if not present:
         raise DataError(_not_recognised(root, found))
     dataset = _read(root, present, by_format, options)
+    if not options.allow_outside:
+        require_inside(root, [*(each.path for each in found), *(sample.image_path for sample in dataset.samples)])
     unread = (Finding(kind="unreadable", message=f"{error}; left out") for error in errors)
     dataset = replace(dataset, findings=(*unread, *dataset.findings), mask_resize=options.mask_resize)
     return with_headers(_with_prefix_splits(_checked(dataset), options))
@@ -92,7 +95,7 @@ def open_dataset(path: Path, options: DataOptions) -> Dataset:
 
 def _directory(path: Path) -> Path:
     """`path` with ~ resolved; of a folder that holds nothing but one folder, that one (an unpacked archive)."""
-    root = path.expanduser()
+    root = at_home(path)
     if root.suffix.lower() in _ARCHIVES and root.is_file():
         raise DataError(f"data set {path} is an archive; unpack it and give the folder")
     if not root.is_dir():

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from bench.errors import DataError
 from bench.records import Finding, ValueRange
 
 SPLIT_FOLDERS: Mapping[str, str] = {
@@ -34,6 +35,14 @@ MASK_RESIZE: Mapping[str, str] = {
 
 ANY = "any"
 """In `DataOptions.classes`: whatever is not background (masks of object numbers, or every label) is this one class."""
+
+
+def at_home(path: Path) -> Path:
+    """With `~` and `~NAME` resolved. Raises DataError for a home folder that is not known."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{str(path)[:200]!r} names a home folder that is not known") from error
 
 
 class Annotation(Protocol):

@@ -5,6 +5,7 @@ import numpy as np
 from PIL import Image
 
 _LOSSY = {"JPEG": "JPEG", "MPO": "JPEG", "JPEG2000": "JPEG 2000"}
+_START_OF_SCAN = b"\xff\xda"
 _BMP_OFFSET, _BMP_BITS, _BMP_COMPRESSION = slice(10, 14), slice(28, 30), slice(30, 34)
 
 
@@ -17,8 +18,32 @@ def lossy_kind(file: Image.Image, content: bytes) -> str | None:
     return _LOSSY.get(str(file.format))
 
 
+MOST_PAGES = 1000
+"""Of a TIFF, so many are counted: Pillow takes the square of their number."""
+
+MOST_SCANS = 500
+"""Of a JPEG. A progressive one of a camera has ten; each goes over the whole picture, whatever few bytes it has."""
+
+
 def pages_of(file: Image.Image) -> int:
-    return int(getattr(file, "n_frames", 1))
+    """How many pictures are in a file, of a TIFF up to `MOST_PAGES`; the first is the one to read afterwards."""
+    if file.format != "TIFF":
+        return int(getattr(file, "n_frames", 1))
+    count = 1
+    try:
+        while count < MOST_PAGES:
+            file.seek(count)
+            count += 1
+    except EOFError:
+        pass
+    file.seek(0)
+    return count
+
+
+def refuse_many_scans(file: Image.Image, content: bytes) -> None:
+    """Raises ValueError for a JPEG that would be decoded for minutes."""
+    if file.format in ("JPEG", "MPO") and content.count(_START_OF_SCAN) > MOST_SCANS:
+        raise ValueError(f"it has more than {MOST_SCANS} scans, which no camera writes; save it as PNG")
 
 
 def two_colour_bmp(file: Image.Image, content: bytes) -> np.ndarray | None:

@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from bench.datasets.dataset import Sample
-from bench.datasets.file_kinds import lossy_kind, pages_of, two_colour_bmp
+from bench.datasets.file_kinds import lossy_kind, pages_of, refuse_many_scans, two_colour_bmp
 from bench.errors import DataError
 from bench.records import ValueRange
 
@@ -28,6 +28,12 @@ PIXEL_LIMIT = 300_000_000
 """Pixels of the largest picture that is read; decoding one takes about six bytes a pixel, 1.8 GB. Pillow's own limit, a guard of web
 servers against small files that unpack to huge pictures, is below what cameras and scanners deliver."""
 
+CONVERTED_PIXEL_LIMIT = PIXEL_LIMIT // 2
+"""Of pictures with transparency, of four inks and others that are converted: 12 bytes a pixel."""
+
+BUFFERED_PIXEL_LIMIT = PIXEL_LIMIT // 3
+"""Of WebP and JPEG 2000, whose decoders keep buffers of their own: 20 bytes a pixel."""
+
 DEEP_PIXEL_LIMIT = PIXEL_LIMIT // 4
 """Of pictures with more than 8 bit a channel: while they are scaled, they take up to 24 bytes a pixel."""
 
@@ -35,6 +41,7 @@ _ORIENTATION_TAG = 0x0112
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _WIDTH, _HEIGHT, _BITS, _SAMPLES, _EXTRA_SAMPLES = 256, 257, 258, 277, 338
 _ALPHA = (1, 2)
+_PIXELS_AT_ONCE = 2**22
 
 cv2.utils.logging.setLogLevel(
     cv2.utils.logging.LOG_LEVEL_ERROR
@@ -161,7 +168,8 @@ def _decode_file(path: Path, *, keep_palette: bool) -> Pixels:
     try:
         with Image.open(io.BytesIO(content)) as file:
             deep = _is_deep(file)
-            _refuse_huge(file.width, file.height, deep=deep)
+            _refuse_huge(file.width, file.height, _pixel_limit(file, deep))
+            refuse_many_scans(file, content)
             orientation, extra = _orientation(file), _extra_band(file)
             lossy, pages = lossy_kind(file, content), pages_of(file) if keep_palette else 1
             two_colours = two_colour_bmp(file, content)
@@ -200,10 +208,18 @@ class _TooLargeError(Exception):
     pass
 
 
-def _refuse_huge(width: int, height: int, *, deep: bool = False) -> None:
-    limit = DEEP_PIXEL_LIMIT if deep else PIXEL_LIMIT
+def _pixel_limit(file: Image.Image, deep: bool) -> int:
+    if deep:
+        return DEEP_PIXEL_LIMIT
+    if file.format in ("WEBP", "JPEG2000"):
+        return BUFFERED_PIXEL_LIMIT
+    is_plain = file.mode in ("1", "L", "P", "RGB") and "transparency" not in file.info
+    return PIXEL_LIMIT if is_plain else CONVERTED_PIXEL_LIMIT
+
+
+def _refuse_huge(width: int, height: int, limit: int) -> None:
     if width * height > limit:
-        of = " of more than 8 bit" if deep else ""
+        of = {DEEP_PIXEL_LIMIT: " of more than 8 bit", PIXEL_LIMIT: ""}.get(limit, " of such a kind")
         raise _TooLargeError(
             f"{width}x{height} pixels are more than the {limit // 10**6} million{of} that are read; cut it into tiles, or shrink it "
             "with its mask"
@@ -278,7 +294,7 @@ def _decode_unknown_tiff(path: Path, content: bytes) -> Pixels | None:
     if not (_WIDTH in tags and _HEIGHT in tags):
         return None
     try:
-        _refuse_huge(tags[_WIDTH], tags[_HEIGHT], deep=True)  # OpenCV would unpack it whatever it takes
+        _refuse_huge(tags[_WIDTH], tags[_HEIGHT], DEEP_PIXEL_LIMIT)  # OpenCV would unpack it whatever it takes
     except (_TooLargeError, TypeError) as error:
         raise UnreadableImageError(f"cannot read image {path}: {error}") from error
     if tags.get(_SAMPLES, 1) > 4:
@@ -325,14 +341,22 @@ def _to_rgb(pixels: np.ndarray, mode: str, value_range: ValueRange | None) -> np
             colour = np.concatenate([colour, alpha_8], axis=2)
         pixels = colour
     if mode in ("LA", "RGBA"):
-        alpha = pixels[..., -1:].astype(np.uint16)
-        colour = pixels[..., :-1]
-        pixels = (
-            colour if alpha.min() == 255 else ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-        )
+        colour, alpha = pixels[..., :-1], pixels[..., -1:]
+        pixels = colour if alpha.min() == 255 else _over_white(colour, alpha)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)
+
+
+def _over_white(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Some rows at a time: what is computed with takes more than eight bytes a pixel."""
+    shown = np.empty_like(colour)
+    rows = max(1, _PIXELS_AT_ONCE // max(1, colour.shape[1]))
+    for first in range(0, len(colour), rows):
+        part = slice(first, first + rows)
+        share = alpha[part].astype(np.uint16)
+        shown[part] = (colour[part] * share + 255 * (255 - share) + 127) // 255
+    return shown
 
 
 def _to_8_bit(pixels: np.ndarray, value_range: ValueRange | None) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 
 from bench.errors import DataError
+from bench.records.weights import require_plain_arrays
 
 _PARTS = {"metadata.json", "config.json", "model.weights.h5"}
 
@@ -33,7 +34,7 @@ def check_keras_file(path: Path) -> None:
             _check_config(path, config)
             weights = io.BytesIO(archive.read("model.weights.h5"))  # in an archive h5py would seek for minutes
             with h5py.File(weights, "r") as arrays:
-                _check_arrays(path, arrays)
+                require_plain_arrays(path, arrays)
     except DataError:
         raise
     except Exception as error:  # whatever zipfile, json and h5py find wrong
@@ -72,17 +73,3 @@ def _named_classes(config: Any) -> Iterator[tuple[str, str]]:
             waiting.extend(node.values())
         elif isinstance(node, list):
             waiting.extend(node)
-
-
-def _check_arrays(path: Path, arrays: h5py.File) -> None:
-    waiting = [arrays]
-    while waiting:
-        group = waiting.pop()
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise DataError(f"{path}: the weights {group.name}/{name} are a link out of the file")
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                waiting.append(item)
-            elif item.external or item.is_virtual or item.nbytes > item.id.get_storage_size():
-                raise DataError(f"{path}: the weights {item.name} are not plain arrays in the file")

@@ -11,6 +11,8 @@ import keras
 
 from bench.errors import DataError
 from bench.records import HyperparameterValue, Member, configuration_key, configuration_of
+from bench.records.store import inside
+from bench.records.weights import check_weights_file
 from search_spaces.backbones import BACKBONES, UNIT, Preprocessing
 from search_spaces.segmentation import build_network
 
@@ -41,7 +43,9 @@ def ensemble(
     for number, weights in enumerate(different, start=1):
         tell(f"building member {number} of {len(different)}")
         same = [member for member in members if member.weights == weights]
-        network, preprocessing = networks.load(same[0].hyperparameters, weights_folder / weights, f"member_{number}")
+        network, preprocessing = networks.load(
+            same[0].hyperparameters, inside(weights_folder, weights), f"member_{number}"
+        )
         if preprocessing not in prepared:
             prepared[preprocessing] = _preprocess(inputs, preprocessing, f"preprocessing_{len(prepared) + 1}")
         share = network(prepared[preprocessing]) * (len(same) / len(members))
@@ -69,6 +73,7 @@ class _Networks:
         network = self._built[key]
         if not weights.is_file():
             raise DataError(f"the weights {weights} of a member are missing")
+        check_weights_file(weights)
         try:
             network.load_weights(weights)
         except Exception as error:  # h5py and Keras raise OSError, ValueError, KeyError and more

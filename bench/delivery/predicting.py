@@ -16,6 +16,7 @@ from bench.delivery.masks import AREA_COLUMNS, areas, coco_json, labelme_json, l
 from bench.delivery.model import SegmentationModel
 from bench.delivery.photographs import output_names
 from bench.errors import DataError, StoreError
+from bench.formats import csv_cell
 from bench.records import ValueRange
 from bench.records.durable import said_plainly, write_file
 
@@ -192,5 +193,5 @@ def _write(model: SegmentationModel, outputs: Outputs, path: Path, image: np.nda
 
 def _csv(rows: Sequence[tuple[object, ...]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([AREA_COLUMNS, *rows])
+    csv.writer(text, lineterminator="\n").writerows([AREA_COLUMNS, *([csv_cell(each) for each in row] for row in rows)])
     return text.getvalue().encode()

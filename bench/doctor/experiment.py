@@ -2,11 +2,11 @@
 
 import inspect
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import clock
 from bench.datasets import open_dataset
 from bench.datasets.cache import cache_bytes
 from bench.datasets.sample import write_sample_set
@@ -106,7 +106,7 @@ def measure(experiment: Experiment, scratch: Path, progress: Progress) -> Measur
     from bench.run.setup import prepare
     from bench.run.stages.planning import plan_budget
 
-    began = time.monotonic()
+    began = clock.now()
     timed = experiment if experiment.budget else experiment.model_copy(update={"budget": _ENDLESS})
     with LocalExecutor(None, scratch, placements(experiment.workers)) as executor:
         space = experiment.space

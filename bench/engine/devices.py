@@ -82,8 +82,11 @@ def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[tuple[str,
     except (OSError, subprocess.SubprocessError):
         return []
     present = {}
-    for line in filter(None, map(str.strip, listed.splitlines())):
-        index, uuid, mebibytes = (part.strip() for part in line.split(","))
+    for line in listed.splitlines():
+        parts = [part.strip() for part in line.split(",")]
+        if len(parts) != 3:  # "No devices were found", and whatever else a driver in trouble says
+            continue
+        index, uuid, mebibytes = parts
         known = int(mebibytes) * 2**20 if mebibytes.isdigit() else None  # "[N/A]" where CPU and GPU share memory
         present[index] = present[uuid] = (index, known)
     allowed = environment.get("CUDA_VISIBLE_DEVICES")

@@ -4,7 +4,6 @@ search."""
 import contextlib
 import multiprocessing
 import signal
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
@@ -13,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from bench import clock
 from bench.engine.devices import Placement
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, failed, family
 from bench.engine.worker_process import Elsewhere, run_worker
@@ -130,7 +130,7 @@ class TrialWorker:
         self._peak_bytes = 0
         self.compiled.add(family(spec.hyperparameters))
         self.spec, self.last, self._started_at = spec, spec.key, datetime.now(UTC).isoformat(timespec="seconds")
-        self._started = self._heard = time.monotonic()
+        self._started = self._heard = clock.now()
         self._log_start = self._log.stat().st_size if self._log.is_file() else 0
         with contextlib.suppress(ConnectionError):  # a dead process says so when it is listened to
             self._connection.send(("run", (spec,)))
@@ -142,14 +142,14 @@ class TrialWorker:
         self._watch_memory()
         try:
             if not self._connection.poll(timeout_s):
-                silent_s = time.monotonic() - self._heard
+                silent_s = clock.now() - self._heard
                 hangs = silent_s > silence_limit_s(self.spec, self._heard - self._started, self._silence_s)
                 return self._failed(f"no sign of life for {silent_s:.0f} s") if hangs else None
             answer = self._connection.recv()
         except (EOFError, OSError):  # a plain OSError: it died in the middle of a message
             self._process.join()
             return self._failed(_cause_of_death(self._process.exitcode))
-        self._heard = time.monotonic()
+        self._heard = clock.now()
         if isinstance(answer, DataError):
             raise answer
         if isinstance(answer, Elsewhere):
@@ -211,7 +211,7 @@ class TrialWorker:
             error,
             crashed=crashed,
             started_at=self._started_at,
-            wall_s=time.monotonic() - self._started,
+            wall_s=clock.now() - self._started,
             peak_memory_bytes=self._peak_bytes or None,
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.datasets import open_dataset
 from bench.datasets.audit import fingerprint
 from bench.datasets.convert import file_names
-from bench.datasets.dataset import Dataset
+from bench.datasets.dataset import Dataset, at_home
 from bench.datasets.sample import write_sample_set
 from bench.errors import DataError
 from bench.experiments import SAMPLE, Experiment, load_stored
@@ -41,7 +41,7 @@ def data_of(run: Run, folder: Path | None = None) -> Iterator[Dataset]:
             folder = Path(scratch) / SAMPLE
             write_sample_set(folder)
         root = folder or Path(run.dataset.path)
-        if not root.expanduser().is_dir():
+        if not at_home(root).is_dir():
             raise DataError(f"the data of run {run.record.name} are not in {root}; say where they are")
         dataset = open_dataset(root, options)
         now, then = fingerprint(dataset, options), run.dataset.fingerprint

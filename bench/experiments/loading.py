@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.datasets.dataset import at_home
 from bench.errors import ExperimentError, closest, unknown
 from bench.experiments.experiment import Experiment
 from bench.experiments.yaml_file import YamlFile, read_yaml, validate
@@ -81,7 +82,7 @@ def to_json(experiment: Experiment) -> dict[str, object]:
 def _find(kind: str, name_or_path: str, presets: Mapping[str, Path], where: str | None = None) -> Path:
     if name_or_path in presets:
         return presets[name_or_path]
-    path = Path(name_or_path).expanduser()
+    path = at_home(Path(name_or_path))
     if path.is_file():
         return path
     if path.is_dir() or _is_path(name_or_path):
@@ -99,7 +100,7 @@ def _is_path(name_or_path: str) -> bool:
 
 def _beside(file: YamlFile, path: str) -> str:
     """`path` as the file means it: relative to the folder that the file is in."""
-    return os.path.normpath(file.path.parent / Path(path).expanduser())
+    return os.path.normpath(file.path.parent / at_home(Path(path)))
 
 
 def _folder_name(path: str) -> str:

@@ -11,13 +11,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from bench.errors import ExperimentError, closest
-from bench.records.limits import DEEPEST, excess
+from bench.records.bounded_yaml import BoundedLoader, parse_yaml
+from bench.records.limits import excess
 
 LARGEST_FILE = 2**17
 """Bytes of an experiment or a search space."""
-
-MOST_NODES = 10_000
-"""Values of a file, with those that its aliases repeat."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -36,21 +34,8 @@ class YamlFile:
         return f"{self.path}:{line}" if line else str(self.path)
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, for which `1e-3` is a number (in YAML 1.1 it is text, for want of a dot), and which does not read on where
-    nesting is too deep: its scanner takes the square of the depth."""
-
-    _depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        self._depth += 1
-        if self._depth > DEEPEST:
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="it is nested too deeply", problem_mark=mark)
-        try:
-            return super().compose_node(parent, index)
-        finally:
-            self._depth -= 1
+class _Loader(BoundedLoader):
+    """For which `1e-3` is a number: in YAML 1.1 it is text, for want of a dot."""
 
 
 _Loader.add_implicit_resolver(
@@ -70,10 +55,7 @@ def read_yaml(path: Path) -> YamlFile:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ExperimentError(f"cannot read {path}: {reason}") from error
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        _refuse_what_unfolds(path, node)
-        content = loader.construct_document(node) if node else None
+        node, content = parse_yaml(text, _Loader)
     except RecursionError as error:
         raise ExperimentError(f"{path}: malformed YAML: it is nested too deeply") from error
     except yaml.MarkedYAMLError as error:
@@ -204,22 +186,6 @@ def _line_of(node: yaml.Node, loc: Sequence[int | str]) -> int | None:
             node = node.value[part]
             line = node.start_mark.line + 1
     return line
-
-
-def _refuse_what_unfolds(path: Path, node: yaml.Node | None) -> None:
-    """Aliases let a file of a few lines mean millions of values, or hold itself; nesting lets it exhaust the stack. Counts without recursion."""
-    waiting = [(node, 0)] if node else []
-    seen = 0
-    while waiting:
-        value, depth = waiting.pop()
-        seen += 1
-        if seen > MOST_NODES or depth > DEEPEST:
-            what = f"holds more than {MOST_NODES} values" if seen > MOST_NODES else "is nested too deeply"
-            raise ExperimentError(f"{path}:{value.start_mark.line + 1}: malformed YAML: it {what}, aliases written out")
-        if isinstance(value, yaml.MappingNode):
-            waiting += [(each, depth + 1) for pair in value.value for each in pair]
-        elif isinstance(value, yaml.SequenceNode):
-            waiting += [(each, depth + 1) for each in value.value]
 
 
 def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:

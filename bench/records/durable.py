@@ -64,6 +64,8 @@ def append_line(path: Path, content: bytes) -> None:
     # Unbuffered: a buffer that a full disk kept from being flushed would be written after all when the file is closed.
     with said_plainly(path):
         is_new = not path.exists()
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         with path.open("ab", buffering=0) as file:
             size, end = _cut_torn_line(path)
             try:
@@ -145,6 +147,7 @@ def said_plainly(path: Path) -> Iterator[None]:
             errno.EACCES: "no write permission",
             errno.EPERM: "no write permission",
             errno.EROFS: "the file system is read-only",
+            errno.ELOOP: "it is a link, and records are written to files alone",
         }
         reason = reasons.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
         raise StoreError(f"cannot write {path}: {reason}") from error

@@ -25,20 +25,28 @@ MOST_FOLDS = 1000
 MOST_OF_A_COUNT = 10**7
 """Of epochs, pixels of a side, images of a batch."""
 
+LONGEST_S = 10**10
+"""Some three hundred years."""
+
+YEARS = range(1980, 9000)
+"""Of a moment: with `LONGEST_S` after it, and in any zone, it is still one that a date can hold."""
+
 Whole = Annotated[int, Field(strict=True, ge=0, lt=MOST)]
 Fold = Annotated[int, Field(strict=True, ge=0, lt=MOST_FOLDS)]
 Side = Annotated[int, Field(strict=True, ge=1, le=10**6)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(strict=True, ge=0, lt=MOST, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(strict=True, ge=0, lt=LONGEST_S, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
 
 
 def _is_moment(text: str) -> str:
     try:
-        datetime.fromisoformat(text)
+        is_one = datetime.fromisoformat(text).year in YEARS
     except ValueError:
-        raise ValueError("is no time such as 2026-01-31T12:00:00+00:00") from None
+        is_one = False
+    if not is_one:
+        raise ValueError("is no time such as 2026-01-31T12:00:00+00:00")
     return text
 
 

@@ -144,7 +144,7 @@ class RunStore:
 
     @contextlib.contextmanager
     def _file(self, name: str) -> Iterator[BinaryIO]:
-        path = self.directory / name
+        path = inside(self.directory, name)
         with said_plainly(path):
             if not path.parent.is_dir():
                 path.parent.mkdir(exist_ok=True)  # not the run's own folder: one that was removed stays removed
@@ -177,6 +177,7 @@ def load(directory: Path) -> Run:
         if directory.is_dir():
             raise StoreError(f"{directory} holds no run (no run.json): remove it, or choose another name")
         raise no_run(directory)
+    _require_no_way_out(directory)
     single = {name: _load_json(directory / name, kind) for name, kind in _FILES.items()}
     lines = {name: tuple(load_lines(directory / name, kind)) for name, kind in _LINES.items()}
     later = {
@@ -212,6 +213,16 @@ def no_run(directory: Path) -> StoreError:
     known = sorted(path.parent.name for path in directory.parent.glob("*/run.json"))
     hint = f"choose from {first_few(known, MOST_NAMED)}" if known else "start one with: python -m bench run"
     return StoreError(f"no run {directory.name!r} in {directory.parent}; {hint}{closest(directory.name, known)}")
+
+
+def _require_no_way_out(directory: Path) -> None:
+    """Raises StoreError for a file or folder of a run that is a link to elsewhere: what it holds would be shown, and a
+    resumed run would write there."""
+    for path in directory.iterdir():
+        if path.is_symlink() and not path.resolve().is_relative_to(directory.resolve()):
+            raise StoreError(
+                f"{path} is a link out of the run's folder; it is not read: put the file itself in its place"
+            )
 
 
 def load_arrays(directory: Path, name: str) -> dict[str, np.ndarray] | None:

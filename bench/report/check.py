@@ -34,7 +34,7 @@ _EXACT = {".md", ".html"}
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.])")
 
-_PICTURE = re.compile(r'"data:image/[^"]*"|<svg[^>]* class="plot".*?</svg>')
+_PICTURE = re.compile(r'"data:image/[^"]*"|<svg[^<>]* class="plot".*?</svg>')
 _FILE = re.compile(r'href="data:text/csv;charset=utf-8;base64,([^"]*)"')
 
 
@@ -99,7 +99,7 @@ def _compared(there: Path, expected: Path) -> Iterator[str]:
     if not there.is_file() or not expected.is_file():
         yield f"{there}: {'is missing' if expected.is_file() else 'does not belong to the report'}"
         return
-    said, meant = (path.read_text(encoding="utf-8") for path in (there, expected))
+    said, meant = (path.read_text(encoding="utf-8", errors="replace") for path in (there, expected))
     if there.suffix == ".html":
         for number, (own, other) in enumerate(zip_longest(*map(_files_inside, (said, meant)), fillvalue=""), start=1):
             yield from _lines_compared(f"{there} (download {number})", own, other, exact=False)

@@ -26,7 +26,8 @@ def index(directory: Path) -> str:
     found = [(_summary(folder), folder.name) for folder in folders]
     found.sort(key=lambda entry: (entry[0]["started_at"], entry[1]), reverse=True)
     lines = [
-        f"- {markdown.link(summary['name'], f'{folder}/leaderboard.md')} ({summary['started_at'][:10]}): "
+        f"- {markdown.link(summary['name'], f'{folder}/leaderboard.md')} "
+        f"({markdown.text(summary['started_at'][:10])}): "
         f"{markdown.text(summary['verdict'])}"
         for summary, folder in found
     ]

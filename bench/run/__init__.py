@@ -3,10 +3,10 @@
 Everything that is finished is on disk before the next thing begins, so a run can be stopped at any moment and resumed.
 """
 
-import time
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
+from bench import clock
 from bench.engine.devices import placements
 from bench.engine.executor import Executor, LocalExecutor
 from bench.engine.ray.cluster import require_reachable
@@ -39,7 +39,7 @@ def run_experiment(
     Raises UserError, with nothing half-written, where the experiment, the data or the workers do not fit together.
     KeyboardInterrupt passes through when the run is marked as interrupted; all finished trials are kept.
     """
-    began = time.monotonic()
+    began = clock.now()
     directory = results / experiment.name
     for place in (results, reports):
         require_writable(place)

@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.engine.spec import TrialOutcome
 from bench.records import COMPLETED, TrialRecord
-from bench.records.store import RunStore
+from bench.records.store import RunStore, inside
 
 SUFFIX = ".weights.h5"
 """Of a model's file: Keras wants it."""
@@ -32,7 +32,7 @@ class BestModels:
 
     def path(self, record: TrialRecord) -> Path:
         """Where the weights of a trial are, if they are kept."""
-        return self._store.directory / "models" / f"{_name(record)}{SUFFIX}"
+        return inside(self._store.directory, f"models/{_name(record)}{SUFFIX}")
 
     def save(self, outcome: TrialOutcome, model: Callable[[], bytes]) -> bool:
         """Writes a trial's `model` (the content of a weights file) if it is among the best, and says whether it did. What it pushes out

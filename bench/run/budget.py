@@ -1,10 +1,10 @@
 """Where a run's time goes: what its budget leaves to each study, and how long each has had, over all sittings of a resumed run."""
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from bench import clock
 from bench.experiments import Experiment
 from bench.records import Run, StudyRecord
 from bench.run.costs import Probe
@@ -29,7 +29,7 @@ SEARCH_SHARE = 0.6
 
 
 class Timekeeper:
-    """Times of a run that began at `began` (monotonic seconds), and of its `earlier` sittings."""
+    """Times of a run that began at `began` (seconds of `bench.clock`), and of its `earlier` sittings."""
 
     def __init__(self, experiment: Experiment, earlier: Run | None, began: float) -> None:
         self._budget_s = experiment.budget_s
@@ -49,7 +49,7 @@ class Timekeeper:
     @property
     def wall_s(self) -> float:
         """Of the whole run until now."""
-        return self._earlier_s + time.monotonic() - self._began
+        return self._earlier_s + clock.now() - self._began
 
     @property
     def studies(self) -> tuple[StudyRecord, ...]:
@@ -93,7 +93,7 @@ class Timekeeper:
     def timing(self, study_id: str) -> Iterator[None]:
         """The time of a study; whatever ends the block, what it spent counts."""
         self._studies[study_id] = replace(self._studies[study_id], ended=None)
-        self._under_way = study_id, time.monotonic()
+        self._under_way = study_id, clock.now()
         try:
             yield
         finally:
@@ -115,7 +115,7 @@ class Timekeeper:
         if self._under_way is None:
             return
         study_id, since = self._under_way
-        now, study = time.monotonic(), self._studies[study_id]
+        now, study = clock.now(), self._studies[study_id]
         self._studies[study_id] = replace(study, wall_s=(study.wall_s or 0.0) + now - since)
         self._under_way = study_id, now
 

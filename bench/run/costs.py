@@ -1,6 +1,5 @@
 """How long the next training will take, from those that are over: none starts that cannot end in time."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -8,6 +7,7 @@ from math import log
 from statistics import median
 from typing import Any
 
+from bench import clock
 from bench.engine.spec import TrialSpec, family
 from bench.experiments import Protocol
 from bench.records import TrainingRecord, TrialRecord
@@ -159,17 +159,17 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on the monotonic clock, in seconds; None: there is time without end."""
+    """A moment of `bench.clock`, in seconds; None: there is time without end."""
 
     at: float | None = None
 
     @classmethod
     def after(cls, seconds: float | None) -> "Deadline":
-        return cls(None if seconds is None else time.monotonic() + seconds)
+        return cls(None if seconds is None else clock.now() + seconds)
 
     @property
     def left_s(self) -> float | None:
-        return None if self.at is None else max(0.0, self.at - time.monotonic())
+        return None if self.at is None else max(0.0, self.at - clock.now())
 
     def allows(self, seconds: float | None) -> bool:
         """Whether something of that length, None if nobody knows, may start now."""

@@ -1,11 +1,11 @@
 """What a run has before it, as far as that can be known before it trains: what is tried, the plan, how long, how much memory."""
 
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from bench import clock
 from bench.datasets.cache import cache_bytes
 from bench.datasets.native import native_bytes
 from bench.experiments import WITHOUT_TUNERS, Experiment
@@ -91,7 +91,7 @@ class Outlook:
 
 def outlook(experiment: Experiment, found: Examined, measured: Measured | None, *, places: int) -> Outlook:
     protocol, split, folds = experiment.protocol, found.split, len(found.split.folds)
-    left_s = Timekeeper(experiment, None, time.monotonic()).finals_s
+    left_s = Timekeeper(experiment, None, clock.now()).finals_s
     cut = left_s is not None and bool(protocol.finalists) and folds > 1
     candidates = None if cut else most_candidates(experiment)
     told = ahead(experiment, folds, left_s, 0)

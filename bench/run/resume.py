@@ -103,7 +103,7 @@ def locked(directory: Path) -> Iterator[None]:
             finally:
                 owner.unlink(missing_ok=True)
     except Timeout:
-        known = f" ({owner.read_text()})" if owner.is_file() else ""
+        known = f" ({owner.read_text(errors='replace')[:200]})" if owner.is_file() else ""
         raise StoreError(
             f"run {directory.name!r} in {directory.parent} is being worked on by another process{known}"
         ) from None

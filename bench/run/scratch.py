@@ -3,7 +3,9 @@
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from bench.records.durable import said_plainly
 _PREFIX, _LOCK = "segbench-", ".lock"
 _BEING_MADE = ".segbench-"
 """A folder has its lasting name only once its lock is held: whoever finds that name may ask whether its owner lives."""
+
+_LONGEST_MAKING_S = 3600
+"""Which takes milliseconds: an older one is of a process that died meanwhile."""
 
 
 @contextlib.contextmanager
@@ -45,6 +50,13 @@ def scratch_folder() -> Iterator[Path]:
 def remove_abandoned(place: Path) -> list[Path]:
     """Removes folders of this user whose process is gone: the system frees the lock of one that died, however it died. Says which."""
     removed = []
+    for folder in sorted(place.glob(f"{_BEING_MADE}*")):
+        with contextlib.suppress(OSError):
+            about = folder.lstat()
+            is_old = about.st_mtime < time.time() - _LONGEST_MAKING_S
+            if is_old and stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
+                removed.append(folder)
     for folder in sorted(place.glob(f"{_PREFIX}*")):
         lock = folder / _LOCK
         try:

@@ -32,6 +32,12 @@ def no_gpu(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
+@pytest.mark.parametrize("said", ["No devices were found", "0, GPU-aaaa", "a, b, c, d", ",,,", ""])
+def test_what_a_driver_in_trouble_says_is_no_gpu(said, two_gpus, tmp_path):
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\necho '{said}'\n")
+    assert visible_gpus() == []
+
+
 def test_without_a_gpu_one_worker_has_the_whole_cpu(no_gpu):
     assert visible_gpus() == []
     assert placements() == (Placement(),)

@@ -1,6 +1,7 @@
 """Records in other tools' files, opened with those tools' own libraries. The run is the recorded reference."""
 
 import contextlib
+import csv
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -260,3 +262,12 @@ def answer(address: str, wanted: str) -> str:
 
 def test_every_target_has_a_line_for_people() -> None:
     assert all(target.description for target in TARGETS.values())
+
+
+def test_no_name_of_a_record_is_a_formula_in_a_table(run, tmp_path) -> None:
+    named = replace(run.trainings[0], candidate="=HYPERLINK(1)")
+    export_records(replace(run, trainings=(named, *run.trainings[1:])), "csv", str(tmp_path))
+    for path in tmp_path.glob("*.csv"):
+        for line in csv.reader(path.open(encoding="utf-8", newline="")):
+            assert not any(cell.startswith(("=", "+", "@")) for cell in line), line
+    assert "'=HYPERLINK(1)" in (tmp_path / "counts.csv").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """YAML files and command lines that nobody would write: each ends in a run, an audit, or in one line."""
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bench
 import bench.cli.running
-from bench.experiments import PRESETS
+from bench.experiments import PRESETS, load_experiment, override, to_json
 from search_spaces import PRESETS as SPACES
 from tests.datasets.drawings import coco_content, picture, save, write_json
 from tests.hostile.mutations import SECRET, TALLY, as_drawn, changed, command_ends, examples, failures_in, watched
@@ -44,6 +46,12 @@ TEXTS = [
     "trials: 1:59:59:59:59:59", "trials: .inf", "trials: 1e400", "budget: .nan", "name: \"\\ud800\"", "name: \"\\0\"", "\ufeffname: x", "a: " + "x" * 130_000,
     "\n".join(f"k{n}: {n}" for n in range(20_000)), "name: x\x00", "name: x\x1b", "space: {learning_rate: [.inf]}", "space: {weight_decay: [1.0e+400]}",
     "space: ../../../etc/passwd", "space: /dev/zero", "space: {architecture: [plain_unet], image_size: [2147483648]}", "a: |\n" + "  x\n" * 100_000,
+    *(f"{where}: {what}" for where in ("name", "trials") for what in (
+        "!!bool maybe", "!!timestamp x", '!!int ""', "!!int '-'", '!!float ""', "!!float _", "!!null x", "!!omap [a]", "!!pairs [a]", "!!merge x", "=", "!x y",
+        "!<tag:yaml.org,2002:bool> zz", "!!timestamp 9999-12-31 23:59:59 -23:59", "!!timestamp 0001-01-01 00:00:00 +23:59", "!!binary \u00e9",
+    )),
+    "2001-01-01: x", "!!bool maybe: x", "[]: x", "? !!timestamp x\n: y", "data: {path: data, classes: {a: !!bool x}}", "seeds: [!!int '']", "*a : &a x", "a: !!set {b, b}",
+    "name: \u0663", "trials: \u0663", "budget: \u0663m", "budget: " + "1h" * 19, "seeds: " + "[" + "1, " * 1001 + "2]", "\x85name: x", "name: a\u2028b", "name: a\x7fb",
 ]  # fmt: skip
 
 
@@ -55,7 +63,11 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in "ab":
         save(root / "data" / f"{name}.png", picture())
     write_json(root / "data" / "a.json", coco_content({"category_id": 7, "segmentation": [[3, 2, 7, 2, 7, 6]]}))
-    stub = SimpleNamespace(run_experiment=lambda experiment, **_: Path("reports") / experiment.name)
+    stub = SimpleNamespace(
+        run_experiment=lambda experiment, **_: Path("reports") / experiment.name,
+        __path__=[str(Path(bench.__path__[0]) / "run")],
+        __spec__=None,
+    )
     monkeypatch.setitem(sys.modules, "bench.run", stub)
     monkeypatch.setattr(bench.cli.running, "_require_tensorflow", lambda: None)
     monkeypatch.setattr(bench.cli.running, "say_ending", lambda *_: None)
@@ -110,7 +122,7 @@ def test_a_text_that_is_no_experiment_ends_in_one_line(root: Path) -> None:
 VALUES = [str(value) for value in ODD if isinstance(value, str | int | float)]
 OPTIONS = (
     "--data", "--tuner", "--trials", "--budget", "--seed", "--name", "--workers", "--cluster", "--results", "--reports", "--resume", "--skip-unreadable",
-    "--learning-curve", "--wrong", "--", "-",
+    "--learning-curve", "--wrong", "--", "-", "--run", "--as", "--to", "--for", "-o", "--format", "--polygons", "--force", "--dry-run", "--json", "--quiet", "--check",
 )  # fmt: skip
 COMMANDS = (
     ("run",),
@@ -122,7 +134,10 @@ COMMANDS = (
     ("verify",),
     ("data", "convert"),
     ("data", "show"),
+    ("data", "split"),
     ("init",),
+    ("score",),
+    ("export-records",),
 )
 
 
@@ -147,3 +162,40 @@ def test_a_made_up_command_line_ends_in_a_result_or_in_one_line(root: Path) -> N
     one()
     assert not failures, failures
     assert TALLY["command lines"].total() >= 0.7 * LINES
+
+
+@pytest.mark.parametrize("cluster", ["evil.example:6379", "ray://evil.example:10001"])
+def test_a_cluster_is_joined_by_its_address_only_where_the_command_line_says_it(cluster: str, root: Path) -> None:
+    for name, content in (
+        ("my.yaml", yaml.safe_dump(whole() | {"cluster": cluster})),
+        ("local.yaml", yaml.safe_dump(whole() | {"cluster": "local"})),
+    ):
+        (root / name).write_text(content, encoding="utf-8")
+    stored = root / "results" / "theirs" / "experiment.json"
+    stored.parent.mkdir(parents=True)
+    stored.write_text(
+        json.dumps(to_json(override(load_experiment(str(root / "my.yaml")), name="theirs"))), encoding="utf-8"
+    )
+    for words in (("run", root / "my.yaml"), ("run", "--resume", "--name", "theirs")):
+        assert command_ends("clusters in files", *words) == "one line"
+        assert command_ends("clusters in files", *words, "--cluster", cluster) == "result"
+        assert command_ends("clusters in files", *words, "--cluster", "none") == "result"
+    assert command_ends("clusters in files", "run", root / "local.yaml") == "result"
+
+
+def test_no_word_of_a_command_line_is_too_odd_for_its_place(root: Path) -> None:
+    (root / "mine.yaml").write_text('space: "~nobody-at-all/x.yaml"\ntrials: 1\n', encoding="utf-8")
+    home, long, surrogate = "~nobody-at-all/x", "x" * 5000, "\ud800"
+    failures: list[str] = []
+    for words in (
+        *(("run", word) for word in (home, f"{home}.yaml", "mine.yaml", f"{long}.yaml", "a\0b", surrogate)),
+        *((*command, word) for word in (home, long, "mine.yaml") for command in (("data", "audit"), ("report",), ("verify",), ("init",))),
+        *((*command, word, "-o", "out") for word in (home, long, "mine.yaml") for command in (("data", "convert"), ("data", "show"))),
+        *(("predict", "mine.yaml", "mine.yaml", "-o", word) for word in (long, "mine.yaml")),
+        *(("export-records", word, "--to", "csv", "-o", "out") for word in (home, long, surrogate)),
+        *(("score", word, "--run", word, "--as", "a tool") for word in (home, long, surrogate)),
+        ("data", "split", "data", "--run", surrogate, "-o", "out"), ("report", "--results", "mine.yaml"), ("report", "..", "--results", "."), ("run", "--name", surrogate),
+    ):  # fmt: skip
+        with failures_in(failures, ascii(words)[:200]), watched(root.parent):
+            command_ends("words of command lines", *words, limit_s=20)
+    assert not failures, failures

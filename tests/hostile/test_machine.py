@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import bench.cli.running
-from bench.cli.output import Unfailing
+from bench.cli.output import Unfailing, forget_odd_numbers
 from bench.datasets import DataOptions, cache, open_dataset
 from bench.datasets.cache import open_cache, write_cache
 from bench.engine.spec import TrialSpec
@@ -58,6 +59,8 @@ def test_a_full_disk_behind_stdout_is_said_once_and_what_was_begun_goes_on() -> 
     [
         ({"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}, "pipe"),
         ({"COLUMNS": "40", "TERM": "dumb"}, "pipe"),
+        ({"COLUMNS": "\u00b2", "TERMINAL_WIDTH": "x", "OPENCV_IO_MAX_IMAGE_PIXELS": "x"}, "pipe"),
+        ({"HOME": "/nowhere/at/all", "TMPDIR": "/nowhere/at/all", "XDG_CACHE_HOME": "/dev/null"}, "pipe"),
         ({}, "/dev/full"),
         ({}, "closed pipe"),
     ],
@@ -82,6 +85,43 @@ def test_a_command_ends_well_in_narrow_surroundings(surroundings: dict[str, str]
     assert done.returncode == 0, done.stderr.decode()[-500:]
     assert b"Traceback" not in done.stderr
     assert done.stderr.count(b"\n") <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("COLUMNS", "\u00b2"), ("COLUMNS", "0"), ("COLUMNS", "-3"), ("COLUMNS", "100000000"), ("COLUMNS", "9" * 5000), ("LINES", "x"), ("TERMINAL_WIDTH", "x"),
+        ("TERMINAL_WIDTH", ""), ("OPENCV_IO_MAX_IMAGE_PIXELS", "x"), ("OPENCV_IO_MAX_IMAGE_WIDTH", "-1"), ("OPENCV_IO_MAX_IMAGE_HEIGHT", "9" * 19),
+    ],
+)  # fmt: skip
+def test_a_number_of_the_surroundings_that_is_none_is_forgotten(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv(name, value)
+    forget_odd_numbers()
+    assert name not in os.environ
+    assert name == "COLUMNS" or os.environ["COLUMNS"] == "40"
+
+
+@pytest.mark.slow
+def test_a_process_without_standard_streams_gives_their_numbers_to_no_file(tmp_path: Path) -> None:
+    """`>&- 2>&- <&-`: what C libraries print to descriptor 2 would stand in the first file that the process opens."""
+    code = (
+        "import os, sys\n"
+        "from bench.cli.output import make_output_unfailing\n"
+        "make_output_unfailing()\n"
+        f"file = open({str(tmp_path / 'record')!r}, 'wb')\n"
+        "for number in (1, 2):\n"
+        "    os.write(number, b'a remark')\n"
+        "print('to nobody'); sys.stderr and sys.stderr.write('to nobody')\n"
+        "file.write(b'%d' % file.fileno())\n"
+    )
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} >&- 2>&- <&-"], check=False
+    )
+    assert done.returncode == 0
+    assert int((tmp_path / "record").read_bytes()) > 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -172,6 +212,16 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_what_lives_is_not(
         assert remove_abandoned(tmp_path) == []
         assert living.is_dir()
     assert [path.name for path in tmp_path.iterdir()] == ["segbench-of-somebody-else"]
+
+
+def test_a_folder_whose_maker_died_before_it_had_its_name_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    for name in (".segbench-old", ".segbench-new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".lock").touch()
+    os.utime(tmp_path / ".segbench-old", (1e9, 1e9))
+    (tmp_path / ".segbench-link").symlink_to(tmp_path / ".segbench-new")
+    assert remove_abandoned(tmp_path) == [tmp_path / ".segbench-old"]
+    assert {path.name for path in tmp_path.iterdir()} == {".segbench-new", ".segbench-link"}
 
 
 def test_a_link_in_the_place_for_temporary_files_is_not_followed(tmp_path: Path) -> None:

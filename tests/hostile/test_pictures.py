@@ -52,6 +52,7 @@ def sound() -> dict[str, bytes]:
         "animated.gif": saved(colour, "gif", save_all=True, append_images=frames),
         "animated.webp": saved(colour, "webp", save_all=True, append_images=frames),
         "animated.png": saved(colour, "png", save_all=True, append_images=frames),
+        "thousands.tif": paged_tiff(5000),
         "pages.tif": saved(colour, "tiff", save_all=True, append_images=frames),
         "wide.png": saved(Image.new("L", (50_000, 40)), "png"),
         "tall.jpg": saved(Image.new("L", (3, 60_000)), "jpeg"),
@@ -94,8 +95,41 @@ def looping_tiff() -> bytes:
     return bytes(content)
 
 
+def paged_tiff(count: int) -> bytes:
+    """So many pages that share one strip."""
+    content = bytearray(tiff_of(4, 4))
+    (place,) = struct.unpack_from("<I", content, 4)
+    directory, end = bytes(content[place:-4]), len(content)
+    size = len(directory) + 4
+    struct.pack_into("<I", content, end - 4, end)
+    nexts = (end + (number + 1) * size if number + 1 < count else 0 for number in range(count))
+    return bytes(content) + b"".join(directory + struct.pack("<I", place) for place in nexts)
+
+
+def scanned_jpeg(count: int) -> bytes:
+    """A progressive JPEG that refines its last bits so many times."""
+    content = saved(Image.fromarray(picture()), "jpeg", progressive=True)
+    last = content.rindex(b"\xff\xda")
+    return content[:last] + content[last:-2] * count + b"\xff\xd9"
+
+
+def stretched_jp2(width: int, height: int) -> bytes:
+    """A JPEG 2000 whose headers announce another size."""
+    content = saved(Image.new("RGB", (613, 411)), "jpeg2000")
+    for order, sizes in (("HW", (411, 613)), ("WH", (613, 411))):
+        new = (height, width) if order == "HW" else (width, height)
+        content = content.replace(struct.pack(">II", *sizes), struct.pack(">II", *new))
+    return content
+
+
 def bombs() -> dict[str, bytes]:
     return {
+        "bomb alpha.png": png_of(13_000, 13_000, bytes(1000), colour=6),
+        "bomb grey alpha.png": png_of(13_000, 13_000, bytes(1000), colour=4),
+        "bomb.jp2": stretched_jp2(12_000, 12_000),
+        "bomb inks.tif": tiff_of(13_000, 13_000, samples=4),
+        "scans.jpg": scanned_jpeg(2000),
+
         "bomb.png": png_of(50_000, 50_000, bytes(1000)),
         "bomb 16.png": png_of(16_000, 16_000, bytes(1000), bits=16),
         "largest.png": png_of(2**31 - 1, 2**31 - 1),

@@ -1,15 +1,18 @@
-"""Records of a run that a stranger wrote: `report` and `run --resume` end in a result or in one line that names the file."""
+"""Records of a run that a stranger wrote: what reads them ends in a result or in one line that names the file."""
 
+import io
 import json
 import os
 import shutil
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,18 +20,27 @@ from hypothesis import strategies as st
 import bench.cli.running
 import search_spaces.segmentation  # noqa: F401
 from bench import run as runner
+from bench.records import ExternalRecord, Run
 from bench.records.durable import read_lines
+from bench.records.store import RunStore, load
 from bench.run.setup import Material
 from bench.run.stages import delivery as delivery_stage
+from tests.datasets.drawings import save
 from tests.delivery.stand_in import stand_in_deliver
 from tests.engine.stand_in import StandInExecutor
+from tests.examples import STARTED_AT
 from tests.hostile.mutations import SECRET, TALLY, as_drawn, changed, command_ends, examples, failures_in, watched
 from tests.killed import Killer, drawn_material, experiment, run_with
+from tests.killed import draw as draw_set
+from tests.records.older_schemas import write_run
 
 pytestmark = pytest.mark.slow
 
 MUTATIONS = examples(1000, 40)
-DAMAGES = examples(100, 20)
+OLDER = examples(200, 4)
+"""Of each older version of the schema."""
+ELSEWHERE = examples(400, 10)
+DAMAGES = examples(300, 10)
 
 ODD: list[Any] = [
     None, True, False, 0, 1, -1, 7, 10**6, 2**53, 10**15, 10**400, -(10**9), 0.5, -0.5, 1e308, -1e308, 1e-300, float("nan"), float("inf"),
@@ -51,7 +63,15 @@ SINGLE = (
     "delivery.json",
     "experiment.json",
 )
-LINES = ("trials.jsonl", "proposals.jsonl", "evaluations.jsonl", "trainings.jsonl")
+LINES = (
+    "trials.jsonl",
+    "proposals.jsonl",
+    "evaluations.jsonl",
+    "trainings.jsonl",
+    "attempts.jsonl",
+    "external.jsonl",
+)
+VERSIONS: list[Any] = [0, 1, 2, 3, 4, -1, 1.0, 2.5, "1", True, None, [1], {"1": 2}, 10**30]
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +91,31 @@ def base(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     (outer / SECRET).write_bytes(b"secret")
     root = outer / "root"
     run_with(executor(material), root, experiment("random"), material, Killer(), os.open(os.devnull, os.O_WRONLY))
+    RunStore(root / "results" / "killed").append(scored_elsewhere(load(root / "results" / "killed")))
     shutil.copytree(root / "results" / "killed", root / "kept")
     (root / "tmp").mkdir()
     with mock.patch.object(tempfile, "tempdir", str(root / "tmp")):
         yield root
 
 
+def scored_elsewhere(run: Run) -> ExternalRecord:
+    """Another tool's masks, as good as the first candidate's."""
+    best = run.trainings[0].candidate
+    own = [each for each in run.trainings if each.candidate == best]
+    return ExternalRecord(
+        name="another tool",
+        folder="masks",
+        scored_at=STARTED_AT,
+        evaluation_size=32,
+        masks_digest="0" * 64,
+        out_of_fold={name: counts for each in own for name, counts in each.out_of_fold.items()},
+        test=own[0].test,
+    )
+
+
 def put_back(base: Path) -> Path:
     directory = base / "results" / "killed"
-    shutil.rmtree(directory)
+    shutil.rmtree(directory, ignore_errors=True)
     shutil.rmtree(base / "reports", ignore_errors=True)
     shutil.copytree(base / "kept", directory)
     return directory
@@ -98,15 +134,22 @@ def write_line(path: Path, number: int, content: Any) -> None:
 
 
 def mutate(directory: Path, draw: Callable[[Any], Any]) -> str:
-    name = draw(st.sampled_from((*SINGLE, *LINES, *LINES)))
+    """Changes one record, now and then in what its version is."""
+    name = draw(st.sampled_from([each for each in (*SINGLE, *LINES, *LINES) if (directory / each).is_file()]))
     path = directory / name
     if name in SINGLE:
-        path.write_bytes(dump(changed(draw, json.loads(path.read_bytes()), ODD, most=2)))
+        path.write_bytes(dump(otherwise(draw, json.loads(path.read_bytes()))))
     else:
         lines = [content for _, content in read_lines(path)]
         number = draw(st.integers(0, len(lines) - 1))
-        write_line(path, number, changed(draw, lines[number], ODD, most=2))
+        write_line(path, number, otherwise(draw, lines[number]))
     return name
+
+
+def otherwise(draw: Callable[[Any], Any], content: Any) -> Any:
+    if draw(st.integers(0, 9)) == 0:
+        return content | {"schema_version": draw(st.sampled_from(VERSIONS))}
+    return changed(draw, content, ODD, most=2)
 
 
 def report(base: Path, kind: str) -> str:
@@ -156,3 +199,136 @@ def test_a_mutated_record_ends_in_a_report_or_in_one_line(base: Path, material: 
     assert (
         sum(TALLY[f"mutated records, {command}"].total() for command in ("report", "run --resume")) >= MUTATIONS * 0.9
     )
+
+
+OTHERS = (
+    ("export-records", "killed", "--to", "csv", "-o", "out"),
+    ("export-records", "killed", "--to", "optuna", "-o", "out.db"),
+    ("export-records", "killed", "--to", "tensorboard", "-o", "out"),
+    ("data", "split", "data", "--run", "killed", "-o", "out"),
+    ("score", "masks", "--run", "killed", "--as", "a tool", "--data", "data"),
+    ("report", "killed", "whole"),
+    ("run", "--dry-run", "--data", "data", "--name", "new"),
+)
+"""Other commands that read a run, with files below its root."""
+
+
+def test_another_command_on_a_mutated_record_ends_in_a_result_or_in_one_line(
+    base: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[str] = []
+    draw_set(base / "data")
+    save(base / "masks" / "test" / "0.png", np.zeros((32, 32), np.uint8))
+    shutil.copytree(base / "kept", base / "results" / "whole")
+    monkeypatch.chdir(base)
+
+    @as_drawn(ELSEWHERE)
+    @given(data=st.data())
+    def one(data: st.DataObject) -> None:
+        directory = put_back(base)
+        for left in ("out", "out.db"):
+            shutil.rmtree(base / left, ignore_errors=True)
+            (base / left).unlink(missing_ok=True)
+        said = mutate(directory, data.draw)
+        words = data.draw(st.sampled_from(OTHERS))
+        with failures_in(failures, f"{said} {' '.join(words)}"), watched(base):
+            command_ends("mutated records, other commands", *words)
+
+    try:
+        one()
+    finally:
+        shutil.rmtree(base / "results" / "whole")
+        put_back(base)
+    assert not failures, failures
+    assert TALLY["mutated records, other commands"].total() >= ELSEWHERE * 0.9
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_mutated_record_of_an_older_schema_ends_in_a_report_or_in_one_line(base: Path, version: int) -> None:
+    failures: list[str] = []
+    directory = base / "results" / "killed"
+
+    @as_drawn(OLDER)
+    @given(data=st.data())
+    def one(data: st.DataObject) -> None:
+        shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(base / "reports", ignore_errors=True)
+        write_run(directory, with_finals=True, schema_version=version)
+        said = mutate(directory, data.draw)
+        with failures_in(failures, said), watched(base):
+            report(base, "mutated records of versions 1 and 2, report")
+
+    try:
+        one()
+    finally:
+        put_back(base)
+    assert not failures, failures
+
+
+def damaged(draw: Callable[[Any], Any], path: Path) -> str:
+    """Spoils a file of arrays, as bytes or as arrays; says how."""
+    content = path.read_bytes()
+    what = draw(
+        st.sampled_from(("cut", "bytes", "text", "arrays", "arrays", "arrays", "pipe", "folder", "link", "bomb"))
+    )
+    path.unlink()
+    if what == "cut":
+        path.write_bytes(content[: draw(st.integers(0, len(content) - 1))])
+    elif what == "bytes":
+        spoiled = bytearray(content)
+        for _ in range(draw(st.integers(1, 20))):
+            spoiled[draw(st.integers(0, len(spoiled) - 1))] = draw(st.integers(0, 255))
+        path.write_bytes(spoiled)
+    elif what == "text":
+        path.write_bytes(draw(st.sampled_from((b"", b"PK", b"\x93NUMPY\x01\x00", b"no archive", b"\x80\x04N."))))
+    elif what == "arrays":
+        with np.load(io.BytesIO(content)) as file:
+            arrays = dict(file)
+        name = draw(st.sampled_from(sorted(arrays)))
+        arrays[name] = draw(st.sampled_from(odd_arrays(arrays[name])))
+        np.savez_compressed(path, **{key: each for key, each in arrays.items() if each is not None})
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+    elif what == "link":
+        path.symlink_to(next(parent / SECRET for parent in path.parents if (parent / SECRET).is_file()))
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("ids.npy", npy(np.zeros(1, np.uint8), shape=(2**40,)))
+    return f"{path.name}: {what}"
+
+
+def odd_arrays(array: np.ndarray) -> list[np.ndarray | None]:
+    return [
+        None, array[:0], array[..., None], array.astype(object), array.astype(np.str_), np.array(3), np.zeros((0, 0)), array[::-1], array.repeat(2, axis=0),
+        np.full(array.shape, np.nan), np.full(array.shape, np.inf, np.float16), np.full(array.shape, 255, np.uint8), np.full(array.shape, -1, np.int64),
+        np.full(array.shape, "../x"), np.array(["\ud800"] * max(1, len(array) if array.ndim else 1)), array.astype("datetime64[s]" if array.dtype.kind in "iu" else array.dtype),
+    ]  # fmt: skip
+
+
+def npy(array: np.ndarray, shape: tuple[int, ...]) -> bytes:
+    """A file of NumPy that announces another shape than it has."""
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {"descr": array.dtype.str, "fortran_order": False, "shape": shape})
+    return content.getvalue() + array.tobytes()
+
+
+def test_damaged_arrays_end_in_a_result_or_in_one_line(base: Path, material: Material) -> None:
+    failures: list[str] = []
+
+    @as_drawn(DAMAGES)
+    @given(data=st.data())
+    def one(data: st.DataObject) -> None:
+        directory = put_back(base)
+        found = sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*.npz"))
+        said = damaged(data.draw, directory / data.draw(st.sampled_from(found)))
+        with failures_in(failures, said), watched(base):
+            if data.draw(st.booleans()):
+                report(base, "damaged arrays, report")
+            else:
+                resume(base, material, "damaged arrays, run --resume")
+
+    one()
+    put_back(base)
+    assert not failures, failures

@@ -8,6 +8,7 @@ import resource
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -318,3 +319,21 @@ def test_value_that_json_cannot_hold_is_refused_before_anything_is_written(tmp_p
     with pytest.raises(ValueError, match="JSON"):
         store.append(trial(9, wall_s=float("nan"), hyperparameters={"learning_rate": float("inf")}))
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("started_at", "0001-01-01T00:00:00+23:59"), ("started_at", "9999-12-31T23:59:59-23:59"), ("started_at", "1979-12-31T23:59:59"), ("started_at", "soon"),
+        ("wall_s", 1e10), ("wall_s", 9e15), ("wall_s", -1.0),
+    ],
+)  # fmt: skip
+def test_a_moment_and_a_duration_add_up_to_a_date(field: str, value: object, tmp_path: Path) -> None:
+    store = RunStore(stored_run(tmp_path / "run").directory)
+    latest = trial(7, started_at="8999-12-31T23:59:59-23:59", wall_s=9.9e9)
+    store.append(latest)
+    moment = datetime.fromisoformat(load(store.directory).trials[-1].started_at) + timedelta(seconds=latest.wall_s or 0)
+    assert moment.astimezone(UTC).year < 9999
+    store.append(replace(trial(8), **{field: value}))
+    with pytest.raises(StoreError, match=rf"trials.jsonl:\d+: {field}: "):
+        load(store.directory)

@@ -142,3 +142,11 @@ def test_values_that_differ_in_the_last_digit_are_printed_alike(value):
 def test_no_report_is_said(run, tmp_path):
     with pytest.raises(StoreError, match=r"no report in .*; write one with: python -m bench report reference"):
         found(run, tmp_path)
+
+
+def test_a_report_that_is_no_text_or_would_take_an_expression_for_ever_is_different_and_nothing_else(run, report):
+    (report / "leaderboard.md").write_bytes(b"\xff\xfe\x00" * 100)
+    (report / "leaderboard.html").write_text("<svg" * 100_000, encoding="utf-8")
+    (report / "summary.json").write_bytes(b"\xff")
+    named = {Path(re.split("[: ]", line)[0]).name for line in found(run, report)}
+    assert named == {"leaderboard.md", "leaderboard.html", "summary.json"}

@@ -4,7 +4,10 @@ import base64
 import csv
 import dataclasses
 import io
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
@@ -193,3 +196,19 @@ def test_a_link_that_leaves_the_folder_leads_nowhere(outside):
 def test_links_within_the_report_stay(report):
     assert target("tables/finals.csv") == "tables/finals.csv"
     assert target("#ranking") == "#ranking"
+
+
+def test_settings_of_matplotlib_that_lie_in_the_working_folder_change_no_figure(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\naxes.facecolor: red\naxes.titlesize: 40\n")
+    code = (
+        "import matplotlib\n"
+        "from bench.report.figures.style import RC, drawn, look\n"
+        "assert matplotlib.rcParams['text.usetex'], 'Matplotlib has read the file'\n"
+        "names = ('text.usetex', 'axes.facecolor', 'axes.titlesize')\n"
+        "print(drawn(lambda: [matplotlib.rcParams[name] for name in names]), matplotlib.rcParams['text.usetex'])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert done.stdout == "[False, 'white', 10.0] True\n"

@@ -207,6 +207,15 @@ def test_an_unwritable_place_is_named(tmp_path):
         write_report(run(tmp_path), tmp_path / "file/report")
 
 
+def test_nothing_of_a_strangers_summary_is_alive_in_the_index(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    summary = {"name": "<b>a</b>", "started_at": "![x](/a)", "verdict": "<script>alert(1)</script> [b](/c)"}
+    (tmp_path / "theirs" / "summary.json").write_text(json.dumps(summary))
+    said = write_index(tmp_path).read_text(encoding="utf-8").replace("](theirs/leaderboard.md)", "")
+    assert "](" not in said
+    assert not re.search(r"(?<!\\)<", said)
+
+
 def test_the_index_lists_reports_newest_first_with_their_verdicts(tmp_path):
     assert "There is no report yet." in write_index(tmp_path).read_text(encoding="utf-8")
     for name in ("first", "second one"):

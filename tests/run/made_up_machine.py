@@ -6,7 +6,6 @@ python -m tests.run.made_up_machine    prints the table of docs/decisions/0014-l
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 from unittest import mock
 
 from tabulate import tabulate
@@ -62,8 +61,7 @@ class Clock:
     @contextmanager
     def everywhere(self) -> Iterator[None]:
         """In place of the real one, wherever a run reads it."""
-        instead = SimpleNamespace(monotonic=self)
-        with mock.patch("bench.run.costs.time", instead), mock.patch("bench.run.budget.time", instead):
+        with mock.patch("bench.clock.now", self):
             yield
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench import clock
 from bench.experiments import load_experiment, override
 from bench.records import StudyRecord
 from bench.run.budget import CLOSING_S, CLOSING_SHARE, LONGEST_CLOSING_S, SEARCH_SHARE, Timekeeper, level
@@ -31,7 +32,7 @@ def experiment(finalists: int = 0):
 
 
 def test_studies_of_a_new_run_get_equal_shares_and_those_to_come_what_is_left():
-    times = Timekeeper(experiment(), None, time.monotonic())
+    times = Timekeeper(experiment(), None, clock.now())
     both = ["random-seed0", "tpe-seed0"]
     whole = 600 - CLOSING_SHARE * 600
     assert times.share_s(both) == pytest.approx(whole / 2, abs=1)
@@ -45,7 +46,7 @@ def test_a_resumed_run_evens_out_what_its_studies_had():
         StudyRecord(study_id="tpe-seed0", tuner="tpe", seed=0, ended="interrupted", wall_s=100.0),
     )
     earlier = replace(earlier, record=replace(earlier.record, wall_s=300.0, studies=had))
-    times = Timekeeper(experiment(), earlier, time.monotonic())
+    times = Timekeeper(experiment(), earlier, clock.now())
     assert times.wall_s == pytest.approx(300, abs=1)
     assert times.share_s(["random-seed0", "tpe-seed0"]) == pytest.approx((258 + 300) / 2 - 200, abs=1)
     with times.timing("tpe-seed0"):
@@ -59,13 +60,13 @@ def test_a_resumed_run_evens_out_what_its_studies_had():
 
 def test_a_budget_keeps_time_to_close():
     shortest = override(experiment(), budget="100s", name="x")
-    assert Timekeeper(shortest, None, time.monotonic()).finals_s == pytest.approx(100 - CLOSING_S, abs=1)
+    assert Timekeeper(shortest, None, clock.now()).finals_s == pytest.approx(100 - CLOSING_S, abs=1)
     longest = override(experiment(), budget="10h", name="x")
-    assert Timekeeper(longest, None, time.monotonic()).finals_s == pytest.approx(36_000 - LONGEST_CLOSING_S, abs=1)
+    assert Timekeeper(longest, None, clock.now()).finals_s == pytest.approx(36_000 - LONGEST_CLOSING_S, abs=1)
 
 
 def test_the_search_has_its_share_and_a_plan_changes_it():
-    times = Timekeeper(experiment(finalists=2), None, time.monotonic())
+    times = Timekeeper(experiment(finalists=2), None, clock.now())
     whole = 600 - CLOSING_SHARE * 600
     both = ["random-seed0", "tpe-seed0"]
     assert times.share_s(both) == pytest.approx(SEARCH_SHARE * whole / 2, abs=1)
@@ -78,6 +79,6 @@ def test_the_final_evaluation_of_an_earlier_session_is_not_charged_to_the_search
     had = (StudyRecord(study_id="random-seed0", tuner="random", seed=0, ended="budget", wall_s=300.0),)
     earlier = replace(earlier, record=replace(earlier.record, wall_s=560.0, studies=had))
     chosen = override(load_experiment("default"), budget="20m", name="x")
-    times = Timekeeper(chosen, earlier, time.monotonic())
+    times = Timekeeper(chosen, earlier, clock.now())
     open_s = 1200 - CLOSING_SHARE * 1200
     assert times.share_s(["random-seed0"]) == pytest.approx(SEARCH_SHARE * open_s - 300, abs=1)

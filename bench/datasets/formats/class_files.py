@@ -44,7 +44,11 @@ def listed_parts(root: Path) -> dict[str, str | None] | None:
     folder = root / "ImageSets" / "Segmentation"
     if not folder.is_dir():
         return _lists_beside_folders(root)
-    lists = {path.stem.lower(): _lines(path) for path in sorted(folder.glob("*.txt")) if not path.name.startswith(".")}
+    lists = {
+        path.stem.lower(): _lines(path)
+        for path in sorted(folder.glob("*.txt"))
+        if path.is_file() and path.name[0] != "."
+    }
     parts = {name: lists[name] for name in ("train", "val", "test") if lists.get(name)}
     if "train" in parts and len(parts) > 1:
         return _part_of(parts, folder)
@@ -92,6 +96,18 @@ def _text(path: Path) -> str:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
 
 
+def _rows(path: Path) -> list[list[str]]:
+    try:
+        return [[cell.strip() for cell in row] for row in csv.reader(_text(path).splitlines()) if row]
+    except csv.Error as error:
+        raise DataError(f"{path} is no table: {error}") from error
+
+
+def _is_byte(text: str) -> bool:
+    """Whether it is a whole number up to 255, in decimal digits and so few of them that Python reads them."""
+    return text.isdecimal() and len(text) <= 9 and int(text) <= VOID
+
+
 def _labelmap(path: Path) -> Mapping[str, int | str] | None:
     """CVAT's lines name:red,green,blue:parts:actions."""
     values: dict[str, int | str] = {}
@@ -100,7 +116,7 @@ def _labelmap(path: Path) -> Mapping[str, int | str] | None:
             continue
         name, _, rest = line.partition(":")
         channels = rest.split(":")[0].split(",")
-        if len(channels) != 3 or not all(text.strip().isdecimal() and int(text) <= 255 for text in channels):
+        if len(channels) != 3 or not all(_is_byte(text.strip()) for text in channels):
             raise DataError(f"{path} line {number}: {line.strip()!r} is not name:red,green,blue::")
         values[name.strip()] = "#{:02x}{:02x}{:02x}".format(*(int(text) for text in channels))
     return values or None
@@ -108,12 +124,12 @@ def _labelmap(path: Path) -> Mapping[str, int | str] | None:
 
 def _roboflow(path: Path) -> Mapping[str, int | str] | None:
     """Roboflow's table Pixel Value, Class; None for its table of image classes, which has another head."""
-    rows = [[cell.strip() for cell in row] for row in csv.reader(_text(path).splitlines()) if row]
+    rows = _rows(path)
     if not rows or [cell.lower() for cell in rows[0][:2]] != ["pixel value", "class"]:
         return None
     values: dict[str, int | str] = {}
     for number, row in enumerate(rows[1:], start=2):
-        if len(row) < 2 or not row[0].isdecimal():
+        if len(row) < 2 or not _is_byte(row[0]):
             raise DataError(f"{path} line {number}: {', '.join(row)} is not a pixel value and a class")
         values[row[1]] = int(row[0])
     return values
@@ -121,12 +137,12 @@ def _roboflow(path: Path) -> Mapping[str, int | str] | None:
 
 def _class_dict(path: Path) -> Mapping[str, int | str] | None:
     """CamVid's and DeepGlobe's table name, r, g, b; None for another head."""
-    rows = [[cell.strip() for cell in row] for row in csv.reader(_text(path).splitlines()) if row]
+    rows = _rows(path)
     if not rows or [cell.lower()[:1] for cell in rows[0]] != ["n", "r", "g", "b"]:
         return None
     values: dict[str, int | str] = {}
     for number, row in enumerate(rows[1:], start=2):
-        if len(row) != 4 or not all(cell.isdecimal() and int(cell) <= 255 for cell in row[1:]):
+        if len(row) != 4 or not all(map(_is_byte, row[1:])):
             raise DataError(f"{path} line {number}: {', '.join(row)} is not a name, red, green and blue")
         values[row[0]] = "#{:02x}{:02x}{:02x}".format(*(int(cell) for cell in row[1:]))
     return values or None
@@ -166,7 +182,7 @@ def _dataset_json(path: Path) -> Mapping[str, int | str] | None:
     values: dict[str, int | str] = {}
     for key, value in labels.items():
         name, number = (str(value), key) if str(key).isdecimal() else (str(key), value)
-        if isinstance(number, bool) or not str(number).isdecimal() or int(number) > VOID:
+        if isinstance(number, bool) or not isinstance(number, int | str) or not _is_byte(str(number)):
             raise DataError(
                 f"{path}: label {name!r} stands for {number!r}; only single values from 0 to 255 are read; write "
                 "classes: {NAME: VALUE} in an experiment"

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.datasets.dataset import MOST_CLASSES, DataOptions, Dataset, Sample
 from bench.datasets.formats.class_files import listed_parts, names_in
 from bench.datasets.formats.layouts import Pair, find_pairs, folders_in, pictures_below, unused_suffixes, walk_places
+from bench.datasets.formats.links import require_inside
 from bench.datasets.formats.mask_files import Layer, MaskFile
 from bench.datasets.formats.mask_looks import MaskLook, look_at
 from bench.datasets.formats.mask_meaning import decide
@@ -43,6 +44,8 @@ def read(root: Path, options: DataOptions) -> Dataset:
     found = _with_listed_parts(root, _matches(root, options, findings), findings)
     if not found:
         raise DataError(_nothing_fits(root))
+    if not options.allow_outside:
+        require_inside(root, [path for item in found for path in (item.image, *(mask for mask, _ in item.masks))])
     looks = _looks([mask for item in found for mask, _ in item.masks], options, findings, root)
     names = _names(root, options)
     verdict = decide(list(looks.values()), names, options)

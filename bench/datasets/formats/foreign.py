@@ -123,6 +123,9 @@ _VOLUME_ENDS = {
     "NIfTI": (".nii", ".nii.gz"),
     "a medical volume": (".mha", ".mhd", ".nrrd", ".nrrd.gz"),
 }
+_LONGEST_LINE = 2**16
+"""Characters of a table's line that are looked at."""
+
 _DICOM_AT, _DICOM_MARK = 128, b"DICM"
 
 
@@ -148,7 +151,7 @@ def volume_said(root: Path) -> str | None:
 def _volume_kind(path: Path) -> str | None:
     name = path.name.lower()
     kind = next((kind for kind, ends in _VOLUME_ENDS.items() if name.endswith(ends)), None)
-    if kind is not None or path.suffix:
+    if kind is not None or path.suffix or not path.is_file():  # a pipe would be waited for
         return kind
     try:
         with path.open("rb") as file:
@@ -169,10 +172,10 @@ def tool_of(documents: Sequence[Document]) -> str | None:
 
 def table_said(root: Path) -> str | None:
     """What to say of a CSV in `root` or its folders that names pictures: boxes, or classes of whole images; None where there is none."""
-    for path in sorted([*root.glob("*.csv"), *root.glob("*/*.csv")]):
+    for path in sorted(path for path in (*root.glob("*.csv"), *root.glob("*/*.csv")) if path.is_file()):
         try:
             with path.open(encoding="utf-8", errors="replace") as file:
-                cells = re.split("[,;\t]", file.readline() + "," + file.readline())
+                cells = re.split("[,;\t]", file.readline(_LONGEST_LINE) + "," + file.readline(_LONGEST_LINE))
         except OSError:
             continue
         if any(Path(cell.strip().strip('"')).suffix.lower() in SUFFIXES_OF_PICTURES for cell in cells):

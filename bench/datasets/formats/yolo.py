@@ -16,11 +16,13 @@ from bench.datasets.formats.assembly import Entry, Labelled, Reading, assemble
 from bench.datasets.formats.regions import Region, ShapeError, polygon
 from bench.datasets.formats.schemas import Name
 from bench.errors import DataError
+from bench.records.bounded_yaml import parse_yaml
 
-_LINE = re.compile(r"^\d+( +-?[\d.eE+-]+){4,}$")
+_LINE = re.compile(r"^\d+( +[\d.eE+-]+){4,}$")
 _NO_LABELS = ("classes.txt", "obj.names", "train.txt", "val.txt", "test.txt", "labelmap.txt", "readme.txt")
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
-_LARGEST = 50_000_000
+_LARGEST, _LARGEST_YAML = 50_000_000, 1_000_000
+"""Bytes of a file of outlines, and of one that names classes."""
 
 
 def recognises(root: Path) -> bool:
@@ -116,9 +118,14 @@ def _order(names: Mapping[int, str], reading: Reading) -> list[str]:
 
 def _names(root: Path) -> dict[int, str]:
     """Class names by number from data.yaml, or from classes.txt with one a line; empty without either."""
-    for path in (*sorted(root.glob("*.yaml")), *sorted(root.glob("*.yml"))):
+    files = [path for path in (*sorted(root.glob("*.yaml")), *sorted(root.glob("*.yml"))) if path.is_file()]
+    for path in files:
         try:
-            content = yaml.safe_load(path.read_bytes())
+            if path.stat().st_size > _LARGEST_YAML:
+                raise DataError(
+                    f"{path} has {path.stat().st_size} bytes; a list of classes has {_LARGEST_YAML} at the most"
+                )
+            content = parse_yaml(path.read_bytes())[1]
         except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
             raise DataError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
         if isinstance(content, dict) and "kpt_shape" in content:
@@ -163,7 +170,10 @@ def _texts(root: Path) -> list[Path]:
         found += [
             Path(place, name)
             for name in files
-            if name.lower().endswith(".txt") and name[0] != "." and name.lower() not in _NO_LABELS
+            if name.lower().endswith(".txt")
+            and name[0] != "."
+            and name.lower() not in _NO_LABELS
+            and Path(place, name).is_file()
         ]
     return sorted(found)
 

@@ -15,6 +15,7 @@ from typing import Any, Self
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 
+from bench import clock
 from bench.engine.executor import warmest
 from bench.engine.ray.actor import Pixels, WorkerInfo
 from bench.engine.ray.cluster import Node, Reservation, connect, nodes_of, reservation
@@ -245,7 +246,7 @@ class RayExecutor:
             worker.hears(told)
         for event in told.epochs:
             if worker.spec is not None and event.spec.key == worker.spec.key:
-                worker.last_heard = time.monotonic()
+                worker.last_heard = clock.now()
                 worker.epochs_told += 1
                 yield event
 
@@ -260,7 +261,7 @@ class RayExecutor:
                 ray.get(worker.listening)
         except RayError as error:
             return self._lost(worker, cause_of_death(worker, error))
-        silent_s = time.monotonic() - worker.last_heard
+        silent_s = clock.now() - worker.last_heard
         if worker.spec is not None and silent_s > silence_limit_s(
             worker.spec, worker.last_heard - worker.started, self._silence_s
         ):

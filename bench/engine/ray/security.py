@@ -9,6 +9,7 @@ import ipaddress
 import os
 import secrets
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 
 from bench.errors import ExperimentError
@@ -47,11 +48,18 @@ def on_this_machine_alone() -> Iterator[None]:
 
 def require_token(address: str, *, client: bool) -> None:
     """Raises ExperimentError, one line, where others can reach the cluster at `address` ("HOST:PORT", of Ray's `client`
-    server or of the head) and it answers whoever has no token, unless RAY_AUTH_MODE=disabled says that this is
-    meant."""
+    server or of the head) and it answers whoever has no token, or is too slow to say, unless RAY_AUTH_MODE=disabled
+    says that this is meant."""
     if os.environ.get(_MODE, "").lower() == "disabled" or is_loopback(address):
         return
-    if answers_anybody(address, client=client):
+    answer = answer_to_anybody(address, client=client)
+    if answer is Answer.NOTHING:
+        raise ExperimentError(
+            f"the Ray cluster at {address} did not say within {ANSWER_S:.0f} s whether it asks for a token, without "
+            "which whoever reaches it can run code as you; try again when it is less busy, or set "
+            f"{_MODE}=disabled here if its network keeps others out"
+        )
+    if answer is Answer.ANSWERED:
         raise ExperimentError(
             f"the Ray cluster at {address} asks for no token: whoever reaches it can run code as you; start it with "
             f"{_MODE}=token (docs/cluster.md), or set {_MODE}=disabled here if its network keeps others out"
@@ -67,20 +75,26 @@ def is_loopback(address: str) -> bool:
         return host == "localhost"
 
 
-def answers_anybody(address: str, *, client: bool) -> bool:
-    """Whether a caller without a token is answered. TLS refuses such a caller as well."""
+class Answer(Enum):
+    """What a caller without a token gets."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    NOTHING = "nothing"
+    """Within `ANSWER_S`: nobody knows."""
+
+
+def answer_to_anybody(address: str, *, client: bool) -> Answer:
+    """What a caller without a token is told. TLS refuses such a caller as well."""
     import grpc
 
-    refusals = (
-        grpc.StatusCode.UNAUTHENTICATED,
-        grpc.StatusCode.PERMISSION_DENIED,
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-    )
+    refusals = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAVAILABLE)
     method, request = _PING_CLIENT if client else _PING_HEAD
     with grpc.insecure_channel(address) as channel:
         try:
             channel.unary_unary(method)(request, timeout=ANSWER_S)  # without serialisers: bytes there and back
         except grpc.RpcError as error:
-            return error.code() not in refusals
-    return True
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                return Answer.NOTHING
+            return Answer.REFUSED if error.code() in refusals else Answer.ANSWERED
+    return Answer.ANSWERED

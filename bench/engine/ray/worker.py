@@ -2,7 +2,6 @@
 died."""
 
 import re
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from bench import clock
 from bench.engine.ray.actor import News, Pixels, TrialActor, WorkerInfo, end_of_log
 from bench.engine.ray.cluster import Node, Reservation
 from bench.engine.spec import TrialOutcome, TrialSetup, TrialSpec, failed, family
@@ -56,7 +56,7 @@ class RayWorker:
         self.last: tuple[str, str] | None = None
         self.compiled: set[object] = set()
         self.trials = self.epochs_told = self.peak_bytes = self.log_start = 0
-        self.last_heard = self.started = time.monotonic()
+        self.last_heard = self.started = clock.now()
         self.started_at = ""
 
     @property
@@ -78,7 +78,7 @@ class RayWorker:
         self.trials += 1
         self.compiled.add(family(spec.hyperparameters))
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        self.last_heard = self.started = time.monotonic()
+        self.last_heard = self.started = clock.now()
         self.running = self.actor.run.remote(spec)
 
     def hears(self, news: News) -> None:
@@ -88,7 +88,7 @@ class RayWorker:
     def failed(self, error: str, *, crashed: bool) -> TrialOutcome:
         spec, self.spec, self.running = self.spec, None, None
         assert spec is not None
-        wall_s = time.monotonic() - self.started
+        wall_s = clock.now() - self.started
         return failed(
             spec,
             error,

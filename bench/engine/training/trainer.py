@@ -14,6 +14,7 @@ from bench.engine.spec import Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.training.folds import on_folds
 from bench.errors import DataError
 from bench.records import EpochRecord
+from bench.records.weights import check_weights_file
 from search_spaces.views import PATCHES
 
 GRAPHS_SHARE = 2 / 3
@@ -122,6 +123,7 @@ class Trainer:
             with tempfile.TemporaryDirectory() as scratch:
                 path = Path(scratch) / "model.weights.h5"
                 path.write_bytes(model)
+                check_weights_file(path)
                 graph.model.load_weights(path)
             pixels, truth = self._open(graph.key.image_size), self._open(graph.key.evaluation_size)
             native = self._native(spec)

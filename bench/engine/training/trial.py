@@ -10,6 +10,7 @@ from statistics import median
 
 import numpy as np
 
+from bench import clock
 from bench.datasets.cache import CachedPixels
 from bench.datasets.dataset import VOID
 from bench.datasets.native import NativePixels
@@ -78,7 +79,7 @@ class TrialRun:
         self, *, pretrained: Weights | None, reused: bool, on_epoch: Callable[[EpochRecord], None]
     ) -> TrialOutcome:
         """Trains from the initial weights. Raises TrialError when the loss is no number."""
-        started, started_at = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+        started, started_at = clock.now(), datetime.now(UTC).isoformat(timespec="seconds")
         build_s = 0.0 if reused else self.graph.build_s
         started -= build_s
         spec, steps = self.spec, self.plan.steps_per_epoch
@@ -89,9 +90,9 @@ class TrialRun:
         batches = self.batches.steps((spec.epochs if spec.fit_s is None else self.length.longest) * steps)
         for epoch in itertools.count():
             train_loss = self._train_epoch(epoch * steps, itertools.islice(batches, steps))
-            self._fit_length(time.perf_counter() - started)
+            self._fit_length(clock.now() - started)
             scored = self._validate() if self._validates_every_epoch or epoch + 1 == self.length.epochs else None
-            self._remember(epoch, train_loss, scored, time.perf_counter() - started)
+            self._remember(epoch, train_loss, scored, clock.now() - started)
             on_epoch(self.curve[-1])
             if self._validates_every_epoch and has_collapsed(self.curve, self.setup.collapse_epochs):
                 return TrialOutcome(record=self._collapsed(started_at, started, build_s, reused))
@@ -249,7 +250,7 @@ class TrialRun:
             train_s=self.train_s,
             evaluate_s=self.evaluate_s,
             input_wait_s=self.batches.wait_s,
-            wall_s=time.perf_counter() - started,
+            wall_s=clock.now() - started,
             latency_s=latency_s,
             started_at=started_at,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.exchange.records.entries import Entry, entries
 from bench.exchange.records.places import require_empty_folder
-from bench.formats import listing
+from bench.formats import csv_cell, listing
 from bench.records import Run
 from bench.records.durable import said_plainly
 
@@ -47,9 +47,15 @@ def _write(run: Run, output: Path, kind: str) -> str:
         for name, frame in frames(run).items():
             if len(frame):
                 path = output / f"{name}.{kind}"
-                frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path, index=False)
+                _for_people(frame).to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path, index=False)
                 written.append(f"{path.name} ({len(frame)} rows)")
     return f"{listing(written)} in {output}; open with: pandas.read_{kind}"
+
+
+def _for_people(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Names of classes, images and models come from anywhere, and spreadsheets open CSV."""
+    texts = frame.select_dtypes(exclude="number")
+    return frame.assign(**{name: texts[name].map(csv_cell) for name in texts}).rename(columns=csv_cell)
 
 
 def _row(entry: Entry) -> Row:

@@ -5,7 +5,8 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from bench.formats import printable, shortened
@@ -67,6 +68,17 @@ RC = {
 }
 
 
+@cache
+def look() -> dict[str, Any]:
+    """`RC`, over Matplotlib's own defaults: a `matplotlibrc` in the working folder, which may be anybody's, changes no
+    figure and starts no LaTeX."""
+    from matplotlib import rcParams, rcParamsDefault
+
+    of_windows = ("backend", "interactive", "toolbar", "webagg", "timezone")
+    names = (name for name in rcParamsDefault if not name.startswith(of_windows))
+    return {name: rcParamsDefault[name] for name in names if rcParams[name] != rcParamsDefault[name]} | RC
+
+
 def new_figure(height_in: float, width_in: float = COMPACT_IN) -> "Figure":
     """An empty figure. It belongs to no window and to no global state."""
     from matplotlib.figure import Figure
@@ -78,7 +90,7 @@ def drawn(draw: Callable[[], "Figure"]) -> "Figure":
     """What `draw` returns, in the page's look."""
     import matplotlib
 
-    with matplotlib.rc_context(RC):
+    with matplotlib.rc_context(look()):
         return draw()
 
 
@@ -103,7 +115,7 @@ def _pixels(figure: "Figure") -> "Picture":
 
     buffer = io.BytesIO()
     _make_legible(figure)
-    with matplotlib.rc_context(RC):
+    with matplotlib.rc_context(look()):
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return Image.open(buffer).convert("RGB")
 
@@ -134,7 +146,7 @@ def to_svg(figure: "Figure", name: str, titles: Mapping[str, str], label: str) -
     import matplotlib
 
     buffer = io.StringIO()
-    with warnings.catch_warnings(), matplotlib.rc_context(RC | {"svg.hashsalt": name}):
+    with warnings.catch_warnings(), matplotlib.rc_context({**look(), "svg.hashsalt": name}):
         # what a browser draws it draws in its own fonts; Matplotlib only measures the text here
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
