@@ -98,8 +98,9 @@ class OpenRun(Journal):
             units = 1 if self.chosen.candidates == 1 else MOST_MEMBERS
             networks = self.chosen.fitted or units * len(self.material.split.folds)
             self.times.keep_for_closing(self.probe, len(self.material.split.test), networks)
-        self.progress.note(f"plan: {self.chosen.reason}")
-        if not self.chosen.candidates:
+        if self.chosen.candidates or not self.trainings:
+            self.progress.note(f"plan: {self.chosen.reason}")
+        if not self.chosen.candidates and not self.trainings:
             self.progress.warning(self._too_short(price))
 
     def _too_short(self, price: Price) -> str:
