@@ -61,8 +61,8 @@ def predict_nothing(images: np.ndarray, masks: np.ndarray, valid: np.ndarray) ->
 
 
 def mean_mask(images: np.ndarray, masks: np.ndarray, valid: np.ndarray) -> Predictor:
-    """The same mask for every image: where foreground was in at least a share of the training images, the share that gives the
-    best IoU on them; of several classes the most frequent one at that place."""
+    """The same mask for every image: where foreground was in at least a share of the training images, the share that
+    gives the best IoU on them; of several classes the most frequent one at that place."""
     classes = range(1, max(2, int(masks[valid].max(initial=0)) + 1))
     shares = np.stack([((masks == class_id) & valid).sum(0) / np.maximum(valid.sum(0), 1) for class_id in classes])
     foreground, label = shares.sum(0), (shares.argmax(0) + 1).astype(np.uint8)
@@ -79,8 +79,8 @@ def mean_mask(images: np.ndarray, masks: np.ndarray, valid: np.ndarray) -> Predi
 
 
 def otsu(images: np.ndarray, masks: np.ndarray, valid: np.ndarray) -> Predictor:
-    """Each image's grey values cut at Otsu's threshold (1979); the side, dark or bright, that fits the training masks better is
-    foreground, of several classes the most frequent one."""
+    """Each image's grey values cut at Otsu's threshold (1979); the side, dark or bright, that fits the training masks
+    better is foreground, of several classes the most frequent one."""
     ids, frequency = np.unique(masks[valid & (masks > 0)], return_counts=True)
     label = np.uint8(ids[frequency.argmax()]) if len(ids) else np.uint8(1)
 
@@ -98,7 +98,8 @@ REFERENCES: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray, np.ndarray], 
     "mean_mask": ("the thresholded mean training mask, the same for every image", mean_mask),
     "otsu": ("Otsu's threshold on grey values, the better side", otsu),
 }
-"""Name -> (one line for people, maker from training images uint8 [N, e, e, 3], masks uint8 [N, e, e] and valid bool [N, e, e])."""
+"""Name -> (one line for people, maker from training images uint8 [N, e, e, 3], masks uint8 [N, e, e] and valid bool [N,
+e, e])."""
 
 
 def _foreground_iou(masks: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> float:

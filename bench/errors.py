@@ -1,10 +1,12 @@
 """Errors that a user can mend: one line each, printed by `bench.cli`, which turns them into exit code 2."""
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
-    """Something outside the program is wrong; the message is one line that names the value, the place and the choices."""
+    """Something outside the program is wrong; the message is one line that names the value, the place and the
+    choices."""
 
 
 class DataError(UserError):
@@ -27,3 +29,9 @@ def unknown(kind: str, name: object, choices: Iterable[object], where: str | Non
     """
     place = f" in {where}" if where else ""
     return f"unknown {kind} {str(name)!r}{place}; choose from {', '.join(map(str, choices))}"
+
+
+def closest(name: str, choices: Sequence[str]) -> str:
+    """ " (did you mean loss?)" where one of the choices is nearly `name`, else nothing."""
+    near = difflib.get_close_matches(name, choices, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""

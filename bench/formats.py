@@ -146,7 +146,8 @@ def shortened(text: str, limit: int) -> str:
 
 
 _TITLES = {
-    "unet": "U-Net", "unet_slim": "slim U-Net", "plain_unet": "plain U-Net", "fpn": "FPN", "linknet": "LinkNet", "pspnet": "PSPNet",
+    "unet": "U-Net", "unet_slim": "slim U-Net", "plain_unet": "plain U-Net", "fpn": "FPN", "linknet": "LinkNet",
+    "pspnet": "PSPNet",
     "mobilenet": "MobileNet", "mobilenetv2": "MobileNetV2", "resnet18": "ResNet-18", "resnet34": "ResNet-34",
     "resnet50": "ResNet-50", "resnet101": "ResNet-101", "vgg16": "VGG-16", "vgg19": "VGG-19",
     **{f"efficientnetb{size}": f"EfficientNet-B{size}" for size in range(8)},

@@ -66,7 +66,7 @@ OPTIONS: dict[str, Option] = {
     "learning_curve": Option(
         flag="--learning-curve",
         kind=bool,
-        help="Train the first of the finals on 25, 50 and 75 % of the images too: would more data help?",
+        help="Train the leader of the final evaluation on 25, 50 and 75 % of the images too: would more data help?",
         may_change=True,
     ),
     "single": Option(

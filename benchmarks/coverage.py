@@ -20,7 +20,7 @@ import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
 
-from bench.evaluation.crossed import Spread, spread
+from bench.evaluation.crossed import MeanVariance, spread
 from bench.evaluation.resampling import pooled_scores, resampled_scores
 from bench.evaluation.statistics import Comparison, compare
 
@@ -128,7 +128,7 @@ class Contrast:
     left_out: np.ndarray
 
     @property
-    def spread(self) -> Spread:
+    def spread(self) -> MeanVariance:
         return spread(self.values, self.resampled, len(self.left_out))
 
     @property
@@ -172,7 +172,7 @@ def seeds_scaled(contrast: Contrast) -> tuple[float, float]:
 
 def crossed(contrast: Contrast) -> tuple[float, float]:
     """What the suite uses: `bench.evaluation.crossed`."""
-    reach = contrast.spread.reach(0.975)
+    reach = contrast.spread.half_width(0.975)
     estimate = contrast.values.mean()
     return float(estimate - reach), float(estimate + reach)
 
@@ -181,7 +181,7 @@ def crossed_satterthwaite(contrast: Contrast) -> tuple[float, float]:
     """The same standard error, Student's quantile with degrees of freedom by Satterthwaite's rule, as Hillis (2007) has it."""
     own = contrast.spread
     seeds, images = own.num_trainings, own.num_images
-    squares = own.luck**2 / max(1, seeds - 1) + own.images**2 / (images - 1)
+    squares = own.trainings**2 / max(1, seeds - 1) + own.images**2 / (images - 1)
     df = min(own.error**4 / (squares + 1e-300), images + seeds - 2)
     reach = own.error * stats.t.ppf(0.975, df)
     estimate = contrast.values.mean()
@@ -198,7 +198,7 @@ def crossed_normal(contrast: Contrast) -> tuple[float, float]:
 def stretched(contrast: Contrast) -> tuple[float, float]:
     """The percentile interval's shape, with the width of `crossed`."""
     deviations = contrast.both - contrast.both.mean()
-    scale = contrast.spread.reach(0.975) / (1.96 * deviations.std() + 1e-30)
+    scale = contrast.spread.half_width(0.975) / (1.96 * deviations.std() + 1e-30)
     low, high = contrast.values.mean() + scale * np.quantile(deviations, [0.025, 0.975])
     return float(low), float(high)
 

@@ -172,7 +172,7 @@ def worker_processes(root: Path, tuner: str, material: Any) -> "Work":
         def executor(_: object, scratch: Path, *__: object) -> LocalExecutor:
             return saying(LocalExecutor, pipe)(None, scratch, [Placement(), Placement()])
 
-        with mock.patch.object(worker, "_serve", stand_in_worker.serve_stand_in):
+        with mock.patch.object(worker, "run_worker", stand_in_worker.serve_stand_in):
             run_with(executor, root, experiment(tuner), material, killer, pipe)
 
     return work

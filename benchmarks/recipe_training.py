@@ -16,7 +16,7 @@ from bench.engine.training.batch_statistics import statistics_rows
 from bench.engine.training.batches import TrainingBatches, TrainingPlan, holders, in_batches
 from bench.engine.training.graph import GraphKey, TrainingGraph
 from bench.engine.training.graph_cache import GraphCache
-from bench.engine.training.trial import probability_maps
+from bench.engine.training.scoring import probability_maps
 from bench.evaluation.counting import confusion_of, counts_of
 from bench.evaluation.ensemble import at_size
 from bench.evaluation.postprocess import class_ids

@@ -1,4 +1,4 @@
-"""A table of recorded trials, so that tuners can be compared on real learning curves without training anything.
+"""A table of recorded trials, so that tuners can be compared on real training curves without training anything.
 
 The file is JSON, compressed if its name ends in .gz (record_table.py makes it):
 

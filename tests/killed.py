@@ -32,9 +32,9 @@ from bench.experiments import Experiment
 from bench.progress import PlainProgress
 from bench.records import Run, TrainingRecord, TrialRecord, durable
 from bench.records.store import RunStore, load, load_arrays
-from bench.run import open_run
 from bench.run.final_evaluation import unit_name
 from bench.run.setup import Material, prepare
+from bench.run.stages import delivery as delivery_stage
 from search_spaces.augmentations import build
 from tests.delivery.stand_in import stand_in_deliver
 from tests.engine.stand_in import StandInExecutor
@@ -315,7 +315,7 @@ def run_with(
         mock.patch.object(runner, "prepare", return_value=material),
         mock.patch.object(runner, "_started_workers", make_executor),
         mock.patch.object(runner, "_on_cluster", make_executor),
-        mock.patch.object(open_run, "deliver", stand_in_deliver),
+        mock.patch.object(delivery_stage, "deliver", stand_in_deliver),
         mock.patch.object(runner, "write_report"),
         mock.patch.object(runner, "write_index"),
         mock.patch.object(RunStore, "append", acknowledging),

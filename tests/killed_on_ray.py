@@ -14,6 +14,7 @@ from unittest import mock
 
 import search_spaces.segmentation  # noqa: F401  imported once by whoever forks the drivers
 from bench.engine.ray import executor as ray_executor
+from bench.engine.ray import worker as ray_worker
 from bench.run.setup import Material
 from tests.engine.stand_in_actor import StandInActor
 from tests.killed import FINISHED, KILLED, Killer, Told, experiment, run_with, saying
@@ -50,7 +51,7 @@ def drive(address: str, root: Path, tuner: str, material: Material, killer: Kill
         kind = saying(ray_executor.RayExecutor, pipe.fileno())
         return kind(material.trial_setup(own.protocol), address, workers=2)
 
-    with mock.patch.object(ray_executor, "TrialActor", StandInActor):
+    with mock.patch.object(ray_worker, "TrialActor", StandInActor):
         run_with(executor, root, own, material, killer, pipe.fileno())
 
 

@@ -115,6 +115,28 @@ def test_every_room_has_its_rule_and_no_two_rooms_need_each_other() -> None:
     assert order.index("bench.records") < order.index("bench.run")
 
 
+OF_SEVERAL_ROOMS = {
+    "hostile": "files and machines as nobody would wish them, whatever reads them",
+    "architecture": "who may import whom",
+    "changes": "what a change costs",
+    "container": "the image",
+    "crashes": "runs that are killed at every write",
+    "packaging": "what is installed",
+    "ray_crashes": "the same on a cluster",
+}
+"""Folders and modules of tests that are not those of one room, and what they hold."""
+
+
+def test_tests_stand_where_the_code_stands() -> None:
+    tests = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")]
+    rooms = {str(path.parent) for path in tests} - {"."} - set(OF_SEVERAL_ROOMS)
+    assert not [
+        room for room in rooms if not (ROOT / "bench" / room).is_dir() and room not in ("search_spaces", "benchmarks")
+    ]
+    alone = {path.stem.removeprefix("test_") for path in tests if str(path.parent) == "."} - set(OF_SEVERAL_ROOMS)
+    assert not [name for name in alone if not (ROOT / "bench" / f"{name}.py").is_file()]
+
+
 def test_only_the_command_line_prints_and_exits() -> None:
     allowed = {"bench.cli", "bench.cli.running", "bench.__main__"}
     for name in MODULES:

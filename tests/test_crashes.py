@@ -185,7 +185,7 @@ def test_killed_at_random_moments_runs_get_to_their_end(material, root, say_at_t
 
 def test_a_full_disk_stops_the_run_in_one_line_and_leaves_a_run_that_resumes(material, root):
     """A limit on the size of files, since a test may not fill the disk."""
-    search = runner.OpenRun.search
+    search = runner.run_search
 
     def on_a_small_disk(run) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))  # five trials' lines do not fit
@@ -195,7 +195,7 @@ def test_a_full_disk_stops_the_run_in_one_line_and_leaves_a_run_that_resumes(mat
     if child == 0:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:
-            with mock.patch.object(runner.OpenRun, "search", on_a_small_disk):
+            with mock.patch.object(runner, "run_search", on_a_small_disk):
                 stand_in_work(root, "random", material)(Killer(), nowhere)
         except StoreError as error:
             (root / "said").write_text(str(error))

@@ -1,7 +1,7 @@
 """Several runs to one leaderboard: which configurations did well on every data set, and what each search found."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,9 +30,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankTable:
-    """Cross-validated IoU by candidate, models of other tools among them (best average rank first, those that were not in the finals of every data set
-    last) and data set, None where a candidate was not in the finals. `ranks` counts positions among the first
-    `complete` candidates, and is None where fewer than two are in all of at least two data sets."""
+    """Cross-validated IoU by candidate, models of other tools among them (best average rank first, those that were not
+    evaluated on every data set last) and data set, None where a candidate was not evaluated. `ranks` counts
+    positions among the first `complete` candidates, and is None where fewer than two are in all of at least two data
+    sets."""
 
     candidates: tuple[str, ...]
     datasets: tuple[str, ...]
@@ -43,8 +44,8 @@ class RankTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Across:
-    """`standings` are those of each data set that has finals, best first, by the label that the candidate has on the
-    whole page."""
+    """`standings` are those of each data set that has a final evaluation, best first, by the label that the candidate
+    has on the whole page."""
 
     datasets: tuple[DataSet, ...]
     found: tuple[Found, ...]
@@ -55,6 +56,12 @@ class Across:
     def held_on(self, label: str) -> Finals:
         """The final evaluation of a data set that has one."""
         return next(each.held for each in self.datasets if each.label == label and isinstance(each.held, Finals))
+
+    def ranking_on(self, data: DataSet) -> Finals:
+        """The final evaluation of a data set that has one, its candidates with the labels of the whole page."""
+        assert isinstance(data.held, Finals)
+        named = tuple(replace(standing, label=name) for name, standing in self.standings[data.label].items())
+        return replace(data.held, standings=named)
 
 
 def across(runs: Sequence[Run]) -> Across:
@@ -76,8 +83,8 @@ def across(runs: Sequence[Run]) -> Across:
 
 
 def _of_other_tools(held: Finals) -> dict[str, float]:
-    """Scores of the models of other tools that were given for every image on which the candidates are ranked, by name: one name on several
-    data sets is one candidate."""
+    """Scores of the models of other tools that were given for every image on which the candidates are ranked, by name:
+    one name on several data sets is one candidate."""
     return {
         f"{each.label} (other tool)": each.score
         for each in held.external.standings

@@ -1,4 +1,5 @@
-"""Several classes one by one: what each scores, on other images and when trained again, and which is taken for which."""
+"""Several classes one by one: what each scores, on other images and when trained again, and which is taken for
+which."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,17 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.evaluation.pooling import Estimate, Metric, estimate
-from bench.evaluation.resampling import counts_array
+from bench.evaluation.resampling import SEED, counts_array
 from bench.records import Confusion, Evaluation
-
-SEED = 0
-"""Of the resampling: equal records give equal pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassScore:
-    """One class against all others, pooled over images, the mean over trainings; None where it is undefined. `images` hold a pixel of it,
-    in the truth."""
+    """One class against all others, pooled over images, the mean over trainings; None where it is undefined. `images`
+    hold a pixel of it, in the truth."""
 
     name: str
     images: int

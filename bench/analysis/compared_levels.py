@@ -1,5 +1,5 @@
-"""What each level does to the default configuration's score: a comparison of one factor at a time, from the paired differences of the final
-evaluation."""
+"""What each level does to the default configuration's score: a comparison of one factor at a time, from the paired
+differences of the final evaluation."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from search_spaces.space import HYPERPARAMETERS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedLevel:
-    """One value of a factor. `difference` is its IoU out of fold minus that of the default configuration, paired on images and trainings; None
-    of the default's own value. `p` is corrected by Holm for all levels of the run; `clear` is p below 0.05, and never with
-    one seed each, where chance in training is unknown."""
+    """One value of a factor. `difference` is its IoU out of fold minus that of the default configuration, paired on
+    images and trainings; None of the default's own value. `p` is corrected by Holm for all levels of the run; `clear`
+    is p below 0.05, and never with one seed each, where chance in training is unknown."""
 
     label: str
     standing: Standing
@@ -27,8 +27,8 @@ class ComparedLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedLevels:
-    """By factor its levels: numbers in order, names best first, the default's own value among them. Each score rests on `trainings`, of
-    `seeds` seeds. `left_out` has why a level is not here, by its candidate's name."""
+    """By factor its levels: numbers in order, names best first, the default's own value among them. Each score rests on
+    `trainings`, of `seeds` seeds. `left_out` has why a level is not here, by its candidate's name."""
 
     default: Standing
     factors: Mapping[str, tuple[ComparedLevel, ...]]

@@ -1,4 +1,5 @@
-"""Data or model? What the first of the finals scores when it is trained on fewer images, and whether more would help.
+"""Data or model? What the leader of the final evaluation scores when it is trained on fewer images, and whether more
+would help.
 
 Learning curves extrapolate: Figueroa and others, "Predicting sample size required for classification performance",
 BMC Medical Informatics and Decision Making, 2012; Hestness and others, "Deep learning scaling is predictable,
@@ -12,10 +13,10 @@ from statistics import mean
 
 import numpy as np
 
-from bench.analysis.final_evaluation import SEED, Finals
+from bench.analysis.final_evaluation import Finals
 from bench.analysis.scored_trainings import out_of_fold, trainings_of
 from bench.analysis.series import Missing
-from bench.evaluation.resampling import counts_array, pooled_scores
+from bench.evaluation.resampling import SEED, counts_array, pooled_scores
 from bench.evaluation.statistics import Difference, Interval, compare
 from bench.formats import plural
 from bench.records import COMPLETED, Run, TrainingRecord
@@ -37,8 +38,8 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataCurve:
-    """`points` by rising share, two at least; the last are the finals' own trainings. `seeds` are those of which
-    every training completed, of the `planned` ones of the finals."""
+    """`points` by rising share, two at least; the last are the final evaluation's own trainings. `seeds` are those of
+    which every training completed, of the `planned` ones."""
 
     label: str
     points: tuple[CurvePoint, ...]
@@ -84,7 +85,7 @@ def _points(
 ) -> tuple[CurvePoint, ...]:
     counts = counts_array([out_of_fold(own, seeds) for own in by_share.values()])
     compared, scores = compare(counts, np.random.default_rng(SEED)), pooled_scores(counts)[0]
-    gains = {each.second: each.turned() for each in compared.differences if each.second == each.first + 1}
+    gains = {each.second: each.reversed() for each in compared.differences if each.second == each.first + 1}
     return tuple(
         CurvePoint(
             train_share=share,
@@ -99,7 +100,7 @@ def _points(
 
 
 def _train_images(run: Run, training: TrainingRecord) -> int:
-    """As recorded; all images of the other folds where a training of the finals is older than that record."""
+    """As recorded; all images of the other folds where a training of the final evaluation is older than that record."""
     if training.train_images is not None:
         return training.train_images
     return sum(len(ids) for fold, ids in enumerate(run.split.folds) if fold != training.fold)

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.analysis.final_evaluation import SEED, Finals, NoFinals, ReferenceStanding, Standing
+from bench.analysis.final_evaluation import Finals, NoFinals, ReferenceStanding, Standing
 from bench.analysis.labels import configuration_label
 from bench.analysis.leaderboard import REFERENCES, Metrics, score_interval
 from bench.analysis.scored_trainings import out_of_fold, trainings_of
 from bench.analysis.search_result import SearchResult
 from bench.evaluation.metrics import pool, summarise
-from bench.evaluation.resampling import counts_array
+from bench.evaluation.resampling import SEED, counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare
 from bench.records import (
     COMPLETED,
@@ -29,8 +29,9 @@ from bench.records import (
 
 CLEAR, TIED, SINGLE = "clear winner", "no clear winner", "only candidate"
 UNCONFIRMED, UNUSABLE, NOTHING = "not confirmed", "not usable", "no result"
-"""Kinds of answers. SINGLE: the budget allowed one candidate, with which nothing is compared. UNCONFIRMED: the search has
-a best trial, and no final evaluation compares it. UNUSABLE: the best model is not clearly ahead of the best baseline."""
+"""Kinds of answers. SINGLE: the budget allowed one candidate, with which nothing is compared. UNCONFIRMED: the search
+has a best trial, and no final evaluation compares it. UNUSABLE: the best model is not clearly ahead of the best
+baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +180,7 @@ def _closest(held: Finals) -> tuple[Standing, Difference] | None:
     leader = held.standings[0]
     for a, b, difference, _ in held.pairs:
         if len(held.standings) > 1 and {id(a), id(b)} == {id(leader), id(held.standings[1])}:
-            return held.standings[1], difference if a is leader else difference.turned()
+            return held.standings[1], difference if a is leader else difference.reversed()
     return None
 
 

@@ -70,8 +70,8 @@ def design(rows: Sequence[Row]) -> Design | Missing:
     )
     if not tried:
         return Missing(
-            f"{plural(len(kept), 'scored configuration')} do not have two values of any hyperparameter that {MIN_LEVEL} or more share; "
-            f"it takes at least {MIN_TRIALS}"
+            f"{plural(len(kept), 'scored configuration')} do not have two values of any hyperparameter that "
+            f"{MIN_LEVEL} or more share; it takes at least {MIN_TRIALS}"
         )
     needed = max(MIN_TRIALS, made.coefficients + MIN_SPARE)
     if made.trials < needed:

@@ -7,19 +7,17 @@ import numpy as np
 
 from bench.analysis.leaderboard import Metrics, score_interval
 from bench.evaluation.metrics import pool, summarise
-from bench.evaluation.resampling import counts_array
+from bench.evaluation.resampling import SEED, counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare
 from bench.records import OUT_OF_FOLD, ClassCounts, Evaluation, ExternalRecord
-
-SEED = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalStanding:
-    """A model of another tool. `score` is its IoU out of fold, pooled over the `images` that it was given for; `whole` if these are all on which
-    the candidates are ranked, and only then it has a `rank` (from 1, among candidates and other tools together). Differences are
-    paired by image: `leader_ahead` is the leading candidate minus it, `to_default` it minus the default configuration. What was not
-    given is None."""
+    """A model of another tool. `score` is its IoU out of fold, pooled over the `images` that it was given for; `whole`
+    if these are all on which the candidates are ranked, and only then it has a `rank` (from 1, among candidates and
+    other tools together). Differences are paired by image: `leader_ahead` is the leading candidate minus it,
+    `to_default` it minus the default configuration. What was not given is None."""
 
     record: ExternalRecord
     rank: int | None
@@ -40,7 +38,8 @@ class ExternalStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Externals:
-    """`standings` are best first. `ranks` are those of the candidates, by name, once models of other tools count too; empty where none does."""
+    """`standings` are best first. `ranks` are those of the candidates, by name, once models of other tools count too;
+    empty where none does."""
 
     standings: tuple[ExternalStanding, ...]
     ranks: Mapping[str, int]
@@ -57,8 +56,8 @@ def externals(
     default: str | None,
     classes: Sequence[str],
 ) -> Externals:
-    """`candidates` have by name their evaluations out of fold, one a seed, all of the same images; `leader` and `default` name two of them. Of
-    records of one name the last counts."""
+    """`candidates` have by name their evaluations out of fold, one a seed, all of the same images; `leader` and
+    `default` name two of them. Of records of one name the last counts."""
     latest = {record.name: record for record in records}
     if not latest:
         return NO_EXTERNALS
@@ -86,7 +85,8 @@ def externals(
 def _joint_ranks(
     whole: Sequence[ExternalRecord], candidates: Mapping[str, Sequence[Evaluation]], images: set[str]
 ) -> Mapping[tuple[bool, str], int]:
-    """Ranks of candidates and models of other tools by the one comparison of them all, by whether it is of another tool and its name."""
+    """Ranks of candidates and models of other tools by the one comparison of them all, by whether it is of another tool
+    and its name."""
     if not whole:
         return {}
     seeds = len(next(iter(candidates.values())))
@@ -121,7 +121,7 @@ def _standing(
         test=_metrics(on_test, classes).get("iou"),
         test_interval=score_interval(on_test) if record.test else None,
         leader_ahead=_ahead(leader, record, images),
-        to_default=_turned(_ahead(default, record, images)) if default is not None else None,
+        to_default=_reversed(_ahead(default, record, images)) if default is not None else None,
     )
 
 
@@ -147,8 +147,8 @@ def _metrics(evaluation: Evaluation, classes: Sequence[str]) -> Metrics:
     return summarise(pool(evaluation.counts.values()), classes) if evaluation.counts else {}
 
 
-def _turned(difference: Difference | None) -> Difference | None:
-    return None if difference is None else difference.turned()
+def _reversed(difference: Difference | None) -> Difference | None:
+    return None if difference is None else difference.reversed()
 
 
 def _compared(evaluations: Sequence[Sequence[Evaluation]]) -> Comparison | None:

@@ -22,7 +22,7 @@ from bench.analysis.scored_trainings import (
     units_of,
 )
 from bench.evaluation.metrics import background_share, pool, summarise
-from bench.evaluation.resampling import counts_array
+from bench.evaluation.resampling import SEED, counts_array
 from bench.evaluation.statistics import Comparison, Difference, Interval, compare, holm
 from bench.evaluation.variance import VarianceComponents, variance_components
 from bench.formats import plural
@@ -30,9 +30,6 @@ from bench.records import DEFAULT, OUT_OF_FOLD, Candidate, Evaluation, FinalsRec
 
 LEAST_FOLDS = 2
 """Of a comparison of levels: scores of one fold rest on a third of the images, and on one training each."""
-
-SEED = 0
-"""Of the resampling: equal records give equal pages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +69,11 @@ class ReferenceStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finals:
-    """`standings` are best first. `seeds` are those for which every training of every standing candidate is on
-    record; `out` are candidates of which a training failed, with the reason. Of the `scored` images `choosing` were
-    those that the search chose by. `background_share` is the pixel accuracy of predicting nothing on them.
-    `all_folds` is how many there are: `record.folds` may be fewer. `newer` is the best trial of the search where the
-    finals did not have it, since they were held before. `external` are models of other tools beside the candidates."""
+    """`standings` are best first. `seeds` are those for which every training of every standing candidate is on record;
+    `out` are candidates of which a training failed, with the reason. Of the `scored` images `choosing` were those that
+    the search chose by. `background_share` is the pixel accuracy of predicting nothing on them. `all_folds` is how many
+    there are: `record.folds` may be fewer. `newer` is the best trial of the search where it came after the
+    evaluation. `external` are models of other tools beside the candidates."""
 
     record: FinalsRecord
     standings: tuple[Standing, ...]
@@ -128,8 +125,7 @@ def finals(run: Run) -> Finals | NoFinals:
     """The ranking, or in words why there is none."""
     record = run.finals
     if record is None:
-        wanted = run.experiment.get("protocol")
-        asked = not isinstance(wanted, Mapping) or wanted.get("finalists", 0)
+        asked = not run.protocol or run.protocol.get("finalists", 0)
         return NoFinals(
             "the run has not come to them, or there was no time for them" if asked else "none was asked for"
         )
@@ -165,8 +161,8 @@ def finals(run: Run) -> Finals | NoFinals:
 def _on_enough_folds(
     record: FinalsRecord, standing: Sequence[Candidate], known: Mapping[Any, TrainingRecord]
 ) -> list[Candidate]:
-    """Those of a comparison that were trained on `LEAST_FOLDS` folds: a level for which there was no time does not take images
-    from the others. All of them, where these are no comparison."""
+    """Those of a comparison that were trained on `LEAST_FOLDS` folds: a level for which there was no time does not take
+    images from the others. All of them, where these are no comparison."""
     folds = range(min(LEAST_FOLDS, record.folds))
     enough = [each for each in standing if all((each.configuration, record.seeds[0], fold) in known for fold in folds)]
     return enough if len(enough) > 1 and any(DEFAULT in each.roles for each in enough) else list(standing)

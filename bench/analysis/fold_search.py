@@ -9,11 +9,9 @@ import numpy as np
 from bench.evaluation.metrics import metrics_agree, pool, summarise
 from bench.evaluation.pooling import estimate
 from bench.evaluation.racing import image_ious, leader, mean_over_folds, race
+from bench.evaluation.resampling import SEED
 from bench.evaluation.statistics import Interval
 from bench.records import COMPLETED, PRUNED, ClassCounts, Race, Run, TrialRecord
-
-SEED = 0
-"""Of the resampling: equal records give equal pages."""
 
 Counts = Mapping[str, Sequence[ClassCounts]]
 
@@ -21,8 +19,7 @@ Counts = Mapping[str, Sequence[ClassCounts]]
 def searched_folds(run: Run) -> tuple[tuple[str, ...], ...]:
     """The folds on which the search scored its trials, for which "val" stands then; () where it was the hold-out
     part."""
-    protocol = run.experiment.get("protocol")
-    count = protocol.get("search_folds", 1) if isinstance(protocol, Mapping) else 1
+    count = run.protocol.get("search_folds", 1)
     return run.split.folds[:count] if count > 1 else ()
 
 

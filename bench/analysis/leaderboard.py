@@ -11,7 +11,7 @@ from bench.analysis.fold_search import fold_metrics, searched_folds
 from bench.analysis.promotions import Training, trainings
 from bench.evaluation.collapse import collapse_of_trial
 from bench.evaluation.metrics import pool, summarise
-from bench.evaluation.resampling import counts_array
+from bench.evaluation.resampling import SEED, counts_array
 from bench.evaluation.statistics import Interval, compare
 from bench.records import (
     COLLAPSED,
@@ -23,8 +23,6 @@ from bench.records import (
     Status,
     TrialRecord,
 )
-
-_SEED = 0
 
 REFERENCES = {"predict_nothing": "predict nothing", "mean_mask": "mean training mask", "otsu": "Otsu threshold"}
 """The references by their stored name, in the order of every table."""
@@ -157,7 +155,7 @@ def score_interval(evaluation: Evaluation) -> Interval | None:
     """Of the IoU of this trained model, had other images been drawn. None with fewer than two images or nothing to
     find."""
     try:
-        return compare(counts_array([[evaluation]]), np.random.default_rng(_SEED)).intervals[0]
+        return compare(counts_array([[evaluation]]), np.random.default_rng(SEED)).intervals[0]
     except ValueError:
         return None
 
@@ -166,7 +164,7 @@ def difference_interval(first: Evaluation, second: Evaluation) -> Interval | Non
     """Of IoU(first) - IoU(second), paired on images. None where they were not scored on the same images, or one of
     them has no interval."""
     try:
-        return compare(counts_array([[first], [second]]), np.random.default_rng(_SEED)).differences[0].interval
+        return compare(counts_array([[first], [second]]), np.random.default_rng(SEED)).differences[0].interval
     except ValueError:
         return None
 

@@ -1,4 +1,4 @@
-"""Runs by the data set that they are of; the finals of all runs of one data set pooled into one."""
+"""Runs by the data set that they are of; the final evaluations of all runs of one data set pooled into one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from bench.records import COMPLETED, Candidate, FinalsRecord, Run, TrainingRecor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSet:
-    """The runs of one data set, by their label, and the finals of all of them together."""
+    """The runs of one data set, by their label, and the final evaluation of all of them together."""
 
     label: str
     runs: Mapping[str, Run]
@@ -56,11 +56,7 @@ def _require_alike(name: str, first: str, a: Run, second: str, b: Run) -> None:
 
 
 def _of_protocol(name: str) -> Callable[[Run], object]:
-    def value(run: Run) -> object:
-        protocol = run.experiment.get("protocol")
-        return protocol.get(name) if isinstance(protocol, Mapping) else None
-
-    return value
+    return lambda run: run.protocol.get(name)
 
 
 def _scored_pixels(run: Run) -> object:
@@ -73,7 +69,7 @@ def _scored_pixels(run: Run) -> object:
 
 _ALIKE: Mapping[str, Callable[[Run], object]] = {
     "the fingerprint of their split": lambda run: run.split.fingerprint,
-    "the folds of their finals": lambda run: run.split.folds or None,
+    "the folds of their final evaluations": lambda run: run.split.folds or None,
     "the classes": lambda run: run.dataset.classes,
     "how masks are shrunk": lambda run: run.dataset.mask_resize,
     "the pixels scored on validation": _scored_pixels,
@@ -94,9 +90,9 @@ def _short(value: object) -> str:
 
 
 def _pooled(runs: Mapping[str, Run]) -> Run:
-    """One run with the candidates and trainings of all whose finals came to a result; the first run where none or
-    one did. Seeds are numbered by their place in each run: which seeds are paired is of no importance, how
-    many trainings there are is. A training that failed in one of them has failed."""
+    """One run with the candidates and trainings of all whose final evaluation came to a result; the first run where
+    none or one did. Seeds are numbered by their place in each run: which seeds are paired is of no importance, how many
+    trainings there are is. A training that failed in one of them has failed."""
     held = {label: run for label, run in runs.items() if isinstance(finals(run), Finals)}
     if len(held) < 2:
         return next(iter((held or runs).values()))
@@ -122,8 +118,8 @@ def _pooled(runs: Mapping[str, Run]) -> Run:
 
 
 def _candidates(records: Mapping[str, FinalsRecord]) -> tuple[Candidate, ...]:
-    """By configuration: one that was in several finals takes part once, with all its roles and its best score in a
-    search."""
+    """By configuration: one that was in several final evaluations takes part once, with all its roles and its best
+    score in a search."""
     found: dict[str, Candidate] = {}
     for label, record in records.items():
         for each in record.candidates:

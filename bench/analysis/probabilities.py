@@ -19,11 +19,9 @@ from bench.evaluation.pixel_metrics import (
     expected_calibration_error,
 )
 from bench.evaluation.pooling import Estimate, Metric, estimate
+from bench.evaluation.resampling import SEED
 from bench.records import Run, TrainingRecord
 from bench.records.store import load_arrays
-
-SEED = 0
-"""Of the resampling: equal records give equal pages."""
 
 _UNIT = 2**20
 """Summed probabilities are counted in parts of this, as whole numbers, so that sums do not depend on their order."""

@@ -87,7 +87,8 @@ class Analysis:
 
     @cached_property
     def levels(self) -> Mapping[str, tuple[factors.Level, ...]]:
-        """The levels of each factor of which several values were tried: by candidates where `by_candidates`, else by trials."""
+        """The levels of each factor of which several values were tried: by candidates where `by_candidates`, else by
+        trials."""
         held = self.final
         if self.by_candidates and isinstance(held, Finals):
             return factors.compare_candidates([(each.candidate.hyperparameters, each.score) for each in held.standings])
@@ -95,8 +96,8 @@ class Analysis:
 
     @cached_property
     def by_candidates(self) -> bool:
-        """Whether factors are compared by the candidates of the final evaluation, since the search has no more to say: no
-        effects, and no more ranked trials than there are candidates."""
+        """Whether factors are compared by the candidates of the final evaluation, since the search has no more to say:
+        no effects, and no more ranked trials than there are candidates."""
         held = self.final
         return (
             isinstance(held, Finals) and isinstance(self.effects, Missing) and len(self.ranked) <= len(held.standings)
@@ -132,8 +133,8 @@ class Analysis:
         return series.progress(self.run, self.rows)
 
     @cached_property
-    def training_curves(self) -> series.LearningCurves | Missing:
-        return series.learning_curves(self.run, self.rows)
+    def training_curves(self) -> series.TrainingCurves | Missing:
+        return series.training_curves(self.run, self.rows)
 
     @cached_property
     def score_grid(self) -> series.ScoreGrid | Missing:
@@ -147,7 +148,8 @@ class Analysis:
         return series.quality_against_cost(self.run, self.rows)
 
     def _delivered_at_its_latency(self, held: Finals) -> series.CostPoint | None:
-        """At the leader's IoU and its lead over it, so that it compares with candidates that were scored on fewer images."""
+        """At the leader's IoU and its lead over it, so that it compares with candidates that were scored on fewer
+        images."""
         choice, leader = self.delivered, held.standings[0]
         lead = None if choice is None else lead_of_delivery(self.run, choice, leader, held)
         if choice is None or lead is None or not choice.latency_s:

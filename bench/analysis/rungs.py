@@ -47,7 +47,8 @@ def rungs(rows: Sequence[Row]) -> tuple[Rung, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LengthAgreement:
-    """How the configurations of one study that were trained for `short` epochs, and then for `long` ones, rank at both."""
+    """How the configurations of one study that were trained for `short` epochs, and then for `long` ones, rank at
+    both."""
 
     study_id: str
     short: int
@@ -56,7 +57,8 @@ class LengthAgreement:
 
 
 def length_agreements(rows: Sequence[Row]) -> tuple[LengthAgreement, ...]:
-    """By study and lengths; without those of which too few configurations were trained at both. Each training has its own complete schedule."""
+    """By study and lengths; without those of which too few configurations were trained at both. Each training has its
+    own complete schedule."""
     trials = {row.trial.key: row.trial for row in rows if row.trial.status == COMPLETED}
     pairs: dict[tuple[str, int, int], list[tuple[float, float]]] = {}
     for trial in trials.values():

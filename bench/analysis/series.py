@@ -99,7 +99,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LearningCurves:
+class TrainingCurves:
     curves: tuple[Curve, ...]
     baseline: float | None
 
@@ -107,7 +107,7 @@ class LearningCurves:
 MAX_CURVES = 5
 
 
-def learning_curves(run: Run, rows: Sequence[Row]) -> LearningCurves | Missing:
+def training_curves(run: Run, rows: Sequence[Row]) -> TrainingCurves | Missing:
     """Of the best trial of each network: a tuner that learns ends with many trials of one, whose curves would cover
     each other."""
     curves: dict[str, Curve] = {}
@@ -120,7 +120,7 @@ def learning_curves(run: Run, rows: Sequence[Row]) -> LearningCurves | Missing:
             )
     if not curves:
         return Missing("none of the best trials has scores of more than one epoch")
-    return LearningCurves(curves=tuple(curves.values())[:MAX_CURVES], baseline=_mean_mask_iou(run))
+    return TrainingCurves(curves=tuple(curves.values())[:MAX_CURVES], baseline=_mean_mask_iou(run))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,8 +166,8 @@ def quality_against_cost(run: Run, rows: Sequence[Row]) -> tuple[CostPanel, ...]
 
 
 def candidates_against_cost(found: Finals, delivered: CostPoint | None) -> tuple[CostPanel, ...] | Missing:
-    """The same of the candidates of a final evaluation: cross-validated IoU against the cost of using them. `delivered` stands beside
-    them by its latency in ms; how many parameters an ensemble has is not recorded."""
+    """The same of the candidates of a final evaluation: cross-validated IoU against the cost of using them. `delivered`
+    stands beside them by its latency in ms; how many parameters an ensemble has is not recorded."""
     costs: dict[str, Callable[[Standing], float | None]] = {
         LATENCY: lambda each: None if each.latency_s is None else 1000 * each.latency_s,
         "Parameters (million)": lambda each: None if each.num_params is None else each.num_params / 1e6,

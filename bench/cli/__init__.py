@@ -1,5 +1,5 @@
-"""The commands. The only place that prints errors and sets exit codes: 0 done, 2 a mistake that the user can mend, 3 a run that ended
-without a model, 130 Ctrl-C.
+"""The commands. The only place that prints errors and sets exit codes: 0 done, 2 a mistake that the user can mend, 3 a
+run that ended without a model, 130 Ctrl-C.
 
 `--help` answers at once because whatever is slow to import is imported inside the commands.
 """

@@ -14,7 +14,8 @@ Command = Callable[..., None]
 
 
 def with_options(*fields: str) -> Callable[[Command], Command]:
-    """The command with an argument for each option of a run, or for those `fields` alone. It gets what was said, by flag, as `said`."""
+    """The command with an argument for each option of a run, or for those `fields` alone. It gets what was said, by
+    flag, as `said`."""
 
     def wrapped(command: Command) -> Command:
         signature = inspect.signature(command)

@@ -13,7 +13,8 @@ FILES = 6
 
 
 def audit_lines(audit: AuditRecord, dataset: DatasetRecord, *, most: int | None = None) -> Iterator[str]:
-    """What was read, what it is made of, and findings with their file names: what repeats together, `most` lines of each kind; None: all, one a line."""
+    """What was read, what it is made of, and findings with their file names: what repeats together, `most` lines of
+    each kind; None: all, one a line."""
     yield f"{dataset.path}: {dataset.format}, {dataset.num_images} images, classes {', '.join(dataset.classes)}"
     yield f"fingerprint {dataset.fingerprint}"
     parts = Counter(image.split or "no predefined part" for image in audit.images)
@@ -38,7 +39,8 @@ def finding_lines(audit: AuditRecord, most: int | None) -> Iterator[str]:
 
 
 def _grouped(findings: Sequence[Finding], most: int) -> Iterator[str]:
-    """Findings that say the same of other files in two lines, the rest one by one: `most` lines, and how many findings are not in them."""
+    """Findings that say the same of other files in two lines, the rest one by one: `most` lines, and how many findings
+    are not in them."""
     groups: dict[str, list[Finding]] = {}
     for finding in findings:
         groups.setdefault(_said_of_any(finding), []).append(finding)

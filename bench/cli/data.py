@@ -29,7 +29,8 @@ def audit(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the findings alone.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a data set holds and what is wrong with it: duplicates, missing and unreadable files, broken outlines, balance."""
+    """Say what a data set holds and what is wrong with it: duplicates, missing and unreadable files, broken outlines,
+    balance."""
     from bench.cli.audit import audit_lines, finding_lines
     from bench.datasets import open_dataset
     from bench.datasets.audit import audit
@@ -52,7 +53,8 @@ def convert(
     path: Annotated[Path, typer.Argument(help="A folder of images with annotations, or an experiment's YAML file.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that does not exist yet, or is empty.")],
 ) -> None:
-    """Write a data set as ordinary folders: images, masks of class ids, classes.json, and its parts. It is what training would see."""
+    """Write a data set as ordinary folders: images, masks of class ids, classes.json, and its parts. It is what
+    training would see."""
     from bench.datasets import open_dataset
     from bench.datasets.convert import convert
     from bench.datasets.findings import warnings_of
@@ -100,7 +102,8 @@ def sample(
 
 
 def _data_of(path: Path) -> "tuple[Path, DataOptions]":
-    """The folder and how it is read: as an experiment's file says it, or as `run --data` does. What cannot be read is left out."""
+    """The folder and how it is read: as an experiment's file says it, or as `run --data` does. What cannot be read is
+    left out."""
     from bench.experiments import load_experiment
 
     is_file = path.suffix in (".yaml", ".yml")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.arguments import Results
-from bench.errors import UserError, unknown
+from bench.cli.places import is_worked_on, run_folder
+from bench.errors import DataError, UserError, unknown
 from bench.formats import printable
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def predict(
     force: Force = False,
     results: Results = Path("results"),
 ) -> None:
-    """Write a mask for each photograph: a PNG of its own size, upright, with class ids (0 is background) and a colour table.
+    """Write a mask for each photograph: a PNG of its own size, upright, with class ids (0 is background) and a colour
+    table.
 
     What cannot be read is named and skipped; the exit code is then 1.
 
@@ -106,8 +108,8 @@ def export(
     if loaded.sees_patches:
         side = loaded.description.image_size
         typer.echo(
-            f"note: this file sees one window of {side} px; cutting a photograph into windows and blending them is left to its caller "
-            "(docs/delivery.md)"
+            f"note: this file sees one window of {side} px; cutting a photograph into windows and blending them is "
+            "left to its caller (docs/delivery.md)"
         )
 
 
@@ -115,7 +117,8 @@ def verify(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")],
     results: Results = Path("results"),
 ) -> None:
-    """Score a run's delivered model again on the held-out test images, from their files, and compare every count with the record.
+    """Score a run's delivered model again on the held-out test images, from their files, and compare every count with
+    the record.
 
     [bold]Example[/]
 
@@ -124,7 +127,7 @@ def verify(
     """
     from bench.delivery.verification import differences
 
-    directory = Path(run) if (Path(run) / "run.json").is_file() else results / run
+    directory = run_folder(run, results)
     loaded = _load(_model_folder(run, results))
     found = list(differences(directory, loaded))
     for line in found:
@@ -137,10 +140,18 @@ def verify(
 def _model_folder(model: str, results: Path) -> Path:
     """By path, or by the name of a run in `results`."""
     from bench.delivery.model import model_folder
+    from bench.records.store import no_run
 
-    path = Path(model)
-    named = results / model
-    return model_folder(named if not path.exists() and named.exists() else path)
+    path, named = Path(model), results / model
+    if not path.exists() and not named.exists() and len(path.parts) == 1:
+        raise no_run(named)
+    folder = named if not path.exists() and named.exists() else path
+    try:
+        return model_folder(folder)
+    except DataError:
+        if is_worked_on(folder):
+            raise UserError(f"run {folder} is still under way: its model comes at its end") from None
+        raise
 
 
 def _load(folder: Path) -> "SegmentationModel":

@@ -28,7 +28,8 @@ def doctor(
         str | None,
         typer.Argument(
             metavar="EXPERIMENT",
-            help="A preset (see list) or a YAML file. Left out: what [bold]run[/] takes, default, or transfer with --data.",
+            help="A preset (see list) or a YAML file. Left out: what [bold]run[/] takes, default, or transfer with "
+            "--data.",
         ),
     ] = None,
     *,
@@ -41,8 +42,8 @@ def doctor(
 ) -> None:
     """Say what is here, what is wrong, the line that mends it, and how long an experiment takes on this machine.
 
-    Processor, memory, disks, packages, devices; the experiment's data, weights and workers; and the steps with which a run
-    measures itself, which take up to a minute. Nothing is written to --results. Exit code 1 if something is wrong.
+    Processor, memory, disks, packages, devices; the experiment's data, weights and workers; and the steps with which a
+    run measures itself, which take up to a minute. Nothing is written to --results. Exit code 1 if something is wrong.
 
     [bold]Examples[/]
 

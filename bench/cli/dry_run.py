@@ -36,7 +36,8 @@ def _images(told: Outlook) -> str:
 
 def _search(told: Outlook) -> str:
     if told.search == "compare":
-        return f"none; the default configuration is compared with {plural(told.recipes - 1, 'other')} that differ in one value each"
+        others = plural(told.recipes - 1, "other")
+        return f"none; the default configuration is compared with {others} that differ in one value each"
     if not told.studies:
         return "none; candidates are recipes of the portfolio"
     trials = "as many trials as fit" if told.trials is None else f"at most {plural(told.trials, 'trial')}"
@@ -94,6 +95,9 @@ def _memory(told: Outlook) -> str:
 def _unknown(told: Outlook) -> Iterator[str]:
     """What only training would tell."""
     if told.measured is None:
-        yield "seconds of a step and memory of a training here: no earlier run on such a device trained the default configuration"
+        yield (
+            "seconds of a step and memory of a training here: no earlier run on such a device trained the default "
+            "configuration"
+        )
     else:
         yield "what other networks cost, until each has run once"

@@ -1,4 +1,5 @@
-"""What is said when a report is there: the verdict, the first of the ranking, and where page and model are; for people and for programs."""
+"""What is said when a report is there: the verdict, the first of the ranking, and where page and model are; for people
+and for programs."""
 
 import json
 import shlex

@@ -18,7 +18,8 @@ FOR_YOUR_DATA = {
 
 
 def experiment_text(name: str, data: str | None) -> str:
-    """The default experiment's YAML with its comments, named `name`; with `data`, a folder, the settings of `run --data`."""
+    """The default experiment's YAML with its comments, named `name`; with `data`, a folder, the settings of `run
+    --data`."""
     text = PRESETS["default"].read_text(encoding="utf-8")
     text = text[text.index("\nname:") + 1 :]
     changed = {"name": name} | ({"path": json.dumps(data), **FOR_YOUR_DATA} if data else {})

@@ -1,4 +1,5 @@
-"""The commands for other tools: `data split` writes a run's folds for them, `score` puts their masks into its ranking."""
+"""The commands for other tools: `data split` writes a run's folds for them, `score` puts their masks into its
+ranking."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,10 +24,11 @@ def split(
     ] = "folders",
     results: Results = Path("results"),
 ) -> None:
-    """Write the folds and held-out images of a run for another tool, so that it can be compared on the very same images.
+    """Write the folds and held-out images of a run for another tool, so that it can be compared on the very same
+    images.
 
-    Images are written as the run's models saw them before they were resized: upright, 8 bit RGB, PNG; masks hold class ids.
-    The data must be those of the run, to the pixel. docs/other-tools.md has the layouts.
+    Images are written as the run's models saw them before they were resized: upright, 8 bit RGB, PNG; masks hold class
+    ids. The data must be those of the run, to the pixel. docs/other-tools.md has the layouts.
 
     [bold]Examples[/]
 
@@ -73,9 +75,9 @@ def score(
 ) -> None:
     """Put the predictions of another tool into a run's ranking, with the same images, counts and statistics.
 
-    A mask is an image file of class ids (0 is background) at its image's own size, upright, or at the size at which the run
-    compares. It has the name that `data split` gave the image, or the image's own. A folder holds every image of its
-    part, and no other. What is not given is not counted: without test/ there is no held-out score.
+    A mask is an image file of class ids (0 is background) at its image's own size, upright, or at the size at which the
+    run compares. It has the name that `data split` gave the image, or the image's own. A folder holds every image of
+    its part, and no other. What is not given is not counted: without test/ there is no held-out score.
 
     [bold]Examples[/]
 
@@ -113,7 +115,8 @@ def export_records(
     ],
     results: Results = Path("results"),
 ) -> None:
-    """Write every trial and training of a run for the tools that you have open: TensorBoard, optuna-dashboard, MLflow, pandas.
+    """Write every trial and training of a run for the tools that you have open: TensorBoard, optuna-dashboard, MLflow,
+    pandas.
 
     It reads records alone, so a run is not slowed down by it. docs/other-tools.md says what goes where.
 

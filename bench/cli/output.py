@@ -1,4 +1,5 @@
-"""What a command prints may not cost what it does: a reader that has gone, a full disk behind stdout, a terminal of few letters."""
+"""What a command prints may not cost what it does: a reader that has gone, a full disk behind stdout, a terminal of few
+letters."""
 
 import io
 import json
@@ -12,7 +13,8 @@ import typer
 
 
 class Unfailing:
-    """A text stream on which writing never raises. Once the system says no, what follows goes nowhere, and `on_failure` hears why, once."""
+    """A text stream on which writing never raises. Once the system says no, what follows goes nowhere, and `on_failure`
+    hears why, once."""
 
     def __init__(self, stream: TextIO, on_failure: Callable[[OSError], None] = lambda error: None) -> None:
         self._stream, self._on_failure = stream, on_failure

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from bench.errors import UserError
 
 
@@ -13,3 +15,15 @@ def require_empty(directory: Path) -> None:
 def run_folder(run: str, results: Path) -> Path:
     """The folder of the run at that path, or of that name in `results`."""
     return Path(run) if (Path(run) / "run.json").is_file() else results / run
+
+
+def is_worked_on(directory: Path) -> bool:
+    """Whether a process has the run of that folder open, as `bench.run.resume.locked` says it."""
+    lock = directory / ".lock"
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bench.records import Run
 from bench.cli.arguments import Json, Reports, Results
 from bench.cli.output import say_ending, write_json
+from bench.cli.places import run_folder
 
 LONGEST_FOLDER_NAME = 200
 """Bytes; file systems take 255, and a report is written beside its place under a longer name."""
@@ -40,7 +41,8 @@ def report(
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
 ) -> None:
-    """Write a run's report again from its records, without training and without TensorFlow; of several runs, one leaderboard.
+    """Write a run's report again from its records, without training and without TensorFlow; of several runs, one
+    leaderboard.
 
     [bold]Examples[/]
 
@@ -68,7 +70,8 @@ def report(
 
 
 def _report_name(directories: Sequence[Path], name: str | None, results: Path) -> str:
-    """The report's folder: the run's name, or for several runs `name`, which must not be that of a run, or the names joined."""
+    """The report's folder: the run's name, or for several runs `name`, which must not be that of a run, or the names
+    joined."""
     joined = "+".join(
         directory.resolve().name for directory in directories
     )  # of `.` and `..` the name that they stand for
@@ -103,7 +106,7 @@ def _check(runs: Sequence["Run"], directories: Sequence[Path], report: Path, as_
 def _run_directory(run: str | None, results: Path) -> Path:
     """The folder of the run of that name, at that path, or of the one that was written to last."""
     if run is not None:
-        return Path(run) if (Path(run) / "run.json").is_file() else results / run
+        return run_folder(run, results)
     newest = max(results.glob("*/run.json"), key=lambda path: path.stat().st_mtime, default=None)
     if newest is None:
         raise UserError(f"no run in {results}; start one with: python -m bench run")

@@ -150,7 +150,8 @@ def _search(
 
 
 def _heed_signals() -> None:
-    """What job schedulers, containers and closed terminals send is like Ctrl-C. What `nohup` had ignored stays ignored."""
+    """What job schedulers, containers and closed terminals send is like Ctrl-C. What `nohup` had ignored stays
+    ignored."""
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)

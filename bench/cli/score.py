@@ -14,7 +14,8 @@ _LONGEST = 80
 
 
 def require_name(run: Run, name: str, *, force: bool) -> None:
-    """Raises DataError for a run without a ranking or a name that is none, StoreError for a name that was scored before, unless `force`."""
+    """Raises DataError for a run without a ranking or a name that is none, StoreError for a name that was scored
+    before, unless `force`."""
     if not isinstance(held := finals(run), Finals):
         raise DataError(f"run {run.record.name} has no ranking to be put into: {held.reason}")
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST:
@@ -24,8 +25,8 @@ def require_name(run: Run, name: str, *, force: bool) -> None:
     before = [record for record in run.external if record.name == name]
     if before and not force:
         raise StoreError(
-            f"{name!r} was scored in run {run.record.name} at {before[-1].scored_at} (masks in {before[-1].folder}); give --force to let the "
-            "new masks take its place, or choose another --as"
+            f"{name!r} was scored in run {run.record.name} at {before[-1].scored_at} (masks in {before[-1].folder}); "
+            "give --force to let the new masks take its place, or choose another --as"
         )
 
 
@@ -38,7 +39,10 @@ def added_lines(run: Run, record: ExternalRecord) -> Iterator[str]:
     standing = next(each for each in held.external.standings if each.label == record.name)
     yield f"{record.name}: {_out_of_fold(standing, held)}"
     if record.test:
-        yield f"held-out test set: IoU {_with(standing.test, standing.test_interval)} on {plural(len(record.test), 'image')}"
+        yield (
+            f"held-out test set: IoU {_with(standing.test, standing.test_interval)} on "
+            f"{plural(len(record.test), 'image')}"
+        )
     else:
         yield "held-out test set: not given, so not counted"
 
@@ -55,7 +59,10 @@ def _out_of_fold(standing: ExternalStanding, held: Finals) -> str:
         )
     if standing.rank is not None:
         return f"{said}; rank {standing.rank}"
-    return f"{said}; without a rank, since {'it cannot be compared with the candidates' if standing.whole else 'folds are missing'}"
+    return (
+        f"{said}; without a rank, since "
+        f"{'it cannot be compared with the candidates' if standing.whole else 'folds are missing'}"
+    )
 
 
 def _with(value: float | None, interval: Interval | None) -> str:

@@ -4,23 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from bench.analysis.annotators import annotators
 from bench.analysis.classes import class_scores
 from bench.analysis.leaderboard import JUDGE, references, score_interval
 from bench.datasets.cache import CachedPixels
 from bench.delivery import CARD, DESCRIPTION, NETWORK, SCRIPT
-from bench.delivery.masks import overlay
 from bench.delivery.scoring import ScoredImages
+from bench.delivery.worst_images import write_worst
 from bench.evaluation.metrics import image_mean, iou, pool, summarise
 from bench.evaluation.pooling import Estimate
 from bench.formats import MISSING, fraction, milliseconds, percent, plural, span
 from bench.records import OUT_OF_FOLD, ClassCounts, DeliveryRecord, Evaluation, Member, Run
 from search_spaces.views import PATCHES
-
-WORST = 3
-"""Pictures of locked images on the card, those with the lowest IoU."""
 
 LICENCES = {
     "mobilenet": "Apache-2.0 (Keras Applications; MobileNet by Google)",
@@ -39,7 +35,7 @@ def write_card(
     folder: Path, run: Run, record: DeliveryRecord, truth: CachedPixels, scored: ScoredImages | None
 ) -> None:
     """Writes the card into the model's `folder`, with pictures of the worst of the `scored` images; `truth` has them at their size."""
-    pictures = _write_worst(folder, record.test, truth, scored) if scored else []
+    pictures = write_worst(folder, record.test, truth, scored) if scored else []
     (folder / CARD).write_text(card(run, record, pictures), encoding="utf-8")
 
 
@@ -265,27 +261,6 @@ def licence(backbone: str) -> str:
     """Of a backbone's public ImageNet weights; says so where it is not known here."""
     known = [name for name in LICENCES if backbone.startswith(name)]
     return LICENCES[max(known, key=len)] if known else "licence not known here; ask where the file came from"
-
-
-def _write_worst(
-    folder: Path, counts: Counts, truth: CachedPixels, scored: ScoredImages
-) -> list[tuple[str, str, float]]:
-    """Pictures of the worst images that hold something to find or to be mistaken, worst first: file, image id, IoU."""
-    scores = {name: image_mean([per_class], iou) for name, per_class in counts.items()}
-    known = sorted((score, name) for name, score in scores.items() if score is not None)
-    places = {name: number for number, name in enumerate(scored.counts)}
-    pictures = []
-    for number, (score, name) in enumerate(known[:WORST], start=1):
-        row = truth.rows([name])[0]
-        valid = np.asarray(truth.valid[row]).astype(bool)
-        picture = overlay(
-            np.asarray(truth.images[row]), scored.predictions[places[name]], np.where(valid, truth.masks[row], 0)
-        )
-        rows, columns = (np.flatnonzero(valid.any(axis=axis)) for axis in (1, 0))
-        file = f"worst-{number}.png"
-        Image.fromarray(picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]).save(folder / file)
-        pictures.append((file, name, score))
-    return pictures
 
 
 def _evaluation(counts: Counts) -> Evaluation:

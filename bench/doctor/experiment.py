@@ -104,6 +104,7 @@ def measure(experiment: Experiment, scratch: Path, progress: Progress) -> Measur
     from bench.engine.executor import LocalExecutor
     from bench.run.open_run import OpenRun
     from bench.run.setup import prepare
+    from bench.run.stages.planning import plan_budget
 
     began = time.monotonic()
     timed = experiment if experiment.budget else experiment.model_copy(update={"budget": _ENDLESS})
@@ -114,7 +115,7 @@ def measure(experiment: Experiment, scratch: Path, progress: Progress) -> Measur
         executor.begin(material.trial_setup(experiment.protocol))
         executor.check_weights(experiment.space.pretrained_backbones)
         run = OpenRun(timed, material, RunStore(scratch), executor, progress, None, "doctor", began)
-        run.plan()
+        plan_budget(run)
     if run.probe is None:
         raise UserError(
             f"the default configuration could not be measured within the budget of {experiment.budget}"

@@ -1,6 +1,8 @@
-"""Where workers compute: a process for each GPU (or for each share of one), else the CPU's cores divided among processes.
+"""Where workers compute: a process for each GPU (or for each share of one), else the CPU's cores divided among
+processes.
 
-The parent plans with `placements` and never imports TensorFlow; each worker calls `prepare` before it computes anything.
+The parent plans with `placements` and never imports TensorFlow; each worker calls `prepare` before it computes
+anything.
 """
 
 import contextlib
@@ -28,7 +30,7 @@ PRECISIONS = {
 XLA = {
     "off": "never: the default, until a GPU has shown what it gains",
     "auto": "on GPUs, for trials that are long enough to pay for compiling; never on CPUs",
-    "on": "training steps compiled by XLA, but for networks with max pooling: a longer first step for faster later ones",
+    "on": "XLA compiles training steps, but for networks with max pooling: a longer first step for faster later ones",
 }
 """The protocol's `xla`."""
 
@@ -41,8 +43,8 @@ _TENSOR_CORES = (7, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where one worker computes. `gpu` is an entry of CUDA_VISIBLE_DEVICES; `memory_bytes` bounds what it takes of a GPU that it
-    shares (None: as it grows); `threads` bounds a CPU operation (None: TensorFlow decides)."""
+    """Where one worker computes. `gpu` is an entry of CUDA_VISIBLE_DEVICES; `memory_bytes` bounds what it takes of a
+    GPU that it shares (None: as it grows); `threads` bounds a CPU operation (None: TensorFlow decides)."""
 
     gpu: str | None = None
     memory_bytes: int | None = None
@@ -52,8 +54,8 @@ class Placement:
 def placements(workers: int | None = None, *, environment: Mapping[str, str] = os.environ) -> tuple[Placement, ...]:
     """One placement a worker: `workers` None means one for each GPU, or one for the CPU.
 
-    More workers than GPUs share them evenly: two workers on one GPU get 45% of its memory each. Raises ExperimentError where
-    the workers outnumber the CPU's cores, or cannot be spread evenly over the GPUs.
+    More workers than GPUs share them evenly: two workers on one GPU get 45% of its memory each. Raises ExperimentError
+    where the workers outnumber the CPU's cores, or cannot be spread evenly over the GPUs.
     """
     gpus = visible_gpus(environment)
     if not gpus:
@@ -72,8 +74,8 @@ def placements(workers: int | None = None, *, environment: Mapping[str, str] = o
 
 
 def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[tuple[str, int | None]]:
-    """(name for CUDA_VISIBLE_DEVICES, memory in bytes if the driver tells) of each NVIDIA GPU that this process may use; [] without
-    a driver."""
+    """(name for CUDA_VISIBLE_DEVICES, memory in bytes if the driver tells) of each NVIDIA GPU that this process may
+    use; [] without a driver."""
     query = ["nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits"]
     try:
         listed = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout
@@ -96,7 +98,8 @@ def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[tuple[str,
 
 
 def prepare(placement: Placement) -> None:
-    """Sets TensorFlow up in a worker, before it computes anything: same results every time, GPU memory as it is needed."""
+    """Sets TensorFlow up in a worker, before it computes anything: same results every time, GPU memory as it is
+    needed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow's own default leaves it off on CPUs with AVX2 only
     if placement.gpu is not None:
@@ -130,8 +133,8 @@ def resolved_precision(precision: str) -> str:
 
 
 def uses_xla(xla: str, steps: int) -> bool:
-    """Whether a trial that may take so many training steps is compiled by XLA on this worker's device. It depends on nothing that
-    happened before, so equal trials stay equal."""
+    """Whether a trial that may take so many training steps is compiled by XLA on this worker's device. It depends on
+    nothing that happened before, so equal trials stay equal."""
     return xla == "on" or (xla == "auto" and steps >= XLA_PAYS_STEPS and accelerator() is not None)
 
 
@@ -143,7 +146,8 @@ def accelerator() -> str | None:
 
 
 def copied_to(device: str | None) -> "Callable[[Batch], Batch]":
-    """What takes a batch to the device's memory, in the thread that made it, while the device computes; None: it stays where it is."""
+    """What takes a batch to the device's memory, in the thread that made it, while the device computes; None: it stays
+    where it is."""
     import tensorflow as tf
 
     def copied(batch: "Batch") -> "Batch":

@@ -1,15 +1,15 @@
 """Where trials run: one interface, and worker processes on this machine behind it.
 
-The search asks whether a place is free, submits a trial, and waits for what the trials under way have to say. Nothing about oracles
-or records is known here, and nothing about processes or machines outside.
+The search asks whether a worker slot is free, submits a trial, and waits for what the trials under way have to say.
+Nothing about oracles or records is known here, and nothing about processes or machines outside.
 """
 
 import multiprocessing.connection
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from bench.engine.devices import Placement
 from bench.engine.spec import Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
@@ -22,7 +22,8 @@ _LOOK_S = 1.0
 
 
 class Executor(Protocol):
-    """Places for trials. Use as a context manager: leaving it ends every process, and abandons what is under way."""
+    """Worker slots for trials. Use as a context manager: leaving it ends every process, and abandons what is under
+    way."""
 
     def __enter__(self) -> Self: ...
 
@@ -42,19 +43,21 @@ class Executor(Protocol):
         """What trials compute on, for people. Raises ExperimentError where it is not what was planned with."""
 
     def precision(self) -> str:
-        """In which precision trials compute, all in one: what the protocol's "auto" comes to here. Raises ExperimentError."""
+        """In which precision trials compute, all in one: what the protocol's "auto" comes to here. Raises
+        ExperimentError."""
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Makes sure that every (backbone, encoder_weights) pair can be had. Raises ExperimentError, one line."""
 
     def is_warm(self, spec: TrialSpec) -> bool:
-        """Whether a free place has this trial's graph compiled."""
+        """Whether a free slot has this trial's graph compiled."""
 
     def submit(self, spec: TrialSpec) -> None:
-        """Begins a trial on a free place, one that has its graph compiled if there is any."""
+        """Begins a trial in a free slot, one that has its graph compiled if there is any."""
 
     def events(self) -> Iterator[Event]:
-        """Waits until a trial under way has something to say, and gives it; ends after an outcome, so that its place can be filled."""
+        """Waits until a trial under way has something to say, and gives it; ends after an outcome, so that its slot
+        can be filled."""
 
     def model(self, spec: TrialSpec) -> bytes:
         """The weights of a trial whose outcome was the last event. Raises UserError where they are gone."""
@@ -63,9 +66,22 @@ class Executor(Protocol):
         """What saved weights say about images. Raises StoreError where they cannot be scored."""
 
 
+class _HasGraphs(Protocol):
+    compiled: set[object]
+
+
+_Worker = TypeVar("_Worker", bound=_HasGraphs)
+
+
+def warmest(workers: Iterable[_Worker], spec: TrialSpec) -> _Worker:
+    """Of at least one worker the one that has the trial's graph compiled, else the one with the fewest graphs."""
+    wanted = family(spec.hyperparameters)
+    return min(workers, key=lambda each: (wanted not in each.compiled, len(each.compiled)))
+
+
 class LocalExecutor:
-    """A worker process for each placement, on this machine. Without a `setup` they start, and wait for `begin`. A place whose new process no
-    longer computes on what the old one did is closed, which `note` hears."""
+    """A worker process for each placement, on this machine. Without a `setup` they start, and wait for `begin`. A place
+    whose new process no longer computes on what the old one did is closed, which `note` hears."""
 
     def __init__(
         self,
@@ -119,8 +135,8 @@ class LocalExecutor:
         for worker, device in zip(self._workers, devices, strict=True):
             if worker.placement.gpu is not None and not device.startswith("GPU"):
                 raise ExperimentError(
-                    f"TensorFlow does not see GPU {worker.placement.gpu}, which nvidia-smi lists: install 'segbench[gpu]', "
-                    "or set CUDA_VISIBLE_DEVICES to nothing to use the CPU"
+                    f"TensorFlow does not see GPU {worker.placement.gpu}, which nvidia-smi lists: install "
+                    "'segbench[gpu]', or set CUDA_VISIBLE_DEVICES to nothing to use the CPU"
                 )
         return devices[0] if len(devices) == 1 else f"{len(devices)} workers on {', '.join(dict.fromkeys(devices))}"
 
@@ -137,8 +153,7 @@ class LocalExecutor:
         return any(family(spec.hyperparameters) in worker.compiled for worker in self._free_workers())
 
     def submit(self, spec: TrialSpec) -> None:
-        wanted = family(spec.hyperparameters)
-        min(self._free_workers(), key=lambda each: (wanted not in each.compiled, len(each.compiled))).submit(spec)
+        warmest(self._free_workers(), spec).submit(spec)
 
     def events(self) -> Iterator[Event]:
         while busy := self._busy():
@@ -158,8 +173,7 @@ class LocalExecutor:
         return next(worker for worker in self._workers if worker.last == spec.key).model()
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
-        wanted = family(spec.hyperparameters)
-        worker = max(self._free_workers(), key=lambda each: wanted in each.compiled)
+        worker = warmest(self._free_workers(), spec)
         answer: Scored | str = ""
         for _ in range(2):
             try:
@@ -179,10 +193,14 @@ class LocalExecutor:
         return [worker for worker in self._workers if worker.spec is not None]
 
     def _close(self, worker: TrialWorker) -> None:
-        """A place where trials would cost and score otherwise. Raises ExperimentError, one line, where it was the last one."""
+        """A place where trials would cost and score otherwise. Raises ExperimentError, one line, where it was the last
+        one."""
         worker.stop()
         self._workers.remove(worker)
-        said = f"a worker's new process computes on {worker.elsewhere}: the GPU that the old one had is gone (look at nvidia-smi and the driver's log)"
+        said = (
+            f"a worker's new process computes on {worker.elsewhere}: the GPU that the old one had is gone (look at "
+            "nvidia-smi and the driver's log)"
+        )
         if not self._workers:
             raise ExperimentError(f"{said}; what was finished is kept, go on with --resume when it is back")
         self._note(f"{said}; {plural(len(self._workers), 'worker')} left")

@@ -25,11 +25,11 @@ class TrialSpec:
     With several `search_folds` it is trained on the first so many folds in turn, each for `epochs`, unless it is
     clearly behind `rival` before that (`bench.engine.training.folds`).
 
-    With a `fold` it is a training of the finals: on all folds but this one, to its last epoch, scored once on this fold
-    and on the locked test images. With a `train_share` below 1 only so many of those images train, for as many steps. A
-    `probe` is such a training that is held for its cost alone: its epochs are steps, it scores no locked image, and its
-    process ends where it says nothing for `time_limit_s`. A `refit` is trained on all images of the folds, to its last
-    epoch, and scores nothing."""
+    With a `fold` it is a training of the final evaluation: on all folds but this one, to its last epoch, scored once
+    on this fold and on the locked test images. With a `train_share` below 1 only so many of those images train, for as
+    many steps. A `probe` is such a training that is held for its cost alone: its epochs are steps, it scores no locked
+    image, and its process ends where it says nothing for `time_limit_s`. A `refit` is trained on all images of the
+    folds, to its last epoch, and scores nothing."""
 
     study_id: str
     trial_id: str
@@ -61,9 +61,10 @@ class TrialSpec:
 class TrialSetup:
     """What is equal for every trial of a run: data, parts and the training side of the protocol. Sizes are in pixels;
     `steps_per_epoch` are the optimiser steps between two validations; `precision` and `xla` are of
-    `bench.engine.devices.PRECISIONS` and `XLA`; a trial ends that has collapsed in `collapse_epochs` epochs in a row (0: none does).
-    `line` are the images of all folds, twins together, in the order of `bench.datasets.splits.stratified_line`: shares of them are drawn
-    along it. Without `mirror` no image is seen mirrored, neither in training nor by a delivered model."""
+    `bench.engine.devices.PRECISIONS` and `XLA`; a trial ends that has collapsed in `collapse_epochs` epochs in a row
+    (0: none does). `line` are the images of all folds, twins together, in the order of
+    `bench.datasets.splits.stratified_line`: shares of them are drawn along it. Without `mirror` no image is seen
+    mirrored, neither in training nor by a delivered model."""
 
     cache_directory: Path
     train_ids: tuple[str, ...]
@@ -84,8 +85,8 @@ class TrialSetup:
     def parts(
         self, fold: int | None, train_share: float = 1.0, seed: int = 0
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Ids that train and ids that validate: of the hold-out split, or all folds but one and that `fold`, where a `train_share` below 1
-        draws a subset of those that train, with the `seed` of the training."""
+        """Ids that train and ids that validate: of the hold-out split, or all folds but one and that `fold`, where a
+        `train_share` below 1 draws a subset of those that train, with the `seed` of the training."""
         if fold is None:
             return self.train_ids, self.val_ids
         others = {name for number, ids in enumerate(self.folds) if number != fold for name in ids}
@@ -111,8 +112,9 @@ MAP_IMAGES = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbabilityMaps:
-    """Probabilities of some images at the network's own size S, in steps of 1/255: uint8 [N, 2, S, S, channels], of the image as it is and
-    the mean with its mirrored copy, mirrored back (the same once more where nothing may be mirrored). `ids` are the images, a spread over all that were scored."""
+    """Probabilities of some images at the network's own size S, in steps of 1/255: uint8 [N, 2, S, S, channels], of the
+    image as it is and the mean with its mirrored copy, mirrored back (the same once more where nothing may be
+    mirrored). `ids` are the images, a spread over all that were scored."""
 
     ids: tuple[str, ...]
     values: np.ndarray
@@ -120,9 +122,9 @@ class ProbabilityMaps:
 
 @dataclass(slots=True, kw_only=True)
 class Scored:
-    """A model's work on some images: mean loss, counts by image, predicted class ids uint8 [N, e, e] in the order of the ids; of several
-    classes `confusion`, int64 [truth, predicted] pixels over all of them; in the final evaluation also what its probabilities and contours
-    say, and the probabilities themselves."""
+    """A model's work on some images: mean loss, counts by image, predicted class ids uint8 [N, e, e] in the order of
+    the ids; of several classes `confusion`, int64 [truth, predicted] pixels over all of them; in the final evaluation
+    also what its probabilities and contours say, and the probabilities themselves."""
 
     loss: float
     counts: Counts
@@ -134,9 +136,9 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
-    """What a trial sends back: its record, and what it says about each validation image (None if it failed). `test` is what a
-    training of the finals says about the locked test images, `train_images` on how many images it trained. `crashed`: its process died
-    or hung, which is not always the configuration's fault."""
+    """What a trial sends back: its record, and what it says about each validation image (None if it failed). `test` is
+    what a training of the final evaluation says about the locked test images, `train_images` on how many images it
+    trained. `crashed`: its process died or hung, which is not always the configuration's fault."""
 
     record: TrialRecord
     scored: Scored | None = None

@@ -1,14 +1,11 @@
-"""A process that trains. It is told what to do over a pipe, does one thing at a time, and may die without harm to the search."""
+"""A process that trains. It is told what to do over a pipe, does one thing at a time, and may die without harm to the
+search."""
 
 import contextlib
-import importlib
 import multiprocessing
-import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,6 +15,7 @@ import psutil
 
 from bench.engine.devices import Placement
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, failed, family
+from bench.engine.worker_process import Elsewhere, run_worker
 from bench.errors import DataError, ExperimentError, UserError
 from bench.records import EpochRecord
 from bench.records.environment import memory_limit
@@ -35,8 +33,8 @@ OVERTIME_S = 300.0
 """A worker that is silent for so long when its trial's time is over hangs too: epochs and compiling take less."""
 
 MEMORY_SHARE = 0.6
-"""Workers that together have held more than this share of the machine's memory are replaced after their trial: TensorFlow gives
-little back."""
+"""Workers that together have held more than this share of the machine's memory are replaced after their trial:
+TensorFlow gives little back."""
 
 TRIALS_A_PROCESS = 200
 """After so many trials a process is replaced, whatever it holds."""
@@ -47,7 +45,8 @@ class TrialWorker:
 
     Without a `setup` it imports what it needs, which takes seconds, and waits for `begin`.
 
-    Either `run` a trial, or `submit` it and `receive` until its outcome comes; `connection` is readable when there is something.
+    Either `run` a trial, or `submit` it and `receive` until its outcome comes; `connection` is readable when there is
+    something.
     """
 
     def __init__(
@@ -97,7 +96,8 @@ class TrialWorker:
         return self._connection
 
     def device(self) -> str:
-        """What the worker computes on, for people. Once this was asked, a process that takes its place must compute on the same."""
+        """What the worker computes on, for people. Once this was asked, a process that takes its place must compute on
+        the same."""
         self._device = str(self._ask("device"))
         return self._device
 
@@ -106,7 +106,8 @@ class TrialWorker:
         return str(self._ask("precision"))
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Loads every (backbone, encoder_weights) pair once. Raises ExperimentError, one line, for the first that cannot be had."""
+        """Loads every (backbone, encoder_weights) pair once. Raises ExperimentError, one line, for the first that
+        cannot be had."""
         problem = self._ask("check_weights", tuple(pairs))
         if problem:
             raise ExperimentError(problem)
@@ -135,8 +136,8 @@ class TrialWorker:
             self._connection.send(("run", (spec,)))
 
     def receive(self, timeout_s: float = 0.0) -> Event | None:
-        """What the trial under way says next, None if nothing within the time. A process that died or hung is an outcome too. Raises
-        DataError where the run's pixels are gone."""
+        """What the trial under way says next, None if nothing within the time. A process that died or hung is an
+        outcome too. Raises DataError where the run's pixels are gone."""
         assert self.spec is not None
         self._watch_memory()
         try:
@@ -182,7 +183,7 @@ class TrialWorker:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         arguments = (theirs, self.placement, self._memory_bytes, self._log)
-        self._process = context.Process(target=_serve, args=arguments, daemon=True)
+        self._process = context.Process(target=run_worker, args=arguments, daemon=True)
         heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it: Ctrl-C is the parent's business
         self._process.start()
         signal.signal(signal.SIGINT, heeded)
@@ -214,7 +215,7 @@ class TrialWorker:
             peak_memory_bytes=self._peak_bytes or None,
         )
 
-    def _moved(self, answer: "Elsewhere") -> str:
+    def _moved(self, answer: Elsewhere) -> str:
         self.elsewhere = answer.device
         return f"the worker process computes on {answer.device} now, and on {self._device} before"
 
@@ -245,16 +246,9 @@ class TrialWorker:
             raise WorkerDiedError(said) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """The only answer of a process that does not compute on what its forerunner did: a GPU that its driver has lost, most often. A trial on
-    the CPU would take another's time and, with "auto", another precision."""
-
-    device: str
-
-
 def silence_limit_s(spec: TrialSpec, heard_after_s: float, silence_s: float) -> float:
-    """How long a worker may be silent that last spoke `heard_after_s` seconds into its trial: not far beyond the trial's time."""
+    """How long a worker may be silent that last spoke `heard_after_s` seconds into its trial: not far beyond the
+    trial's time."""
     if spec.time_limit_s is None:
         return silence_s
     if spec.probe:
@@ -266,47 +260,9 @@ class WorkerDiedError(UserError):
     """The worker process ended by itself; the message says how, with the last lines that it printed."""
 
 
-def _end_with_parent() -> None:
-    """Ends this process with the one that started it, however that died: else it would train its epoch to the end, and hold memory that a
-    resumed run needs."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
 def _cause_of_death(exitcode: int | None) -> str:
     code = exitcode or 0
     if code >= 0:
         return f"was ended with exit code {code}"
     hint = " (out of memory, if nobody else did it)" if code == -signal.SIGKILL else ""
     return f"was killed by {signal.Signals(-code).name}{hint}"
-
-
-def _serve(connection: Connection, placement: Placement, memory_bytes: int, log: Path) -> None:
-    """The child's loop; what libraries print goes to the worker's log."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    with log.open("ab", buffering=0) as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
-    from bench.engine.devices import prepare
-    from bench.engine.training.trainer import Trainer
-
-    prepare(placement)
-    importlib.import_module("bench.engine.training.trial")  # TensorFlow and Keras, while the parent reads the data
-    with contextlib.suppress(EOFError, ConnectionError):
-        setup, device = connection.recv()
-        serve(connection, Trainer(setup, tell=connection.send, memory_bytes=memory_bytes), device)
-
-
-def serve(connection: Connection, trainer: Any, device: str | None) -> None:
-    """Does what it is told, with a `trainer` that computes on `device` (None: nobody has asked yet), until the connection ends with EOFError or
-    ConnectionError."""
-    elsewhere = None if device is None or trainer.device() == device else Elsewhere(trainer.device())
-    while True:
-        method, arguments = connection.recv()
-        try:
-            answer = elsewhere or getattr(trainer, method)(*arguments)
-        except DataError as error:
-            answer = error
-        connection.send(answer)

@@ -17,8 +17,8 @@ NOTHING, EVERYWHERE = "finds nearly no foreground", "finds foreground nearly eve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreground:
-    """Any foreground class against background, fractions 0-1; None where it is undefined or was not recorded. `predicted_share` is the
-    part of the pixels that is predicted as foreground."""
+    """Any foreground class against background, fractions 0-1; None where it is undefined or was not recorded.
+    `predicted_share` is the part of the pixels that is predicted as foreground."""
 
     recall: float | None
     precision: float | None
@@ -54,8 +54,8 @@ def collapse_of_epoch(epoch: EpochRecord) -> str | None:
 
 
 def collapse_of_trial(trial: TrialRecord) -> str | None:
-    """How a trial has collapsed: one that was stopped for it, or one that completed and has collapsed in its last epoch (by its metrics
-    alone where the epoch does not say). None for all others."""
+    """How a trial has collapsed: one that was stopped for it, or one that completed and has collapsed in its last epoch
+    (by its metrics alone where the epoch does not say). None for all others."""
     if trial.status == COLLAPSED:
         return collapse_of_epoch(trial.curve[-1]) if trial.curve else None
     if trial.status != COMPLETED:
@@ -67,6 +67,6 @@ def collapse_of_trial(trial: TrialRecord) -> str | None:
 
 
 def has_collapsed(curve: Sequence[EpochRecord], epochs: int) -> bool:
-    """Whether a curve has at least so many epochs (0: never) and each of them has collapsed, either way: one that ever found something
-    goes on."""
+    """Whether a curve has at least so many epochs (0: never) and each of them has collapsed, either way: one that ever
+    found something goes on."""
     return 0 < epochs <= len(curve) and all(collapse_of_epoch(epoch) for epoch in curve)

@@ -6,8 +6,8 @@ from bench.records import ClassCounts, Confusion
 
 
 def confusion_of(truth: np.ndarray, predicted: np.ndarray, valid: np.ndarray, num_classes: int) -> np.ndarray:
-    """int64 [truth, predicted] pixel counts of one image; `truth` and `predicted` are class ids of one shape, `valid` is bool and
-    False where a pixel does not count."""
+    """int64 [truth, predicted] pixel counts of one image; `truth` and `predicted` are class ids of one shape, `valid`
+    is bool and False where a pixel does not count."""
     pairs = truth[valid].astype(np.int64) * num_classes + predicted[valid]
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 

@@ -1,8 +1,8 @@
 """Which trained networks to deliver together: chosen greedily on images that they did not see.
 
-Caruana et al., "Ensemble selection from libraries of models" (ICML 2004): begin with the best, add whichever improves the mean most, the
-same one again if need be, until nothing does. A unit is one configuration with one seed: its networks of all folds go together, and on
-each image only the one counts that did not see it. NumPy alone.
+Caruana et al., "Ensemble selection from libraries of models" (ICML 2004): begin with the best, add whichever improves
+the mean most, the same one again if need be, until nothing does. A unit is one configuration with one seed: its
+networks of all folds go together, and on each image only the one counts that did not see it. NumPy alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,8 +54,8 @@ class Images:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What to deliver: units by number, one perhaps several times; and how probabilities become objects. `score` is the pooled IoU on the
-    images of the choice, `single` that of the best unit alone at 0.5, without mirroring."""
+    """What to deliver: units by number, one perhaps several times; and how probabilities become objects. `score` is the
+    pooled IoU on the images of the choice, `single` that of the best unit alone at 0.5, without mirroring."""
 
     units: tuple[int, ...]
     flips: bool
@@ -66,8 +66,9 @@ class Choice:
 
 
 def choose(maps: Sequence[np.ndarray], images: Images, most: int = MOST_MEMBERS) -> Choice:
-    """The best ensemble of at most so many of `maps`: of each unit probabilities in steps of 1/255, uint8 [N, 2, S, S, channels], of the images as they are and
-    averaged with their mirrored copies. Ties go to the earlier unit and to fewer of them."""
+    """The best ensemble of at most so many of `maps`: of each unit probabilities in steps of 1/255, uint8 [N, 2, S, S,
+    channels], of the images as they are and averaged with their mirrored copies. Ties go to the earlier unit and to
+    fewer of them."""
     plain = [_at_truth(each[:, 0], images) for each in maps]
     singles = [_iou(each, images) for each in plain]
     best = int(np.argmax(singles))
@@ -107,8 +108,8 @@ def choose(maps: Sequence[np.ndarray], images: Images, most: int = MOST_MEMBERS)
 def out_of_fold_counts(
     maps: Sequence[np.ndarray], images: Images, most: int = MOST_MEMBERS
 ) -> dict[str, tuple[ClassCounts, ...]]:
-    """Counts of each image by an ensemble that was chosen without it: on the images of the other folds. With one fold there is no other, and
-    the choice is that of the same images."""
+    """Counts of each image by an ensemble that was chosen without it: on the images of the other folds. With one fold
+    there is no other, and the choice is that of the same images."""
     counts: dict[str, tuple[ClassCounts, ...]] = {}
     for fold in np.unique(images.fold):
         here = images.fold == fold

@@ -1,6 +1,8 @@
-"""What a training of the finals says about each image beyond class ids: probabilities and contours, as counts that add up over images.
+"""What a training of the final evaluation says about each image beyond class ids: probabilities and contours, as counts
+that add up over images.
 
-By foreground class, each against the rest: of one class the probabilities are the network's own, of several its softmax's.
+By foreground class, each against the rest: of one class the probabilities are the network's own, of several its
+softmax's.
 """
 
 from collections.abc import Sequence
@@ -16,8 +18,8 @@ from bench.evaluation.pixel_metrics import TOLERANCE, contour_counts, probabilit
 class PixelEvidence:
     """Of N images and C foreground classes, padding left out, at the evaluation size.
 
-    `histogram` uint32 [N, C, 2, 64] and `sums` float32 [N, C, 64] are those of `pixel_metrics`; `contours` uint32 [N, C, 4] has the numbers
-    of `ContourCounts` in their order, of the classes that were predicted; near is `tolerance_px`.
+    `histogram` uint32 [N, C, 2, 64] and `sums` float32 [N, C, 64] are those of `pixel_metrics`; `contours` uint32 [N,
+    C, 4] has the numbers of `ContourCounts` in their order, of the classes that were predicted; near is `tolerance_px`.
     """
 
     ids: tuple[str, ...]
@@ -68,8 +70,9 @@ def tolerance_of(evaluation_size: int) -> float:
 def evidence_of(
     ids: Sequence[str], truth: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray, valid: np.ndarray
 ) -> PixelEvidence:
-    """`truth` and `predicted` are class ids uint8 [N, e, e], `valid` is bool; `probabilities`, float32 [N, e, e, channels], are foreground's in
-    one channel, or those of all classes, background first. What is no number counts as 0, as it does where it is thresholded."""
+    """`truth` and `predicted` are class ids uint8 [N, e, e], `valid` is bool; `probabilities`, float32 [N, e, e,
+    channels], are foreground's in one channel, or those of all classes, background first. What is no number counts as
+    0, as it does where it is thresholded."""
     foreground = probabilities if probabilities.shape[-1] == 1 else probabilities[..., 1:]
     foreground = np.clip(np.nan_to_num(foreground, nan=0.0), 0.0, 1.0)  # enlarging rounds, perhaps beyond 1
     tolerance_px = tolerance_of(truth.shape[1])

@@ -1,7 +1,9 @@
-"""Ratios from pixel counts. Definitions: Taha and Hanbury, "Metrics for evaluating 3D medical image segmentation", 2015.
+"""Ratios from pixel counts. Definitions: Taha and Hanbury, "Metrics for evaluating 3D medical image segmentation",
+2015.
 
-One rule for what is undefined: a ratio whose denominator is 0 is None, and None counts in no mean. So a class that is absent and
-not predicted either leaves the mean unchanged; predicted where it is absent, it scores 0. Padding is in no count.
+One rule for what is undefined: a ratio whose denominator is 0 is None, and None counts in no mean. So a class that is
+absent and not predicted either leaves the mean unchanged; predicted where it is absent, it scores 0. Padding is in no
+count.
 """
 
 import math
@@ -37,7 +39,8 @@ def pixel_accuracy(per_class: Sequence[ClassCounts]) -> float | None:
 
 
 def background_share(per_class: Sequence[ClassCounts]) -> float | None:
-    """Share of pixels that are background, 0-1: the pixel accuracy of predicting nothing, to be named beside any pixel accuracy."""
+    """Share of pixels that are background, 0-1: the pixel accuracy of predicting nothing, to be named beside any pixel
+    accuracy."""
     return _ratio(per_class[0].tp + per_class[0].fn, _pixels(per_class[0])) if per_class else None
 
 
@@ -55,15 +58,16 @@ FOREGROUND_METRICS: dict[str, Metric] = {
     "precision": Metric("Precision", precision),
     "recall": Metric("Recall", recall),
 }
-"""By the name under which they are recorded, in the order of every table; over several foreground classes they are averaged, absent classes left out.
-Records and the page take them from here; runs that were made before a metric was added lack it and stay valid."""
+"""By the name under which they are recorded, in the order of every table; over several foreground classes they are
+averaged, absent classes left out. Records and the page take them from here; runs that were made before a metric was
+added lack it and stay valid."""
 
 
 def summarise(per_class: Sequence[ClassCounts], classes: Sequence[str]) -> dict[str, float | None]:
     """Every metric from the pooled counts of a split.
 
-    `per_class` has one entry per class id, background first; `classes` names the foreground classes. With several of them,
-    each one's IoU is added as `iou_<class>`.
+    `per_class` has one entry per class id, background first; `classes` names the foreground classes. With several of
+    them, each one's IoU is added as `iou_<class>`.
     """
     foreground = per_class[1:]
     metrics = {name: mean(map(metric.of, foreground)) for name, metric in FOREGROUND_METRICS.items()}
@@ -74,8 +78,8 @@ def summarise(per_class: Sequence[ClassCounts], classes: Sequence[str]) -> dict[
 
 
 def image_mean(images: Iterable[Sequence[ClassCounts]], metric: Callable[[ClassCounts], float | None]) -> float | None:
-    """A metric taken in each image, averaged over the foreground classes that occur there, then over the images where any does.
-    Small objects weigh as much as large ones, unlike in a pooled metric."""
+    """A metric taken in each image, averaged over the foreground classes that occur there, then over the images where
+    any does. Small objects weigh as much as large ones, unlike in a pooled metric."""
     return mean(mean(map(metric, per_class[1:])) for per_class in images)
 
 
@@ -102,7 +106,8 @@ def _ratio(numerator: int, denominator: int) -> float | None:
 
 
 def metrics_agree(recorded: Mapping[str, float | None], counted: Mapping[str, float | None]) -> bool:
-    """Whether every metric on record is what its counts say. A metric that was added later is on no old record, and is not asked for."""
+    """Whether every metric on record is what its counts say. A metric that was added later is on no old record, and is
+    not asked for."""
     return all(
         name in counted and (value == counted[name] or _is_close(value, counted[name]))
         for name, value in recorded.items()

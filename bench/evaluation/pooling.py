@@ -10,7 +10,8 @@ from bench.evaluation.metrics import mean
 from bench.evaluation.statistics import Interval, interval_around
 
 RESAMPLES = 200
-"""A standard error from so many is right to 5%; a metric is taken one pooled table after the other, a second for 20 candidates."""
+"""A standard error from so many is right to 5%; a metric is taken one pooled table after the other, a second for 20
+candidates."""
 
 Metric = Callable[[np.ndarray], float | None]
 """Of one class, from its table summed over images."""
@@ -18,7 +19,8 @@ Metric = Callable[[np.ndarray], float | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """The mean over trainings, and its 95% interval over images and trainings: None where other images would say nothing."""
+    """The mean over trainings, and its 95% interval over images and trainings: None where other images would say
+    nothing."""
 
     value: float
     interval: Interval | None
@@ -27,9 +29,11 @@ class Estimate:
 def estimate(
     tables: np.ndarray, metric: Metric, random: np.random.Generator, resamples: int = RESAMPLES
 ) -> Estimate | None:
-    """`tables`, [seeds, images, classes, ...], are summed over images; of the classes the mean of those that have the metric.
+    """`tables`, [seeds, images, classes, ...], are summed over images; of the classes the mean of those that have the
+    metric.
 
-    Resamples in which it is undefined are left out. None where it is undefined for a training. Whole numbers in `tables` sum exactly.
+    Resamples in which it is undefined are left out. None where it is undefined for a training. Whole numbers in
+    `tables` sum exactly.
     """
     images = tables.shape[1]
     scores = _scores(tables, np.ones((1, images)), metric)[0]

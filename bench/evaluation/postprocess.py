@@ -15,8 +15,8 @@ def segment(
 ) -> np.ndarray:
     """Class ids uint8 [H, W] of one image, from its `probabilities`, float [H, W, channels] in 0-1.
 
-    `threshold` and the channels are those of `class_ids`, `smallest_object` and `valid` those of `without_small_objects`. Where `valid`, bool
-    [H, W], is False there is no image, and the answer is background.
+    `threshold` and the channels are those of `class_ids`, `smallest_object` and `valid` those of
+    `without_small_objects`. Where `valid`, bool [H, W], is False there is no image, and the answer is background.
     """
     ids = class_ids(probabilities, threshold)
     if valid is not None:
@@ -27,8 +27,9 @@ def segment(
 def class_ids(probabilities: np.ndarray, threshold: float) -> np.ndarray:
     """Class ids, uint8 [..., H, W], of `probabilities`, float [..., H, W, channels].
 
-    One channel is the probability of the only foreground class, 1 where it is at least `threshold`. Several are those of background and the
-    foreground classes: the most probable wins, of equally probable ones the lower id, and `threshold` says nothing.
+    One channel is the probability of the only foreground class, 1 where it is at least `threshold`. Several are those
+    of background and the foreground classes: the most probable wins, of equally probable ones the lower id, and
+    `threshold` says nothing.
     """
     if probabilities.shape[-1] == 1:
         return (probabilities[..., 0] >= threshold).astype(np.uint8)
@@ -36,10 +37,11 @@ def class_ids(probabilities: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def without_small_objects(ids: np.ndarray, smallest_object: float, valid: np.ndarray | None = None) -> np.ndarray:
-    """`ids`, uint8 [H, W], with background in place of every region below `smallest_object`, a share 0-1 of the image's area.
+    """`ids`, uint8 [H, W], with background in place of every region below `smallest_object`, a share 0-1 of the image's
+    area.
 
-    A region is pixels of one class that touch, at a corner too. The image's area is that of `valid`, bool [H, W], or all of it. Where
-    nothing is to be dropped, the array itself is returned.
+    A region is pixels of one class that touch, at a corner too. The image's area is that of `valid`, bool [H, W], or
+    all of it. Where nothing is to be dropped, the array itself is returned.
     """
     if not 0 <= smallest_object <= 1:
         raise ValueError(f"smallest object {smallest_object} is no share of an image, 0-1")

@@ -1,8 +1,10 @@
 """Racing on folds: a configuration that is clearly behind the best one gets no more folds.
 
-- Maron and Moore, "Hoeffding races: accelerating model selection search for classification and function approximation", 1994: the idea.
-- Birattari, Stuetzle, Paquete and Varrentrapp, "A racing algorithm for configuring metaheuristics", 2002: by a rank test, on blocks that
-  all have run on. Here a block is an image, and there are two in the race: the newcomer and the best so far.
+- Maron and Moore, "Hoeffding races: accelerating model selection search for classification and function approximation",
+  1994: the idea.
+- Birattari, Stuetzle, Paquete and Varrentrapp, "A racing algorithm for configuring metaheuristics", 2002: by a rank
+  test, on blocks that all have run on. Here a block is an image, and there are two in the race: the newcomer and the
+  best so far.
 - Wilcoxon, "Individual comparisons by ranking methods", 1945: the signed-rank test.
 """
 
@@ -16,7 +18,8 @@ LEVEL = 0.05
 """Who is behind with a smaller p than this is out. It is not corrected for looking after each fold."""
 
 FEWEST = 8
-"""Images that must differ. For the test five that are all behind would do (p is 1/32); they are too few to end a trial on."""
+"""Images that must differ. For the test five that are all behind would do (p is 1/32); they are too few to end a trial
+on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +32,8 @@ class Rival:
 
 
 def image_ious(counts: Mapping[str, Sequence[ClassCounts]]) -> dict[str, float]:
-    """IoU by image, 0-1: the mean over the foreground classes that occur in it; images in which none does, neither in truth nor in the
-    prediction, are left out. `counts` as in `bench.records.Evaluation`."""
+    """IoU by image, 0-1: the mean over the foreground classes that occur in it; images in which none does, neither in
+    truth nor in the prediction, are left out. `counts` as in `bench.records.Evaluation`."""
     found = {name: mean(map(iou, per_class[1:])) for name, per_class in counts.items()}
     return {name: value for name, value in found.items() if value is not None}
 
@@ -44,8 +47,9 @@ def leader(before: Rival | None, trial: TrialRecord) -> Rival | None:
 
 
 def race(own: Mapping[str, float], rival: Rival) -> Race | None:
-    """How likely it is, were both equal, to be so far behind the rival: one-sided signed-rank test on the images that both have been
-    scored on, level ones left out. `own` is IoU by image. None with fewer than FEWEST images that differ."""
+    """How likely it is, were both equal, to be so far behind the rival: one-sided signed-rank test on the images that
+    both have been scored on, level ones left out. `own` is IoU by image. None with fewer than FEWEST images that
+    differ."""
     from scipy.stats import wilcoxon
 
     gaps = [own[name] - rival.image_iou[name] for name in sorted(own) if name in rival.image_iou]

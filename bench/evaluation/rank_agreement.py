@@ -1,8 +1,8 @@
 """Whether two scores rank alike: Kendall's tau with its interval.
 
 - Kendall, "The treatment of ties in ranking problems", Biometrika, 1945: tau-b.
-- Fieller, Hartley and Pearson, "Tests for rank correlation coefficients. I", Biometrika, 1957: Fisher's transformation of it has a variance of
-  about 0.437 / (n - 4).
+- Fieller, Hartley and Pearson, "Tests for rank correlation coefficients. I", Biometrika, 1957: Fisher's transformation
+  of it has a variance of about 0.437 / (n - 4).
 """
 
 import math
@@ -20,8 +20,8 @@ _NORMAL_95 = 1.96
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """Of two rankings of `candidates`: `tau` is 1 where they are equal, 0 where one says nothing about the other, -1 where they are opposite;
-    `low` to `high` is its 95 % interval."""
+    """Of two rankings of `candidates`: `tau` is 1 where they are equal, 0 where one says nothing about the other, -1
+    where they are opposite; `low` to `high` is its 95 % interval."""
 
     candidates: int
     tau: float
@@ -35,9 +35,11 @@ class Agreement:
 
 
 def agreement(first: Sequence[float], second: Sequence[float]) -> Agreement | None:
-    """Of two scores of the same candidates, in the same order; None with fewer than `FEWEST` or where all are level in one of them.
+    """Of two scores of the same candidates, in the same order; None with fewer than `FEWEST` or where all are level in
+    one of them.
 
-    Where all pairs agree the transformation has no end: the interval is then that of a ranking with half a pair the other way.
+    Where all pairs agree the transformation has no end: the interval is then that of a ranking with half a pair the
+    other way.
     """
     from scipy.stats import kendalltau
 

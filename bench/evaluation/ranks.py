@@ -1,10 +1,11 @@
 """Several candidates on several data sets: who ranks better, and whether so few data sets can tell.
 
-- Demsar, "Statistical comparisons of classifiers over multiple data sets", Journal of Machine Learning Research, 2006: average ranks,
-  Friedman's test, the diagram.
+- Demsar, "Statistical comparisons of classifiers over multiple data sets", Journal of Machine Learning Research, 2006:
+  average ranks, Friedman's test, the diagram.
 - Iman and Davenport, "Approximations of the critical region of the Friedman statistic", 1980: its less conservative F.
-- Benavoli, Corani and Mangili, "Should we really use post-hoc tests based on mean-ranks?", JMLR, 2016: pairs are told apart by
-  Wilcoxon's signed-rank test with Holm's correction. Nemenyi's verdict on a pair depends on who else took part.
+- Benavoli, Corani and Mangili, "Should we really use post-hoc tests based on mean-ranks?", JMLR, 2016: pairs are told
+  apart by Wilcoxon's signed-rank test with Holm's correction. Nemenyi's verdict on a pair depends on who else took
+  part.
 
 A data set counts once, whatever its number of images: what these tests speak of is other data sets.
 """
@@ -23,8 +24,8 @@ FEWEST = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedPair:
-    """Two candidates by position, the one with the better average rank first. `difference` is the median over data sets of first minus
-    second; `p` is two-sided and uncorrected."""
+    """Two candidates by position, the one with the better average rank first. `difference` is the median over data sets
+    of first minus second; `p` is two-sided and uncorrected."""
 
     first: int
     second: int
@@ -33,17 +34,18 @@ class RankedPair:
     p_holm: float
 
     @property
-    def apart(self) -> bool:
+    def is_significant(self) -> bool:
         return self.p_holm < 1 - LEVEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranks:
-    """Ranks on each data set, 1 is best, those level share the mean of their ranks (`by_dataset` [data sets][candidates]); by position their
-    mean, and on how many data sets a candidate was first (those level share a first place).
+    """Ranks on each data set, 1 is best, those level share the mean of their ranks (`by_dataset` [data
+    sets][candidates]); by position their mean, and on how many data sets a candidate was first (those level share a
+    first place).
 
-    `friedman_p`: were all equal; None for two candidates, which it is not for, and below FEWEST data sets. `groups` are sets of
-    neighbours in that order of which no two can be told apart, each as large as it can be.
+    `friedman_p`: were all equal; None for two candidates, which it is not for, and below FEWEST data sets. `groups` are
+    sets of neighbours in that order of which no two can be told apart, each as large as it can be.
     """
 
     num_datasets: int
@@ -61,7 +63,8 @@ class Ranks:
 
     @property
     def smallest_p(self) -> float:
-        """The least that Holm leaves of Wilcoxon's p if one candidate is ahead of another on every data set: 2 / 2**n for each pair."""
+        """The least that Holm leaves of Wilcoxon's p if one candidate is ahead of another on every data set: 2 / 2**n
+        for each pair."""
         return min(1.0, len(self.pairs) * 2.0 ** (1 - self.num_datasets))
 
     @property
@@ -71,8 +74,8 @@ class Ranks:
 
 
 def compare_ranks(scores: np.ndarray) -> Ranks:
-    """`scores` is float64 [data sets, candidates], higher is better, none missing. Raises ValueError for fewer than two candidates, or no
-    data set."""
+    """`scores` is float64 [data sets, candidates], higher is better, none missing. Raises ValueError for fewer than two
+    candidates, or no data set."""
     from scipy.stats import rankdata
 
     num_datasets, candidates = scores.shape
@@ -94,7 +97,8 @@ def compare_ranks(scores: np.ndarray) -> Ranks:
 
 
 def friedman_p(scores: np.ndarray) -> float:
-    """p of "all candidates are equal": Iman and Davenport's F of Friedman's statistic, corrected for ties. At least 3 candidates."""
+    """p of "all candidates are equal": Iman and Davenport's F of Friedman's statistic, corrected for ties. At least 3
+    candidates."""
     from scipy.stats import f, friedmanchisquare
 
     num_datasets, candidates = scores.shape
@@ -128,7 +132,7 @@ def _wilcoxon_p(differences: np.ndarray) -> float:
 def _groups(average: np.ndarray, pairs: Sequence[RankedPair]) -> tuple[tuple[int, ...], ...]:
     """Runs of neighbours in the order of ranks without a pair told apart; a run within a longer one is left out."""
     order = [int(position) for position in np.argsort(average, kind="stable")]
-    apart = {frozenset((pair.first, pair.second)) for pair in pairs if pair.apart}
+    apart = {frozenset((pair.first, pair.second)) for pair in pairs if pair.is_significant}
     groups: list[tuple[int, ...]] = []
     reached = 0
     for start in range(len(order)):

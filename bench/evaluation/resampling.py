@@ -1,7 +1,8 @@
 """Scores of several candidates on the same images, and how they move when other images are drawn.
 
-Candidates' counts are one int64 array [candidates, seeds, images, classes, 4]: tp, fp, fn, tn of every class against the rest,
-background first. Its second axis is trainings of the same configuration, the same seeds in the same order for every candidate.
+Candidates' counts are one int64 array [candidates, seeds, images, classes, 4]: tp, fp, fn, tn of every class against
+the rest, background first. Its second axis is trainings of the same configuration, the same seeds in the same order for
+every candidate.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.records import Evaluation
+
+SEED = 0
+"""Of the resampling in analyses: equal records give equal pages."""
 
 _CHUNK = 1_000
 """Resamples at a time: with 20 candidates, 3 seeds, 500 images and 5 classes a chunk takes about 15 MB."""
@@ -20,11 +24,12 @@ def even_spread(count: int, most: int) -> np.ndarray:
 
 
 def counts_array(evaluations: Sequence[Sequence[Evaluation]]) -> np.ndarray:
-    """int64 [candidates, seeds, images, classes, 4] from one row of evaluations for each candidate, one for each of its seeds.
+    """int64 [candidates, seeds, images, classes, 4] from one row of evaluations for each candidate, one for each of its
+    seeds.
 
-    Images come in the order of their ids. A reference that is not trained has the same evaluation for every seed. Raises
-    ValueError where there is none, where candidates have different numbers of seeds, or where two evaluations are not of the same
-    images and classes: then nothing about them is paired.
+    Images come in the order of their ids. A reference that is not trained has the same evaluation for every seed.
+    Raises ValueError where there is none, where candidates have different numbers of seeds, or where two evaluations
+    are not of the same images and classes: then nothing about them is paired.
     """
     if not evaluations or not evaluations[0] or len({len(row) for row in evaluations}) > 1:
         raise ValueError("every candidate needs the same number of trainings, at least one")
@@ -42,11 +47,13 @@ def counts_array(evaluations: Sequence[Sequence[Evaluation]]) -> np.ndarray:
 
 
 def pooled_scores(counts: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """The score of every training: IoU of each foreground class pooled over images, averaged over the classes that occur.
+    """The score of every training: IoU of each foreground class pooled over images, averaged over the classes that
+    occur.
 
-    `counts` is int64 [candidates, seeds, images, classes, 4]; `weights` says how often each image counts, [resamples, images],
-    once each without it. float64 [resamples, candidates, seeds] in 0-1, NaN where no foreground class occurs, neither in the
-    truth nor in the prediction. Sums of integers below 2**53 are exact, so equal counts give equal scores to the last bit.
+    `counts` is int64 [candidates, seeds, images, classes, 4]; `weights` says how often each image counts, [resamples,
+    images], once each without it. float64 [resamples, candidates, seeds] in 0-1, NaN where no foreground class occurs,
+    neither in the truth nor in the prediction. Sums of integers below 2**53 are exact, so equal counts give equal
+    scores to the last bit.
     """
     candidates, seeds, images, classes, _ = counts.shape
     weights = np.ones((1, images)) if weights is None else weights

@@ -1,7 +1,7 @@
 """Which candidate is better, had other images been drawn and every configuration been trained again.
 
-Intervals and tests rest on `bench.evaluation.crossed`. Tests are corrected for their number by Holm, "A simple sequentially
-rejective multiple test procedure", Scandinavian Journal of Statistics, 1979.
+Intervals and tests rest on `bench.evaluation.crossed`. Tests are corrected for their number by Holm, "A simple
+sequentially rejective multiple test procedure", Scandinavian Journal of Statistics, 1979.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from bench.evaluation.crossed import Spread, by_fold, first_probability, spread
+from bench.evaluation.crossed import MeanVariance, by_fold, first_probability, spread
 from bench.evaluation.resampling import pooled_scores, resampled_scores
 
 RESAMPLES = 10_000
@@ -30,8 +30,8 @@ class Interval:
 class Difference:
     """Score of candidate `first` minus score of candidate `second` (positions, from 0), paired on images and trainings.
 
-    `p` is two-sided and uncorrected (`holm` corrects). `detectable` is the smallest true difference that these images and
-    trainings would have shown, p below 0.05, four times out of five.
+    `p` is two-sided and uncorrected (`holm` corrects). `detectable` is the smallest true difference that these images
+    and trainings would have shown, p below 0.05, four times out of five.
     """
 
     first: int
@@ -41,7 +41,7 @@ class Difference:
     p: float
     detectable: float
 
-    def turned(self) -> "Difference":
+    def reversed(self) -> "Difference":
         """The same, as `second` minus `first`."""
         return Difference(
             first=self.second,
@@ -57,8 +57,9 @@ class Difference:
 class Comparison:
     """Candidates compared, by position. `differences` has every pair once, the lower position first.
 
-    `groups` are ranks: the leader with all that cannot be told from it (5%, Holm-corrected for the comparisons with that leader),
-    then the best of the rest with all of the rest that cannot be told from that one, and so on; best first in each.
+    `groups` are ranks: the leader with all that cannot be told from it (5%, Holm-corrected for the comparisons with
+    that leader), then the best of the rest with all of the rest that cannot be told from that one, and so on; best
+    first in each.
 
     `num_trainings` is how many independent trainings of each there were: folds if there are folds, else seeds. With 1,
     everything here speaks of these trained models on other images, and not of the configurations trained again.
@@ -74,8 +75,8 @@ class Comparison:
 
     @property
     def winner(self) -> int | None:
-        """The candidate that is separable from every other. None in a tie, and with one training each: then luck in training
-        cannot be told from merit."""
+        """The candidate that is separable from every other. None in a tie, and with one training each: then luck in
+        training cannot be told from merit."""
         return self.groups[0][0] if len(self.groups[0]) == 1 and self.num_trainings > 1 else None
 
     def differences_to(self, reference: int) -> tuple[Difference, ...]:
@@ -92,9 +93,9 @@ def compare(
 ) -> Comparison:
     """Compares candidates from counts int64 [candidates, seeds, images, classes, 4] (`bench.evaluation.resampling`).
 
-    `folds` names the training fold of each entry of the second axis. Trainings on one fold share their images and are not
-    independent, so that each fold counts once, with the mean of its seeds. Raises ValueError where there are fewer than two
-    images, a candidate with nothing to find and nothing predicted, or folds with different numbers of seeds.
+    `folds` names the training fold of each entry of the second axis. Trainings on one fold share their images and are
+    not independent, so that each fold counts once, with the mean of its seeds. Raises ValueError where there are fewer
+    than two images, a candidate with nothing to find and nothing predicted, or folds with different numbers of seeds.
     """
     num_images = counts.shape[2]
     if num_images < 2:
@@ -114,7 +115,7 @@ def compare(
         intervals=tuple(interval_around(float(value), own) for value, own in zip(means, spreads, strict=True)),
         first_probability=tuple(float(share) for share in first_probability(scores, resampled, num_images, random)),
         differences=differences,
-        groups=_rank_groups(means, differences),
+        groups=rank_groups(means, differences),
         num_images=num_images,
         num_trainings=scores.shape[1],
     )
@@ -122,12 +123,15 @@ def compare(
 
 def differences_to(differences: Sequence[Difference], reference: int) -> tuple[Difference, ...]:
     """Those that involve the reference, each as the other candidate minus the reference, in the order of positions."""
-    to_reference = [d if d.second == reference else d.turned() for d in differences if reference in (d.first, d.second)]
+    to_reference = [
+        d if d.second == reference else d.reversed() for d in differences if reference in (d.first, d.second)
+    ]
     return tuple(sorted(to_reference, key=lambda difference: difference.first))
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's adjusted p values, in the order given: each times the number of those not smaller, never falling, at most 1."""
+    """Holm's adjusted p values, in the order given: each times the number of those not smaller, never falling, at most
+    1."""
     order = np.argsort(p, kind="stable")
     stepped = np.asarray(p, dtype=np.float64)[order] * np.arange(len(order), 0, -1)
     adjusted = np.empty(len(order))
@@ -143,11 +147,13 @@ def _difference(first: int, second: int, values: np.ndarray, resampled: np.ndarr
         value=value,
         interval=interval_around(value, own),
         p=own.two_sided_p(value),
-        detectable=own.reach((1 + LEVEL) / 2) + own.reach(POWER),
+        detectable=own.half_width((1 + LEVEL) / 2) + own.half_width(POWER),
     )
 
 
-def _rank_groups(means: np.ndarray, differences: Sequence[Difference]) -> tuple[tuple[int, ...], ...]:
+def rank_groups(means: np.ndarray, differences: Sequence[Difference]) -> tuple[tuple[int, ...], ...]:
+    """Candidates by rank, best first: each group is the best of those left, and who does not differ significantly from
+    it (Holm, over its differences to them)."""
     waiting = [int(position) for position in np.argsort(-means, kind="stable")]
     groups = []
     while waiting:
@@ -160,7 +166,7 @@ def _rank_groups(means: np.ndarray, differences: Sequence[Difference]) -> tuple[
     return tuple(groups)
 
 
-def interval_around(value: float, own: Spread) -> Interval:
+def interval_around(value: float, own: MeanVariance) -> Interval:
     """The 95% interval of an estimate with this spread."""
-    reach = own.reach((1 + LEVEL) / 2)
+    reach = own.half_width((1 + LEVEL) / 2)
     return Interval(low=value - reach, high=value + reach)

@@ -1,6 +1,7 @@
 """Where the spread of scores comes from: variance components of crossed data.
 
-Searle, Casella and McCulloch, "Variance Components", 1992, chapter 4: each component is a mean square less what the others bring to it.
+Searle, Casella and McCulloch, "Variance Components", 1992, chapter 4: each component is a mean square less what the
+others bring to it.
 """
 
 from collections.abc import Sequence
@@ -16,11 +17,13 @@ from bench.evaluation.statistics import RESAMPLES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VarianceComponents:
-    """Variances of the score of one training on as many images as there were; together they are the variance of such a score.
+    """Variances of the score of one training on as many images as there were; together they are the variance of such a
+    score.
 
     `configurations`: between candidates. `images`: which images were drawn. `folds`: which images it was trained on.
-    `seeds`: initial weights and order. `images_by_training`: which images suit which training. None where there is too little to
-    tell: one candidate, one fold, or one seed (in each fold); what a component would have had is then in the one above it.
+    `seeds`: initial weights and order. `images_by_training`: which images suit which training. None where there is too
+    little to tell: one candidate, one fold, or one seed (in each fold); what a component would have had is then in the
+    one above it.
     """
 
     configurations: float | None
@@ -63,7 +66,8 @@ def variance_components(
 
 
 def _trainings(scores: np.ndarray, folds: Sequence[int] | None, noise: float) -> tuple[float | None, float | None]:
-    """Components of folds and of seeds from scores [candidates, trainings]; one-way analysis of variance inside each candidate."""
+    """Components of folds and of seeds from scores [candidates, trainings]; one-way analysis of variance inside each
+    candidate."""
     trainings = scores.shape[1]
     if folds is None:
         return None, max(0.0, float(scores.var(axis=1, ddof=1).mean()) - noise) if trainings > 1 else None

@@ -5,12 +5,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StrictBool, StrictInt, field_validator, model_validator
 
-from bench.errors import ExperimentError, unknown
+from bench.errors import ExperimentError, closest, unknown
 from bench.experiments.data import Data
 from bench.experiments.durations import parse_duration
 from bench.experiments.protocol import Protocol
 from bench.experiments.section import Count, Section, Seed, said_of
-from bench.experiments.yaml_file import closest
 from bench.formats import shortened
 from bench.tuners import ORACLES
 from search_spaces.one_at_a_time import one_at_a_time
@@ -42,7 +41,7 @@ class Experiment(Section):
     wall time of the whole run, delivery included, such as "10m". `workers` processes train at once (None: one for each GPU, or one for the CPU);
     a trial whose process died is tried again `retries` times. `cluster` is where Ray runs: "local" (started on this machine), "auto"
     (running on it), HOST:PORT or ray://HOST:PORT; None or "none": nowhere, trials run on this machine without Ray. With `learning_curve` the
-    first of the finals is trained again on shares of the training images. With `single` the model that is delivered is one network, trained
+    leader of the final evaluation is trained again on shares of the training images. With `single` the model that is delivered is one network, trained
     again on all development images."""
 
     name: Annotated[str, Field(max_length=100)] = said_of("name")
@@ -137,9 +136,9 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _the_curve_has_its_finals(self) -> Self:
         if self.learning_curve and not self.protocol.finalists:
-            raise ValueError("learning_curve trains the first of the finals again: set finalists above 0")
+            raise ValueError("learning_curve trains the leader of the final evaluation again: set finalists above 0")
         if self.single and not self.protocol.finalists:
-            raise ValueError("single trains the best of the finals again: set finalists above 0")
+            raise ValueError("single trains the best of the final evaluation again: set finalists above 0")
         return self
 
     @model_validator(mode="after")

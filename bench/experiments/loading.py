@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.errors import ExperimentError, unknown
+from bench.errors import ExperimentError, closest, unknown
 from bench.experiments.experiment import Experiment
-from bench.experiments.yaml_file import YamlFile, closest, read_yaml, validate
+from bench.experiments.yaml_file import YamlFile, read_yaml, validate
 from bench.options import SAMPLE, given
 from bench.records.store import read_object
 from search_spaces import PRESETS as SPACES

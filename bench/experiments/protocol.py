@@ -20,7 +20,7 @@ class Protocol(Section):
     images; after every `steps_per_epoch` of them, which is called an epoch here, the search scores the validation images.
     Tuners that promote compare trainings of `shortest_steps` at least, each with a whole schedule of its own.
     After the search the best `finalists` distinct configurations and the reference recipes are trained on
-    `folds` folds with `final_seeds` seeds each (0 finalists: there are no finals). A trial of the search that has collapsed in
+    `folds` folds with `final_seeds` seeds each (0 finalists: there is no final evaluation). A trial of the search that has collapsed in
     `collapse_epochs` epochs in a row ends there (0: none does). With several `search_folds` the search trains each configuration on the
     first so many folds and not on the hold-out split: its score is the mean over them, who is clearly behind the best gets no more of them,
     and no models are kept."""

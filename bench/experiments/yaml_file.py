@@ -1,6 +1,5 @@
 """YAML files that people write, validated so that a mistake is one line: file, line, key, what is allowed."""
 
-import difflib
 import re
 import typing
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from bench.errors import ExperimentError
+from bench.errors import ExperimentError, closest
 from bench.records.limits import DEEPEST, excess
 
 LARGEST_FILE = 2**17
@@ -112,12 +111,6 @@ def validate(
         where = file.place(worst["loc"]) if file else place
         said = ": ".join(part for part in (where, _what_is_wrong(model, worst, key)) if part)
         raise ExperimentError(said) from error
-
-
-def closest(name: str, choices: Sequence[str]) -> str:
-    """ " (did you mean loss?)" where one of the choices is nearly `name`, else nothing."""
-    near = difflib.get_close_matches(name, choices, n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _what_is_wrong(model: type[BaseModel], mistake: Mapping[str, Any], key: str) -> str:

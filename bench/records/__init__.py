@@ -3,9 +3,10 @@
 Missing values are None, never 0 or NaN. Counts are stored, ratios are computed from them (`bench.evaluation.metrics`).
 Nothing here imports TensorFlow: a report is made from these records alone.
 
-A run is one `RunRecord` on one `Environment`. Its data are a `DatasetRecord`, an `AuditRecord` and a `SplitRecord` (`data`). A search leaves a
-`ProposalRecord` and a `TrialRecord` for each configuration (`search`), a final evaluation a `TrainingRecord` for each training of the candidates of its
-`FinalsRecord`, and the `DeliveryRecord` of the model (`final_evaluation`). `store` writes and reads all of them, `versions` reads older ones.
+A run is one `RunRecord` on one `Environment`. Its data are a `DatasetRecord`, an `AuditRecord` and a `SplitRecord`
+(`data`). A search leaves a `ProposalRecord` and a `TrialRecord` for each configuration (`search`), a final evaluation a
+`TrainingRecord` for each training of the candidates of its `FinalsRecord`, and the `DeliveryRecord` of the model
+(`final_evaluation`). `store` writes and reads all of them, `versions` reads older ones.
 """
 
 from bench.records.configurations import (

@@ -1,4 +1,5 @@
-"""Arrays of a run, whoever wrote them: which there are, of what kind and shape, looked at before any of them takes memory. Never a pickle."""
+"""Arrays of a run, whoever wrote them: which there are, of what kind and shape, looked at before any of them takes
+memory. Never a pickle."""
 
 import re
 import zipfile
@@ -18,7 +19,8 @@ MEMORY_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One array: the kinds of its dtype (NumPy's letters) and its shape. A letter is a size that is the same wherever it stands in one file."""
+    """One array: the kinds of its dtype (NumPy's letters) and its shape. A letter is a size that is the same wherever
+    it stands in one file."""
 
     dtypes: str
     shape: tuple[str | int, ...]
@@ -45,7 +47,8 @@ LAYOUTS: Mapping[str, Mapping[str, Kind]] = {
     r"maps/.*": _kinds(ids=("U", "N"), values=("u", "N 2 S S C")),
     r"augmentation": _kinds(strengths=("f", "N"), images=("u", "N H W 3"), masks=("u", "N H W")),
 }
-"""What each file of arrays must hold, by its name; the first that fits counts. Files of other names may hold what they like."""
+"""What each file of arrays must hold, by its name; the first that fits counts. Files of other names may hold what they
+like."""
 
 _OTHER_NAMES = {"masks": "prediction"}
 """What models of a search call their masks."""

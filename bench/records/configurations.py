@@ -1,4 +1,5 @@
-"""A configuration: its hyperparameters, the key and the name that it is known by, and what a tuner has noted beside it."""
+"""A configuration: its hyperparameters, the key and the name that it is known by, and what a tuner has noted beside
+it."""
 
 import hashlib
 import json
@@ -58,8 +59,8 @@ def configuration_name(hyperparameters: Mapping[str, HyperparameterValue]) -> st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
-    """Where a trial stands with a tuner that promotes: `epochs` is its length in the tuner's unit, `rung` counts from 0 in its `bracket`, and
-    `parent` is the trial of its study that it was promoted from (None: its first training)."""
+    """Where a trial stands with a tuner that promotes: `epochs` is its length in the tuner's unit, `rung` counts from 0
+    in its `bracket`, and `parent` is the trial of its study that it was promoted from (None: its first training)."""
 
     epochs: int | None
     bracket: int

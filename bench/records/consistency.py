@@ -32,7 +32,10 @@ def _of_classes(run: Run) -> Iterator[str]:
     for place, counts in _all_counts(run):
         for name, per_class in counts.items():
             if len(per_class) != len(classes) + 1:
-                yield f"{place}: {name[:60]} has counts of {len(per_class)} classes, and the data set has {len(classes) + 1}"
+                yield (
+                    f"{place}: {name[:60]} has counts of {len(per_class)} classes, and the data set has "
+                    f"{len(classes) + 1}"
+                )
             elif len({each.tp + each.fp + each.fn + each.tn for each in per_class}) > 1:
                 yield f"{place}: the classes of {name[:60]} have not the same number of pixels"
 

@@ -24,8 +24,9 @@ class ClassCounts:
 class Evaluation:
     """One trained model, or one reference that needs no training, scored on one split.
 
-    A trial has `study_id` and `trial_id`; a reference has `reference` (its name) instead. `counts` maps an image id to one
-    `ClassCounts` per class id: background first, then the foreground classes in the order of `DatasetRecord.classes`.
+    A trial has `study_id` and `trial_id`; a reference has `reference` (its name) instead. `counts` maps an image id to
+    one `ClassCounts` per class id: background first, then the foreground classes in the order of
+    `DatasetRecord.classes`.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -38,7 +39,8 @@ class Evaluation:
 
 
 Confusion = tuple[tuple[Whole, ...], ...]
-"""Pixels [truth][predicted] over several images, background first; () of one class, whose counts say the same, and in older records."""
+"""Pixels [truth][predicted] over several images, background first; () of one class, whose counts say the same, and in
+older records."""
 
 OUT_OF_FOLD = "out_of_fold"
 """The part that an evaluation is of in which every image was scored by what the other folds made."""

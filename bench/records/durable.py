@@ -1,6 +1,8 @@
-"""Files that a crash cannot spoil: whole files that replace their forerunner in one step, and lines that are only ever appended.
+"""Files that a crash cannot spoil: whole files that replace their forerunner in one step, and lines that are only ever
+appended.
 
-Every method either does its whole work or leaves what was there. What the operating system says against it becomes one line.
+Every method either does its whole work or leaves what was there. What the operating system says against it becomes one
+line.
 """
 
 import contextlib
@@ -75,15 +77,16 @@ def append_line(path: Path, content: bytes) -> None:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """The objects that `append_line` wrote, with their line numbers from 1. A torn last line, which was never acknowledged, is left
-    out. Raises StoreError, naming file and line, for one that is not what was written."""
+    """The objects that `append_line` wrote, with their line numbers from 1. A torn last line, which was never
+    acknowledged, is left out. Raises StoreError, naming file and line, for one that is not what was written."""
     if not path.is_file():
         return
     content = path.read_bytes()
     for number, line in enumerate(content[: _whole_length(content)].splitlines(), start=1):
         if not _is_whole(line):
             raise StoreError(
-                f"{path}:{number} is damaged: it is not what was written (its checksum does not fit); restore the file from a copy"
+                f"{path}:{number} is damaged: it is not what was written (its checksum does not fit); restore the "
+                "file from a copy"
             )
         yield number, parse_json(b"{" + line[_CHECKSUM_LENGTH:], f"{path}:{number}")
 
@@ -103,7 +106,8 @@ def parse_json(content: bytes, place: str) -> Any:
 
 
 def _whole_length(content: bytes) -> int:
-    """Bytes up to a torn last line. A last line without its end that is whole by its checksum was cut by an editor or a copy, not torn."""
+    """Bytes up to a torn last line. A last line without its end that is whole by its checksum was cut by an editor or a
+    copy, not torn."""
     ended = content.rfind(b"\n") + 1
     return len(content) if _is_whole(content[ended:]) else ended
 

@@ -47,7 +47,8 @@ def current_environment(device: str, precision: str) -> Environment:
 
 
 def memory_limit() -> int:
-    """Bytes that the processes here may hold together: the machine's memory, or what its control group (a container's) leaves of it."""
+    """Bytes that the processes here may hold together: the machine's memory, or what its control group (a container's)
+    leaves of it."""
     said = [file.read_text().strip() for file in CONTROL_GROUP_LIMITS if file.is_file()]
     return min([psutil.virtual_memory().total, *(int(limit) for limit in said if limit.isdigit())])  # else "max"
 

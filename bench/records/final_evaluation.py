@@ -1,4 +1,5 @@
-"""Facts of a final evaluation: its candidates, their trainings, the model that is delivered, and models of other tools."""
+"""Facts of a final evaluation: its candidates, their trainings, the model that is delivered, and models of other
+tools."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,8 +28,9 @@ FINALIST, DEFAULT, ORIGIN, PORTFOLIO, LEVEL = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate(Configured):
-    """A configuration of the finals. `roles` says why it is there: "finalist", "default configuration", "original baseline", "portfolio",
-    or "level": the default configuration with one other value. A finalist names the trial that it was in the search, with its validation IoU there."""
+    """A configuration of the finals. `roles` says why it is there: "finalist", "default configuration", "original
+    baseline", "portfolio", or "level": the default configuration with one other value. A finalist names the trial that
+    it was in the search, with its validation IoU there."""
 
     name: str
     roles: tuple[str, ...]
@@ -63,10 +65,11 @@ class FinalsRecord:
 class TrainingRecord(Configured):
     """One training of a candidate of the finals: on all folds but `fold` (from 0), with `seed`, to the last epoch.
 
-    `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the locked test images; both are empty
-    where the training did not complete, and `error` says why. `train_share` is 1 in the finals; a training of the learning curve saw a
-    smaller share of the images, `train_images` of them (None where that is not on record). `evidence` names the arrays of a `bench.evaluation.evidence.PixelEvidence`
-    of the same images; None where none were kept. `confusion` is of the images out of fold.
+    `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the locked test images; both
+    are empty where the training did not complete, and `error` says why. `train_share` is 1 in the final evaluation; a
+    training of the learning curve saw a smaller share of the images, `train_images` of them (None where that is not on
+    record). `evidence` names the arrays of a `bench.evaluation.evidence.PixelEvidence` of the same images; None where
+    none were kept. `confusion` is of the images out of fold.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -99,8 +102,8 @@ class TrainingRecord(Configured):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One trained network of the delivered model: the training of a candidate on all folds but `fold` (None: on all of them), with `seed`.
-    `weights` is its file of weights, relative to the run's folder."""
+    """One trained network of the delivered model: the training of a candidate on all folds but `fold` (None: on all of
+    them), with `seed`. `weights` is its file of weights, relative to the run's folder."""
 
     candidate: str
     hyperparameters: Hyperparameters
@@ -111,15 +114,19 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRecord:
-    """The model that a run delivers, in `model/`: the mean over `members`, which may name a network more than once, and over mirrored
-    images where `flips`. `image_size` is the side of its square input in pixels, into which an image is shrunk, or by the `view` "patches" that of
-    windows at the image's own resolution. A pixel whose probability is at least `threshold` is foreground (several classes: the most probable wins); regions below `smallest_object`, a share of the image's area, are dropped (0: none).
+    """The model that a run delivers, in `model/`: the mean over `members`, which may name a network more than once, and
+    over mirrored images where `flips`. `image_size` is the side of its square input in pixels, into which an image is
+    shrunk, or by the `view` "patches" that of windows at the image's own resolution. A pixel whose probability is at
+    least `threshold` is foreground (several classes: the most probable wins); regions below `smallest_object`, a share
+    of the image's area, are dropped (0: none).
 
-    `out_of_fold` and `test` hold counts as in `Evaluation`: of every development image by members that did not see it, with members,
-    threshold and smallest object chosen on the other folds; of the locked test images by the model as delivered, once. `rule` says in
-    words what was chosen and why. `confusion` is of the locked images. `latency_s` is seconds an image, `num_bytes` the size of the model's file.
+    `out_of_fold` and `test` hold counts as in `Evaluation`: of every development image by members that did not see it,
+    with members, threshold and smallest object chosen on the other folds; of the locked test images by the model as
+    delivered, once. `rule` says in words what was chosen and why. `confusion` is of the locked images. `latency_s` is
+    seconds an image, `num_bytes` the size of the model's file.
 
-    A `refit` is one network that was trained on all development images: `out_of_fold` is then what trainings of its recipe on folds found.
+    A `refit` is one network that was trained on all development images: `out_of_fold` is then what trainings of its
+    recipe on folds found.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -140,9 +147,10 @@ class DeliveryRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalRecord:
-    """A model of another tool, known by its masks alone, scored once at `evaluation_size` px on the parts that were given: `out_of_fold` and
-    `test` hold counts as in `Evaluation`, and a part that was not given is empty. `folder` is where the masks lay, `masks_digest` a SHA-256 over
-    image ids with the pixels of their masks. Of several records of one `name` the last counts."""
+    """A model of another tool, known by its masks alone, scored once at `evaluation_size` px on the parts that were
+    given: `out_of_fold` and `test` hold counts as in `Evaluation`, and a part that was not given is empty. `folder` is
+    where the masks lay, `masks_digest` a SHA-256 over image ids with the pixels of their masks. Of several records of
+    one `name` the last counts."""
 
     schema_version: int = SCHEMA_VERSION
     name: Annotated[str, Field(min_length=1, max_length=200)]

@@ -1,7 +1,7 @@
 """What a record may hold, whoever wrote it: kinds of fields with their bounds, and limits of every value of a file.
 
-A record comes with a run, and a run may come from anywhere. After `bench.records.store.load` nothing needs to expect a number that is none,
-a count below zero or a text that cannot be written.
+A record comes with a run, and a run may come from anywhere. After `bench.records.store.load` nothing needs to expect a
+number that is none, a count below zero or a text that cannot be written.
 """
 
 import math
@@ -77,8 +77,8 @@ def one_of(choices: Collection[str]) -> AfterValidator:
 
 
 def excess(content: Any) -> tuple[tuple[Any, ...], str] | None:
-    """What no record and no experiment may hold: the place of the value and what is wrong with it; None where all is well. Walks without
-    recursion."""
+    """What no record and no experiment may hold: the place of the value and what is wrong with it; None where all is
+    well. Walks without recursion."""
     waiting: list[tuple[Any, tuple[Any, ...]]] = [(content, ())]
     while waiting:
         value, place = waiting.pop()

@@ -1,6 +1,7 @@
 """Which process made something, in letters that stand in a file's name, and whether it still lives.
 
-A process id alone says little: ids come again, after a restart soon, and another machine on the same file system has its own.
+A process id alone says little: ids come again, after a restart soon, and another machine on the same file system has
+its own.
 """
 
 import hashlib
@@ -22,7 +23,8 @@ def own_mark() -> str:
 
 
 def is_gone(mark: str) -> bool:
-    """Whether the process of a mark has ended for certain. Of another machine's, or of what is no mark, nobody here can tell: False."""
+    """Whether the process of a mark has ended for certain. Of another machine's, or of what is no mark, nobody here can
+    tell: False."""
     process_id, start, boot, machine = (*mark.split("-"), "", "", "", "")[:4]
     if machine != _machine() or not process_id.isdigit():
         return False
@@ -30,7 +32,8 @@ def is_gone(mark: str) -> bool:
 
 
 def _start(process_id: int) -> str | None:
-    """When a process started; None where there is no such process. A clock that was set back does not change it on Linux."""
+    """When a process started; None where there is no such process. A clock that was set back does not change it on
+    Linux."""
     try:
         status = Path(_STAT.format(process_id)).read_text()
         return status.rpartition(")")[2].split()[_START_FIELD]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from bench.records.counts import Evaluation
 from bench.records.data import AuditRecord, DatasetRecord, SplitRecord
@@ -14,8 +14,8 @@ from bench.records.versions import SCHEMA_VERSION
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Where the run took place. `versions` is by distribution name; `device` is for people ("CPU: ..., 2 cores") and names every device
-    that a resumed run had; `precision` is a Keras dtype policy."""
+    """Where the run took place. `versions` is by distribution name; `device` is for people ("CPU: ..., 2 cores") and
+    names every device that a resumed run had; `precision` is a Keras dtype policy."""
 
     schema_version: int = SCHEMA_VERSION
     versions: Mapping[str, str]
@@ -45,9 +45,10 @@ class RunRecord:
 class Run:
     """Everything that `bench.records.store.load` reads back, small arrays excepted (`bench.records.store.load_arrays`).
 
-    `experiment` is the resolved experiment as plain JSON; `directory` is where it was read from. `trainings` are those of the finals, on all
-    images; `curve_trainings` those of the learning curve, on a share of them. `delivery` is the model that the run leaves, None without one. `attempts` say what
-    was begun (none in older runs). `external` are models of other tools, in the order in which they were scored.
+    `experiment` is the resolved experiment as plain JSON; `directory` is where it was read from. `trainings` are those
+    of the final evaluation, on all images; `curve_trainings` those of the learning curve, on a share of them.
+    `delivery` is the model that the run leaves, None without one. `attempts` say what was begun (none in older runs).
+    `external` are models of other tools, in the order in which they were scored.
     """
 
     directory: str
@@ -66,3 +67,9 @@ class Run:
     delivery: DeliveryRecord | None = None
     attempts: tuple[AttemptRecord, ...] = ()
     external: tuple[ExternalRecord, ...] = ()
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """That of the experiment, as it was stored; empty where that has none."""
+        stored = self.experiment.get("protocol")
+        return stored if isinstance(stored, Mapping) else {}

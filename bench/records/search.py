@@ -14,8 +14,9 @@ from bench.records.versions import SCHEMA_VERSION
 class Status(StrEnum):
     """How a trial or a training ended, in the order of every table.
 
-    A member has its name on disk, what it is called in a count of trials ("" where such a count leaves it out), its reason for people, and
-    whether its score counts: for its tuner, and when values of a hyperparameter are compared. COMPLETED, STOPPED and FAILED are Keras Tuner's words.
+    A member has its name on disk, what it is called in a count of trials ("" where such a count leaves it out), its
+    reason for people, and whether its score counts: for its tuner, and when values of a hyperparameter are compared.
+    COMPLETED, STOPPED and FAILED are Keras Tuner's words.
     """
 
     counted: str
@@ -57,8 +58,9 @@ COLLAPSED, PRUNED = Status.COLLAPSED, Status.PRUNED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRecord:
-    """One point of a learning curve. `elapsed_s` counts from the trial's start and includes validation. `val_recall`, `val_precision` and
-    `val_predicted_share` (of the pixels) are of any foreground against background, 0-1; older records lack them."""
+    """One point of a training curve. `elapsed_s` counts from the trial's start and includes validation. `val_recall`,
+    `val_precision` and `val_predicted_share` (of the pixels) are of any foreground against background, 0-1; older
+    records lack them."""
 
     epoch: Whole
     train_loss: Number | None
@@ -72,8 +74,8 @@ class EpochRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalRecord(Proposed):
-    """A configuration that a tuner has proposed, on record before its trial begins. `after` is how many trials of the study
-    were on record by then: with several trials under way, that is what the tuner knew."""
+    """A configuration that a tuner has proposed, on record before its trial begins. `after` is how many trials of the
+    study were on record by then: with several trials under way, that is what the tuner knew."""
 
     schema_version: int = SCHEMA_VERSION
     study_id: Identifier
@@ -87,8 +89,9 @@ BEGAN, ENDED = "began", "ended"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRecord:
-    """A training is begun, or its outcome is there (or an interrupted run lets go of it): what began and did not end was lost with the whole
-    run. `unit` names the training within its study, `attempt` counts within a session, `process` and `host` say who began it."""
+    """A training is begun, or its outcome is there (or an interrupted run lets go of it): what began and did not end
+    was lost with the whole run. `unit` names the training within its study, `attempt` counts within a session,
+    `process` and `host` say who began it."""
 
     schema_version: int = SCHEMA_VERSION
     study_id: str
@@ -102,8 +105,8 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Race:
-    """A trial against the best complete one of its study, `rival`: over how many `images` with a difference, and the one-sided `p` of being
-    so far behind."""
+    """A trial against the best complete one of its study, `rival`: over how many `images` with a difference, and the
+    one-sided `p` of being so far behind."""
 
     rival: str
     images: Whole
@@ -114,16 +117,17 @@ class Race:
 class TrialRecord(Proposed):
     """One configuration, trained once, or in a search on folds once for each of the first `folds_run` of them.
 
-    `val_metrics` holds fractions 0-1 by name (`iou`, `dice`, `precision`, `recall`, `pixel_accuracy`, and `iou_<class>` where
-    there are several classes), after the last epoch. `hyperparameters` has only the active ones. Times are wall seconds: `reset_s` is
-    drawing initial weights, `train_s` the steps after the first, `first_step_s` the first call with tracing and compiling (of a reused graph: an ordinary step),
-    `wall_s` the whole trial. `latency_s` is the forward pass, per image of a batch of two. `attempts` counts how often it was begun: a trial whose
-    process died is tried again. `error` says why a trial is not COMPLETED.
+    `val_metrics` holds fractions 0-1 by name (`iou`, `dice`, `precision`, `recall`, `pixel_accuracy`, and `iou_<class>`
+    where there are several classes), after the last epoch. `hyperparameters` has only the active ones. Times are wall
+    seconds: `reset_s` is drawing initial weights, `train_s` the steps after the first, `first_step_s` the first call
+    with tracing and compiling (of a reused graph: an ordinary step), `wall_s` the whole trial. `latency_s` is the
+    forward pass, per image of a batch of two. `attempts` counts how often it was begun: a trial whose process died is
+    tried again. `error` says why a trial is not COMPLETED.
 
-    On folds `val_metrics` are the mean over those that were run, each after its last epoch; `curve` is the mean over those that were
-    trained to their end, and `best_epoch` its last. Epochs and times are those of all folds, `first_step_s` of the first.
-    `out_of_fold` holds counts as in `Evaluation`, of the images of the folds that were trained to their end, and `race` is the last look
-    at the rival. None and empty for a trial on the hold-out part.
+    On folds `val_metrics` are the mean over those that were run, each after its last epoch; `curve` is the mean over
+    those that were trained to their end, and `best_epoch` its last. Epochs and times are those of all folds,
+    `first_step_s` of the first. `out_of_fold` holds counts as in `Evaluation`, of the images of the folds that were
+    trained to their end, and `race` is the last look at the rival. None and empty for a trial on the hold-out part.
     """
 
     schema_version: int = SCHEMA_VERSION

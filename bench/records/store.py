@@ -1,7 +1,7 @@
 """results/<run>/: what a run leaves on disk, written so that a crash at any moment loses nothing that was finished.
 
-Whole files are replaced in one step; proposals, trials and evaluations are appended, one JSON object a line (`bench.records.durable`).
-Nothing here imports TensorFlow.
+Whole files are replaced in one step; proposals, trials and evaluations are appended, one JSON object a line
+(`bench.records.durable`). Nothing here imports TensorFlow.
 """
 
 import contextlib
@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from bench.errors import StoreError
+from bench.errors import StoreError, closest
+from bench.formats import first_few
 from bench.records import (
     AttemptRecord,
     AuditRecord,
@@ -68,12 +69,16 @@ _LINES: Mapping[str, type] = {
 _LATER: Mapping[str, type] = {"finals.json": FinalsRecord, "delivery.json": DeliveryRecord}
 """Single records that a run has only once it has come so far."""
 
+MOST_NAMED = 10
+"""Runs that the message about one which does not exist names."""
+
 _NAME_OF = {kind: name for name, kind in (*_FILES.items(), *_LINES.items(), *_LATER.items())}
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 
 class RunStore:
-    """One run's directory, open for writing. Every method either does its whole work or leaves the directory as it was."""
+    """One run's directory, open for writing. Every method either does its whole work or leaves the directory as it
+    was."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -81,8 +86,9 @@ class RunStore:
     @classmethod
     @contextlib.contextmanager
     def create(cls, directory: Path) -> Iterator["RunStore"]:
-        """A new run. What is written within the block stands beside `directory`, and becomes the run at the end of it in one step; if
-        the block is left by an error, or the process dies, there is no run. Raises StoreError when `directory` exists."""
+        """A new run. What is written within the block stands beside `directory`, and becomes the run at the end of it
+        in one step; if the block is left by an error, or the process dies, there is no run. Raises StoreError when
+        `directory` exists."""
         require_new(directory)
         with said_plainly(directory):
             directory.parent.mkdir(parents=True, exist_ok=True)
@@ -106,8 +112,8 @@ class RunStore:
         write_file(self.directory / "experiment.json", _dumps(experiment, indent=2))
 
     def write(self, record: object) -> None:
-        """Writes one of the run's single records (RunRecord, Environment, DatasetRecord, AuditRecord, SplitRecord, FinalsRecord,
-        DeliveryRecord)."""
+        """Writes one of the run's single records (RunRecord, Environment, DatasetRecord, AuditRecord, SplitRecord,
+        FinalsRecord, DeliveryRecord)."""
         content = _dumps(_adapter(type(record)).dump_python(record, mode="json"), indent=1)
         write_file(self.directory / _NAME_OF[type(record)], content)
 
@@ -170,9 +176,7 @@ def load(directory: Path) -> Run:
     if not (directory / "run.json").is_file():
         if directory.is_dir():
             raise StoreError(f"{directory} holds no run (no run.json): remove it, or choose another name")
-        known = sorted(path.parent.name for path in directory.parent.glob("*/run.json"))
-        hint = f"; choose from {', '.join(known)}" if known else "; start one with: python -m bench run"
-        raise StoreError(f"no run {directory.name!r} in {directory.parent}{hint}")
+        raise no_run(directory)
     single = {name: _load_json(directory / name, kind) for name, kind in _FILES.items()}
     lines = {name: tuple(load_lines(directory / name, kind)) for name, kind in _LINES.items()}
     later = {
@@ -203,14 +207,23 @@ def load(directory: Path) -> Run:
     return run
 
 
+def no_run(directory: Path) -> StoreError:
+    """What is wrong with the folder of a run that does not exist: there are others, and one may be meant."""
+    known = sorted(path.parent.name for path in directory.parent.glob("*/run.json"))
+    hint = f"choose from {first_few(known, MOST_NAMED)}" if known else "start one with: python -m bench run"
+    return StoreError(f"no run {directory.name!r} in {directory.parent}; {hint}{closest(directory.name, known)}")
+
+
 def load_arrays(directory: Path, name: str) -> dict[str, np.ndarray] | None:
-    """The arrays stored as `name`, or None where the run kept none. Raises StoreError, naming the file, for one that is damaged."""
+    """The arrays stored as `name`, or None where the run kept none. Raises StoreError, naming the file, for one that is
+    damaged."""
     path = inside(directory, f"{name}.npz")
     return read_arrays(path, name) if path.is_file() else None
 
 
 def inside(directory: Path, name: str) -> Path:
-    """The file of a run that one of its records names. Raises StoreError for one that lies elsewhere, by its name or through a link."""
+    """The file of a run that one of its records names. Raises StoreError for one that lies elsewhere, by its name or
+    through a link."""
     path = directory / name
     if not path.resolve().is_relative_to(directory.resolve()):
         raise StoreError(
@@ -220,7 +233,8 @@ def inside(directory: Path, name: str) -> Path:
 
 
 def load_lines(path: Path, kind: type) -> Iterator[Any]:
-    """The records of an append-only file. Raises StoreError, naming file and line, for one that is damaged or foreign."""
+    """The records of an append-only file. Raises StoreError, naming file and line, for one that is damaged or
+    foreign."""
     for number, content in read_lines(path):
         yield _validate(f"{path}:{number}", kind, content)
 

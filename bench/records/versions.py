@@ -1,10 +1,14 @@
 """Versions of the schema that records are written with, and what makes a record of an older one a record of today.
 
-1: the first. Final evaluations, the delivered model, attempts and other tools came later as files and fields that older runs lack.
-2: two candidates have other names and roles: "default configuration" (it was "default recipe") and "original baseline" ("origin's recipe").
-3: candidates are called that: `candidates` of finals.json and `candidate` of a training and of a member (`contestants` and `contestant`).
+1: the first. Final evaluations, the delivered model, attempts and other tools came later as files and fields that older
+runs lack.
+2: two candidates have other names and roles: "default configuration" (it was "default recipe") and "original baseline"
+("origin's recipe").
+3: candidates are called that: `candidates` of finals.json and `candidate` of a training and of a member (`contestants`
+and `contestant`).
 
-A new version adds its line above, its number, and a function to `_UPGRADES`; `tests/records/test_versions.py` holds a run of each older version.
+A new version adds its line above, its number, and a function to `_UPGRADES`; `tests/records/test_versions.py` holds a
+run of each older version.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,8 +23,9 @@ _ROLES = {"default recipe": "default configuration", "origin's recipe": "origina
 
 
 def _with_roles_of_version_2(content: dict[str, Any]) -> dict[str, Any]:
-    """A record of version 1. Candidates stand in `contestants`, each with `name` and `roles`, and by name as the `contestant` of a training
-    and of a member of the delivered model; anything that is no text or list is left to the schema to refuse."""
+    """A record of version 1. Candidates stand in `contestants`, each with `name` and `roles`, and by name as the
+    `contestant` of a training and of a member of the delivered model; anything that is no text or list is left to the
+    schema to refuse."""
     changed = dict(content)
     for field in ("name", "contestant"):
         if field in changed and isinstance(changed[field], str):
@@ -60,8 +65,8 @@ HAS_CANDIDATES = ("finals.json", "trainings.jsonl", "delivery.json")
 
 
 def as_of_today(place: str, content: Any, *, candidates: bool) -> Any:
-    """A stored record in the words of `SCHEMA_VERSION`; `candidates`: it is of a file in `HAS_CANDIDATES`. Raises StoreError, one line, for a version
-    that is newer or none."""
+    """A stored record in the words of `SCHEMA_VERSION`; `candidates`: it is of a file in `HAS_CANDIDATES`. Raises
+    StoreError, one line, for a version that is newer or none."""
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
         newer = isinstance(version, int) and not isinstance(version, bool) and version > SCHEMA_VERSION

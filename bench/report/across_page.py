@@ -7,17 +7,21 @@ from bench.formats import plural
 from bench.records import Run
 from bench.report.blocks import Block, Folded, Heading, Link, Page, Pair, Paragraph
 from bench.report.page import BROWSER_PAGE
-from bench.report.sections import across as sections
+from bench.report.sections.across.average_ranks import ranks
+from bench.report.sections.across.data_sets import data_sets
+from bench.report.sections.across.next_steps import next_steps
+from bench.report.sections.across.runs import runs
+from bench.report.sections.across.verdict import banners, headline, verdict
 
 
-def compose_across(runs: Sequence[Run], name: str) -> Page:
+def compose_across(of: Sequence[Run], name: str) -> Page:
     """Raises StoreError where runs of one data set do not compare."""
-    compared = across(runs)
-    card = sections.verdict(compared)
+    compared = across(of)
+    card = verdict(compared)
     return Page(
         title=name,
-        facts=f"{plural(len(runs), 'run')} on {plural(len(compared.datasets), 'data set')}",
-        answer=f"{card.badge.capitalize()}. {sections.headline(compared)}",
+        facts=f"{plural(len(of), 'run')} on {plural(len(compared.datasets), 'data set')}",
+        answer=f"{card.badge.capitalize()}. {headline(compared)}",
         blocks=tuple(_blocks(compared)),
         brief=tuple(_brief(compared)),
         summary={"kind": card.badge},
@@ -25,19 +29,19 @@ def compose_across(runs: Sequence[Run], name: str) -> Page:
 
 
 def _blocks(compared: Across) -> Iterator[Block]:
-    yield from sections.banners(compared)
-    yield Pair(sections.verdict(compared), sections.next_steps(compared))
-    yield from sections.ranks(compared)
-    yield from sections.data_sets(compared)
-    yield from sections.runs(compared)
+    yield from banners(compared)
+    yield Pair(verdict(compared), next_steps(compared))
+    yield from ranks(compared)
+    yield from data_sets(compared)
+    yield from runs(compared)
 
 
 def _brief(compared: Across) -> Iterator[Block]:
-    yield sections.verdict(compared)
-    yield from sections.banners(compared)
+    yield verdict(compared)
+    yield from banners(compared)
     yield Heading("Next steps")
-    yield sections.next_steps(compared)
-    for block in (*sections.ranks(compared), *sections.data_sets(compared), *sections.runs(compared)):
+    yield next_steps(compared)
+    for block in (*ranks(compared), *data_sets(compared), *runs(compared)):
         yield from unfolded(block)
     yield Heading("Everything else")
     yield Paragraph(

@@ -8,7 +8,7 @@ import base64
 import math
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def differences(runs: Sequence[Run], directory: Path) -> Iterator[str]:
         asked = " ".join(run.record.name for run in runs)
         raise StoreError(f"no report in {directory}; write one with: python -m bench report {asked}")
     for run in runs:
-        yield from _contradictions(run)
+        yield from contradictions_in(run)
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / directory.name
         if len(runs) == 1:
@@ -57,7 +57,7 @@ def differences(runs: Sequence[Run], directory: Path) -> Iterator[str]:
             yield from _compared(directory / name, again / name)
 
 
-def _contradictions(run: Run) -> Iterator[str]:
+def contradictions_in(run: Run) -> Iterator[str]:
     """Trials whose recorded metrics are not those of the pixels that were counted for them, trainings whose evidence
     is of other pixels."""
     counted = {(each.study_id, each.trial_id): each.counts for each in run.evaluations if each.split == "val"}
@@ -86,8 +86,7 @@ def _evidence_problem(run: Run, training: TrainingRecord) -> str:
     expected = np.array([[(c.tp + c.fn, c.fp + c.tn) for c in counts[name][1:]] for name in evidence.ids])
     if not np.array_equal(evidence.histogram[..., ::-1, :].sum(-1), expected):
         return "its truth is not what was counted"
-    protocol = run.experiment.get("protocol")
-    if len(run.dataset.classes) > 1 or not isinstance(protocol, Mapping) or protocol.get("threshold") != 0.5:
+    if len(run.dataset.classes) > 1 or run.protocol.get("threshold") != 0.5:
         return ""
     middle = np.full(evidence.histogram.shape[:2], BINS // 2)
     expected = np.array([[(c.tp, c.fp, c.fn) for c in counts[name][1:]] for name in evidence.ids])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from bench.analysis.run_analysis import Analysis
 from bench.report.blocks import Block, Heading, Link, Page, Pair, Paragraph
 from bench.report.sections import factors, predictions, ranking
+from bench.report.sections.banners import banners
 from bench.report.sections.certainty import certainty
 from bench.report.sections.data import data
 from bench.report.sections.failures import failures
@@ -12,7 +13,8 @@ from bench.report.sections.metrics import metrics
 from bench.report.sections.next_steps import next_steps
 from bench.report.sections.search import search
 from bench.report.sections.setup import setup
-from bench.report.sections.verdict import banners, facts_line, in_one_line, summary, verdict
+from bench.report.sections.summary import facts_line, in_one_line, summary
+from bench.report.sections.verdict import verdict
 
 BROWSER_PAGE = "leaderboard.html"
 

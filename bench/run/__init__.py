@@ -22,6 +22,13 @@ from bench.run.open_run import OpenRun
 from bench.run.resume import earlier_part, locked, require_same, went_on
 from bench.run.scratch import scratch_folder
 from bench.run.setup import prepare
+from bench.run.stages.baselines import record_baselines
+from bench.run.stages.delivery import deliver_model
+from bench.run.stages.final_evaluation import evaluate_finally
+from bench.run.stages.held_out_scores import score_best_models
+from bench.run.stages.learning_curve import train_learning_curve
+from bench.run.stages.planning import plan_budget
+from bench.run.stages.search import run_search
 
 
 def run_experiment(
@@ -39,7 +46,8 @@ def run_experiment(
     if experiment.cluster is not None:
         require_reachable(experiment.cluster)
     with ExitStack() as stack:
-        # Set-up: the data are read once, the workers start, and what an interrupted run left must belong to the same experiment.
+        # Set-up: the data are read once, the workers start, and what an interrupted run left must belong to the same
+        # experiment.
         earlier = earlier_part(directory, resume, stack)
         scratch = stack.enter_context(scratch_folder())
         workers = None if experiment.cluster else stack.enter_context(_started_workers(experiment, scratch, progress))
@@ -63,13 +71,13 @@ def run_experiment(
             stack.enter_context(locked(directory))
         # The story: each stage begins where an interrupted one stopped.
         with run.marked():
-            run.record_baselines(look.references)
-            run.plan()
-            run.search()
-            run.score_best_models()
-            run.evaluate_finally()
-            run.train_learning_curve()
-            run.deliver()
+            record_baselines(run, look.references)
+            plan_budget(run)
+            run_search(run)
+            score_best_models(run)
+            evaluate_finally(run)
+            train_learning_curve(run)
+            deliver_model(run)
     progress.stage("writing the report")
     leaderboard = write_report(load(directory), reports / experiment.name)
     write_index(reports)

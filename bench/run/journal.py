@@ -72,7 +72,7 @@ class Journal:
         store.write_arrays("predictions/images", look.validation)
         store.write_arrays("augmentation", look.augmentation)
 
-    def _keep_model(self, name: str, spec: TrialSpec, outcome: TrialOutcome) -> None:
+    def keep_model(self, name: str, spec: TrialSpec, outcome: TrialOutcome) -> None:
         """What an ensemble is made of: probabilities out of fold, and weights."""
         maps = outcome.scored.maps if outcome.scored else None
         if maps is None:
@@ -86,16 +86,16 @@ class Journal:
             return
         self.store.write_arrays(f"{MAPS}/{name}", {"ids": np.array(maps.ids, np.str_), "values": maps.values})
 
-    def _keep_training(self, record: TrainingRecord) -> None:
+    def keep_training(self, record: TrainingRecord) -> None:
         self.store.append(record)
         self.trainings.append(record)
-        self._mark("running")
+        self.mark("running")
 
-    def _keep_curve_training(self, record: TrainingRecord) -> None:
+    def keep_curve_training(self, record: TrainingRecord) -> None:
         self.store.append(record)
-        self._mark("running")
+        self.mark("running")
 
-    def _keep_evidence(self, name: str, evidence: PixelEvidence) -> None:
+    def keep_evidence(self, name: str, evidence: PixelEvidence) -> None:
         self.store.write_arrays(name, evidence.arrays())
 
     def proposed(self, proposal: ProposalRecord) -> None:
@@ -110,9 +110,9 @@ class Journal:
         self.store.append(record)
         self.trials.append(record)
         if saved and outcome.scored is not None:
-            self._append(evaluation_of(record, "val", outcome.scored))
+            self.append(evaluation_of(record, "val", outcome.scored))
             self.best.evict()
-        self._mark("running")
+        self.mark("running")
 
     def _save_model(self, spec: TrialSpec, outcome: TrialOutcome) -> bool:
         try:
@@ -123,11 +123,11 @@ class Journal:
             self.progress.warning(f"the model of trial {spec.trial_id} could not be kept: {error}")
             return False
 
-    def _append(self, evaluation: Evaluation) -> None:
+    def append(self, evaluation: Evaluation) -> None:
         self.store.append(evaluation)
         self.evaluations.append(evaluation)
 
-    def _mark(self, status: str) -> None:
+    def mark(self, status: str) -> None:
         self.record = replace(self.record, status=status, wall_s=self.times.wall_s, studies=self.times.studies)
         self.store.write(self.record)
 
@@ -138,11 +138,11 @@ class Journal:
         self.progress.run_started(ahead(self.experiment, len(self.material.split.folds), self.times.left_s, over))
         try:
             yield
-            self._mark("finished")
+            self.mark("finished")
         except BaseException:
             self.executor.let_go()
             self.times.interrupt()
-            self._mark("interrupted")
+            self.mark("interrupted")
             raise
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OracleKind:
-    """One row of the table. `make(hyperparameters, seed, epochs)` gives a Keras Tuner oracle without a limit of its own; `epochs` is the
-    longest that a trial trains. `promotes`: some trials train the configuration of an earlier one longer. `adapts`: what it proposes depends
-    on results."""
+    """One row of the table. `make(hyperparameters, seed, epochs)` gives a Keras Tuner oracle without a limit of its
+    own; `epochs` is the longest that a trial trains. `promotes`: some trials train the configuration of an earlier one
+    longer. `adapts`: what it proposes depends on results."""
 
     description: str
     make: Callable[[Any, int, int], Any]

@@ -1,9 +1,10 @@
 """Keras Tuner's oracles with the habits mended that would harm a benchmark, for every oracle alike.
 
-Its own persistence loses finished trials on a crash, so it is off: the run's records are the state, and `replay` leads a new
-oracle through them. Seed 0 is a seed and no two seeds share their draws, three failures in a row do not end a search, the direction
-of the objective is given, nothing is printed, any number of trials may be under way, the first trials are the portfolio, which begins with
-the reference recipe, and no configuration is proposed twice until all have been: then the search ends, and not before.
+Its own persistence loses finished trials on a crash, so it is off: the run's records are the state, and `replay` leads
+a new oracle through them. Seed 0 is a seed and no two seeds share their draws, three failures in a row do not end a
+search, the direction of the objective is given, nothing is printed, any number of trials may be under way, the first
+trials are the portfolio, which begins with the reference recipe, and no configuration is proposed twice until all have
+been: then the search ends, and not before.
 """
 
 import enum
@@ -32,10 +33,11 @@ Configuration = dict[str, Any]
 """Active hyperparameters by name; a trial's may have Keras Tuner's "tuner/..." beside them."""
 
 RANDOM_POINTS = 5
-"""Drawn before a model begins to choose. Keras Tuner would draw three a hyperparameter, Optuna ten: a whole small study."""
+"""Drawn before a model begins to choose. Keras Tuner would draw three a hyperparameter, Optuna ten: a whole small
+study."""
 
 
-class Mended(kt.Oracle):
+class PatchedOracle(kt.Oracle):
     """Goes before each of Keras Tuner's oracles; see the module's docstring."""
 
     first: Sequence[Configuration] = ()
@@ -56,7 +58,8 @@ class Mended(kt.Oracle):
         self.verbose = 0
         self.collapsed: set[str] = set()
         """Trials that have a score to learn from, and no future."""
-        # Keras Tuner counts up from the seed, one for each value: with 11 hyperparameters, seed 11 would draw what seed 0 draws.
+        # Keras Tuner counts up from the seed, one for each value: with 11 hyperparameters, seed 11 would draw what
+        # seed 0 draws.
         self._seed_state = random.Random(seed).getrandbits(64)
 
     def save(self) -> None:
@@ -101,19 +104,19 @@ class Mended(kt.Oracle):
         return str(super()._compute_values_hash(configuration_of(values)))
 
 
-class RandomSearch(Mended, kt.oracles.RandomSearchOracle):
+class RandomSearch(PatchedOracle, kt.oracles.RandomSearchOracle):
     """Independent draws."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         return proposed(self._draw())
 
 
-class GridSearch(Mended, kt.oracles.GridSearchOracle):
-    """Every combination in Keras Tuner's order: the reference recipe first, and of each hyperparameter the recipe's value first. A
-    continuous range has ten steps and the recipe's value.
+class GridSearch(PatchedOracle, kt.oracles.GridSearchOracle):
+    """Every combination in Keras Tuner's order: the reference recipe first, and of each hyperparameter the recipe's
+    value first. A continuous range has ten steps and the recipe's value.
 
-    Keras Tuner goes on from a trial that has ended, lest it had brought new hyperparameters, so that hardly two could be under
-    way; ours are all declared, and the next combination follows from the last.
+    Keras Tuner goes on from a trial that has ended, lest it had brought new hyperparameters, so that hardly two could
+    be under way; ours are all declared, and the next combination follows from the last.
     """
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -132,15 +135,18 @@ CANDIDATES = 10_000
 """Configurations that the Gaussian process compares for a proposal."""
 
 PATIENCE = 200
-"""When so many of its favourites have been tried, a small space is nearly exhausted, and a random draw finds what is left."""
+"""When so many of its favourites have been tried, a small space is nearly exhausted, and a random draw finds what is
+left."""
 
 
-class BayesianOptimization(Mended, kt.oracles.BayesianOptimizationOracle):
-    """A Gaussian process chooses: of many random configurations the one with the best upper confidence bound that no trial has had.
+class BayesianOptimization(PatchedOracle, kt.oracles.BayesianOptimizationOracle):
+    """A Gaussian process chooses: of many random configurations the one with the best upper confidence bound that no
+    trial has had.
 
-    Keras Tuner climbs that bound fifty times with numerical gradients, which takes seconds, on a surface whose lists of names make
-    steps; it proposes what it proposed before, and its random numbers depend on how often it was asked in this process. Ours
-    depend on the number of the proposal, so that a resumed search, whose model was not asked again, goes on alike.
+    Keras Tuner climbs that bound fifty times with numerical gradients, which takes seconds, on a surface whose lists of
+    names make steps; it proposes what it proposed before, and its random numbers depend on how often it was asked in
+    this process. Ours depend on the number of the proposal, so that a resumed search, whose model was not asked again,
+    goes on alike.
     """
 
     def _make_gpr(self) -> Any:
@@ -226,8 +232,8 @@ WAIT, EXHAUSTED = NoProposal.WAIT, NoProposal.EXHAUSTED
 
 
 def ask(oracle: kt.Oracle) -> Proposal | NoProposal:
-    """The next trial; any number may be under way. The answer depends on what was asked and told before, and in which order (but
-    not on what was asked in vain); `WAIT` is an answer only while a trial is under way."""
+    """The next trial; any number may be under way. The answer depends on what was asked and told before, and in which
+    order (but not on what was asked in vain); `WAIT` is an answer only while a trial is under way."""
     trial = oracle.create_trial(f"trial {len(oracle.trials)}")  # Keras Tuner gives a worker it knows the trial it has
     if trial.status != "RUNNING":
         return WAIT if trial.status == "IDLE" else EXHAUSTED
@@ -238,7 +244,8 @@ def ask(oracle: kt.Oracle) -> Proposal | NoProposal:
 
 
 def tell(oracle: kt.Oracle, record: TrialRecord) -> None:
-    """What became of a trial; trials may end in any order. One that has collapsed or was pruned has a score like one that completed."""
+    """What became of a trial; trials may end in any order. One that has collapsed or was pruned has a score like one
+    that completed."""
     trial = oracle.trials[record.trial_id]
     scored = record.status.has_score
     trial.status = "COMPLETED" if scored else "FAILED"
@@ -253,11 +260,12 @@ def tell(oracle: kt.Oracle, record: TrialRecord) -> None:
 def replay(
     oracle: kt.Oracle, proposals: Sequence[ProposalRecord], records: Sequence[TrialRecord]
 ) -> list[ProposalRecord]:
-    """Leads a new oracle through what was kept of its study, in the order in which it happened, so that it goes on as if it had never
-    stopped (bayesian with several trials under way: knowing the same, with other guesses of their scores). Gives the proposals that
-    have no result yet.
+    """Leads a new oracle through what was kept of its study, in the order in which it happened, so that it goes on as
+    if it had never stopped (bayesian with several trials under way: knowing the same, with other guesses of their
+    scores). Gives the proposals that have no result yet.
 
-    Raises StoreError where it would have proposed something else: then the records belong to another space, seed or version.
+    Raises StoreError where it would have proposed something else: then the records belong to another space, seed or
+    version.
     """
     told = 0
     for proposal in proposals:
@@ -270,8 +278,9 @@ def replay(
             trial_id=proposal.trial_id, values=dict(proposal.hyperparameters)
         ):
             raise StoreError(
-                f"study {proposal.study_id} cannot be resumed: its trial {proposal.trial_id} is not what the tuner proposes "
-                f"for this search space, seed and version, after {told} of {proposal.after} trials that were on record then"
+                f"study {proposal.study_id} cannot be resumed: its trial {proposal.trial_id} is not what the tuner "
+                f"proposes for this search space, seed and version, after {told} of {proposal.after} trials that were "
+                "on record then"
             )
     _tell_all(oracle, records[told:], proposals[-1].study_id if proposals else "")
     ended = {record.trial_id for record in records}
@@ -282,6 +291,7 @@ def _tell_all(oracle: kt.Oracle, records: Sequence[TrialRecord], study_id: str) 
     for record in records:
         if record.trial_id not in oracle.trials:
             raise StoreError(
-                f"study {study_id} cannot be resumed: trial {record.trial_id} is on record before it was proposed; records are missing"
+                f"study {study_id} cannot be resumed: trial {record.trial_id} is on record before it was proposed; "
+                "records are missing"
             )
         tell(oracle, record)

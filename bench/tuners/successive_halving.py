@@ -1,8 +1,9 @@
 """Oracles that train many configurations briefly and the best of them longer: Hyperband and ASHA.
 
-A promoted trial is a trial of its own: the configuration of its parent, trained again from the start, with a learning-rate schedule of its
-new length. Its values say so in Keras Tuner's words: "tuner/trial_id" (the parent), "tuner/initial_epoch" (always 0) and "tuner/epochs"
-(its length, in the unit of whoever makes the oracle), "tuner/bracket" and "tuner/round" (from 0).
+A promoted trial is a trial of its own: the configuration of its parent, trained again from the start, with a
+learning-rate schedule of its new length. Its values say so in Keras Tuner's words: "tuner/trial_id" (the parent),
+"tuner/initial_epoch" (always 0) and "tuner/epochs" (its length, in the unit of whoever makes the oracle),
+"tuner/bracket" and "tuner/round" (from 0).
 """
 
 import math
@@ -11,18 +12,20 @@ from typing import Any
 
 import keras_tuner as kt
 
-from bench.tuners.keras_tuner import Configuration, Mended, proposed
+from bench.tuners.keras_tuner import Configuration, PatchedOracle, proposed
 
 FACTOR = 3
 """One of so many goes on, and trains so many times as long."""
 
 
-class Hyperband(Mended, kt.oracles.HyperbandOracle):
-    """Hyperband (Li et al. 2018), without an end. A trial goes on as soon as it is sure to be among the best of its round.
+class Hyperband(PatchedOracle, kt.oracles.HyperbandOracle):
+    """Hyperband (Li et al. 2018), without an end. A trial goes on as soon as it is sure to be among the best of its
+    round.
 
-    Keras Tuner promotes one trial less for each that failed, names the newest bracket in the values of every promoted trial, and in an
-    exhausted space leaves its rounds unfinished. Here a failed or collapsed trial is one of those that would be thrown out anyway; a round
-    that has fewer trials than places passes all of them on; every bracket comes to its end.
+    Keras Tuner promotes one trial less for each that failed, names the newest bracket in the values of every promoted
+    trial, and in an exhausted space leaves its rounds unfinished. Here a failed or collapsed trial is one of those that
+    would be thrown out anyway; a round that has fewer trials than places passes all of them on; every bracket comes to
+    its end.
     """
 
     def __init__(self, *, epochs: int, **settings: Any) -> None:
@@ -58,7 +61,8 @@ class Hyperband(Mended, kt.oracles.HyperbandOracle):
         return None
 
     def _sure_of_promotion(self, bracket: dict[str, Any], round_num: int) -> Any | None:
-        """The best trial of the round before that has no place in `round_num` yet, if those still to come cannot take it."""
+        """The best trial of the round before that has no place in `round_num` yet, if those still to come cannot take
+        it."""
         before, here = bracket["rounds"][round_num - 1], bracket["rounds"][round_num]
         trials = [self.trials[entry["id"]] for entry in before]
         taken = {entry["past_id"] for entry in here}
@@ -87,14 +91,14 @@ class Hyperband(Mended, kt.oracles.HyperbandOracle):
         self._brackets: list[dict[str, Any]] = [bracket for bracket in self._brackets if is_open(bracket)]
 
 
-class Asha(Mended, kt.Oracle):
-    """Asynchronous successive halving, the form that promotes (Li et al. 2020, "A System for Massively Parallel Hyperparameter
-    Tuning", algorithm 2). It never waits: whoever is among the best third of the trials that have ended in its rung goes on, else
-    a new configuration starts in the lowest one.
+class Asha(PatchedOracle, kt.Oracle):
+    """Asynchronous successive halving, the form that promotes (Li et al. 2020, "A System for Massively Parallel
+    Hyperparameter Tuning", algorithm 2). It never waits: whoever is among the best third of the trials that have ended
+    in its rung goes on, else a new configuration starts in the lowest one.
 
-    Rungs end at epochs / 3^k, rounded, as long as that is at least one epoch. A failed or collapsed trial counts among those that ended,
-    as the worst, so it takes no promotion away. When the space is exhausted and nothing is under way, thirds are rounded up: someone
-    gets to the highest rung, however small the space.
+    Rungs end at epochs / 3^k, rounded, as long as that is at least one epoch. A failed or collapsed trial counts among
+    those that ended, as the worst, so it takes no promotion away. When the space is exhausted and nothing is under way,
+    thirds are rounded up: someone gets to the highest rung, however small the space.
     """
 
     def __init__(self, *, epochs: int, **settings: Any) -> None:
@@ -136,7 +140,8 @@ def _first(values: Configuration, epochs: list[int], *, bracket: int) -> Configu
 
 
 def _promoted(parent: Any, epochs: list[int]) -> Configuration:
-    """The trial that trains the configuration of `parent` again, as long as the next of the rungs that end at `epochs`."""
+    """The trial that trains the configuration of `parent` again, as long as the next of the rungs that end at
+    `epochs`."""
     values: Configuration = dict(parent.hyperparameters.values)
     rung = values["tuner/round"] + 1
     return values | {

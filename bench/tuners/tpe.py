@@ -1,8 +1,9 @@
 """The tree-structured Parzen estimator (Bergstra et al. 2011), in Optuna's multivariate form, as one of our oracles.
 
-An Optuna study is made for each proposal from what the oracle knows, and forgotten: a proposal is a function of the finished and
-running trials, the seed and the number of trials, and a promoted trial's score can take the place of its parent's, which an Optuna
-study that lives on does not allow. It costs about 0.1 s at 500 trials (docs/decisions/0005-oracles.md).
+An Optuna study is made for each proposal from what the oracle knows, and forgotten: a proposal is a function of the
+finished and running trials, the seed and the number of trials, and a promoted trial's score can take the place of its
+parent's, which an Optuna study that lives on does not allow. It costs about 0.1 s at 500 trials
+(docs/decisions/0005-oracles.md).
 """
 
 import random
@@ -13,7 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from bench.tuners.keras_tuner import RANDOM_POINTS, Configuration, Mended, RandomSearch
+from bench.tuners.keras_tuner import RANDOM_POINTS, Configuration, PatchedOracle, RandomSearch
 from bench.tuners.successive_halving import Asha
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study
@@ -22,7 +23,7 @@ _ATTEMPTS = 20
 _STATES = {"COMPLETED": TrialState.COMPLETE, "FAILED": TrialState.FAIL, "RUNNING": TrialState.RUNNING}
 
 
-class _DrawnByTpe(Mended):
+class _DrawnByTpe(PatchedOracle):
     """Before another oracle: its new configurations come from TPE, once `RANDOM_POINTS` have a score."""
 
     def _choose(self) -> Configuration | None:
@@ -67,8 +68,8 @@ class Tpe(_DrawnByTpe, RandomSearch):
 
 
 class TpeAsha(_DrawnByTpe, Asha):
-    """ASHA promotes, TPE proposes what starts in the lowest rung. It learns from each configuration's score in the highest rung that
-    it has reached (as BOHB does, Falkner et al. 2018, but from all rungs at once)."""
+    """ASHA promotes, TPE proposes what starts in the lowest rung. It learns from each configuration's score in the
+    highest rung that it has reached (as BOHB does, Falkner et al. 2018, but from all rungs at once)."""
 
 
 def _told(trial: Any, distributions: dict[str, BaseDistribution]) -> optuna.trial.FrozenTrial:

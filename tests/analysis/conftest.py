@@ -1,5 +1,5 @@
-"""The same run as for the report."""
+"""The same runs as for the report."""
 
-from tests.report.conftest import few_resamples, held, run
+from tests.report.conftest import few_resamples, held, run, six, two
 
-__all__ = ["few_resamples", "held", "run"]
+__all__ = ["few_resamples", "held", "run", "six", "two"]

@@ -9,9 +9,10 @@ from bench.analysis.final_evaluation import NoFinals, finals
 from bench.analysis.run_analysis import Analysis
 from bench.records import FAILED
 from bench.report.page import compose
+from bench.report.sections.banners import banners
 from bench.report.sections.certainty import certainty
 from bench.report.sections.ranking import ranking
-from bench.report.sections.verdict import banners, verdict
+from bench.report.sections.verdict import verdict
 from tests.report.made_finals import LEVELS, SEEDS, with_finals
 from tests.report.reading import said
 from tests.report.runs import full_run

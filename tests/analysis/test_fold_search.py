@@ -13,7 +13,7 @@ from bench.analysis.search_result import judge
 from bench.analysis.series import score_grid
 from bench.evaluation.racing import image_ious, leader, race
 from bench.records import COMPLETED, OUT_OF_FOLD, PRUNED, Run, TrialRecord
-from bench.report.sections.search import trial_records
+from bench.report.sections.best_trials import trial_records
 from tests.report.runs import counts, evaluation, run, trial
 
 FOLDS = tuple(tuple(f"{fold}-{number}" for number in range(8)) for fold in "abc")

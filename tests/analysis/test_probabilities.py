@@ -19,7 +19,7 @@ from bench.records import COMPLETED, ClassCounts, Run, SecondAnnotation, Trainin
 from bench.records.store import RunStore
 from bench.report import write_report
 from bench.report.blocks import Block
-from bench.report.check import _contradictions, differences
+from bench.report.check import contradictions_in, differences
 from bench.report.sections.metrics import metrics
 from bench.report.sections.ranking import ranking
 from bench.report.sections.setup import setup
@@ -219,7 +219,7 @@ def test_a_report_with_evidence_is_what_its_records_say_and_an_edited_digit_is_f
 
 def contradictions(run: Run) -> list[str]:
     """Without that of a made-up trial, whose metrics are made up too."""
-    return [line for line in _contradictions(run) if not line.startswith(f"{run.record.name}: trial ")]
+    return [line for line in contradictions_in(run) if not line.startswith(f"{run.record.name}: trial ")]
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,11 @@ from bench.analysis.series import (
     CostPoint,
     Missing,
     foreground_shares,
-    learning_curves,
     pareto_front,
     progress,
     quality_against_cost,
     score_grid,
+    training_curves,
 )
 from bench.records import FAILED
 from bench.records.store import RunStore
@@ -77,13 +77,13 @@ def test_score_grid_holds_medians_and_leaves_untried_pairs_empty():
     assert grid.counts == ((1, 0), (2, 1), (0, 1))
 
 
-def test_learning_curves_are_those_of_the_best_trials_of_five_networks():
+def test_training_curves_are_those_of_the_best_trials_of_five_networks():
     networks = ["a", "b", "c", "c", "d", "e", "f"]
     trials = [
         trial(n, 0.1 * (n + 1), hyperparameters={"architecture": network, "loss": "bce"})
         for n, network in enumerate(networks)
     ]
-    curves = of(learning_curves, run(trials=trials)).curves
+    curves = of(training_curves, run(trials=trials)).curves
     assert [curve.rank for curve in curves] == [1, 2, 3, 4, 6]
     assert [curve.label for curve in curves] == ["f", "e", "d", "c", "b"]
     assert curves[0].epochs == tuple(range(1, 13))
@@ -107,7 +107,7 @@ def test_cost_panels_leave_out_trials_without_that_cost():
 
 @pytest.mark.parametrize(
     "series",
-    [score_grid, progress, learning_curves, quality_against_cost],
+    [score_grid, progress, training_curves, quality_against_cost],
 )
 def test_a_figure_without_numbers_says_why(series, tmp_path):
     missing = of(series, run(tmp_path))

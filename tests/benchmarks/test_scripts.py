@@ -46,4 +46,6 @@ def test_the_line_at_which_a_start_is_over_is_one_that_a_run_says() -> None:
         for node in script.body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MEASURED"
     )
-    assert line.removeprefix("note: ") in (ROOT / "bench" / "run" / "open_run.py").read_text(encoding="utf-8")
+    assert line.removeprefix("note: ") in (ROOT / "bench" / "run" / "stages" / "planning.py").read_text(
+        encoding="utf-8"
+    )

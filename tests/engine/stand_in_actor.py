@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import ray
 
-from bench.engine.ray.actor import Greeting, News, Pixels, log_of_this_process, num_bytes_of
+from bench.engine.ray.actor import News, Pixels, WorkerInfo, log_of_this_process, num_bytes_of
 from bench.engine.spec import EpochEnded, Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.records.environment import current_versions
 from tests.engine.stand_in import StandInExecutor
@@ -29,8 +29,8 @@ class StandInActor:
         self._log_start = 0
 
     @ray.method(concurrency_group="compute")
-    def greet(self, pairs: Sequence[tuple[str, str]]) -> Greeting:
-        return Greeting(
+    def set_up(self, pairs: Sequence[tuple[str, str]]) -> WorkerInfo:
+        return WorkerInfo(
             process_id=os.getpid(),
             device=self._executor.device(),
             precision=self._executor.precision(),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.engine.devices import Placement
 from bench.engine.spec import EpochEnded, Scored, TrialOutcome, TrialSetup, TrialSpec
-from bench.engine.worker import _end_with_parent, serve
+from bench.engine.worker_process import end_with_parent, serve
 from bench.records import EpochRecord
 from tests.engine.stand_in import StandInExecutor
 
@@ -22,8 +22,8 @@ DEVICE = "device"
 
 
 def serve_stand_in(connection: Connection, placement: Placement, memory_bytes: int, log: Path) -> None:
-    """In the place of `bench.engine.worker._serve`."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    """In the place of `bench.engine.worker_process.run_worker`."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, ConnectionError):
         setup, device = connection.recv()
         listed = log.with_name(DEVICE)

@@ -20,7 +20,7 @@ GPU, CPU = "GPU: NVIDIA H200, mixed_float16", "CPU: 2 cores"
 
 @pytest.fixture(autouse=True)
 def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "_serve", serve_stand_in)
+    monkeypatch.setattr(worker, "run_worker", serve_stand_in)
 
 
 def outcomes(executor: LocalExecutor) -> dict[str, TrialOutcome]:

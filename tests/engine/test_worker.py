@@ -42,7 +42,7 @@ def worker(setup, tmp_path_factory):
 @pytest.fixture
 def _made_up(monkeypatch):
     """Real processes that train nothing, for what happens to a process whatever it trains."""
-    monkeypatch.setattr(worker_module, "_serve", serve_stand_in)
+    monkeypatch.setattr(worker_module, "run_worker", serve_stand_in)
 
 
 made_up = pytest.mark.usefixtures("_made_up")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.evaluation.crossed import Spread, by_fold, first_probability, spread
+from bench.evaluation.crossed import MeanVariance, by_fold, first_probability, spread
 from bench.evaluation.resampling import counts_array, pooled_scores, resampled_scores
-from bench.evaluation.statistics import Difference, Interval, _rank_groups, compare, holm
+from bench.evaluation.statistics import Difference, Interval, compare, holm, rank_groups
 from bench.evaluation.variance import variance_components
 from bench.records import ClassCounts, Evaluation
 
@@ -123,7 +123,7 @@ def test_spread_adds_luck_and_what_trainings_share_over_images() -> None:
     # Resampled deviations of the two trainings (1, 1), (-1, -1), (1, 0), (-1, 0): variances 4/3 and 2/3, covariance 2/3.
     resampled = np.array([(1.0, 1.0), (-1.0, -1.0), (1.0, 0.0), (-1.0, 0.0)])
     own = spread(np.array([3.0, 5.0]), resampled, num_images=5)
-    assert own.luck == pytest.approx(2 / 2)  # variance 2, two trainings
+    assert own.trainings == pytest.approx(2 / 2)  # variance 2, two trainings
     assert own.images == pytest.approx(2 / 3 * 5 / 4)
     assert own.error == pytest.approx(np.sqrt(1 + 10 / 12))
 
@@ -131,32 +131,32 @@ def test_spread_adds_luck_and_what_trainings_share_over_images() -> None:
 def test_equal_trainings_leave_the_variance_that_images_bring() -> None:
     resampled = np.array([(1.0, 1.0), (-1.0, -1.0), (1.0, 0.0), (-1.0, 0.0)])
     own = spread(np.array([4.0, 4.0]), resampled, num_images=5)
-    assert own.luck == 0
+    assert own.trainings == 0
     assert own.images == pytest.approx((4 / 3 + 2 / 3 + 2 * 2 / 3) / 4 * 5 / 4)  # of the mean of the two
 
 
 def test_quantile_is_weighted_between_few_trainings_and_many_images() -> None:
     t2, t49 = stats.t.ppf(0.975, 2), stats.t.ppf(0.975, 49)  # 4.30 and 2.01
-    luck_only = Spread(luck=4.0, images=0.0, num_images=50, num_trainings=3)
-    images_only = Spread(luck=0.0, images=4.0, num_images=50, num_trainings=3)
-    both = Spread(luck=1.0, images=3.0, num_images=50, num_trainings=3)
-    assert luck_only.reach(0.975) == pytest.approx(2 * t2)
-    assert images_only.reach(0.975) == pytest.approx(2 * t49)
-    assert both.reach(0.975) == pytest.approx(2 * (t2 + 3 * t49) / 4)
+    trainings_only = MeanVariance(trainings=4.0, images=0.0, num_images=50, num_trainings=3)
+    images_only = MeanVariance(trainings=0.0, images=4.0, num_images=50, num_trainings=3)
+    both = MeanVariance(trainings=1.0, images=3.0, num_images=50, num_trainings=3)
+    assert trainings_only.half_width(0.975) == pytest.approx(2 * t2)
+    assert images_only.half_width(0.975) == pytest.approx(2 * t49)
+    assert both.half_width(0.975) == pytest.approx(2 * (t2 + 3 * t49) / 4)
 
 
 @pytest.mark.parametrize("probability", [0.6, 0.975, 0.9999])
 def test_p_and_interval_agree(probability: float) -> None:
-    own = Spread(luck=1.0, images=3.0, num_images=50, num_trainings=3)
-    assert own.two_sided_p(own.reach(probability)) == pytest.approx(2 * (1 - probability))
-    assert own.two_sided_p(-own.reach(probability)) == pytest.approx(2 * (1 - probability))
+    own = MeanVariance(trainings=1.0, images=3.0, num_images=50, num_trainings=3)
+    assert own.two_sided_p(own.half_width(probability)) == pytest.approx(2 * (1 - probability))
+    assert own.two_sided_p(-own.half_width(probability)) == pytest.approx(2 * (1 - probability))
 
 
 def test_one_training_is_judged_by_images_alone() -> None:
     own = spread(np.array([0.5]), np.array([[0.4], [0.6]]), num_images=2)
-    assert own.luck == 0
+    assert own.trainings == 0
     assert own.images == pytest.approx(0.02 * 2)
-    assert own.reach(0.975) == pytest.approx(0.2 * stats.t.ppf(0.975, 1))
+    assert own.half_width(0.975) == pytest.approx(0.2 * stats.t.ppf(0.975, 1))
 
 
 # Comparisons
@@ -227,14 +227,14 @@ def test_rank_groups_start_anew_below_those_that_tie_with_the_leader() -> None:
     # From the leader 2: p of 0 is 0.2, of 1 and 3 is 0.001; among these 0.3.
     p = {(0, 2): 0.2, (1, 2): 0.001, (2, 3): 0.001, (1, 3): 0.3, (0, 1): 0.001, (0, 3): 0.001}
     differences = [difference(a, b, p[a, b]) for a, b in combinations(range(4), 2)]
-    assert _rank_groups(np.array([0.8, 0.6, 0.9, 0.5]), differences) == ((2, 0), (1, 3))
+    assert rank_groups(np.array([0.8, 0.6, 0.9, 0.5]), differences) == ((2, 0), (1, 3))
 
 
 def test_more_comparisons_need_smaller_p() -> None:
     # 0.03 separates two; with a second candidate at 0.04, 2 * 0.03 is above 0.05
-    assert _rank_groups(np.array([0.9, 0.5]), [difference(0, 1, 0.03)]) == ((0,), (1,))
+    assert rank_groups(np.array([0.9, 0.5]), [difference(0, 1, 0.03)]) == ((0,), (1,))
     three = [difference(0, 1, 0.03), difference(0, 2, 0.04), difference(1, 2, 1.0)]
-    assert _rank_groups(np.array([0.9, 0.5, 0.4]), three) == ((0, 1, 2),)
+    assert rank_groups(np.array([0.9, 0.5, 0.4]), three) == ((0, 1, 2),)
 
 
 def test_probability_of_being_first_follows_student() -> None:

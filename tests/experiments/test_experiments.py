@@ -280,12 +280,12 @@ def test_mistake_on_the_command_line_is_one_line(experiment: Experiment, changes
 
 def test_a_learning_curve_needs_finals(tmp_path: Path) -> None:
     said = mistake(tmp_path, f"{SPACE}\nlearning_curve: true\nprotocol: {{finalists: 0}}\n")
-    assert said.endswith("learning_curve trains the first of the finals again: set finalists above 0")
+    assert said.endswith("learning_curve trains the leader of the final evaluation again: set finalists above 0")
 
 
 def test_a_single_network_needs_finals(tmp_path: Path) -> None:
     said = mistake(tmp_path, f"{SPACE}\nsingle: true\nprotocol: {{finalists: 0}}\n")
-    assert said.endswith("single trains the best of the finals again: set finalists above 0")
+    assert said.endswith("single trains the best of the final evaluation again: set finalists above 0")
 
 
 COMPARE = "search: compare\ntrials: null\nspace: {architecture: [plain_unet], loss: [bce, dice]}\n"

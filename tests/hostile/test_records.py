@@ -18,8 +18,8 @@ import bench.cli.running
 import search_spaces.segmentation  # noqa: F401
 from bench import run as runner
 from bench.records.durable import read_lines
-from bench.run import open_run
 from bench.run.setup import Material
+from bench.run.stages import delivery as delivery_stage
 from tests.delivery.stand_in import stand_in_deliver
 from tests.engine.stand_in import StandInExecutor
 from tests.hostile.mutations import SECRET, TALLY, as_drawn, changed, command_ends, examples, failures_in, watched
@@ -119,7 +119,7 @@ def resume(base: Path, material: Material, kind: str) -> str:
         mock.patch.object(bench.cli.running, "_require_tensorflow"),
         mock.patch.object(runner, "prepare", return_value=material),
         mock.patch.object(runner, "_started_workers", executor(material)),
-        mock.patch.object(open_run, "deliver", stand_in_deliver),
+        mock.patch.object(delivery_stage, "deliver", stand_in_deliver),
         mock.patch.object(runner, "write_report", lambda run, directory: directory / "leaderboard.md"),
         mock.patch.object(runner, "write_index"),
         mock.patch.object(bench.cli.running, "say_ending"),

@@ -89,7 +89,7 @@ def test_each_number_of_the_file_is_that_of_the_records(run, found):
         assert record["difference"] == pytest.approx(sum(by_seed) / len(SEEDS))
         assert record["iou"] == pytest.approx(sum(pooled_iou(run, name, seed) for seed in SEEDS) / len(SEEDS))
         pair = known.get((name, "default configuration")) or known[("default configuration", name)]
-        own = pair[0] if (name, "default configuration") in known else pair[0].turned()
+        own = pair[0] if (name, "default configuration") in known else pair[0].reversed()
         assert (record["low"], record["high"], record["p"]) == (own.interval.low, own.interval.high, own.p)
         assert record["trainings"] == len([each for each in run.trainings if each.candidate == name]) == 9
         assert (record["latency_s"], record["train_s"]) == (0.02, 20.0)

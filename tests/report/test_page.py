@@ -20,7 +20,7 @@ from bench.report import write_index, write_report
 from bench.report.blocks import Data, Heading, walk
 from bench.report.page import compose
 from bench.report.render import markdown
-from bench.report.sections.search import trial_records
+from bench.report.sections.best_trials import trial_records
 from tests.report.made_finals import with_finals
 from tests.report.reading import cells, said, table
 from tests.report.runs import full_run, run, trial, write_arrays

@@ -14,6 +14,10 @@ from bench.records import FAILED, STOPPED
 from bench.records.store import RunStore
 from bench.run.open_run import OpenRun
 from bench.run.probe import NoProbe, probe
+from bench.run.stages.delivery import deliver_model
+from bench.run.stages.final_evaluation import evaluate_finally
+from bench.run.stages.planning import plan_budget
+from bench.run.stages.search import run_search
 from tests.engine.stand_in import StandInExecutor
 from tests.run.made_up_machine import FOLDS, LOCKED, SPLIT, Clock, Costs, MadeUpMachine
 
@@ -54,10 +58,10 @@ def test_a_run_that_has_no_room_for_a_training_says_what_has_and_trains_nothing(
         material = SimpleNamespace(split=SPLIT)
         progress = PlainProgress(lines.append)
         run = OpenRun(EXPERIMENT, material, store, machine, progress, None, "python -m bench run", clock())
-        run.plan()
-        run.search()
-        run.evaluate_finally()
-        run.deliver()
+        plan_budget(run)
+        run_search(run)
+        evaluate_finally(run)
+        deliver_model(run)
     assert [spec.probe for spec in machine.specs] == [True]
     assert lines[0] == "measuring what a training costs here"
     (warning,) = [line for line in lines if line.startswith("warning: ")]
@@ -75,8 +79,8 @@ def test_a_run_that_took_its_budget_to_begin_says_that_nothing_is_known(tmp_path
         material = SimpleNamespace(split=SPLIT)
         run = OpenRun(EXPERIMENT, material, store, machine, PlainProgress(lines.append), None, "run", clock())
         clock.now += 200
-        run.plan()
-        run.evaluate_finally()
+        plan_budget(run)
+        evaluate_finally(run)
     assert machine.specs == []
     assert lines[-1].endswith("here, and what one takes is not known: --budget 7m may have room for it")
 

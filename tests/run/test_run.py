@@ -318,7 +318,7 @@ from bench.cli import main
 from bench.engine import worker
 from tests.engine.stand_in_worker import serve_stand_in
 
-worker._serve = serve_stand_in
+worker.run_worker = serve_stand_in
 main()
 """
 """The command, its driver and its worker processes as they are; what the workers would train is made up."""

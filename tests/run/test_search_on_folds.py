@@ -17,7 +17,7 @@ from bench.experiments import Experiment
 from bench.progress import PlainProgress
 from bench.records import COMPLETED, OUT_OF_FOLD, PRUNED, Run
 from bench.records.store import load
-from bench.run import open_run
+from bench.run.stages import delivery as delivery_stage
 from tests.delivery.stand_in import stand_in_deliver
 from tests.engine.stand_in import StandInExecutor
 
@@ -72,7 +72,7 @@ def run(data: Path, root: Path, *, trials: int = TRIALS, resume: bool = False, f
 @pytest.fixture(autouse=True)
 def _nothing_trains(monkeypatch):
     monkeypatch.setattr(runner, "_started_workers", lambda *_: Scoring(size=32))
-    monkeypatch.setattr(open_run, "deliver", stand_in_deliver)
+    monkeypatch.setattr(delivery_stage, "deliver", stand_in_deliver)
 
 
 def test_a_run_on_folds_goes_on_as_if_it_had_not_stopped_and_its_report_is_that_of_its_counts(tmp_path):

@@ -34,7 +34,8 @@ _GPU_SHARE = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pixels:
-    """A pixel cache in the object store: (size in bytes, content as uint8) by relative path; `key` is a hash of it all."""
+    """A pixel cache in the object store: (size in bytes, content as uint8) by relative path; `key` is a hash of it
+    all."""
 
     key: str
     files: Mapping[str, tuple[int, Any]]
@@ -51,7 +52,8 @@ class Pixels:
         return cls(key=digest.hexdigest()[:32], files=files)
 
     def written(self) -> Path:
-        """The cache as a directory of this machine, which all of a user's workers on it share. It is kept for later runs."""
+        """The cache as a directory of this machine, which all of a user's workers on it share. It is kept for later
+        runs."""
         root = Path(tempfile.gettempdir()) / f"segbench-pixels-{os.getuid()}"
         root.mkdir(mode=0o700, exist_ok=True)
         if root.stat().st_uid != os.getuid():
@@ -69,9 +71,9 @@ class Pixels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Greeting:
-    """What a worker says of itself when it is up. `memory_bytes` is what its process may hold; `problem` is why it is of no use; `log` is the
-    file of its machine that gets what it prints."""
+class WorkerInfo:
+    """What a worker says of itself when it is up. `memory_bytes` is what its process may hold; `problem` is why it is
+    of no use; `log` is the file of its machine that gets what it prints."""
 
     process_id: int
     device: str
@@ -84,7 +86,8 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """Epochs that have ended since the last news, what the process holds, and where in its log the trial under way begins."""
+    """Epochs that have ended since the last news, what the process holds, and where in its log the trial under way
+    begins."""
 
     epochs: Sequence[EpochEnded] = ()
     held_bytes: int = 0
@@ -92,9 +95,9 @@ class News:
 
 
 class TrialActor:
-    """Computes in one thread ("compute") and tells of epochs in another ("listen"). `share` is this worker's part of its machine, of
-    which it holds `memory_bytes` at most where Ray knows them; `gpu_share` its part of the GPU that Ray gave it; `threads` bounds a CPU
-    operation."""
+    """Computes in one thread ("compute") and tells of epochs in another ("listen"). `share` is this worker's part of
+    its machine, of which it holds `memory_bytes` at most where Ray knows them; `gpu_share` its part of the GPU that Ray
+    gave it; `threads` bounds a CPU operation."""
 
     def __init__(
         self,
@@ -117,12 +120,12 @@ class TrialActor:
         self._made: Trainer | None = None
 
     @ray.method(concurrency_group="compute")
-    def greet(self, pairs: Sequence[tuple[str, str]]) -> Greeting:
+    def set_up(self, pairs: Sequence[tuple[str, str]]) -> WorkerInfo:
         """Starts TensorFlow, and loads every (backbone, encoder_weights) pair."""
         device, problem = self._trainer.device(), self._trainer.check_weights(pairs)
         if self._gpu_share is not None and not device.startswith("GPU"):
             problem = "TensorFlow does not see the GPU that Ray reserved: install 'segbench[gpu]' there"
-        return Greeting(
+        return WorkerInfo(
             process_id=os.getpid(),
             device=device,
             precision=self._trainer.precision(),
@@ -148,7 +151,8 @@ class TrialActor:
 
     @ray.method(concurrency_group="listen")
     def listen(self) -> News:
-        """Epochs since the last call, as soon as there are any; none after a while. A pending call is also how a death is noticed."""
+        """Epochs since the last call, as soon as there are any; none after a while. A pending call is also how a death
+        is noticed."""
         with self._news:
             self._news.wait_for(lambda: self._ended, LISTEN_S)
             told, self._ended = self._ended, []
@@ -188,8 +192,8 @@ def num_bytes_of(path: str) -> int:
 
 
 def end_of_log(path: str, start: int, lines: int, num_bytes: int = 4096) -> str:
-    """The last lines from byte `start` on of a file of this machine, in one line; "" where there are none. A worker that is dead can no longer
-    say them."""
+    """The last lines from byte `start` on of a file of this machine, in one line; "" where there are none. A worker
+    that is dead can no longer say them."""
     try:
         with Path(path).open("rb") as file:
             file.seek(max(start, file.seek(0, os.SEEK_END) - num_bytes))

@@ -1,4 +1,5 @@
-"""A Ray cluster as the driver sees it: how to get there, which machines it has, and how many workers each of them seats.
+"""A Ray cluster as the driver sees it: how to get there, which machines it has, and how many workers each of them
+seats.
 
 Ray is imported in functions only: whoever has no cluster does not need it.
 """
@@ -20,7 +21,8 @@ CONNECT_S = 5.0
 """How long an address may take to answer. Ray itself would try for a minute."""
 
 _ATTEMPTS = 3
-"""To join a cluster from elsewhere: its head starts a process for each driver, and gives up on it after half a minute when it is busy."""
+"""To join a cluster from elsewhere: its head starts a process for each driver, and gives up on it after half a minute
+when it is busy."""
 
 _QUIET = {"logging_level": "error", "log_to_driver": False}
 
@@ -37,7 +39,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seat:
+class Reservation:
     """What each worker reserves: a GPU or a share of one, else CPU cores (None: all of its machine)."""
 
     gpu_share: float | None = None
@@ -50,17 +52,17 @@ class Seat:
         return min(node.cores, 1) if self.cores is None else node.cores // self.cores
 
 
-def seat(nodes: Sequence[Node], workers: int | None) -> Seat:
-    """What a worker gets on a cluster of `nodes`, at least one: `workers` None means one for each GPU, or one a machine where there is
-    no GPU; else so many share the GPUs, or the cores."""
+def reservation(nodes: Sequence[Node], workers: int | None) -> Reservation:
+    """What a worker gets on a cluster of `nodes`, at least one: `workers` None means one for each GPU, or one a machine
+    where there is no GPU; else so many share the GPUs, or the cores."""
     gpus = sum(node.gpus for node in nodes)
     if gpus:
-        return Seat(gpu_share=1 / max(1, -(-(workers or 1) // gpus)))
+        return Reservation(gpu_share=1 / max(1, -(-(workers or 1) // gpus)))
     if workers is None:
-        return Seat()
+        return Reservation()
     most = max(node.cores for node in nodes)
     enough = (cores for cores in range(most, 1, -1) if sum(node.cores // cores for node in nodes) >= workers)
-    return Seat(cores=next(enough, 1))
+    return Reservation(cores=next(enough, 1))
 
 
 def nodes_of(listed: Iterable[Mapping[str, Any]]) -> list[Node]:
@@ -80,7 +82,8 @@ def nodes_of(listed: Iterable[Mapping[str, Any]]) -> list[Node]:
 
 
 def require_reachable(cluster: str) -> None:
-    """Raises ExperimentError, one line, where Ray is not installed or nothing listens at the address. Starts nothing."""
+    """Raises ExperimentError, one line, where Ray is not installed or nothing listens at the address. Starts
+    nothing."""
     if find_spec("ray") is None:
         raise ExperimentError(f"Ray is not installed, and cluster {cluster!r} needs it: pip install 'segbench[ray]'")
     address = os.environ.get("RAY_ADDRESS", "") if cluster == "auto" else cluster
@@ -93,8 +96,9 @@ def require_reachable(cluster: str) -> None:
 
 
 def connect(cluster: str) -> None:
-    """Makes this process the driver of a cluster: "local" starts one on this machine, for this process alone, "auto" takes the one that runs
-    on it. Raises ExperimentError, one line, also for a cluster that lets everybody in (`require_token`)."""
+    """Makes this process the driver of a cluster: "local" starts one on this machine, for this process alone, "auto"
+    takes the one that runs on it. Raises ExperimentError, one line, also for a cluster that lets everybody in
+    (`require_token`)."""
     require_reachable(cluster)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray

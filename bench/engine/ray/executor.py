@@ -1,7 +1,7 @@
-"""Places for trials on a Ray cluster: an actor for each, on machines that may come late and go early.
+"""Worker slots on a Ray cluster: an actor for each, on machines that may come late and go early.
 
-The oracle, the records and the budget stay with the driver. A machine that joins gets workers at the next look; one that is lost gives
-its trials back as crashed, and the study tries them again elsewhere.
+The oracle, the records and the budget stay with the driver. A machine that joins gets workers at the next look; one
+that is lost gives its trials back as crashed, and the study tries them again elsewhere.
 """
 
 import contextlib
@@ -14,22 +14,18 @@ from typing import Any, Self
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from bench.engine.ray.actor import Greeting, Pixels, TrialActor, end_of_log
-from bench.engine.ray.cluster import Node, Seat, connect, nodes_of, seat
-from bench.engine.ray.worker import RayWorker, cause_of_death
+from bench.engine.executor import warmest
+from bench.engine.ray.actor import Pixels, WorkerInfo
+from bench.engine.ray.cluster import Node, Reservation, connect, nodes_of, reservation
+from bench.engine.ray.worker import RayWorker, cause_of_death, log_tail, problem_of, start_actor
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
-from bench.engine.worker import LOG_LINES, SILENCE_S, WorkerDiedError, silence_limit_s
+from bench.engine.worker import SILENCE_S, WorkerDiedError, silence_limit_s
 from bench.errors import ExperimentError, StoreError
-from bench.records.environment import current_versions
 
 _LOOK_S = 1.0
 _CLUSTER_S = 5.0
 """How often the cluster is asked for its machines."""
-
-_READ_S = 20.0
-"""How long the last words of a dead worker may take to be read: its machine starts a process for that."""
 
 PATIENCE_S = 600.0
 """How long a run waits for its first worker: a cluster that grows on demand needs minutes for a machine."""
@@ -42,8 +38,9 @@ FAILED_STARTS = 3
 
 
 class RayExecutor:
-    """Joins `cluster` ("local", "auto", HOST:PORT or ray://HOST:PORT) and leaves it at the end. `workers` is how many trials may be under
-    way at most (None: as many as the cluster has GPUs, or machines); `note` hears of machines that come and go."""
+    """Joins `cluster` ("local", "auto", HOST:PORT or ray://HOST:PORT) and leaves it at the end. `workers` is how many
+    trials may be under way at most (None: as many as the cluster has GPUs, or machines); `note` hears of machines that
+    come and go."""
 
     def __init__(
         self,
@@ -58,7 +55,7 @@ class RayExecutor:
         self._setup, self._cluster, self._limit, self._note = setup, cluster, workers, note
         self._silence_s, self._patience_s = silence_s, patience_s
         self._workers: list[RayWorker] = []
-        self._seat: Seat | None = None
+        self._reservation: Reservation | None = None
         self._pairs: tuple[tuple[str, str], ...] = ()
         self._failed_starts: Counter[str] = Counter()
         self._refused: dict[str, str] = {}
@@ -86,7 +83,7 @@ class RayExecutor:
 
     @property
     def places(self) -> int:
-        return sum(worker.about is not None for worker in self._workers)
+        return sum(worker.info is not None for worker in self._workers)
 
     @property
     def free(self) -> int:
@@ -94,16 +91,16 @@ class RayExecutor:
 
     @property
     def process_ids(self) -> list[int]:
-        return [worker.about.process_id for worker in self._workers if worker.about is not None]
+        return [worker.info.process_id for worker in self._workers if worker.info is not None]
 
     def device(self) -> str:
-        self._await_place(_SETTLE_S)
-        devices = [worker.about.device for worker in self._workers if worker.about is not None]
+        self._await_slot(_SETTLE_S)
+        devices = [worker.info.device for worker in self._workers if worker.info is not None]
         said = ", ".join(dict.fromkeys(devices))
         return f"{len(devices)} Ray worker{'s' if len(devices) > 1 else ''} on {said}"
 
     def precision(self) -> str:
-        self._await_place(_SETTLE_S)
+        self._await_slot(_SETTLE_S)
         assert self._precision is not None
         return self._precision
 
@@ -111,23 +108,23 @@ class RayExecutor:
         self._pairs = tuple(pairs)
         if self._pairs:
             for worker in self._workers:
-                worker.about = None
-                worker.greeting = worker.actor.greet.remote(self._pairs)
+                worker.info = None
+                worker.setting_up = worker.actor.set_up.remote(self._pairs)
                 worker.pairs = self._pairs
-            self._await_place(_SETTLE_S)
+            self._await_slot(_SETTLE_S)
 
     def is_warm(self, spec: TrialSpec) -> bool:
         return any(family(spec.hyperparameters) in worker.compiled for worker in self._free_workers())
 
     def submit(self, spec: TrialSpec) -> None:
-        wanted = family(spec.hyperparameters)
-        worker = min(self._free_workers(), key=lambda each: (wanted not in each.compiled, len(each.compiled)))
-        if worker.is_worn:
+        worker = warmest(self._free_workers(), spec)
+        if worker.needs_restart:
             worker = self._renewed(worker)
         worker.submit(spec)
 
     def events(self) -> Iterator[Event]:
-        """As `Executor.events`; while no trial is under way it waits a moment for a place, and ends without an event."""
+        """As `Executor.events`; while no trial is under way it waits a moment for a place, and ends without an
+        event."""
         while True:
             idle = all(worker.spec is None for worker in self._workers)
             done = self._wait()
@@ -135,7 +132,7 @@ class RayExecutor:
                 yield from self._heard_of(worker, done)
                 spec, event = worker.spec, self._ended(worker, done)
                 if event is not None and spec is not None:
-                    for epoch in event.record.curve[worker.told :]:
+                    for epoch in event.record.curve[worker.epochs_told :]:
                         yield EpochEnded(spec=spec, epoch=epoch)
                     yield event
                     return
@@ -144,7 +141,7 @@ class RayExecutor:
                 return
 
     def model(self, spec: TrialSpec) -> bytes:
-        worker = next((worker for worker in self._workers if worker.last == spec.key and worker.about), None)
+        worker = next((worker for worker in self._workers if worker.last == spec.key and worker.info), None)
         if worker is None:
             raise WorkerDiedError("its worker is gone")
         try:
@@ -153,11 +150,10 @@ class RayExecutor:
             raise WorkerDiedError(cause_of_death(worker, error)) from error
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
-        wanted = family(spec.hyperparameters)
         answer: Any = None
         for is_last in (False, True):  # a machine may be lost meanwhile, or have no memory left
-            self._await_place()
-            worker = max(self._free_workers(), key=lambda each: wanted in each.compiled)
+            self._await_slot()
+            worker = warmest(self._free_workers(), spec)
             try:
                 answer = ray.get(worker.actor.score.remote(spec, ray.put(model), tuple(ids)), timeout=self._silence_s)
             except (RayError, GetTimeoutError) as error:
@@ -171,9 +167,9 @@ class RayExecutor:
     def _free_workers(self) -> Iterator[RayWorker]:
         return (worker for worker in self._workers if worker.is_free)
 
-    def _await_place(self, settle_s: float = 0.0) -> None:
-        """Waits until a worker is up and free, and up to `settle_s` for those that are starting. Raises ExperimentError, one line, where
-        none comes."""
+    def _await_slot(self, settle_s: float = 0.0) -> None:
+        """Waits until a worker is up and free, and up to `settle_s` for those that are starting. Raises
+        ExperimentError, one line, where none comes."""
         began = time.monotonic()
         while not self.free or (self.places < len(self._workers) and time.monotonic() - began < settle_s):
             done = self._wait()
@@ -214,40 +210,25 @@ class RayExecutor:
             return
         self._looked = time.monotonic()
         nodes = nodes_of(ray.nodes())
-        if self._seat is None and nodes:
-            self._seat = seat(nodes, self._limit)
+        if self._reservation is None and nodes:
+            self._reservation = reservation(nodes, self._limit)
         for node in nodes:
-            if self._seat is None or node.node_id in self._refused:
+            if self._reservation is None or node.node_id in self._refused:
                 continue
-            room = self._seat.room(node) - sum(worker.node.node_id == node.node_id for worker in self._workers)
+            room = self._reservation.room(node) - sum(worker.node.node_id == node.node_id for worker in self._workers)
             left = room if self._limit is None else min(room, self._limit - len(self._workers))
-            self._workers.extend(self._start(node, self._seat) for _ in range(left))
+            self._workers.extend(self._start(node, self._reservation) for _ in range(left))
 
-    def _start(self, node: Node, reserved: Seat) -> RayWorker:
-        cores = reserved.cores or node.cores
-        remote: Any = ray.remote
-        kind = remote(concurrency_groups={"compute": 1, "listen": 1})(TrialActor)
-        options = {
-            "num_cpus": cores if reserved.gpu_share is None else 0,
-            "num_gpus": reserved.gpu_share or 0,
-            "scheduling_strategy": NodeAffinitySchedulingStrategy(node.node_id, soft=False),
-        }
-        actor = kind.options(**options).remote(
-            self._setup,
-            self._pixels,
-            share=1 / reserved.room(node),
-            memory_bytes=node.memory_bytes,
-            gpu_share=reserved.gpu_share,
-            threads=cores,
-        )
+    def _start(self, node: Node, reserved: Reservation) -> RayWorker:
+        actor = start_actor(self._setup, self._pixels, node, reserved)
         return RayWorker(actor, node, self._pairs)
 
     def _renewed(self, worker: RayWorker) -> RayWorker:
         """Another process in a worker's place. What it is told meanwhile waits until it is up."""
-        assert self._seat is not None
+        assert self._reservation is not None
         self._drop(worker)
-        new = self._start(worker.node, self._seat)
-        new.about = worker.about
+        new = self._start(worker.node, self._reservation)
+        new.info = worker.info
         self._workers.append(new)
         return new
 
@@ -264,51 +245,43 @@ class RayExecutor:
             worker.hears(told)
         for event in told.epochs:
             if worker.spec is not None and event.spec.key == worker.spec.key:
-                worker.heard = time.monotonic()
-                worker.told += 1
+                worker.last_heard = time.monotonic()
+                worker.epochs_told += 1
                 yield event
 
     def _ended(self, worker: RayWorker, done: set[Any]) -> TrialOutcome | None:
         """Takes note of a worker that is up, has an outcome, or is dead; the outcome of its trial if that is over."""
         try:
-            if worker.greeting in done:
-                self._greeted(worker, ray.get(worker.greeting))
+            if worker.setting_up in done:
+                self._came_up(worker, ray.get(worker.setting_up))
             if worker.running in done:
                 return self._outcome(worker, ray.get(worker.running))
             if worker.listening in done:
                 ray.get(worker.listening)
         except RayError as error:
             return self._lost(worker, cause_of_death(worker, error))
-        silent_s = time.monotonic() - worker.heard
+        silent_s = time.monotonic() - worker.last_heard
         if worker.spec is not None and silent_s > silence_limit_s(
-            worker.spec, worker.heard - worker.started, self._silence_s
+            worker.spec, worker.last_heard - worker.started, self._silence_s
         ):
             return self._lost(worker, f"the worker on {worker.node.host} gave no sign of life for {silent_s:.0f} s")
         return None
 
-    def _greeted(self, worker: RayWorker, greeting: Greeting) -> None:
+    def _came_up(self, worker: RayWorker, info: WorkerInfo) -> None:
         """A worker is up. It may be of no use, and one that began before the weights were asked for must load them."""
-        worker.greeting = None
-        problem = self._problem(greeting)
+        worker.setting_up = None
+        problem = problem_of(info, self._precision)
         if problem is not None:
             self._refuse(worker.node, f"{worker.node.host}: {problem}")
-        elif worker.pairs != self._pairs:
+            return
+        self._precision = info.precision
+        if worker.pairs != self._pairs:
             worker.pairs = self._pairs
-            worker.greeting = worker.actor.greet.remote(self._pairs)
+            worker.setting_up = worker.actor.set_up.remote(self._pairs)
         else:
-            worker.about = greeting
+            worker.info = info
             worker.listening = worker.listening or worker.actor.listen.remote()
             self._failed_starts[worker.node.node_id] = 0
-
-    def _problem(self, greeting: Greeting) -> str | None:
-        """Why a worker is of no use. What "auto" comes to on the first one holds for all: where a trial ran must not show in its score."""
-        problem = greeting.problem or _other_versions(greeting)
-        if problem is not None:
-            return problem
-        self._precision = self._precision or greeting.precision
-        if greeting.precision == self._precision:
-            return None
-        return f"computes in {greeting.precision} there, in {self._precision} elsewhere: set the protocol's precision"
 
     def _outcome(self, worker: RayWorker, answer: TrialOutcome | str) -> TrialOutcome:
         spec = worker.spec
@@ -323,30 +296,17 @@ class RayExecutor:
         """A worker is dead or of no more use; its trial, if it had one, comes back."""
         node = worker.node
         self._drop(worker)
-        if worker.about is None:
+        if worker.info is None:
             self._failed_starts[node.node_id] += 1
             if self._failed_starts[node.node_id] >= FAILED_STARTS:
                 self._refuse(node, cause)
-        return None if worker.spec is None else worker.failed(f"{cause}{self._last_words(worker)}", crashed=True)
-
-    def _last_words(self, worker: RayWorker) -> str:
-        """What a dead worker printed last, as another process of its machine reads it; "" where that is gone, too, or has no time."""
-        if worker.about is None or not worker.about.log:
-            return ""
-        remote: Any = ray.remote
-        here = NodeAffinitySchedulingStrategy(worker.node.node_id, soft=False)
-        reader = remote(end_of_log).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
-        try:
-            said = ray.get(reader.remote(worker.about.log, worker.log_start, LOG_LINES), timeout=_READ_S)
-        except (RayError, GetTimeoutError):
-            return ""
-        return f"; its last words: {said}" if said else ""
+        return None if worker.spec is None else worker.failed(f"{cause}{log_tail(worker)}", crashed=True)
 
     def _refuse(self, node: Node, reason: str) -> None:
         if node.node_id not in self._refused:
             self._note(f"{reason}; that machine is left alone")
         self._refused[node.node_id] = reason
-        for worker in [worker for worker in self._workers if worker.node == node and worker.about is None]:
+        for worker in [worker for worker in self._workers if worker.node == node and worker.info is None]:
             self._drop(worker)
 
     def _drop(self, worker: RayWorker) -> None:
@@ -354,13 +314,3 @@ class RayExecutor:
             self._workers.remove(worker)
         with contextlib.suppress(RayError):
             ray.kill(worker.actor)
-
-
-def _other_versions(greeting: Greeting) -> str | None:
-    """What is installed there and differs from here; either build of TensorFlow will do."""
-    here, there = (
-        {name.removesuffix("-cpu"): version for name, version in versions.items()}
-        for versions in (current_versions(), greeting.versions)
-    )
-    differing = [f"{name} {there.get(name)} there, {here[name]} here" for name in here if here[name] != there.get(name)]
-    return f"other versions than the driver's: {'; '.join(differing)}" if differing else None

@@ -1,4 +1,5 @@
-"""Who may run code through Ray: everybody who reaches its ports, unless it asks for a token. docs/cluster.md has the whole table.
+"""Who may run code through Ray: everybody who reaches its ports, unless it asks for a token. docs/cluster.md has the
+whole table.
 
 Ray and gRPC are imported in functions only.
 """
@@ -25,11 +26,12 @@ _PING_CLIENT = "/ray.rpc.RayletDriver/ClusterInfo", b"\x08\x06"  # ClusterInfoRe
 
 @contextlib.contextmanager
 def on_this_machine_alone() -> Iterator[None]:
-    """Within it Ray begins a cluster that listens on loopback only, and asks for a token, which only this process and its children know.
+    """Within it Ray begins a cluster that listens on loopback only, and asks for a token, which only this process and
+    its children know.
 
-    Ray resolves a node's address 127.0.0.1 to one that others reach, and then listens on every interface; where it supports no clusters of
-    several machines (`ENABLE_RAY_CLUSTER`: macOS, Windows) it does not. Its default mode for a new cluster asks for a token; without one of
-    the user's it would write one to a file that everybody may read."""
+    Ray resolves a node's address 127.0.0.1 to one that others reach, and then listens on every interface; where it
+    supports no clusters of several machines (`ENABLE_RAY_CLUSTER`: macOS, Windows) it does not. Its default mode for a
+    new cluster asks for a token; without one of the user's it would write one to a file that everybody may read."""
     from ray._private import ray_constants
 
     given = (os.environ.get(_TOKEN), os.environ.get(_TOKEN_FILE), (Path.home() / ".ray" / "auth_token").is_file())
@@ -44,14 +46,15 @@ def on_this_machine_alone() -> Iterator[None]:
 
 
 def require_token(address: str, *, client: bool) -> None:
-    """Raises ExperimentError, one line, where others can reach the cluster at `address` ("HOST:PORT", of Ray's `client` server or of the
-    head) and it answers whoever has no token, unless RAY_AUTH_MODE=disabled says that this is meant."""
+    """Raises ExperimentError, one line, where others can reach the cluster at `address` ("HOST:PORT", of Ray's `client`
+    server or of the head) and it answers whoever has no token, unless RAY_AUTH_MODE=disabled says that this is
+    meant."""
     if os.environ.get(_MODE, "").lower() == "disabled" or is_loopback(address):
         return
     if answers_anybody(address, client=client):
         raise ExperimentError(
-            f"the Ray cluster at {address} asks for no token: whoever reaches it can run code as you; start it with {_MODE}=token "
-            f"(docs/cluster.md), or set {_MODE}=disabled here if its network keeps others out"
+            f"the Ray cluster at {address} asks for no token: whoever reaches it can run code as you; start it with "
+            f"{_MODE}=token (docs/cluster.md), or set {_MODE}=disabled here if its network keeps others out"
         )
 
 

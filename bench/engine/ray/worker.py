@@ -1,17 +1,46 @@
-"""What the driver knows of one Ray worker: its actor, and what is under way on it."""
+"""One Ray worker as the driver sees it: how its actor starts, whether it is of use, what is under way on it, and why it
+died."""
 
 import re
 import time
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.engine.ray.actor import Greeting, News
-from bench.engine.ray.cluster import Node
-from bench.engine.spec import TrialOutcome, TrialSpec, failed, family
-from bench.engine.worker import TRIALS_A_PROCESS
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from bench.engine.ray.actor import News, Pixels, TrialActor, WorkerInfo, end_of_log
+from bench.engine.ray.cluster import Node, Reservation
+from bench.engine.spec import TrialOutcome, TrialSetup, TrialSpec, failed, family
+from bench.engine.worker import LOG_LINES, TRIALS_A_PROCESS
+from bench.records.environment import current_versions
 
 _DEATH = re.compile(r"The actor (?:is dead|died) because its (.+?)(?= Some common causes|$)")
 _CAUSE_LENGTH = 300
+
+_READ_S = 20.0
+"""How long the last words of a dead worker may take to be read: its machine starts a process for that."""
+
+
+def start_actor(setup: TrialSetup, pixels: Pixels, node: Node, reserved: Reservation) -> Any:
+    """A handle of a `TrialActor` that starts on `node`."""
+    cores = reserved.cores or node.cores
+    remote: Any = ray.remote
+    kind = remote(concurrency_groups={"compute": 1, "listen": 1})(TrialActor)
+    options = {
+        "num_cpus": cores if reserved.gpu_share is None else 0,
+        "num_gpus": reserved.gpu_share or 0,
+        "scheduling_strategy": NodeAffinitySchedulingStrategy(node.node_id, soft=False),
+    }
+    return kind.options(**options).remote(
+        setup,
+        pixels,
+        share=1 / reserved.room(node),
+        memory_bytes=node.memory_bytes,
+        gpu_share=reserved.gpu_share,
+        threads=cores,
+    )
 
 
 class RayWorker:
@@ -19,37 +48,37 @@ class RayWorker:
 
     def __init__(self, actor: Any, node: Node, pairs: tuple[tuple[str, str], ...]) -> None:
         self.actor, self.node, self.pairs = actor, node, pairs
-        self.greeting: Any = actor.greet.remote(pairs)
+        self.setting_up: Any = actor.set_up.remote(pairs)
         self.listening: Any = None
         self.running: Any = None
-        self.about: Greeting | None = None
+        self.info: WorkerInfo | None = None
         self.spec: TrialSpec | None = None
         self.last: tuple[str, str] | None = None
         self.compiled: set[object] = set()
-        self.trials = self.told = self.peak_bytes = self.log_start = 0
-        self.heard = self.started = time.monotonic()
+        self.trials = self.epochs_told = self.peak_bytes = self.log_start = 0
+        self.last_heard = self.started = time.monotonic()
         self.started_at = ""
 
     @property
     def is_free(self) -> bool:
-        return self.about is not None and self.spec is None
+        return self.info is not None and self.spec is None
 
     @property
     def awaited(self) -> list[Any]:
-        return [reference for reference in (self.greeting, self.listening, self.running) if reference is not None]
+        return [reference for reference in (self.setting_up, self.listening, self.running) if reference is not None]
 
     @property
-    def is_worn(self) -> bool:
+    def needs_restart(self) -> bool:
         """Whether its process has done or held too much."""
-        assert self.about is not None
-        return self.trials >= TRIALS_A_PROCESS or self.peak_bytes > self.about.memory_bytes
+        assert self.info is not None
+        return self.trials >= TRIALS_A_PROCESS or self.peak_bytes > self.info.memory_bytes
 
     def submit(self, spec: TrialSpec) -> None:
-        self.spec, self.last, self.told, self.peak_bytes = spec, spec.key, 0, 0
+        self.spec, self.last, self.epochs_told, self.peak_bytes = spec, spec.key, 0, 0
         self.trials += 1
         self.compiled.add(family(spec.hyperparameters))
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        self.heard = self.started = time.monotonic()
+        self.last_heard = self.started = time.monotonic()
         self.running = self.actor.run.remote(spec)
 
     def hears(self, news: News) -> None:
@@ -78,3 +107,37 @@ def cause_of_death(worker: RayWorker, error: Exception) -> str:
     elif said:
         said = said.splitlines()[-1].strip()
     return f"the worker on {worker.node.host} died: {said[:_CAUSE_LENGTH] or type(error).__name__}"
+
+
+def log_tail(worker: RayWorker) -> str:
+    """What a dead worker printed last, as another process of its machine reads it; "" where that is gone, too, or has
+    no time."""
+    if worker.info is None or not worker.info.log:
+        return ""
+    remote: Any = ray.remote
+    here = NodeAffinitySchedulingStrategy(worker.node.node_id, soft=False)
+    reader = remote(end_of_log).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
+    try:
+        said = ray.get(reader.remote(worker.info.log, worker.log_start, LOG_LINES), timeout=_READ_S)
+    except (RayError, GetTimeoutError):
+        return ""
+    return f"; its last words: {said}" if said else ""
+
+
+def problem_of(info: WorkerInfo, precision: str | None) -> str | None:
+    """Why a worker is of no use. What "auto" comes to on the first one, `precision`, holds for all (None: it is the
+    first): where a trial ran must not show in its score."""
+    problem = info.problem or _other_versions(info)
+    if problem is not None or precision in (None, info.precision):
+        return problem
+    return f"computes in {info.precision} there, in {precision} elsewhere: set the protocol's precision"
+
+
+def _other_versions(info: WorkerInfo) -> str | None:
+    """What is installed there and differs from here; either build of TensorFlow will do."""
+    here, there = (
+        {name.removesuffix("-cpu"): version for name, version in versions.items()}
+        for versions in (current_versions(), info.versions)
+    )
+    differing = [f"{name} {there.get(name)} there, {here[name]} here" for name in here if here[name] != there.get(name)]
+    return f"other versions than the driver's: {'; '.join(differing)}" if differing else None

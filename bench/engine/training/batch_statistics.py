@@ -1,6 +1,8 @@
-"""What the batch normalisation statistics are when a model is validated: the protocol's `batch_norm`, for every architecture.
+"""What the batch normalisation statistics are when a model is validated: the protocol's `batch_norm`, for every
+architecture.
 
-`docs/decisions/0001-batch-normalisation.md` has the measurement behind the default; `benchmarks/batch_norm.py` makes it again.
+`docs/decisions/0001-batch-normalisation.md` has the measurement behind the default; `benchmarks/batch_norm.py` makes it
+again.
 """
 
 import numpy as np
@@ -19,8 +21,8 @@ STATISTICS_IMAGES = 32
 
 
 def statistics_rows(rows: np.ndarray) -> np.ndarray:
-    """The rows of the pixel cache to average over: a draw, the same for every trial. Ids in order would be a class first, where file
-    names begin with it."""
+    """The rows of the pixel cache to average over: a draw, the same for every trial. Ids in order would be a class
+    first, where file names begin with it."""
     return np.random.default_rng(0).permutation(rows)[:STATISTICS_IMAGES]
 
 

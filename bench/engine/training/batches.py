@@ -1,4 +1,5 @@
-"""Training and scoring batches from cached pixels. Training batches are augmented in threads, ahead of the step that takes them."""
+"""Training and scoring batches from cached pixels. Training batches are augmented in threads, ahead of the step that
+takes them."""
 
 import os
 import time
@@ -18,7 +19,8 @@ Batch = tuple[np.ndarray, np.ndarray]
 """uint8 RGB [batch, size, size, 3] and uint8 class ids [batch, size, size]."""
 
 Example = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
-"""From the number of a pass and that of an image to what is trained on of it: RGB uint8 [size, size, 3] and class ids uint8 [size, size]."""
+"""From the number of a pass and that of an image to what is trained on of it: RGB uint8 [size, size, 3] and class ids
+uint8 [size, size]."""
 
 THREADS = max(1, (os.cpu_count() or 1) // 2)
 """That augment: half of the cores, since the step wants the others."""
@@ -36,13 +38,15 @@ steps at least."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """Which images are seen when: an endless row of shuffled passes over the training images, cut into batches and epochs.
+    """Which images are seen when: an endless row of shuffled passes over the training images, cut into batches and
+    epochs.
 
     A function of the seed alone, so that equal trials see equal batches. An epoch is `steps_per_epoch` optimiser steps,
     whatever the number of images: 30 images and 3,000 are trained for as long.
 
-    The first `oversampled` places of each batch are not of that row: they are drawn from the images that hold a class, `holders` of each
-    foreground class in turn, so that what is rare is seen as often as what is not. Such a place names no pass, but its step below 0.
+    The first `oversampled` places of each batch are not of that row: they are drawn from the images that hold a class,
+    `holders` of each foreground class in turn, so that what is rare is seen as often as what is not. Such a place names
+    no pass, but its step below 0.
     """
 
     num_images: int
@@ -91,7 +95,8 @@ class TrainingPlan:
 
 
 def holders(pixels: CachedPixels | NativePixels, ids: Sequence[str], num_classes: int) -> tuple[tuple[int, ...], ...]:
-    """Of each foreground class that occurs the positions in `ids` of the images that hold it, by masks as they are trained on."""
+    """Of each foreground class that occurs the positions in `ids` of the images that hold it, by masks as they are
+    trained on."""
     rows = pixels.rows(ids)
     if isinstance(pixels, NativePixels):
         found = [
@@ -105,8 +110,9 @@ def holders(pixels: CachedPixels | NativePixels, ids: Sequence[str], num_classes
 
 
 class TrainingBatches:
-    """Augmented batches of a trial, in the plan's order whatever the number of threads. `place` takes each where it is wanted, in
-    the thread that made it. `example` is what is seen of an image (None: its pixels as they are cached). `wait_s` adds up the time for which the consumer stood still."""
+    """Augmented batches of a trial, in the plan's order whatever the number of threads. `place` takes each where it is
+    wanted, in the thread that made it. `example` is what is seen of an image (None: its pixels as they are cached).
+    `wait_s` adds up the time for which the consumer stood still."""
 
     def __init__(
         self,

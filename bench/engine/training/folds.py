@@ -10,10 +10,11 @@ from bench.records import COMPLETED, PRUNED, ClassCounts, EpochRecord, Race, Sta
 
 
 def on_folds(spec: TrialSpec, train: Callable[[TrialSpec, int], TrialOutcome]) -> TrialOutcome:
-    """One outcome from those of the folds 0, 1, ...; `train` gives that of one fold, within the time limit of the spec that it gets.
+    """One outcome from those of the folds 0, 1, ...; `train` gives that of one fold, within the time limit of the spec
+    that it gets.
 
-    What collapses or runs out of time on a fold ends as that. Who is clearly behind `spec.rival` after a fold gets no more: PRUNED.
-    No weights are kept, and no predictions: they would be those of one fold.
+    What collapses or runs out of time on a fold ends as that. Who is clearly behind `spec.rival` after a fold gets no
+    more: PRUNED. No weights are kept, and no predictions: they would be those of one fold.
     """
     done: list[TrialOutcome] = []
     last: Race | None = None

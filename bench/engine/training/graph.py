@@ -1,7 +1,7 @@
 """One compiled network that many trials train in turn.
 
-The first step of a graph costs as much as dozens of later ones, so whatever can differ between two trials of one graph is a
-variable: initial weights, learning rate, weight decay, loss mix. `reset` makes a used graph equal to a new one.
+The first step of a graph costs as much as dozens of later ones, so whatever can differ between two trials of one graph
+is a variable: initial weights, learning rate, weight decay, loss mix. `reset` makes a used graph equal to a new one.
 """
 
 import contextlib
@@ -26,10 +26,11 @@ from search_spaces.space import Part, graph_identity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphKey:
-    """What two trials must have in common to share a compiled graph: what it depends on of their hyperparameters, and what is equal for all
-    trials of a run. `evaluation_size` is in pixels; a pixel whose probability
-    is at least `threshold` is foreground (one foreground class; of several the most probable class wins). `precision` is a Keras dtype
-    policy: "float32", "mixed_float16" or "mixed_bfloat16"; with `xla` training steps are compiled by XLA where the network allows."""
+    """What two trials must have in common to share a compiled graph: what it depends on of their hyperparameters, and
+    what is equal for all trials of a run. `evaluation_size` is in pixels; a pixel whose probability is at least
+    `threshold` is foreground (one foreground class; of several the most probable class wins). `precision` is a Keras
+    dtype policy: "float32", "mixed_float16" or "mixed_bfloat16"; with `xla` training steps are compiled by XLA where
+    the network allows."""
 
     hyperparameters: tuple[Part, ...]
     num_classes: int
@@ -114,7 +115,8 @@ class TrainingGraph:
         pretrained: Weights | None,
         class_weights: Sequence[float] | None = None,
     ) -> None:
-        """Makes the graph ready for a trial as if it were new. `class_weights` are those of the loss, background first (None: 1 each)."""
+        """Makes the graph ready for a trial as if it were new. `class_weights` are those of the loss, background first
+        (None: 1 each)."""
         if self._initial is not None and self._initial.seed == seed and self._initial.pretrained is pretrained:
             _restore(self.model.variables, self._initial.snapshot)
         else:
@@ -137,7 +139,8 @@ class TrainingGraph:
             getattr(self._mix, name).assign(value)
 
     def set_frozen(self, frozen: bool) -> None:
-        """Whether pretrained layers stay as they are in the steps to come. For graphs of configurations with a `frozen_start` above 0."""
+        """Whether pretrained layers stay as they are in the steps to come. For graphs of configurations with a
+        `frozen_start` above 0."""
         self._is_open.assign(self._open_while_frozen if frozen else np.ones_like(self._open_while_frozen))
 
     def _apart_from(self, pretrained: Weights) -> np.ndarray:
@@ -195,8 +198,8 @@ class TrainingGraph:
     def _score(
         self, images: tf.Tensor, masks: tf.Tensor, truth: tf.Tensor, valid: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Mean loss; predicted class ids, uint8 [batch, e, e]; confusion, int64 [batch, truth, predicted]; probabilities, float32
-        [batch, e, e, channels], which `score` leaves out.
+        """Mean loss; predicted class ids, uint8 [batch, e, e]; confusion, int64 [batch, truth, predicted];
+        probabilities, float32 [batch, e, e, channels], which `score` leaves out.
 
         Probabilities are enlarged to the evaluation size `e`, the same for every trial, before they are thresholded.
         """
@@ -229,15 +232,16 @@ class TrainingGraph:
 
 @dataclass(frozen=True, slots=True)
 class _Initial:
-    """What a trial of that seed starts from. Every trial of a study has the study's seed, and drawing is most of a reset."""
+    """What a trial of that seed starts from. Every trial of a study has the study's seed, and drawing is most of a
+    reset."""
 
     seed: int
     pretrained: Weights | None
     snapshot: list[tf.Tensor]
 
 
-# Keras's and TensorFlow's own ways to read and assign check and convert for ten times as long as these take. A tensor that is read shares
-# the variable's memory; whatever changes the variable next makes a copy first.
+# Keras's and TensorFlow's own ways to read and assign check and convert for ten times as long as these take. A tensor
+# that is read shares the variable's memory; whatever changes the variable next makes a copy first.
 
 
 def _snapshot(variables: list[Any]) -> list[tf.Tensor]:

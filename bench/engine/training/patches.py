@@ -1,4 +1,5 @@
-"""The view `patches`: training on windows at a picture's own resolution, scoring the whole picture through all of them."""
+"""The view `patches`: training on windows at a picture's own resolution, scoring the whole picture through all of
+them."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -19,15 +20,16 @@ from bench.evaluation.postprocess import class_ids
 from bench.evaluation.resampling import even_spread
 
 FOREGROUND_SHARE = 0.5
-"""Of the windows that train: each is laid over a pixel of a class, of classes drawn alike; the others lie anywhere. nnU-Net has a third; here half, since a small
-data set is seen a few hundred times."""
+"""Of the windows that train: each is laid over a pixel of a class, of classes drawn alike; the others lie anywhere.
+nnU-Net has a third; here half, since a small data set is seen a few hundred times."""
 
 MAP_BYTES = 2**26
 """Of the probabilities that a training keeps for the choice of an ensemble."""
 
 
 def patches(native: NativePixels, ids: Sequence[str], size: int, seed: int) -> Example:
-    """What a training sees of image `index` in pass `number`: a window of `size` px, drawn by seed, pass and id alone."""
+    """What a training sees of image `index` in pass `number`: a window of `size` px, drawn by seed, pass and id
+    alone."""
     rows = native.rows(ids)
 
     def example(number: int, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +45,8 @@ def patches(native: NativePixels, ids: Sequence[str], size: int, seed: int) -> E
 def window_at(
     height: int, width: int, size: int, points: Sequence[np.ndarray], random: np.random.Generator
 ) -> tuple[int, int]:
-    """Top left corner of a window in a picture; `points` are pixels of each class, int [n, 2]. A picture smaller than the window begins at 0."""
+    """Top left corner of a window in a picture; `points` are pixels of each class, int [n, 2]. A picture smaller than
+    the window begins at 0."""
     lowest, rightmost = max(0, height - size), max(0, width - size)
     there = [each for each in points if len(each)]
     if there and random.random() < FOREGROUND_SHARE:
@@ -62,8 +65,9 @@ def score_patches(
     *,
     in_full: bool = False,
 ) -> Scored:
-    """Scores the graph's present weights on `ids`, each picture through windows at its own resolution, its probabilities then averaged to the
-    evaluation size. There is no loss: it is one of windows, and these overlap. `in_full` with evidence and probabilities."""
+    """Scores the graph's present weights on `ids`, each picture through windows at its own resolution, its
+    probabilities then averaged to the evaluation size. There is no loss: it is one of windows, and these overlap.
+    `in_full` with evidence and probabilities."""
     size, key = truth.masks.shape[-1], graph.key
     predictions, evidence, kept, confusions = [], [], {}, []
     shown = set(_kept(ids, size, 1 if key.num_classes == 2 else key.num_classes)) if in_full else set()
@@ -101,7 +105,8 @@ def _kept(ids: Sequence[str], size: int, channels: int) -> list[str]:
 
 
 def _maps(kept: dict[str, np.ndarray]) -> ProbabilityMaps:
-    """At the evaluation size; not averaged with mirrored copies, since windows overlap already: the second map is the first."""
+    """At the evaluation size; not averaged with mirrored copies, since windows overlap already: the second map is the
+    first."""
     values = np.stack(list(kept.values()))
     return ProbabilityMaps(ids=tuple(kept), values=np.stack([values, values], axis=1))
 

@@ -21,8 +21,8 @@ GRAPHS_SHARE = 2 / 3
 
 
 class Trainer:
-    """Graphs, pixels and pretrained weights that outlive a trial. `memory_bytes` is what its process may hold before it is replaced;
-    graphs are dropped before that."""
+    """Graphs, pixels and pretrained weights that outlive a trial. `memory_bytes` is what its process may hold before it
+    is replaced; graphs are dropped before that."""
 
     def __init__(self, setup: TrialSetup, tell: Callable[[EpochRecord], None], memory_bytes: int) -> None:
         from bench.engine.devices import resolved_precision
@@ -57,7 +57,8 @@ class Trainer:
         return None
 
     def run(self, spec: TrialSpec) -> TrialOutcome | str:
-        """The outcome, or in one line why there is none. Raises DataError where the run's pixels are gone, which is no trial's fault."""
+        """The outcome, or in one line why there is none. Raises DataError where the run's pixels are gone, which is no
+        trial's fault."""
         import tensorflow as tf
 
         from bench.engine.devices import peak_memory
@@ -113,7 +114,7 @@ class Trainer:
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored | str:
         """What `model`, the content of a weights file, says about the images `ids`; in one line why it cannot."""
         from bench.engine.training.patches import score_patches
-        from bench.engine.training.trial import score
+        from bench.engine.training.scoring import score
 
         batch_size = int(spec.hyperparameters["batch_size"])
         try:

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import reduce
-from operator import add
 from statistics import median
 
 import numpy as np
@@ -16,17 +14,15 @@ from bench.datasets.cache import CachedPixels
 from bench.datasets.dataset import VOID
 from bench.datasets.native import NativePixels
 from bench.engine.devices import accelerator, copied_to
-from bench.engine.spec import MAP_IMAGES, ProbabilityMaps, Scored, TrialOutcome, TrialSetup, TrialSpec
+from bench.engine.spec import ProbabilityMaps, Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.training.batch_statistics import statistics_rows, step_momentum
 from bench.engine.training.batches import PROBE_SHARE, Batch, TrainingBatches, TrainingPlan, in_batches
 from bench.engine.training.graph import TrainingGraph
 from bench.engine.training.length import Length
 from bench.engine.training.patches import patches, score_patches, windows_of
+from bench.engine.training.scoring import probability_maps, score
 from bench.evaluation.collapse import collapse_of_epoch, foreground, has_collapsed
-from bench.evaluation.counting import counts_of
-from bench.evaluation.evidence import evidence_of
 from bench.evaluation.metrics import pool, summarise
-from bench.evaluation.resampling import even_spread
 from bench.records import COLLAPSED, COMPLETED, STOPPED, EpochRecord, TrialRecord
 from search_spaces.class_weights import class_weights
 from search_spaces.initial_weights import Weights
@@ -55,8 +51,8 @@ class TrialRun:
         search_fold: int | None = None,
         native: NativePixels | None = None,
     ) -> None:
-        """With a `search_fold` it trains and validates on the parts of that fold, one of `spec.search_folds`. With `native` pixels it sees
-        images through windows of them (`bench.engine.training.patches`)."""
+        """With a `search_fold` it trains and validates on the parts of that fold, one of `spec.search_folds`. With
+        `native` pixels it sees images through windows of them (`bench.engine.training.patches`)."""
         self.spec, self.setup, self.graph, self.pixels, self.truth = spec, setup, graph, pixels, truth
         self.native = native
         fold = spec.fold if search_fold is None else search_fold
@@ -111,7 +107,8 @@ class TrialRun:
 
     @property
     def _validates_every_epoch(self) -> bool:
-        """In a search; through windows an image takes hundreds of times as long as a step, so that only the end is worth it."""
+        """In a search; through windows an image takes hundreds of times as long as a step, so that only the end is
+        worth it."""
         return self.spec.fold is None and not self.spec.refit and self.native is None
 
     def _class_weights(self) -> tuple[float, ...] | None:
@@ -144,7 +141,8 @@ class TrialRun:
         return last.elapsed_s + epochs_left * pace_s + self._scoring_s() > TOLERANCE * limit_s
 
     def _scoring_s(self) -> float:
-        """What it takes to score the end of the training through windows; 0 of whole images, whose scoring is part of the pace, or next to nothing."""
+        """What it takes to score the end of the training through windows; 0 of whole images, whose scoring is part of
+        the pace, or next to nothing."""
         if self.native is None:
             return 0.0
         ids = (*self.val_ids, *(self.setup.test_ids if self.spec.fold is not None else ()))
@@ -203,8 +201,8 @@ class TrialRun:
         return probability_maps(self.graph, self.pixels, self.val_ids, self.batch_size, mirror=self.setup.mirror)
 
     def _remember(self, epoch: int, train_loss: float, scored: Scored | None, elapsed_s: float) -> None:
-        """Takes down an epoch. Each replaces the one before: the learning rate has come down to 0 in the last one, and an epoch that is
-        chosen on validation images flatters them (docs/decisions/0014-lengths.md)."""
+        """Takes down an epoch. Each replaces the one before: the learning rate has come down to 0 in the last one, and
+        an epoch that is chosen on validation images flatters them (docs/decisions/0014-lengths.md)."""
         if scored is None:
             unknown = EpochRecord(
                 epoch=epoch + 1, train_loss=train_loss, val_loss=None, val_iou=None, elapsed_s=elapsed_s
@@ -227,7 +225,8 @@ class TrialRun:
         )
 
     def _iou(self, scored: Scored) -> float:
-        """The objective. Without any foreground in truth and prediction there is nothing to find, and nothing is gained: 0."""
+        """The objective. Without any foreground in truth and prediction there is nothing to find, and nothing is
+        gained: 0."""
         return summarise(pool(scored.counts.values()), self.setup.classes)["iou"] or 0.0
 
     def _record(self, started_at: str, started: float, reused: bool, build_s: float) -> TrialRecord:
@@ -269,8 +268,9 @@ class TrialRun:
         return replace(record, status=COLLAPSED, error=f"{collapse_of_epoch(last)} {ran}")
 
     def _latency_s(self) -> float:
-        """A forward pass, for each of two images, the fastest of five, times the windows of an image; measured once a graph. Not of one image alone: for that oneDNN's
-        convolutions take five times as long as for two (docs/performance.md), which says nothing about the network."""
+        """A forward pass, for each of two images, the fastest of five, times the windows of an image; measured once a
+        graph. Not of one image alone: for that oneDNN's convolutions take five times as long as for two
+        (docs/performance.md), which says nothing about the network."""
         if self.native is None:
             return self._window_s()
         return self._window_s() * median(
@@ -293,62 +293,3 @@ class TrialRun:
             np.asarray(self.graph.predict(images))
             times.append(time.perf_counter() - started)
         return min(times) / len(images)
-
-
-SCORED_PIXELS = 8 * 2**20
-"""Of a batch that is scored, at the evaluation size: a pixel takes some 50 bytes while it is."""
-
-
-def score(
-    graph: TrainingGraph,
-    pixels: CachedPixels,
-    truth: CachedPixels,
-    ids: Sequence[str],
-    batch_size: int,
-    *,
-    in_full: bool = False,
-) -> Scored:
-    """Scores the graph's present weights on `ids`; `truth` holds the pixels at the evaluation size. `in_full` with the evidence of
-    probabilities and contours."""
-    batch_size = max(1, min(batch_size, SCORED_PIXELS // truth.masks.shape[-1] ** 2))
-    losses, predictions, evidence = [], [], []
-    confusions: list[np.ndarray] = []
-    rows, truth_rows = pixels.rows(ids), truth.rows(ids)
-    compute = graph.score_in_full if in_full else graph.score
-    for here, there in zip(in_batches(rows, batch_size), in_batches(truth_rows, batch_size), strict=True):
-        masks, valid = truth.masks[there], truth.valid[there]
-        loss, predicted, confusion, *more = compute(
-            pixels.images[here], pixels.masks[here], masks, valid.astype(np.uint8)
-        )
-        losses.append(float(loss) * len(here))
-        predictions.append(predicted.numpy())
-        if more:
-            names = ids[len(confusions) : len(confusions) + len(here)]
-            evidence.append(evidence_of(names, masks, predictions[-1], more[0].numpy(), valid))
-        confusions.extend(confusion.numpy())
-    counts = {name: counts_of(confusion) for name, confusion in zip(ids, confusions, strict=True)}
-    return Scored(
-        loss=sum(losses) / len(ids),
-        counts=counts,
-        predictions=np.concatenate(predictions),
-        confusion=np.sum(confusions, axis=0) if len(confusions[0]) > 2 else None,
-        evidence=reduce(add, evidence) if evidence else None,
-    )
-
-
-def probability_maps(
-    graph: TrainingGraph, pixels: CachedPixels, ids: Sequence[str], batch_size: int, *, mirror: bool = True
-) -> ProbabilityMaps:
-    """The graph's present probabilities of at most `MAP_IMAGES` of `ids`, an even spread over them. Without `mirror` the second map of each is
-    the first, so that an ensemble gains nothing from mirroring and does without."""
-    chosen = [ids[place] for place in even_spread(len(ids), MAP_IMAGES)]
-    parts = []
-    for rows in in_batches(pixels.rows(chosen), batch_size):
-        images = pixels.images[rows]
-        plain = np.asarray(graph.predict(images))
-        both = plain
-        if mirror:
-            both = (plain + np.asarray(graph.predict(np.ascontiguousarray(images[:, :, ::-1])))[:, :, ::-1]) / 2
-        parts.append(np.stack([plain, both], axis=1))
-    values = np.concatenate(parts) * 255
-    return ProbabilityMaps(ids=tuple(chosen), values=values.round().astype(np.uint8))

@@ -16,8 +16,8 @@ MOST_NAMED = 60
 
 
 def draw_quality_against_cost(panel: CostPanel, score: str) -> "Figure":
-    """The Pareto front is joined and carries its ranks; thin lines are 95 % intervals. `score` names the vertical axis. Each point has an id
-    for its title (`point_titles`)."""
+    """The Pareto front is joined and carries its ranks; thin lines are 95 % intervals. `score` names the vertical axis.
+    Each point has an id for its title (`point_titles`)."""
     figure = new_figure(3.0)
     axes = figure.add_subplot()
     front = panel.front

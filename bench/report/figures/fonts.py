@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 FAMILY = "DejaVu Sans"
-"""The font of all figures, which comes with Matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew and more; no Chinese, no Devanagari, few emoji."""
+"""The font of all figures, which comes with Matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew and more; no Chinese, no
+Devanagari, few emoji."""
 
 _NO_LETTERS = ("last resort", "lastresort", "adobe blank", "color emoji")
 """Parts of names of fonts that have a box for every letter, or pictures for letters, which Matplotlib cannot draw."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def draw_intervals(found: Finals) -> "Figure":
     """Left two lines a candidate, first at the top: its IoU out of fold and on the held-out test set set, with their
-    intervals; models of other tools and the baselines below in grey. Right its difference to the default configuration."""
+    intervals; models of other tools and the baselines below in grey. Right its difference to the default
+    configuration."""
     lines: list[Standing | ExternalStanding | ReferenceStanding] = [
         *found.standings,
         *found.external.standings,

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 def draw_ranks(table: RankTable) -> "Figure":
-    """Demsar's diagram turned on its side: a line a candidate, below its name, with its average rank (large) and its rank on each data set (small); bars at the right join those that do not differ significantly.
-    `table.ranks` is not None."""
+    """Demsar's diagram turned on its side: a line a candidate, below its name, with its average rank (large) and its
+    rank on each data set (small); bars at the right join those that do not differ significantly. `table.ranks` is not
+    None."""
     from matplotlib.ticker import MaxNLocator
 
     ranks = table.ranks

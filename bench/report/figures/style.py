@@ -109,8 +109,8 @@ def _pixels(figure: "Figure") -> "Picture":
 
 
 def _make_legible(figure: "Figure") -> None:
-    """Text in fonts that have its letters, in place of boxes; a letter that none has becomes a question mark. What matters has another
-    name beside it, see `written`."""
+    """Text in fonts that have its letters, in place of boxes; a letter that none has becomes a question mark. What
+    matters has another name beside it, see `written`."""
     from matplotlib.text import Text
 
     texts = [text for text in figure.findobj(Text) if not text.get_text().isascii()]
@@ -122,7 +122,8 @@ def _make_legible(figure: "Figure") -> None:
 
 
 def written(name: str, otherwise: str) -> str:
-    """`name` where this machine has fonts for all its letters, else `otherwise`: for pictures, where no browser can help."""
+    """`name` where this machine has fonts for all its letters, else `otherwise`: for pictures, where no browser can
+    help."""
     return otherwise if families_for([name])[1] else name
 
 

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from bench.analysis.series import LearningCurves
+from bench.analysis.series import TrainingCurves
 from bench.report.figures.style import BASELINE, PALETTE, baseline, named_below, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_learning_curves(series: LearningCurves) -> "Figure":
+def draw_training_curves(series: TrainingCurves) -> "Figure":
     """A line a network, with a ring at the epoch that was kept."""
     from matplotlib.ticker import MaxNLocator
 

@@ -8,6 +8,7 @@ from bench.analysis.final_evaluation import Finals
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import Missing
 from bench.formats import MISSING, plural
+from bench.report import cells, estimates
 from bench.report.blocks import Block, Column, Data, Figure, Folded, Heading, Table, paragraph
 from bench.report.figures.data_curve import draw_data_curve
 
@@ -56,7 +57,7 @@ def _pairs(held: Finals) -> Iterator[Block]:
     )
     foremost = held.standings[:SHOWN_PAIRS_OF]
     own = [
-        (a, b, difference, p) if foremost.index(a) < foremost.index(b) else (b, a, difference.turned(), p)
+        (a, b, difference, p) if foremost.index(a) < foremost.index(b) else (b, a, difference.reversed(), p)
         for a, b, difference, p in held.pairs
         if a in foremost and b in foremost
     ]
@@ -72,7 +73,7 @@ def _pairs(held: Finals) -> Iterator[Block]:
         {
             "better": a.label,
             "worse": b.label,
-            "difference": formats.signed_within(by.value, by.interval.low, by.interval.high),
+            "difference": estimates.difference(by),
             "p": "< 0.001" if p < 0.001 else formats.fraction(p),
             "detectable": formats.rounded(by.detectable) if held.comparison.num_trainings > 1 else MISSING,
         }
@@ -92,7 +93,7 @@ def _selection(found: Analysis, held: Finals) -> Iterator[Block]:
         )
         columns = (
             Column("Model", "model"),
-            Column("Search", "search", _rounded, number=True),
+            Column("Search", "search", cells.rounded, number=True),
             Column(held.held_out.capitalize(), "iou", number=True),
             Column("Held-out test set", "test", number=True),
             Column("Search minus test", "gap", number=True),
@@ -101,8 +102,8 @@ def _selection(found: Analysis, held: Finals) -> Iterator[Block]:
             {
                 "model": each.label,
                 "search": each.candidate.search_iou,
-                "iou": formats.within(each.score, each.interval.low, each.interval.high),
-                "test": formats.within(each.test, each.test_interval.low, each.test_interval.high)
+                "iou": estimates.score(each.score, each.interval),
+                "test": estimates.score(each.test, each.test_interval)
                 if each.test is not None and each.test_interval
                 else formats.rounded(each.test),
                 "gap": MISSING
@@ -176,7 +177,7 @@ def _curve(curve: DataCurve | Missing) -> Iterator[Block]:
         {
             "share": _share(point),
             "images": f"{point.train_images:.1f}",
-            "iou": formats.within(point.iou, point.interval.low, point.interval.high),
+            "iou": estimates.score(point.iou, point.interval),
             "gain": MISSING if point.gain is None else _gain(point),
         }
         for point in curve.points
@@ -209,7 +210,7 @@ def _share(point: CurvePoint) -> str:
 
 def _gain(point: CurvePoint) -> str:
     gain = point.gain
-    return MISSING if gain is None else formats.signed_within(gain.value, gain.interval.low, gain.interval.high)
+    return MISSING if gain is None else estimates.difference(gain)
 
 
 def _record(point: CurvePoint) -> Mapping[str, object]:
@@ -226,7 +227,3 @@ def _record(point: CurvePoint) -> Mapping[str, object]:
         "p": gain and gain.p,
         "detectable": gain and gain.detectable,
     }
-
-
-def _rounded(value: object) -> str:
-    return formats.rounded(value if isinstance(value, float) else None)

@@ -9,9 +9,9 @@ from bench.analysis.classes import ClassScore, class_scores, summed
 from bench.analysis.final_evaluation import Finals, Standing
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.scored_trainings import out_of_fold, trainings_of
-from bench.evaluation.pooling import Estimate
 from bench.formats import MISSING
 from bench.records import OUT_OF_FOLD, Evaluation, Run, TrainingRecord
+from bench.report import estimates
 from bench.report.blocks import Block, Column, Data, Heading, Shade, Table, paragraph
 
 
@@ -22,13 +22,14 @@ def classes(found: Analysis, held: Finals) -> Iterator[Block]:
         return
     yield Heading("IoU by class", level=4)
     yield paragraph(
-        "Each class against all others, pooled over images that the model did not see, with its 95 % interval over images and trainings; "
-        "precision and recall are in class_scores.csv."
+        "Each class against all others, pooled over images that the model did not see, with its 95 % interval over "
+        "images and trainings; precision and recall are in class_scores.csv."
     )
     models = list(_models(found, held))
     columns = (Column("Model", "model"), *(Column(name, f"iou_{name}", number=True) for name in names))
     records: list[Mapping[str, object]] = [
-        {"model": label, **{f"iou_{each.name}": _cell(each.iou) for each in scores}} for label, scores in models
+        {"model": label, **{f"iou_{each.name}": estimates.estimate(each.iou) for each in scores}}
+        for label, scores in models
     ]
     records += [
         {
@@ -69,8 +70,8 @@ def _confusion(run: Run, held: Finals) -> Iterator[Block]:
     names = ("background", *run.dataset.classes)
     yield Heading("Confusion matrix", level=4)
     yield paragraph(
-        f"Of {who}: what the pixels of each class (rows) were taken for (columns), in shares of the row. The diagonal is right; pixels in "
-        "confusion.csv."
+        f"Of {who}: what the pixels of each class (rows) were taken for (columns), in shares of the row. The diagonal "
+        "is right; pixels in confusion.csv."
     )
     shares = np.divide(matrix, matrix.sum(axis=1, keepdims=True), where=matrix.sum(axis=1, keepdims=True) > 0,
                        out=np.zeros(matrix.shape))  # fmt: skip
@@ -106,11 +107,3 @@ def _row(label: str, of: ClassScore) -> dict[str, object]:
             f"{name}_high": interval.high if interval else None,
         }
     return row
-
-
-def _cell(of: Estimate | None) -> str:
-    if of is None:
-        return MISSING
-    if of.interval is None:
-        return formats.rounded(of.value)
-    return formats.within(of.value, of.interval.low, of.interval.high)

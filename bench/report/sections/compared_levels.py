@@ -8,8 +8,8 @@ from bench.analysis.factors import FACTORS
 from bench.analysis.final_evaluation import Finals
 from bench.analysis.labels import training_length
 from bench.analysis.series import Missing
-from bench.evaluation.statistics import Difference
 from bench.formats import MISSING, plural, titled
+from bench.report import cells, estimates
 from bench.report.blocks import Badged, Block, Column, Data, Grid, Heading, Interval, Items, Strong, Table, paragraph
 
 
@@ -48,17 +48,19 @@ def _left_out(compared: ComparedLevels) -> Iterator[Block]:
 def explained(compared: ComparedLevels, held: Finals) -> str:
     others = sum(len(levels) - 1 for levels in compared.factors.values())
     default = compared.default
-    own = formats.within(default.score, default.interval.low, default.interval.high)
+    own = estimates.score(default.score, default.interval)
     certain = (
         f"Significant is p below 0.05, Holm-corrected for {plural(others, 'level')}."
         if compared.seeds > 1
-        else "With one seed each, intervals cover other images and not chance in training, so that no level is called different."
+        else "With one seed each, intervals cover other images and not chance in training, so that no level is called "
+        "different."
     )
     return (
-        f"Each level is the default configuration ({default.label}, IoU {own}) with one other value. All were trained for "
-        f"{training_length(held.record)} on {plural(held.record.folds, 'fold')} with {plural(compared.seeds, 'seed')}, "
-        f"{plural(compared.trainings, 'training')} each. Differences in IoU are out of fold, paired on images and trainings. "
-        f"{certain} One factor at a time says nothing about two changes together. Planned: {held.record.rule}."
+        f"Each level is the default configuration ({default.label}, IoU {own}) with one other value. All were trained "
+        f"for {training_length(held.record)} on {plural(held.record.folds, 'fold')} with "
+        f"{plural(compared.seeds, 'seed')}, {plural(compared.trainings, 'training')} each. Differences in IoU are out "
+        f"of fold, paired on images and trainings. {certain} One factor at a time says nothing about two changes "
+        f"together. Planned: {held.record.rule}."
     )
 
 
@@ -68,23 +70,23 @@ def verdict(levels: Sequence[ComparedLevel], seeds: int) -> str:
     by = {titled(level.label): level.difference for level in levels if level.difference is not None}
     clear = [titled(level.label) for level in levels if level.clear]
     if clear:
-        said = formats.listing([f"{name} {_signed(by[name])}" for name in clear])
+        said = formats.listing([f"{name} {estimates.difference(by[name])}" for name in clear])
         rest = "; no other level does" if len(clear) < len(by) else ""
         differ = "differs" if len(clear) == 1 else "differ"
         return f"{said} {differ} significantly from {own}{rest}."
     largest = max(by, key=lambda name: abs(by[name].value))
     if seeds == 1:
         return (
-            f"With one seed each, no level can be called different from {own}; the largest difference of these trained models is that of "
-            f"{largest}, {_signed(by[largest])}."
+            f"With one seed each, no level can be called different from {own}; the largest difference of these "
+            f"trained models is that of {largest}, {estimates.difference(by[largest])}."
         )
     detectable = formats.rounded(max(difference.detectable for difference in by.values()))
     power = f"A difference of {detectable} would have been found in four of five such experiments (uncorrected)."
     if len(by) == 1:
-        return f"{largest} does not differ significantly from {own}: {_signed(by[largest])}. {power}"
+        return f"{largest} does not differ significantly from {own}: {estimates.difference(by[largest])}. {power}"
     return (
-        f"No level differs significantly from {own}; the largest difference is that of {largest}, {_signed(by[largest])}. "
-        f"{power}"
+        f"No level differs significantly from {own}; the largest difference is that of {largest}, "
+        f"{estimates.difference(by[largest])}. {power}"
     )
 
 
@@ -97,8 +99,8 @@ def _factor(name: str, levels: Sequence[ComparedLevel], compared: ComparedLevels
         Column("Over the default", "drawn", mark=0.0),
         Column("95 % interval", "difference", number=True, wide=True),
         Column("Trainings", "trainings", number=True, wide=True),
-        Column("Train time", "train_s", _duration, number=True, wide=True),
-        Column("Latency", "latency_s", _latency, number=True, wide=True),
+        Column("Train time", "train_s", cells.duration, number=True, wide=True),
+        Column("Latency", "latency_s", cells.latency, number=True, wide=True),
     )
     yield Table(f"{title} beside the default", columns, [_shown(level, compared) for level in levels])
     yield Data(f"by-{name.replace('_', '-')}.csv", [_record(level, compared) for level in levels], ("label",))
@@ -108,13 +110,15 @@ def _shown(level: ComparedLevel, compared: ComparedLevels) -> dict[str, object]:
     by = level.difference
     record: dict[str, object] = {
         "label": titled(level.label) if by else Badged(titled(level.label), ("default",)),
-        "difference": _signed(by) if by else MISSING,
+        "difference": estimates.difference(by) if by else MISSING,
         "trainings": compared.trainings,
         "train_s": level.standing.train_s,
         "latency_s": level.standing.latency_s,
     }
     if by is not None:
-        record["drawn"] = Interval(by.value, by.interval.low, by.interval.high, clear=level.clear, text=_signed(by))
+        record["drawn"] = Interval(
+            by.value, by.interval.low, by.interval.high, clear=level.clear, text=estimates.difference(by)
+        )
     return record
 
 
@@ -140,15 +144,3 @@ def _record(level: ComparedLevel, compared: ComparedLevels) -> Mapping[str, obje
         "num_params": own.num_params,
         "peak_memory_bytes": own.peak_memory_bytes,
     }
-
-
-def _signed(by: Difference) -> str:
-    return formats.signed_within(by.value, by.interval.low, by.interval.high)
-
-
-def _duration(value: object) -> str:
-    return formats.duration(value if isinstance(value, float) else None)
-
-
-def _latency(value: object) -> str:
-    return formats.milliseconds(value if isinstance(value, float) else None)

@@ -9,6 +9,7 @@ from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import ForegroundShares, Missing
 from bench.formats import percent, plural
 from bench.records import Finding, Run
+from bench.report import cells
 from bench.report.blocks import Block, Column, Data, Figure, Folded, Heading, Items, Picture, Strip, Table, paragraph
 from bench.report.figures.foreground import draw_foreground_shares
 from bench.report.figures.photos import outlined, without_padding
@@ -97,9 +98,9 @@ def _classes(run: Run) -> Iterator[Block]:
     columns = (
         Column("Class", "class"),
         Column("Images", "images", number=True),
-        Column("Mean share where present", "mean", _percent, number=True),
-        Column("Lowest", "low", _percent, number=True),
-        Column("Highest", "high", _percent, number=True),
+        Column("Mean share where present", "mean", cells.percent, number=True),
+        Column("Lowest", "low", cells.percent, number=True),
+        Column("Highest", "high", cells.percent, number=True),
     )
     yield Heading("Classes", level=4)
     yield Table("Classes", columns, records)
@@ -184,7 +185,3 @@ def image_records(run: Run) -> list[Mapping[str, object]]:
         | {f"share_{name}": share for name, share in zip(run.dataset.classes, facts.foreground_share, strict=False)}
         for facts in run.audit.images
     ]
-
-
-def _percent(value: object) -> str:
-    return percent(value if isinstance(value, float) else None)

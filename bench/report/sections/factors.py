@@ -12,6 +12,7 @@ from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import CostPanel, Missing, ScoreGrid
 from bench.formats import plural, titled
 from bench.records import COMPLETED, Status
+from bench.report import cells
 from bench.report.blocks import (
     Block,
     Column,
@@ -59,7 +60,7 @@ def _comparison(found: Analysis) -> Iterator[Block]:
         yield from compared_levels.compared_levels(beside, found.final)
         return
     compared = found.levels
-    if not compared:
+    if not any(level.ious for levels in compared.values() for level in levels):
         return
     yield paragraph(_of_candidates(found) if found.by_candidates else _explained(found.effects, found))
     own = {} if isinstance(found.effects, Missing) else found.effects.factors
@@ -80,22 +81,30 @@ def _factor(name: str, levels: Sequence[Level], effects: Sequence[Effect]) -> It
     title = FACTORS[name].title
     yield Heading(title, level=3)
     middle: tuple[Column, ...]
-    if known:
+    single = not known and _are_single(levels)
+    if single:
+        middle = (Column("IoU", "dots"), Column("IoU", "median", cells.rounded, number=True))
+    elif known:
         middle = (
             Column("Effect on IoU", "drawn", mark=0.0),
             Column("95 % interval", "effect_text", number=True, wide=True),
         )
     else:
-        middle = (Column("IoU of each", "dots"), Column("Median", "median", _rounded, number=True))
+        middle = (Column("IoU of each", "dots"), Column("Median", "median", cells.rounded, number=True))
     columns = (
         Column(title, "label"),
         *middle,
-        Column("Best", "best", _rounded, number=True),
-        Column("Number", "trials", number=True, wide=True),
+        *[Column("Best", "best", cells.rounded, number=True)] * (not single),
+        *[Column("Number", "trials", number=True, wide=True)] * (not single),
         *[Column("Completed", "completed", number=True, wide=True)] * any(level.lost for level in levels),
     )
     yield Table(title, columns, [_level(level, known.get(level.label)) for level in levels])
     yield Data(f"by-{name.replace('_', '-')}.csv", comparison_records(levels, effects), ("label",))
+
+
+def _are_single(levels: Sequence[Level]) -> bool:
+    """Whether there is one score for each value, which is its median and its best as well."""
+    return all(len(level.ious) == 1 and not level.lost for level in levels)
 
 
 def _level(level: Level, effect: Effect | None) -> dict[str, object]:
@@ -131,8 +140,9 @@ def thinned(values: Sequence[float], most: int = MOST_DOTS) -> tuple[float, ...]
 
 def _of_candidates(found: Analysis) -> str:
     where = found.final.held_out if isinstance(found.final, Finals) else "out of fold"
+    bar = "" if all(map(_are_single, found.levels.values())) else " (bar: median)"
     return (
-        f"IoU of the candidates that share a value, {where} (bar: median). They are few and differ in other hyperparameters "
+        f"IoU of the candidates that share a value, {where}{bar}. They are few and differ in other hyperparameters "
         "too: this describes them and says nothing about causes."
     )
 
@@ -198,7 +208,8 @@ def _cost(found: Analysis) -> Iterator[Block]:
         else ""
     )
     yield paragraph(
-        f"The line is the Pareto front: no other model is both better and cheaper.{delivered} Point at a dot for its name."
+        f"The line is the Pareto front: no other model is both better and cheaper.{delivered} Point at a dot for its "
+        "name."
     )
     yield Grid(tuple((_cost_figure(panel, score),) for panel in panels))
 
@@ -219,8 +230,8 @@ def _about_cost(panel: CostPanel, name: str) -> str:
     if first is last:
         return f"By {name}, {first.label} is both best and cheapest."
     return (
-        f"By {name}, from {first.label} ({formats.rounded(first.iou)}) to {last.label} ({formats.rounded(last.iou)}) at "
-        f"{last.cost / first.cost:.1f} times the cost."
+        f"By {name}, from {first.label} ({formats.rounded(first.iou)}) to {last.label} ({formats.rounded(last.iou)}) "
+        f"at {last.cost / first.cost:.1f} times the cost."
     )
 
 
@@ -239,7 +250,3 @@ def comparison_records(levels: Sequence[Level], effects: Sequence[Effect]) -> li
         }
         for level in levels
     ]
-
-
-def _rounded(value: object) -> str:
-    return formats.rounded(value if isinstance(value, float) else None)

@@ -10,7 +10,7 @@ from bench.analysis.run_analysis import Analysis
 from bench.formats import plural
 from bench.records import TROUBLES
 from bench.report.blocks import Block, Column, Data, Folded, Items, Table, paragraph
-from bench.report.sections.search import label
+from bench.report.sections.best_trials import label
 
 MOST = 50
 """So many stand on the page; the file has all."""

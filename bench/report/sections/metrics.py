@@ -14,6 +14,7 @@ from bench.evaluation.pixel_metrics import BINS, TOLERANCE
 from bench.evaluation.pooling import Estimate
 from bench.formats import MISSING, fraction
 from bench.records import Run
+from bench.report import cells, estimates
 from bench.report.blocks import Block, Column, Folded, Heading, Table, paragraph
 from bench.report.sections.classes import classes
 
@@ -46,9 +47,9 @@ def _quality(found: Analysis, held: Finals) -> Iterator[Block]:
     )
     columns = (
         Column("Model", "model"),
-        *(Column(title, name, _fraction, number=True) for name, title in METRICS.items()),
-        Column("Background", "background", _fraction, number=True, wide=True),
-        Column("Training", "train_s", lambda value: formats.duration(_float(value)), number=True, wide=True),
+        *(Column(title, name, cells.rounded, number=True) for name, title in METRICS.items()),
+        Column("Background", "background", cells.rounded, number=True, wide=True),
+        Column("Training", "train_s", cells.duration, number=True, wide=True),
         Column(
             "Memory",
             "peak_memory_bytes",
@@ -99,7 +100,7 @@ def _probabilities(found: Analysis, held: Finals) -> Iterator[Block]:
     at = "IoU" if threshold is None else f"IoU at {formats.plain(threshold)}"
     columns = (
         Column("Model", "model"),
-        Column(at, "iou", _fraction, number=True),
+        Column(at, "iou", cells.rounded, number=True),
         Column("Tuned", "tuned", number=True),
         Column("Gain", "gain", number=True),
         Column("Threshold", "threshold", number=True),
@@ -127,21 +128,21 @@ def _cells(each: Standing, of: ProbabilityMetrics | None) -> Mapping[str, object
     return {
         "model": each.label,
         "iou": each.score,
-        "tuned": _cell(of.tuned),
-        "gain": _gain(of.gain),
+        "tuned": estimates.estimate(of.tuned),
+        "gain": estimates.gain(of.gain),
         "threshold": _thresholds(of),
-        "boundary_f1": _cell(of.boundary_f1),
-        "average_precision": _cell(of.average_precision),
-        "calibration_error": _cell(of.calibration_error),
+        "boundary_f1": estimates.estimate(of.boundary_f1),
+        "average_precision": estimates.estimate(of.average_precision),
+        "calibration_error": estimates.estimate(of.calibration_error),
     }
 
 
 def _said(held: Finals, leader: Standing, own: ProbabilityMetrics, threshold: float | None) -> Iterator[str]:
     if threshold is not None and own.tuned is not None:
         yield (
-            f"With a threshold tuned on the other folds, {_thresholds(own)}, the leader reaches {_cell(own.tuned)}, "
-            f"against "
-            f"{formats.rounded(leader.score)} at the protocol's {formats.plain(threshold)}: {_gain(own.gain)}."
+            f"With a threshold tuned on the other folds, {_thresholds(own)}, the leader reaches "
+            f"{estimates.estimate(own.tuned)}, against {formats.rounded(leader.score)} at the protocol's "
+            f"{formats.plain(threshold)}: {estimates.gain(own.gain)}."
         )
         if own.tuned_test is not None and leader.test is not None:
             yield (
@@ -181,22 +182,6 @@ def _columns(name: str, of: Estimate) -> dict[str, float | None]:
     return {name: of.value, f"{name}_low": low, f"{name}_high": high}
 
 
-def _cell(of: Estimate | None) -> str:
-    if of is None:
-        return MISSING
-    if of.interval is None:
-        return formats.rounded(of.value)
-    return formats.within(of.value, of.interval.low, of.interval.high)
-
-
-def _gain(of: Estimate | None) -> str:
-    if of is None:
-        return MISSING
-    if of.interval is None:
-        return formats.signed(of.value, 2)
-    return formats.signed_within(of.value, of.interval.low, of.interval.high)
-
-
 def _thresholds(of: ProbabilityMetrics) -> str:
     if of.tuned is None:
         return MISSING
@@ -206,15 +191,5 @@ def _thresholds(of: ProbabilityMetrics) -> str:
 
 def _threshold(run: Run) -> float | None:
     """The protocol's; None where several classes compete, of which the most probable wins."""
-    protocol = run.experiment.get("protocol")
-    several = len(run.dataset.classes) > 1
-    value = protocol.get("threshold") if isinstance(protocol, Mapping) and not several else None
+    value = run.protocol.get("threshold") if len(run.dataset.classes) == 1 else None
     return value if isinstance(value, int | float) else None
-
-
-def _fraction(value: object) -> str:
-    return formats.rounded(_float(value))
-
-
-def _float(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None

@@ -8,6 +8,7 @@ from bench.analysis.final_evaluation import Finals
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import Missing
 from bench.options import SAMPLE
+from bench.records import FAILED
 from bench.report.blocks import NextSteps, Step
 
 
@@ -22,9 +23,7 @@ def _steps(found: Analysis) -> Iterator[Step]:
         yield Step("Use the model on your images", f"python -m bench predict {name} photos -o masks")
         yield Step("Export it for other software", f"python -m bench export {name} --format onnx")
     if decision.kind == NOTHING:
-        yield Step(
-            "See what went wrong", f"python -m bench run --resume --name {name}", "The reasons stand under Failures."
-        )
+        yield from _without_result(found, name)
         return
     yield Step(_longer(found), f"python -m bench run --resume --name {name} --budget 2h", _whether_longer(found))
     if found.run.dataset.path == SAMPLE:
@@ -42,6 +41,16 @@ def _steps(found: Analysis) -> Iterator[Step]:
         )
 
 
+def _without_result(found: Analysis, name: str) -> Iterator[Step]:
+    if found.counts[FAILED]:
+        yield Step(
+            "Check this machine and the installation", "python -m bench doctor", "The reasons stand under Failures."
+        )
+    ended = {study.ended for study in found.run.record.studies}
+    longer = " --budget 2h" if "budget" in ended else ""
+    yield Step("Go on with this run", f"python -m bench run --resume --name {name}{longer}")
+
+
 def _longer(found: Analysis) -> str:
     if not isinstance(found.final, Finals) and found.decision.kind == UNCONFIRMED:
         return "Go on, to compare the best with the default configuration"
@@ -49,7 +58,8 @@ def _longer(found: Analysis) -> str:
 
 
 def _may_have_a_curve(found: Analysis) -> bool:
-    """It trains the leader of a final evaluation again; a budget that was too short for the folds has no time for that."""
+    """It trains the leader of a final evaluation again; a budget that was too short for the folds has no time for
+    that."""
     held = found.final
     complete = isinstance(held, Finals) and held.record.folds == held.all_folds
     return complete and (found.data_curve is None or isinstance(found.data_curve, Missing))

@@ -1,6 +1,6 @@
 """Setup and reproduction: data, split, protocol, effort, machine, command, fingerprints."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 
 from bench import formats
@@ -84,12 +84,8 @@ def _split(run: Run) -> str:
 
 
 def _protocol(run: Run) -> str:
-    protocol = run.experiment.get("protocol")
-    if not isinstance(protocol, Mapping) or not protocol:
-        return "not recorded"
-    return ", ".join(
-        f"{str(name).replace('_', ' ')} {formats.plain(value)}" for name, value in protocol.items() if value is not None
-    )
+    known = {name.replace("_", " "): value for name, value in run.protocol.items() if value is not None}
+    return ", ".join(f"{name} {formats.plain(value)}" for name, value in known.items()) or "not recorded"
 
 
 def _search(found: Analysis) -> str:

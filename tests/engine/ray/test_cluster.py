@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bench.engine.ray import cluster as ray_cluster
-from bench.engine.ray.cluster import Node, Seat, nodes_of, require_reachable, seat
+from bench.engine.ray.cluster import Node, Reservation, nodes_of, require_reachable, reservation
 from bench.errors import ExperimentError
 from bench.experiments import load_experiment, override
 
@@ -31,12 +31,12 @@ def node(name: str = "a", *, cores: int = 8, gpus: int = 0) -> Node:
     ],
 )
 def test_workers_get_a_gpu_each_or_share_the_cores(nodes, workers, rooms):
-    chosen = seat(nodes, workers)
+    chosen = reservation(nodes, workers)
     assert [chosen.room(each) for each in nodes] == rooms
 
 
 def test_a_third_of_a_gpu_seats_three():
-    assert Seat(gpu_share=1 / 3).room(node(gpus=2)) == 6
+    assert Reservation(gpu_share=1 / 3).room(node(gpus=2)) == 6
 
 
 def test_a_machine_that_is_down_or_computes_nothing_is_no_place():

@@ -29,9 +29,10 @@ pytest.importorskip("ray")
 import ray
 from ray.cluster_utils import Cluster
 
-from bench.engine.ray import executor as ray_executor
-from bench.engine.ray.actor import Greeting, end_of_log
+from bench.engine.ray import worker as ray_worker
+from bench.engine.ray.actor import WorkerInfo, end_of_log
 from bench.engine.ray.executor import RayExecutor
+from bench.engine.ray.worker import problem_of
 from tests.engine.stand_in_actor import SlowActor
 
 pytestmark = pytest.mark.slow
@@ -92,7 +93,7 @@ def training(setup, two_nodes) -> Iterator[RayExecutor]:
 @pytest.fixture(scope="module")
 def executor(setup, two_nodes) -> Iterator[RayExecutor]:
     """Its actors, and the cluster that they are on, are real; what they would train is not."""
-    with mock.patch.object(ray_executor, "TrialActor", SlowActor), RayExecutor(setup, two_nodes) as executor:
+    with mock.patch.object(ray_worker, "TrialActor", SlowActor), RayExecutor(setup, two_nodes) as executor:
         executor.device()
         await_places(executor, 2)
         yield executor
@@ -231,7 +232,7 @@ def test_a_killed_worker_costs_a_study_nothing(executor):
         worker = next(worker for worker in executor._workers if worker.spec is not None)
         busy["trial"] = worker.spec.trial_id
         # As a library does that finds its memory spoilt: Python prints where every thread was, which ends the log.
-        os.kill(worker.about.process_id, signal.SIGABRT)
+        os.kill(worker.info.process_id, signal.SIGABRT)
 
     ended, kept, lines = study(executor, kill)
     require_whole(ended, kept)
@@ -245,15 +246,13 @@ def test_a_killed_worker_costs_a_study_nothing(executor):
 
 
 def test_a_machine_that_would_compute_otherwise_is_of_no_use():
-    greeting = Greeting(process_id=1, device="GPU", precision="float32", versions=current_versions(), memory_bytes=1)
-    executor = object.__new__(RayExecutor)
-    executor._precision = None
-    assert executor._problem(greeting) is None
-    assert executor._problem(replace(greeting, problem="no weights")) == "no weights"
-    said = executor._problem(replace(greeting, precision="mixed_float16"))
+    info = WorkerInfo(process_id=1, device="GPU", precision="float32", versions=current_versions(), memory_bytes=1)
+    assert problem_of(info, None) is None
+    assert problem_of(replace(info, problem="no weights"), None) == "no weights"
+    said = problem_of(replace(info, precision="mixed_float16"), "float32")
     assert said == "computes in mixed_float16 there, in float32 elsewhere: set the protocol's precision"
     older = {name: "0.1" if name == "keras" else version for name, version in current_versions().items()}
-    assert "keras 0.1 there" in executor._problem(replace(greeting, versions=older))
+    assert "keras 0.1 there" in problem_of(replace(info, versions=older), "float32")
 
 
 def test_the_last_lines_are_those_of_the_trial_that_died(tmp_path):
@@ -279,7 +278,7 @@ def test_a_worker_that_hangs_is_replaced(executor, monkeypatch):
     worker = next(worker for worker in executor._workers if worker.spec is not None)
     while not isinstance(next(executor.events(), None), EpochEnded):
         pass
-    os.kill(worker.about.process_id, signal.SIGSTOP)
+    os.kill(worker.info.process_id, signal.SIGSTOP)
     monkeypatch.setattr(executor, "_silence_s", 2.0)
     hung = outcomes(executor)["hung"]
     assert hung.crashed

@@ -7,7 +7,8 @@ import pytest
 
 from bench.datasets.cache import CachedPixels, open_cache
 from bench.datasets.dataset import VOID
-from bench.engine.training.trial import TrialRun, probability_maps
+from bench.engine.training.scoring import probability_maps
+from bench.engine.training.trial import TrialRun
 from tests.engine.tiny import SIZE, make_setup, spec
 from tests.engine.training.test_trial import FakeGraph
 

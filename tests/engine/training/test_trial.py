@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from bench.datasets.cache import CachedPixels, open_cache
-from bench.engine.spec import Scored
-from bench.engine.training.trial import MAP_IMAGES, TrialRun, probability_maps
+from bench.engine.spec import MAP_IMAGES, Scored
+from bench.engine.training.scoring import probability_maps
+from bench.engine.training.trial import TrialRun
 from bench.evaluation.collapse import EVERYWHERE, NOTHING
 from bench.records import COLLAPSED, COMPLETED, STOPPED, ClassCounts, EpochRecord
 from search_spaces.optimizers import cosine

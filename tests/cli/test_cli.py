@@ -19,6 +19,7 @@ import bench.cli.running
 from bench.cli import app
 from bench.errors import DataError, StoreError
 from bench.experiments import PRESETS, Experiment, load_experiment, to_json
+from bench.run.resume import locked
 from tests.examples import empty_run, stored_run
 
 COMMANDS = [
@@ -299,7 +300,27 @@ def test_run_without_tensorflow_says_how_to_install_it(elsewhere: Path, monkeypa
 
 def test_report_of_an_unknown_run_comes_with_the_choices(elsewhere: Path) -> None:
     stored_run(Path("results/quick"))
-    assert mistake("report", "quack") == "no run 'quack' in results; choose from quick"
+    assert mistake("report", "quack") == "no run 'quack' in results; choose from quick (did you mean quick?)"
+    assert mistake("report", "other") == "no run 'other' in results; choose from quick"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("predict", "quikc", "photos", "-o", "masks"), ("export", "quikc", "--format", "onnx"), ("verify", "quikc")],
+)
+def test_a_mistyped_run_whose_model_is_wanted_comes_with_the_nearest_name(elsewhere: Path, words: list[str]) -> None:
+    stored_run(Path("results/quick"))
+    Path("photos").mkdir()
+    Image.new("RGB", (4, 4)).save("photos/one.png")
+    assert mistake(*words) == "no run 'quikc' in results; choose from quick (did you mean quick?)"
+
+
+def test_a_run_that_is_still_under_way_has_no_model_yet(elsewhere: Path) -> None:
+    stored_run(Path("results/quick"))
+    wanted = ("export", "quick", "--format", "onnx")
+    assert mistake(*wanted).startswith("run results/quick has no model: none was delivered yet")
+    with locked(Path("results/quick")):
+        assert mistake(*wanted) == "run results/quick is still under way: its model comes at its end"
 
 
 def test_report_without_any_run_says_how_to_start_one(elsewhere: Path) -> None:

@@ -1,0 +1,60 @@
+"""The child's half of a worker: the process that computes, and what it does with what it is told over its pipe."""
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import threading
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from bench.engine.devices import Placement
+from bench.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The only answer of a process that does not compute on what its forerunner did: a GPU that its driver has lost,
+    most often. A trial on the CPU would take another's time and, with "auto", another precision."""
+
+    device: str
+
+
+def run_worker(connection: Connection, placement: Placement, memory_bytes: int, log: Path) -> None:
+    """The child's loop; what libraries print goes to the worker's log."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    with log.open("ab", buffering=0) as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    from bench.engine.devices import prepare
+    from bench.engine.training.trainer import Trainer
+
+    prepare(placement)
+    importlib.import_module("bench.engine.training.trial")  # TensorFlow and Keras, while the parent reads the data
+    with contextlib.suppress(EOFError, ConnectionError):
+        setup, device = connection.recv()
+        serve(connection, Trainer(setup, tell=connection.send, memory_bytes=memory_bytes), device)
+
+
+def serve(connection: Connection, trainer: Any, device: str | None) -> None:
+    """Does what it is told, with a `trainer` that computes on `device` (None: nobody has asked yet), until the
+    connection ends with EOFError or ConnectionError."""
+    elsewhere = None if device is None or trainer.device() == device else Elsewhere(trainer.device())
+    while True:
+        method, arguments = connection.recv()
+        try:
+            answer = elsewhere or getattr(trainer, method)(*arguments)
+        except DataError as error:
+            answer = error
+        connection.send(answer)
+
+
+def end_with_parent() -> None:
+    """Ends this process with the one that started it, however that died: else it would train its epoch to the end, and
+    hold memory that a resumed run needs."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,104 @@
+"""The model of a run: which networks it is made of, and what is kept to show."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bench.delivery import FOLDER
+from bench.delivery.deliver import deliver
+from bench.evaluation.ensemble import MOST_MEMBERS
+from bench.evaluation.resampling import even_spread
+from bench.formats import plural
+from bench.records import DeliveryRecord
+from bench.run.delivery import Selection, masks_by_configuration, select
+from bench.run.open_run import OpenRun
+from bench.run.refit import refit_spec, refit_weights, refitted, train
+
+SHOWN = 48
+"""Images whose predictions the report can show."""
+
+
+def deliver_model(run: OpenRun) -> None:
+    """Chooses the networks that are best together on images that they did not see, and writes them as one model."""
+    if not run.experiment.protocol.finalists or not run.trainings:
+        return
+    run.progress.stage("choosing the model to deliver")
+    directory = run.store.directory
+    selection = (_single(run) if run.experiment.single else None) or _selected(run)
+    if selection is None:
+        run.progress.warning("no model: no training of the final evaluation came to its end")
+        return
+    if _is_delivered(run, selection.record):
+        return
+    _keep_predictions(run, selection)
+    run.progress.stage(f"writing the model, {plural(len(selection.record.members), 'network')}")
+    record = deliver(
+        directory,
+        selection.record,
+        cache_directory=run.material.cache_directory,
+        test_ids=run.material.split.test,
+        evaluation_size=run.material.evaluation_size,
+        tell=run.progress.stage,
+    )
+    run.store.write(record)
+    run.progress.note(f"model: {directory / FOLDER} ({record.rule})")
+
+
+def _selected(run: OpenRun, most: int = MOST_MEMBERS) -> Selection | None:
+    num_classes = len(run.material.dataset.classes) + 1
+    return select(run.store.directory, run.trainings, run.material.pixels(), num_classes, most=most)
+
+
+def _single(run: OpenRun) -> Selection | None:
+    """The best recipe trained on all development images; None, and why is said, where that cannot be."""
+    selection = _selected(run, most=1)
+    if selection is None:
+        return None
+    spec, development = refit_spec(selection.record, run.trainings), run.material.split.folds
+    if not (run.store.directory / refit_weights(spec)).is_file():
+        wanted_s, left_s = run.costs.of(spec), run.times.finals_s
+        if left_s is not None and wanted_s > left_s:
+            run.progress.warning(
+                f"the ensemble is delivered, since the budget leaves {left_s:.0f} s and a training on all development "
+                f"images takes {wanted_s:.0f} s; a larger --budget goes on with --resume"
+            )
+            return None
+        run.progress.stage(f"training {spec.trial_id} on all {sum(map(len, development))} development images")
+
+        def keep(weights: bytes) -> None:
+            run.store.write_bytes(refit_weights(spec), weights)
+
+        retries, warn = run.experiment.retries, run.progress.warning
+        if not train(spec, run.executor, retries=retries, keep=keep, warn=warn):
+            return None
+    record = refitted(selection.record, spec, sum(map(len, development)))
+    return replace(selection, record=record)
+
+
+def _is_delivered(run: OpenRun, record: DeliveryRecord) -> bool:
+    """Whether this very model is there: the locked images have been scored by it, once."""
+    there = run.delivered
+    if there is None or not (run.store.directory / FOLDER).is_dir():
+        return False
+    return replace(there, test={}, confusion=(), latency_s=None, num_bytes=None) == record
+
+
+def _keep_predictions(run: OpenRun, selection: Selection) -> None:
+    """What the report shows: some images, and what the delivered model found in them without having seen them."""
+    places = even_spread(len(selection.ids), SHOWN)
+    ids = [selection.ids[place] for place in places]
+    pixels = run.material.pixels()
+    rows = pixels.rows(ids)
+    run.store.write_arrays(
+        "predictions/development",
+        {
+            "ids": np.array(ids, np.str_),
+            "images": pixels.images[rows],
+            "truth": pixels.class_ids(rows),
+            "valid": pixels.valid[rows],
+        },
+    )
+    delivered = {"ids": np.array(ids, np.str_), "masks": selection.masks[places]}
+    run.store.write_arrays("predictions/delivered", delivered)
+    for name, arrays in masks_by_configuration(run.store.directory, run.trainings, pixels, ids):
+        run.store.write_arrays(name, arrays)

@@ -1,0 +1,73 @@
+"""The final evaluation: candidates trained on folds and with several seeds."""
+
+from dataclasses import replace
+
+from bench.analysis.final_evaluation import LEAST_FOLDS
+from bench.records import FinalsRecord
+from bench.run.costs import Price
+from bench.run.experiment_plan import measured_unit_s, plan_of
+from bench.run.final_plan import budgeted_finals, whole_finals
+from bench.run.open_run import OpenRun
+from bench.run.plan import Plan
+from bench.run.stages.baselines import score_references_on_folds
+from bench.run.stages.trainings import train_candidates
+
+
+def evaluate_finally(run: OpenRun) -> None:
+    """Trains the candidates on folds and with several seeds: as much of that as there is time for, and more of it if
+    time is left."""
+    if not run.experiment.protocol.finalists or run.fits_nothing:
+        return
+    if run.chosen is not None:
+        _evaluate_in_budget(run, run.chosen)
+        return
+    planned = whole_finals(run.experiment, run.material.split.folds, run.trials)
+    if planned is None:
+        run.progress.warning("no final evaluation: nothing completed, or too few images for folds")
+        return
+    score_references_on_folds(run)
+    run.store.write(planned)
+    train_candidates(run, planned, finished=run.trainings, keep=run.keep_training, leaders_first=planned.balanced)
+
+
+def _evaluate_in_budget(run: OpenRun, chosen: Plan) -> None:
+    score_references_on_folds(run)
+    planned = _plan_finals(run, chosen)
+    while planned.balanced and chosen.missing_units:
+        larger = _with_more_levels(run, planned, chosen)
+        if larger is None:
+            break
+        chosen = larger
+        planned = _plan_finals(run, chosen)
+    train_candidates(run, planned, finished=run.trainings, keep=run.keep_training, leaders_first=True)
+
+
+def _plan_finals(run: OpenRun, chosen: Plan) -> FinalsRecord:
+    folds = len(run.material.split.folds)
+    run.finals = budgeted_finals(run.experiment, chosen, folds, run.trials, run.finals)
+    run.store.write(run.finals)
+    return run.finals
+
+
+def _with_more_levels(run: OpenRun, planned: FinalsRecord, chosen: Plan) -> Plan | None:
+    """Trains the levels of a comparison on as many folds as count, and says which plan the time that this took has room
+    for; None where it has no more levels, or where trainings are too short to compare."""
+    protocol, folds = run.experiment.protocol, len(run.material.split.folds)
+    steps = planned.epochs * protocol.steps_per_epoch
+    first = replace(planned, folds=min(LEAST_FOLDS, folds), seeds=planned.seeds[:1])
+    ended = train_candidates(run, first, finished=run.trainings, keep=run.keep_training, leaders_first=True)
+    unit_s, left_s = measured_unit_s(run.experiment, run.trainings, planned.epochs), run.times.finals_s
+    if ended == "budget" or unit_s is None or left_s is None or steps < (protocol.steps or protocol.shortest_steps):
+        return None
+    larger = plan_of(
+        run.experiment,
+        left_s + run.compared_s,
+        price=Price(unit_s=unit_s),
+        folds=folds,
+        places=run.executor.places,
+        steps=steps,
+    )
+    if larger.candidates <= chosen.candidates:
+        return None
+    run.progress.note(f"plan: {larger.reason}")
+    return larger

@@ -1,0 +1,82 @@
+"""What the budget has room for, from a few measured steps."""
+
+import math
+
+from bench.errors import StoreError
+from bench.evaluation.ensemble import MOST_MEMBERS
+from bench.run.costs import Price
+from bench.run.experiment_plan import LEAST_FOR_PROBE_S, ROOM, plan_of, unmeasured_price
+from bench.run.open_run import OpenRun
+from bench.run.probe import NoProbe, probe
+
+
+def plan_budget(run: OpenRun) -> None:
+    """What the budget has room for, from a few measured steps of the default configuration. Without a budget the
+    protocol is the plan."""
+    left_s = run.times.finals_s
+    if left_s is None or not run.experiment.protocol.finalists or len(run.material.split.folds) < 2:
+        return
+    protocol = run.experiment.protocol
+    steps = run.finals.epochs * protocol.steps_per_epoch if run.finals else None
+    if run.experiment.search == "compare" and steps is not None and steps < protocol.shortest_steps:
+        raise StoreError(
+            f"run {run.record.name!r} was begun with trainings of {steps} steps, too few to compare by (at least "
+            f"{protocol.shortest_steps}); choose another --name"
+        )
+    price = _measured_price(run, left_s)
+    kept_s = price.unit_s if run.experiment.single else 0.0
+    run.chosen = plan_of(
+        run.experiment,
+        max(0.0, (run.times.finals_s or 0.0) - kept_s) + run.compared_s,
+        price=price,
+        folds=len(run.material.split.folds),
+        places=run.executor.places,
+        steps=steps,
+    )
+    run.times.search_share = run.chosen.search_share
+    if run.probe is not None and run.chosen.candidates:
+        units = 1 if run.chosen.candidates == 1 else MOST_MEMBERS
+        networks = run.chosen.fitted or units * len(run.material.split.folds)
+        run.times.keep_for_closing(run.probe, len(run.material.split.test), networks)
+    if run.fits_nothing and run.trainings:
+        return  # it has its models, and only no time for more
+    run.progress.note(f"plan: {run.chosen.reason}")
+    if run.fits_nothing:
+        run.progress.warning(_too_short(run, price))
+
+
+def _too_short(run: OpenRun, price: Price) -> str:
+    """Said as soon as it is known: nothing is trained that could not come to its end."""
+    left_s, budget_s = run.times.finals_s or 0.0, run.experiment.budget_s or 0.0
+    begun_s = max(budget_s - left_s, run.times.wall_s)
+    said = (
+        f"no training comes to its end in the {left_s:.0f} s that a budget of {run.experiment.budget} "
+        "leaves for it here"
+    )
+    if run.probe is None:
+        return f"{said}, and what one takes is not known: --budget {math.ceil(2 * begun_s / 60)}m may have room for it"
+    return (
+        f"{said}; one of {run.experiment.protocol.shortest_steps} steps takes about {price.unit_s:.0f} s: "
+        f"--budget {math.ceil((begun_s + ROOM * price.unit_s) / 60)}m has room for it"
+    )
+
+
+def _measured_price(run: OpenRun, left_s: float) -> Price:
+    """Of trainings of the default configuration. A budget that has no time for a probe is planned as if nothing
+    fitted: the one training then runs as far as it gets. What closing takes is told from the probe, too."""
+    if left_s < LEAST_FOR_PROBE_S:
+        return unmeasured_price(left_s)
+    with run.progress.lasting("measuring what a training costs here"):
+        measured = probe(run.experiment, run.executor, run.material.split, left_s)
+    if isinstance(measured, NoProbe):
+        run.progress.warning(f"the default configuration cannot be measured: {measured.reason}")
+        return Price(unit_s=max(1.0, left_s / 6))
+    run.probe = measured
+    run.costs.add_probe(measured)
+    run.times.keep_for_closing(measured, len(run.material.split.test), 1)
+    run.progress.note(
+        f"a step of the default configuration takes {measured.step_s:.2f} s here, its first one "
+        f"{measured.first_s:.0f} s"
+    )
+    cost = {"step_s": measured.step_s, "first_s": measured.first_s, "scoring_s": measured.scoring_s}
+    return Price.of(run.experiment.protocol, **cost)

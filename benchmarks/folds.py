@@ -1,0 +1,132 @@
+"""How are the same steps of training best spent on few images: on three folds, on five, or on all of them?
+
+    python benchmarks/folds.py --data PATH [PATH ...] [--images 52] [--steps 450] [--seeds 0] [--out FILE]
+
+Of each set `--images` development images are drawn; up to 100 others of them are what the mean of the networks' probabilities, mirrored copies
+included, is scored on at a threshold of 0.5. No locked image is looked at. Arrangements of the default configuration, of as many steps in all: one
+network a fold of three or five, trained on the others, and three seeds, or one long training, of all images. Differences to three folds are paired over images (95 %
+intervals). Every finished arrangement is appended to --out and not trained again. The last line is one JSON object.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from anytime_peers import Task, prepared
+from counted_lines import Counts, Line, append, counts_from, difference, figures_of, pooled_iou, recorded, said, told
+from tabulate import tabulate
+
+from bench.engine.spec import TrialSpec
+from bench.engine.worker import TrialWorker
+from bench.evaluation.counting import confusion_of, counts_of
+from bench.evaluation.ensemble import at_size
+from bench.evaluation.postprocess import class_ids
+from search_spaces.portfolio import portfolio
+
+SCORED = 100
+KEY = ("data", "images", "steps", "arrangement", "seed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrangement:
+    """`networks` of them, each of a share of the steps; on `folds` one a fold (0: all images train each, with seeds of their own)."""
+
+    networks: int
+    folds: int = 0
+
+
+ARRANGEMENTS: Mapping[str, Arrangement] = {
+    "3 folds": Arrangement(networks=3, folds=3),
+    "5 folds": Arrangement(networks=5, folds=5),
+    "all images, 3 seeds": Arrangement(networks=3),
+    "all images, one training": Arrangement(networks=1),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", required=True)
+    parser.add_argument("--images", type=int, default=52)
+    parser.add_argument("--steps", type=int, default=450)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--arrangements", nargs="+", choices=ARRANGEMENTS, default=list(ARRANGEMENTS))
+    parser.add_argument("--out", type=Path, default=Path("folds.jsonl"))
+    asked = parser.parse_args()
+    done = recorded(asked.out)
+    known = {tuple(line[key] for key in KEY) for line in done}
+    for data in asked.data:
+        with tempfile.TemporaryDirectory() as folder:
+            task = prepared(data, 0, time.monotonic(), Path(folder))
+            for seed in asked.seeds:
+                for name in asked.arrangements:
+                    line: Line = dict(zip(KEY, (Path(data).name, asked.images, asked.steps, name, seed), strict=True))
+                    if tuple(line.values()) in known:
+                        continue
+                    counts = trained(task, ARRANGEMENTS[name], asked.images, asked.steps, seed)
+                    done.append(line | {"counts": told(counts)})
+                    append(asked.out, done[-1])
+                    print(f"{' '.join(map(str, line.values()))}: {pooled_iou(counts):.3f}", flush=True)
+    say(done)
+
+
+def trained(task: Task, arrangement: Arrangement, images: int, steps: int, seed: int) -> Counts:
+    """Counts of the scored images by the mean of the arrangement's networks."""
+    order = np.random.default_rng(seed).permutation(task.development).tolist()
+    development, scored = order[:images], order[images : images + SCORED]
+    epochs = max(1, round(steps / arrangement.networks / task.setup.steps_per_epoch))
+    values, maps = portfolio(task.space)[0], []
+    for number in range(arrangement.networks):
+        left_out = development[number :: arrangement.folds] if arrangement.folds else []
+        setup = task.trained_on([name for name in development if name not in left_out], scored)
+        spec = TrialSpec(
+            study_id="folds",
+            trial_id=str(number),
+            hyperparameters=values,
+            seed=seed + 1000 * number,
+            epochs=epochs,
+            fold=0,
+        )
+        with TrialWorker(setup, task.scratch / "log") as worker:
+            outcome = worker.run(spec)
+        if outcome.scored is None or outcome.scored.maps is None:
+            raise SystemExit(f"the training failed: {outcome.record.error}")
+        maps.append(outcome.scored.maps.values[:, 1].astype(np.float32) / 255)
+    return _counts(task, scored, np.mean(maps, axis=0))
+
+
+def _counts(task: Task, scored: Sequence[str], probabilities: np.ndarray) -> Counts:
+    pixels, found = task.material.pixels(), {}
+    for name, row, values in zip(scored, pixels.rows(scored), probabilities, strict=True):
+        mask = class_ids(at_size(values, task.material.evaluation_size), 0.5)
+        found[name] = counts_of(confusion_of(pixels.masks[row], mask, pixels.valid[row], task.num_classes))
+    return found
+
+
+def say(done: Sequence[Line]) -> None:
+    cells: dict[tuple, dict[int, Counts]] = defaultdict(dict)
+    for line in done:
+        cells[line["data"], line["images"], line["steps"], line["arrangement"]][line["seed"]] = counts_from(
+            line["counts"]
+        )
+    rows, figures = [], {}
+    for (*which, name), by_seed in cells.items():
+        gain = difference(by_seed, cells.get((*which, "3 folds"), {})) if name != "3 folds" else None
+        ious = [pooled_iou(counts) for counts in by_seed.values()]
+        rows.append([*which, name, len(ious), float(np.mean(ious)), said(gain)])
+        figures["/".join(map(str, (*which, name)))] = {"iou": float(np.mean(ious)), "to_3_folds": figures_of(gain)}
+    print(
+        tabulate(
+            rows, ["set", "images", "steps", "arrangement", "seeds", "IoU", "minus 3 folds (95 %)"], floatfmt=".3f"
+        )
+    )
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
