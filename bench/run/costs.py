@@ -39,10 +39,6 @@ class Probe:
     def epoch_s(self) -> float:
         return self.step_s * self.steps_per_epoch
 
-    def training_s(self, steps: int) -> float:
-        """Of a compiled network, with a margin."""
-        return MARGIN * (steps * self.step_s + self.scoring_s)
-
 
 class CostModel:
     """What a training takes here, in seconds, by network, size and batch, learned from all that are over and from a probe.

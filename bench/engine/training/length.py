@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-LONGER = 4 / 3
-"""A training whose length is fitted is at most so many times as long as it was planned to be."""
+LONGER, LEAST_LONGEST = 2, 12
+"""A training whose length is fitted is at most so many times as long as it was planned to be, or so many epochs: a plan
+is made of a few steps, on a machine that may have been busy then."""
 
 RECENT = 4
 """Epochs whose mean pace says what the next ones take."""
@@ -11,23 +12,15 @@ RECENT = 4
 
 class Length:
     """Of a training of `epochs` epochs of `steps` optimiser steps, and where in its learning-rate schedule each step
-    stands. A schedule always comes to its end: where the length changes under way, what is left of the schedule is
-    spread over the steps that are left."""
+    stands: that of a training of this length, from when it is known."""
 
     def __init__(self, epochs: int, steps: int) -> None:
-        self.epochs = self.planned = epochs
-        self._steps = steps
-        self._from_step, self._from_progress = 0, 0.0
-
-    @property
-    def longest(self) -> int:
-        """Epochs, whatever is fitted."""
-        return int(LONGER * self.planned)
+        self.epochs, self._steps = epochs, steps
+        self.longest = max(LONGER * epochs, LEAST_LONGEST)
 
     def progress(self, step: int) -> float:
         """Of step number `step`, from 0: 0 at the beginning, 1 after the last one."""
-        left = self.epochs * self._steps - self._from_step
-        return self._from_progress + (1.0 - self._from_progress) * (step - self._from_step) / left
+        return step / (self.epochs * self._steps)
 
     def fit(self, elapsed_s: Sequence[float], first_pace_s: float, seconds: float) -> None:
         """Changes the length to what ends `seconds` after the training's beginning, at the pace of the last epochs.
@@ -37,8 +30,4 @@ class Length:
         recent = min(RECENT, over - 1)
         pace_s = (elapsed_s[-1] - elapsed_s[-1 - recent]) / recent if recent else first_pace_s
         fits = int(max(0.0, seconds - elapsed_s[-1]) / max(pace_s, 1e-9))
-        epochs = min(over + fits, self.longest)
-        if epochs != self.epochs and over < self.epochs:
-            step = over * self._steps
-            self._from_step, self._from_progress = step, self.progress(step)
-            self.epochs = epochs
+        self.epochs = min(over + fits, max(over, self.longest))

@@ -131,7 +131,9 @@ class TrialRun:
 
     def _out_of_time(self, epochs_left: int) -> bool:
         """Whether the epochs to come cannot end in time, at the pace of the last one. A probe takes a second step at
-        least: the first one's cost is that of compiling."""
+        least: the first one's cost is that of compiling. A length that is fitted to its time ends in it."""
+        if self.spec.fit_s is not None:
+            return False
         limit_s, (*before, last) = self.spec.time_limit_s, self.curve
         pace_s = last.elapsed_s - before[-1].elapsed_s if before else self.train_s
         if limit_s is None or epochs_left <= 0 or (self.spec.probe and not before):

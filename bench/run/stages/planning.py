@@ -38,6 +38,8 @@ def plan_budget(run: OpenRun) -> None:
         units = 1 if run.chosen.candidates == 1 else MOST_MEMBERS
         networks = run.chosen.fitted or units * len(run.material.split.folds)
         run.times.keep_for_closing(run.probe, len(run.material.split.test), networks)
+    if run.fits_nothing and run.trainings:
+        return  # it has its models, and only no time for more
     run.progress.note(f"plan: {run.chosen.reason}")
     if run.fits_nothing:
         run.progress.warning(_too_short(run, price))
