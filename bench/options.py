@@ -72,7 +72,8 @@ OPTIONS: dict[str, Option] = {
     "single": Option(
         flag="--single",
         kind=bool,
-        help="Deliver one network, trained again on all development images, in place of the ensemble: faster, and not scored by them.",
+        help="Deliver one network, trained again on all development images, in place of the ensemble of those of folds. Left out: with a "
+        "budget and few images; `single: false` in a file never does.",
         may_change=True,
     ),
     "skip_unreadable": Option(

@@ -56,7 +56,7 @@ class Experiment(Section):
     cluster: str | None = said_of("cluster", None)
     retries: Annotated[StrictInt, Field(ge=0, le=10)] = said_of("retries", 1)
     learning_curve: StrictBool = said_of("learning_curve", False)
-    single: StrictBool = said_of("single", False)
+    single: StrictBool | None = said_of("single", None)
     protocol: Protocol = Protocol()
 
     @field_validator("name")

@@ -55,11 +55,20 @@ class Rule:
     reason: str
 
 
+COMPARES = 11.0
+"""Short trainings, from which on there are several candidates."""
+
 RULES: Sequence[Rule] = (
     Rule(units=120, candidates=10, everywhere=True, search_share=0.25, reason="{recipes} on every fold"),
     Rule(units=60, candidates=10, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
     Rule(units=30, candidates=5, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
-    Rule(units=11, candidates=4, everywhere=False, search_share=0.0, reason="{recipes} on one fold, the best on all"),
+    Rule(
+        units=COMPARES,
+        candidates=4,
+        everywhere=False,
+        search_share=0.0,
+        reason="{recipes} on one fold, the best on all",
+    ),
     Rule(units=0, candidates=1, everywhere=True, search_share=0.0, reason="the default configuration alone"),
 )
 """The first whose `units` fit holds."""

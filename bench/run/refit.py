@@ -5,26 +5,59 @@ from dataclasses import replace
 
 from bench.engine.executor import Executor
 from bench.engine.spec import TrialOutcome, TrialSpec
+from bench.experiments import Experiment
 from bench.formats import plural
 from bench.records import COMPLETED, DeliveryRecord, TrainingRecord, configuration_name
 from bench.run.delivery import MEMBERS, weights_path
+from bench.run.plan import COMPARES, LONGEST
 
 REFIT = "refit"
 
-ALLOWANCE = 1.5
-"""A budget keeps so many times what the default configuration's training takes: the recipe that is best may be dearer."""
+FEW_IMAGES = 200
+"""Development images up to which one network of all of them is better than several of two thirds each
+(docs/decisions/0019-all-images.md)."""
 
 
-def refit_spec(selected: DeliveryRecord, trainings: Sequence[TrainingRecord]) -> TrialSpec:
-    """The training of the recipe and seed of `selected`, an ensemble of one unit, as long as that of its first member."""
+def refits(experiment: Experiment, images: int) -> bool:
+    """Whether the model is one network, trained on all `images` of the folds: as the experiment says, or where it says
+    nothing, with a budget, few images, and no comparison of levels that has a use for all of its time."""
+    if experiment.single is not None:
+        return experiment.single
+    protocol, budget_s = experiment.protocol, experiment.budget_s
+    chooses = bool(protocol.finalists) and experiment.search != "compare"
+    return chooses and budget_s is not None and 0 < images <= FEW_IMAGES
+
+
+LONG, SHORTER = 3.0, 1.5
+"""What a budget keeps for the last training, in short ones: with room for `LONG` of them and one candidate alone half of
+it, up to `LONG`; where there is room for several, what they leave, but no less than `SHORTER`. With less room a training
+that is scored comes first."""
+
+
+def kept_units(units: float) -> float:
+    """Of the `units` short trainings that a budget has room for, how many are kept for the network of all images."""
+    if units < LONG:
+        return 0.0
+    if units < COMPARES + SHORTER:
+        return min(units / 2, LONG)
+    return min(LONG, max(SHORTER, units - COMPARES))
+
+
+def refit_spec(
+    selected: DeliveryRecord, trainings: Sequence[TrainingRecord], *, steps_per_epoch: int, left_s: float | None
+) -> TrialSpec:
+    """The training of the recipe and seed of `selected`, an ensemble of one unit, as long as that of its first member;
+    where `left_s` seconds are left for it, as long as these last, up to `LONGEST` steps or a little more."""
     member = selected.members[0]
     known = next(each for each in trainings if weights_path(each) == member.weights)
+    longest = max(known.epochs_run, LONGEST // steps_per_epoch)
     return TrialSpec(
         study_id=REFIT,
         trial_id=f"{member.candidate}, seed {member.seed}",
         hyperparameters=member.hyperparameters,
         seed=member.seed,
-        epochs=known.epochs_run,
+        epochs=known.epochs_run if left_s is None else longest,
+        fit_s=left_s,
         refit=True,
     )
 

@@ -23,6 +23,7 @@ from bench.experiments import SAMPLE, Data, Experiment, Protocol
 from bench.formats import first_few, plural
 from bench.progress import Progress
 from bench.records import AuditRecord, DatasetRecord, SplitRecord
+from bench.run.refit import refits
 from search_spaces.augmentations import augment
 from search_spaces.views import PATCHES, WHOLE
 
@@ -49,7 +50,7 @@ class Material:
 
     def resolved(self, experiment: Experiment) -> Experiment:
         """`experiment` with what its data decided: the views of its space, and with patches the evaluation size."""
-        return resolved(experiment, self.view, self.evaluation_size)
+        return resolved(experiment, self.view, self.evaluation_size, self.split)
 
     def pixels(self) -> CachedPixels:
         """The pixels at the evaluation size."""
@@ -93,19 +94,19 @@ class Examined:
 
     def resolved(self, experiment: Experiment) -> Experiment:
         """As of `Material`."""
-        return resolved(experiment, self.view, self.evaluation_size)
+        return resolved(experiment, self.view, self.evaluation_size, self.split)
 
     @property
     def used_ids(self) -> tuple[str, ...]:
         return (*self.split.train, *self.split.val, *self.split.test)
 
 
-def resolved(experiment: Experiment, view: tuple[str, ...], evaluation_size: int) -> Experiment:
+def resolved(experiment: Experiment, view: tuple[str, ...], evaluation_size: int, split: SplitRecord) -> Experiment:
     space = experiment.space.model_copy(update={"view": view})
-    if PATCHES not in view:
-        return experiment.model_copy(update={"space": space})
-    protocol = experiment.protocol.model_copy(update={"evaluation_size": evaluation_size})
-    return experiment.model_copy(update={"space": space, "protocol": protocol})
+    decided = {"space": space, "single": refits(experiment, sum(map(len, split.folds)))}
+    if PATCHES in view:
+        decided["protocol"] = experiment.protocol.model_copy(update={"evaluation_size": evaluation_size})
+    return experiment.model_copy(update=decided)
 
 
 def prepare(

@@ -83,7 +83,7 @@ def test_a_single_network_is_of_the_best_recipe_alone_and_as_long(tmp_path, trut
     other = whole(tmp_path, truth.masks * 0.8, loss="bce")
     trained = [replace(each, epochs_run=7) for each in (*other, *good)]
     selected = select(tmp_path, trained, truth, 2, most=1).record
-    spec = refit_spec(selected, trained)
+    spec = refit_spec(selected, trained, steps_per_epoch=25, left_s=None)
     best = selected.members[0].hyperparameters["loss"]
     assert (spec.refit, spec.epochs, spec.fold, spec.hyperparameters["loss"]) == (True, 7, None, best)
     record = refitted(selected, spec, 4)

@@ -54,9 +54,12 @@ def _single(run: OpenRun) -> Selection | None:
     selection = _selected(run, most=1)
     if selection is None:
         return None
-    spec, development = refit_spec(selection.record, run.trainings), run.material.split.folds
+    left_s, development = run.times.finals_s, run.material.split.folds
+    epoch_steps = run.experiment.protocol.steps_per_epoch
+    spec = refit_spec(selection.record, run.trainings, steps_per_epoch=epoch_steps, left_s=left_s)
     if not (run.store.directory / refit_weights(spec)).is_file():
-        wanted_s, left_s = run.costs.of(spec), run.times.finals_s
+        least = spec if left_s is None else replace(spec, epochs=run.experiment.protocol.shortest_epochs)
+        wanted_s = run.costs.of(least)
         if left_s is not None and wanted_s > left_s:
             run.progress.warning(
                 f"the ensemble is delivered, since the budget leaves {left_s:.0f} s and a training on all development "

@@ -8,6 +8,7 @@ from bench.run.costs import Price
 from bench.run.experiment_plan import LEAST_FOR_PROBE_S, ROOM, plan_of, unmeasured_price
 from bench.run.open_run import OpenRun
 from bench.run.probe import NoProbe, probe
+from bench.run.refit import kept_units
 
 
 def plan_budget(run: OpenRun) -> None:
@@ -24,10 +25,11 @@ def plan_budget(run: OpenRun) -> None:
             f"{protocol.shortest_steps}); choose another --name"
         )
     price = _measured_price(run, left_s)
-    kept_s = price.unit_s if run.experiment.single else 0.0
+    left_s = run.times.finals_s or 0.0
+    run.kept_s = price.unit_s * kept_units(left_s / price.unit_s) if run.experiment.single else 0.0
     run.chosen = plan_of(
         run.experiment,
-        max(0.0, (run.times.finals_s or 0.0) - kept_s) + run.compared_s,
+        left_s - run.kept_s + run.compared_s,
         price=price,
         folds=len(run.material.split.folds),
         places=run.executor.places,
@@ -35,7 +37,7 @@ def plan_budget(run: OpenRun) -> None:
     )
     run.times.search_share = run.chosen.search_share
     if run.probe is not None and run.chosen.candidates:
-        units = 1 if run.chosen.candidates == 1 else MOST_MEMBERS
+        units = 1 if run.chosen.candidates == 1 or run.kept_s else MOST_MEMBERS
         networks = run.chosen.fitted or units * len(run.material.split.folds)
         run.times.keep_for_closing(run.probe, len(run.material.split.test), networks)
     if run.fits_nothing and run.trainings:

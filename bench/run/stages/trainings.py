@@ -7,7 +7,6 @@ from bench.run.costs import Deadline, Probe
 from bench.run.experiment_plan import relative_costs
 from bench.run.final_evaluation import FINALS, run_finals
 from bench.run.open_run import OpenRun
-from bench.run.refit import ALLOWANCE
 
 PATIENCE = 3.0
 """A candidate that takes more than so many times as long as the default configuration is out: others would have to go
@@ -29,7 +28,7 @@ def train_candidates(
         executor=run.executor,
         finished=finished,
         retries=run.experiment.retries,
-        deadline=Deadline.after(_trainings_s(run, planned)),
+        deadline=Deadline.after(_trainings_s(run)),
         costs=run.costs,
         keep=keep,
         keep_evidence=run.keep_evidence,
@@ -43,12 +42,10 @@ def train_candidates(
     )
 
 
-def _trainings_s(run: OpenRun, planned: FinalsRecord) -> float | None:
+def _trainings_s(run: OpenRun) -> float | None:
     """Seconds that are left for trainings on folds; None: no budget. A single network is trained after them."""
     left_s = run.times.finals_s
-    if left_s is None or not run.experiment.single or run.probe is None:
-        return left_s
-    return max(0.0, left_s - ALLOWANCE * _planned_s(run.probe, planned))
+    return None if left_s is None else max(0.0, left_s - run.kept_s)
 
 
 def _dearest_s(run: OpenRun, planned: FinalsRecord) -> float | None:

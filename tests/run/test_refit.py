@@ -1,0 +1,75 @@
+"""Which model a run ends with: the ensemble of its folds' networks, or one network of all images."""
+
+import pytest
+
+from bench.experiments import Experiment, load_experiment, override
+from bench.records import COMPLETED, DeliveryRecord, Member, TrainingRecord
+from bench.run.delivery import weights_path
+from bench.run.plan import COMPARES, LONGEST
+from bench.run.refit import FEW_IMAGES, LONG, SHORTER, kept_units, refit_spec, refits
+from tests.examples import STARTED_AT
+
+
+def experiment(**changed: object) -> Experiment:
+    return override(load_experiment("transfer"), **{"budget": "15m", **changed})
+
+
+def test_few_images_and_a_budget_end_with_one_network_of_all_of_them() -> None:
+    assert refits(experiment(), 52)
+    assert refits(experiment(), FEW_IMAGES)
+    assert not refits(experiment(), FEW_IMAGES + 1)
+    assert not refits(experiment(), 0)
+
+
+def test_what_the_experiment_says_holds_for_any_number_of_images() -> None:
+    assert refits(experiment(single=True), 10**5)
+    assert not refits(experiment().model_copy(update={"single": False}), 52)
+
+
+def test_without_a_budget_or_where_levels_are_compared_it_is_the_ensemble() -> None:
+    assert not refits(experiment().model_copy(update={"budget": None}), 52)
+    assert not refits(override(load_experiment("compare"), budget="15m"), 52)
+
+
+@pytest.mark.parametrize(("units", "kept"), [(2.9, 0.0), (3.0, 1.5), (5.6, 2.8), (8.0, 3.0), (COMPARES, 3.0)])
+def test_one_candidate_alone_keeps_half_of_its_time_up_to_a_long_training(units: float, kept: float) -> None:
+    assert kept_units(units) == pytest.approx(kept)
+
+
+@pytest.mark.parametrize("units", [COMPARES + SHORTER, 13.0, 14.0, 60.0])
+def test_where_several_candidates_fit_without_it_they_fit_with_it(units: float) -> None:
+    assert SHORTER <= kept_units(units) <= LONG
+    assert units - kept_units(units) >= COMPARES
+
+
+MEMBER = Member(candidate="recipe 2", hyperparameters={"image_size": 32}, fold=1, seed=4, weights="")
+
+
+def spec_of(*, epochs_run: int, left_s: float | None):
+    training = TrainingRecord(
+        candidate="recipe 2",
+        hyperparameters=MEMBER.hyperparameters,
+        fold=1,
+        seed=4,
+        status=COMPLETED,
+        epochs_run=epochs_run,
+        started_at=STARTED_AT,
+    )
+    member = Member(
+        candidate="recipe 2", hyperparameters=MEMBER.hyperparameters, fold=1, seed=4, weights=weights_path(training)
+    )
+    selected = DeliveryRecord(
+        members=(member,), image_size=32, flips=True, threshold=0.5, smallest_object=0.0, rule="the best"
+    )
+    return refit_spec(selected, (training,), steps_per_epoch=25, left_s=left_s)
+
+
+def test_without_a_budget_it_trains_as_long_as_its_recipe_did_on_a_fold() -> None:
+    spec = spec_of(epochs_run=6, left_s=None)
+    assert (spec.refit, spec.epochs, spec.fit_s, spec.seed) == (True, 6, None, 4)
+
+
+def test_with_one_it_fills_the_time_that_is_left() -> None:
+    spec = spec_of(epochs_run=6, left_s=120.0)
+    assert (spec.epochs, spec.fit_s) == (LONGEST // 25, 120.0)
+    assert spec_of(epochs_run=20, left_s=120.0).epochs == 20
