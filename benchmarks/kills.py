@@ -56,7 +56,7 @@ SETTING = ("*/.owner", "*/experiment.json", "*/environment.json", "*/dataset.jso
 
 PHASES: dict[str, Phase] = {
     "beginning": Phase(share=60, of=("*.new/*", "*/results/killed"), reach=12, kills=6),
-    "search": Phase(share=260, of=SEARCH),
+    "search": Phase(share=240, of=SEARCH),
     "race on folds": Phase(share=120, of=SEARCH, changes={"search_folds": 2}, tuners=("random", "bayesian", "tpe")),
     "final evaluation": Phase(share=150, of=FINALS),
     "learning curve": Phase(share=60, of=FINALS, changes={"learning_curve": True}, first="whole"),
@@ -65,7 +65,7 @@ PHASES: dict[str, Phase] = {
     "resume": Phase(share=80, of=SETTING, reach=10, kills=8, first="killed"),
     "random moments": Phase(share=60, by_time=True),
     "worker processes": Phase(share=40, kills=8, workers="made up, two processes", by_time=True),
-    "Ray": Phase(share=20, kills=5, reach=60, workers="made up, two Ray actors"),
+    "Ray": Phase(share=40, kills=5, reach=60, workers="made up, two Ray actors"),
     "TensorFlow": Phase(share=10, kills=5, workers="trained"),
 }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.engine.devices import Placement
+from bench.engine.processes import apart_from_the_working_folder
 from bench.errors import UserError
 
 _LAST_LINES = 3
@@ -40,7 +41,8 @@ def in_own_process(
     if in_main:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it: Ctrl-C is the parent's business
     try:
-        process.start()
+        with apart_from_the_working_folder():
+            process.start()
     finally:
         if in_main:
             signal.signal(signal.SIGINT, heeded)

@@ -48,7 +48,7 @@ class TensorFlow:
 
 def ask_tensorflow() -> TensorFlow | str:
     """Asks in a process of its own; in one line why there is no answer."""
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONSAFEPATH": "1"}
     try:
         ended = subprocess.run(
             [sys.executable, "-c", _ASK],

@@ -14,6 +14,7 @@ import psutil
 
 from bench import clock
 from bench.engine.devices import Placement
+from bench.engine.processes import apart_from_the_working_folder
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, failed, family
 from bench.engine.worker_process import Elsewhere, run_worker
 from bench.errors import DataError, ExperimentError, UserError
@@ -185,7 +186,8 @@ class TrialWorker:
         arguments = (theirs, self.placement, self._memory_bytes, self._log)
         self._process = context.Process(target=run_worker, args=arguments, daemon=True)
         heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it: Ctrl-C is the parent's business
-        self._process.start()
+        with apart_from_the_working_folder():
+            self._process.start()
         signal.signal(signal.SIGINT, heeded)
         theirs.close()
         if self._setup is not None:

@@ -37,10 +37,10 @@ from tests.records.older_schemas import write_run
 pytestmark = pytest.mark.slow
 
 MUTATIONS = examples(1000, 40)
-OLDER = examples(200, 4)
+OLDER = examples(200, 3)
 """Of each older version of the schema."""
-ELSEWHERE = examples(400, 10)
-DAMAGES = examples(300, 10)
+ELSEWHERE = examples(400, 8)
+DAMAGES = examples(300, 8)
 
 ODD: list[Any] = [
     None, True, False, 0, 1, -1, 7, 10**6, 2**53, 10**15, 10**400, -(10**9), 0.5, -0.5, 1e308, -1e308, 1e-300, float("nan"), float("inf"),
