@@ -128,10 +128,10 @@ def _of_network(own: Family, known: Mapping[Family, float], among: Callable[[Ite
     return among(scaled_to(own, known))
 
 
-def short_training_s(protocol: Protocol, *, step_s: float, first_s: float) -> float:
-    """Seconds of a short training, the unit of `bench.run.plan`, where a step takes `step_s` and building and compiling the network
-    `first_s`, which is shared by the trainings of one network."""
-    return MARGIN * protocol.shortest_steps * step_s + first_s / 2
+def short_training_s(protocol: Protocol, *, step_s: float, first_s: float, scoring_s: float) -> float:
+    """Seconds of a short training, the unit of `bench.run.plan`, where a step takes `step_s`, building and compiling the network
+    `first_s`, which is shared by the trainings of one network, and scoring in the end `scoring_s`."""
+    return MARGIN * protocol.shortest_steps * step_s + first_s / 2 + scoring_s
 
 
 @dataclass(frozen=True, slots=True)

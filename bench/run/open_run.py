@@ -112,7 +112,9 @@ class OpenRun(Journal):
         self.progress.note(
             f"a step of the default configuration takes {measured.step_s:.2f} s here, its first one {measured.first_s:.0f} s"
         )
-        unit_s = short_training_s(protocol, step_s=measured.step_s, first_s=measured.first_s) + measured.scoring_s
+        unit_s = short_training_s(
+            protocol, step_s=measured.step_s, first_s=measured.first_s, scoring_s=measured.scoring_s
+        )
         return unit_s, time.monotonic() - started
 
     def search(self) -> None:
