@@ -13,12 +13,14 @@ from search_spaces.architectures import encoder_decoders, plain_unet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """One row of the table. `size_multiple`: the image's side, in pixels, must be a multiple of it."""
+    """One row of the table. `size_multiple`: the image's side, in pixels, must be a multiple of it.
+    `finest`: the side of the image over that of the largest map that its backbone must have (`Backbone.finest`)."""
 
     description: str
     build: Callable[..., Any]
     has_backbone: bool = True
     size_multiple: int = 32
+    finest: int = 4
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -32,10 +34,12 @@ ARCHITECTURES: dict[str, Architecture] = {
     "fpn": Architecture(
         description="feature pyramid network, four scales summed (Lin 2017, Kirillov 2019)",
         build=encoder_decoders.fpn,
+        finest=2,
     ),
     "linknet": Architecture(
         description="like U-Net, but skips are added, not concatenated: lighter (Chaurasia 2017)",
         build=encoder_decoders.linknet,
+        finest=2,
     ),
     "pspnet": Architecture(
         description="pyramid pooling over 1/8 resolution: context before detail (Zhao 2017)",
