@@ -147,6 +147,7 @@ def shortened(text: str, limit: int) -> str:
 
 _TITLES = {
     "unet": "U-Net", "unet_slim": "slim U-Net", "plain_unet": "plain U-Net", "fpn": "FPN", "linknet": "LinkNet", "pspnet": "PSPNet",
+    "unet_plus_plus": "U-Net++", "unet_plus_plus_slim": "slim U-Net++", "deeplabv3_plus": "DeepLabV3+", "deeplabv3_plus_slim": "slim DeepLabV3+",
     "mobilenet": "MobileNet", "mobilenetv2": "MobileNetV2", "resnet18": "ResNet-18", "resnet34": "ResNet-34",
     "resnet50": "ResNet-50", "resnet101": "ResNet-101", "vgg16": "VGG-16", "vgg19": "VGG-19",
     "mobilenetv3small": "MobileNetV3-Small", "mobilenetv3large": "MobileNetV3-Large", "efficientnetv2b0": "EfficientNetV2-B0",
