@@ -31,9 +31,10 @@ def main() -> None:
     seen, held = pictures[: asked.count // 2], pictures[asked.count // 2 :]
     print(f"{len(seen)} photographs to learn from, {len(held)} to score, {asked.side} px, cracks of 3 px:")
     for size in sorted({*CEILINGS, asked.size}):
-        print(
-            f"whole images of {size} px: at best {_within([_ceiling(mask, size) for _, mask, _ in held])}", flush=True
-        )
+        hard, soft = (_within([of(mask, size) for _, mask, _ in held]) for of in (_trained_on, _ceiling))
+        print(f"whole images of {size} px: its mask {hard}; each pixel's share {soft}", flush=True)
+    if not asked.steps:
+        return
     predict = _trained(seen, held, asked)
     counts = []
     for image, mask, _ in held:
