@@ -7,7 +7,8 @@ import contextlib
 import io
 import os
 import warnings
-from functools import partial
+from collections.abc import Iterator
+from functools import cache, partial
 from typing import Any
 
 from search_spaces.encoders import efficientnet_lite, keras_applications
@@ -47,6 +48,17 @@ def build_encoder(backbone: str, image_size: int | None = None, weights: str | N
         return library().backbones.backbones_factory.Backbones.get_backbone(
             backbone, input_shape=(image_size, image_size, 3), weights=weights, include_top=False, **parts
         )
+
+
+@contextlib.contextmanager
+def shared_encoders() -> Iterator[None]:
+    """Within it each backbone is built once for a size, and the networks on it have its layers in common: to be counted, not to be trained."""
+    backbones = library().backbones.backbones_factory.Backbones
+    backbones.get_backbone = cache(backbones.get_backbone)  # of the one object, in front of its class's
+    try:
+        yield
+    finally:
+        del backbones.get_backbone
 
 
 def feature_maps(backbone: str, image_size: int) -> tuple[Any, list[Any]]:
