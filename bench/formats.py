@@ -148,8 +148,13 @@ def shortened(text: str, limit: int) -> str:
 _TITLES = {
     "unet": "U-Net", "unet_slim": "slim U-Net", "plain_unet": "plain U-Net", "fpn": "FPN", "linknet": "LinkNet",
     "pspnet": "PSPNet",
+    "unet_plus_plus": "U-Net++", "unet_plus_plus_slim": "slim U-Net++", "deeplabv3_plus": "DeepLabV3+",
+    "deeplabv3_plus_slim": "slim DeepLabV3+",
     "mobilenet": "MobileNet", "mobilenetv2": "MobileNetV2", "resnet18": "ResNet-18", "resnet34": "ResNet-34",
     "resnet50": "ResNet-50", "resnet101": "ResNet-101", "vgg16": "VGG-16", "vgg19": "VGG-19",
+    "mobilenetv3small": "MobileNetV3-Small", "mobilenetv3large": "MobileNetV3-Large",
+    "efficientnetv2b0": "EfficientNetV2-B0", "efficientnetv2s": "EfficientNetV2-S", "resnet50v2": "ResNet-50 V2",
+    "densenet121": "DenseNet-121", "convnext_tiny": "ConvNeXt-Tiny",
     **{f"efficientnetb{size}": f"EfficientNet-B{size}" for size in range(8)},
     **{f"efficientnet_lite{size}": f"EfficientNet-Lite{size}" for size in range(5)},
     "bce": "BCE", "dice": "Dice", "focal": "focal", "tversky": "Tversky", "bce_dice": "BCE + Dice",

@@ -1,4 +1,4 @@
-"""Patches beside whole images, each candidate trained on the same folds and scored on the same squares: python benchmarks/patches.py [--data DIR].
+"""Patches beside whole images, each trained on the same folds and scored on the same squares: python benchmarks/patches.py [--data DIR].
 
 Without --data it draws photographs with thin cracks (benchmarks/thin_cracks.py). It prints each view's IoU out of fold with its 95 % interval, and the
 paired difference; the run with its page and its model stays in --results.
@@ -60,15 +60,15 @@ def table(directory: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="a data set of your own")
-    parser.add_argument("--count", type=int, default=12, help="photographs that are drawn")
-    parser.add_argument("--side", type=int, default=4000, help="their longest side, pixels")
+    parser.add_argument("--count", type=int, default=8, help="photographs that are drawn")
+    parser.add_argument("--side", type=int, default=2000, help="their longest side, pixels")
     parser.add_argument("--architecture", default="unet_slim")
     parser.add_argument("--backbone", default="efficientnet_lite0")
-    parser.add_argument("--size", type=int, default=192, help="of the network's input, pixels")
+    parser.add_argument("--size", type=int, default=128, help="of the network's input, pixels")
     parser.add_argument("--evaluation-size", type=int, help="pixels; left out: by the rule for patches")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--name", default="patches")
     parser.add_argument("--results", type=Path, default=Path("results"))

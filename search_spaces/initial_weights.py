@@ -4,7 +4,6 @@ Models are built once and used again, so initial weights are not what happened t
 anew for every trial, each variable from its own layer's initialiser with a seed of its own.
 """
 
-import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces.architectures.encoder_decoders import library
+from search_spaces.architectures.encoder_decoders import build_encoder
 from search_spaces.encoders import packaged_weights
 
 Weights = Mapping[str, list[np.ndarray]]
@@ -77,28 +76,12 @@ def load_encoder(backbone: str, encoder_weights: str) -> Weights:
         except packaged_weights.PackageError as error:
             raise WeightsError(str(error)) from error
     try:
-        encoder = build_encoder(backbone, None if from_file else "imagenet")
+        network = build_encoder(backbone, weights=None if from_file else "imagenet")
         if from_file:
-            encoder.load_weights(encoder_weights)
+            network.load_weights(encoder_weights)
     except Exception as error:
         raise WeightsError(_why(backbone, encoder_weights, error)) from error
-    return {layer.name: layer.get_weights() for layer in encoder.layers if layer.weights}
-
-
-def build_encoder(backbone: str, weights: str | None) -> Any:
-    """The backbone alone, for RGB images of any size, preprocessed; its layers have the names that they have in every model."""
-    import tensorflow as tf
-
-    library()
-    from segmentation_models.backbones.backbones_factory import Backbones
-
-    keras = tf.keras
-    parts = {"backend": keras.backend, "layers": keras.layers, "models": keras.models, "utils": keras.utils}
-    with warnings.catch_warnings():  # that the weights of 224 px are taken for any size is what we want
-        warnings.simplefilter("ignore")
-        return Backbones.get_backbone(
-            backbone, input_shape=(None, None, 3), weights=weights, include_top=False, **parts
-        )
+    return {layer.name: layer.get_weights() for layer in layers_of(network) if layer.weights}
 
 
 def layers_of(model: Any) -> Iterator[Any]:
@@ -129,6 +112,10 @@ def _set(layer: Any, arrays: list[np.ndarray]) -> None:
 
 
 def _initializer(layer: Any, variable: Any, seed: int) -> Any:
+    if hasattr(layer, "init_values"):  # the LayerScale of keras.applications, which does not keep its initialiser
+        from keras import initializers
+
+        return initializers.Constant(layer.init_values)
     for attribute in _INITIALIZER_OF.get(variable.name, (f"{variable.name}_initializer",)):
         initializer = getattr(layer, attribute, None)
         if initializer is not None:

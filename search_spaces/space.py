@@ -139,6 +139,13 @@ class Space(BaseModel):
         needing = [name for name in self.architecture if ARCHITECTURES[name].has_backbone]
         if needing and not self.backbone:
             raise ValueError(f"{', '.join(needing)} need a backbone; choose from {', '.join(BACKBONES)}")
+        for name in needing:
+            finest = ARCHITECTURES[name].finest
+            if coarse := [each for each in self.backbone if BACKBONES[each].finest > finest]:
+                raise ValueError(
+                    f"backbone {coarse[0]} is impossible for {name}, which needs a map of 1/{finest} of the image, and {coarse[0]} has "
+                    f"none; choose another backbone or another architecture"
+                )
         for name in self.architecture:
             multiple = ARCHITECTURES[name].size_multiple
             for size in self.image_size:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from bench import __version__
-from bench.cli import data, delivery, doctor, experiment_files, other_tools, reporting, running
+from bench.cli import data, delivery, doctor, experiment_files, models, other_tools, reporting, running
 from bench.cli.exit_codes import INTERRUPTED, MENDABLE
 from bench.cli.output import forget_odd_numbers, make_output_unfailing
 from bench.errors import UserError
@@ -76,6 +76,7 @@ for command in (
     delivery.export,
     delivery.verify,
     doctor.doctor,
+    models.models,
     other_tools.score,
     other_tools.export_records,
     experiment_files.init,

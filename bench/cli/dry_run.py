@@ -23,6 +23,8 @@ def dry_run_lines(told: Outlook) -> Iterator[str]:
     yield f"memory:      {_memory(told)}"
     if told.measured is not None:
         step = f"a step of the default configuration {told.measured.step_s:.2f} s"
+        if told.measured.scoring_s:
+            step += f", its scoring through windows {told.measured.scoring_s:.0f} s"
         yield f"taken from:  run {told.measured.run} ({told.measured.device}): {step}"
     unknown = list(_unknown(told))
     if unknown:

@@ -86,6 +86,8 @@ def plain(network: keras.Model, name: str) -> keras.Model:
     """A copy of `network` with its weights, called `name`, on Keras's own layers. Raises TypeError for a layer that has no counterpart."""
 
     def clone(layer: Any) -> Any:
+        if not isinstance(layer, keras.layers.Layer):  # an operation, a sum: without weights and without a precision
+            return layer.__class__.from_config(layer.get_config())
         if isinstance(layer, keras.Model):
             return plain(layer, layer.name)
         kind: Any = type(layer)

@@ -27,11 +27,12 @@ _ENDLESS = "1000h"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What the first steps of the default configuration took, in seconds, with how many trainings at once (`places`) and into how many `folds` the
-    data were split; `plan` is what the experiment's budget has room for, None without one."""
+    """What the first steps of the default configuration took, in seconds, and the scoring of a training in the end (`scoring_s`),
+    with how many trainings at once (`places`) and into how many `folds` the data were split; `plan` is what the experiment's budget has room for, None without one."""
 
     step_s: float
     first_s: float
+    scoring_s: float
     places: int
     folds: int
     plan: Plan | None
@@ -123,8 +124,9 @@ def measure(experiment: Experiment, scratch: Path, progress: Progress) -> Measur
             else "the default configuration could not be measured"
         )
     return Measured(
-        step_s=run.probe.epoch_s / experiment.protocol.steps_per_epoch,
+        step_s=run.probe.step_s,
         first_s=run.probe.first_s,
+        scoring_s=run.probe.scoring_s,
         places=executor.places,
         folds=len(material.split.folds),
         plan=run.chosen if experiment.budget else None,
@@ -138,7 +140,7 @@ def length(experiment: Experiment, measured: Measured | None) -> Finding:
         found = said_of_time(experiment.budget_s, None)
         if measured is None or measured.plan is None:
             return Finding(subject="time", found=f"{found}; what that has room for is not measured")
-        shortest_s = MARGIN * protocol.shortest_steps * measured.step_s + measured.first_s
+        shortest_s = MARGIN * protocol.shortest_steps * measured.step_s + measured.first_s + measured.scoring_s
         low = measured.plan.steps < protocol.shortest_steps
         return Finding(
             subject="time",
@@ -160,13 +162,14 @@ def length(experiment: Experiment, measured: Measured | None) -> Finding:
     steps = f"{epochs * protocol.steps_per_epoch} steps of training"
     if measured is None:
         return Finding(subject="time", found=f"{steps}, which are not measured")
-    cost = {"step_s": measured.step_s, "first_s": measured.first_s}
+    cost = {"step_s": measured.step_s, "first_s": measured.first_s, "scoring_s": measured.scoring_s}
     found = said_of_time(None, planned_s(experiment, folds, places=measured.places, **cost))
     return Finding(subject="time", found=f"{found}: {steps}; {_said(measured)}")
 
 
 def _said(measured: Measured) -> str:
-    return f"a step of the default configuration takes {measured.step_s:.2f} s here, its first one {measured.first_s:.0f} s"
+    steps = f"a step of the default configuration takes {measured.step_s:.2f} s here, its first one {measured.first_s:.0f} s"
+    return f"{steps}, scoring a training {measured.scoring_s:.0f} s" if measured.scoring_s >= 1 else steps
 
 
 def _minutes(budget_s: float, shortest_s: float) -> int:

@@ -1,6 +1,6 @@
 """What the default configuration cost in an earlier run on such a machine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +8,10 @@ from bench.engine.devices import describe_cpu, visible_gpus
 from bench.engine.spec import family
 from bench.errors import StoreError
 from bench.experiments import Experiment
-from bench.records import Run
+from bench.records import Run, TrainingRecord, TrialRecord
 from bench.records.store import load
 from search_spaces.portfolio import portfolio
+from search_spaces.views import PATCHES
 
 MOST_RUNS = 10
 """Earlier runs, the newest ones, that are asked what a step costs here."""
@@ -18,13 +19,15 @@ MOST_RUNS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What the default configuration cost in an earlier run on such a `device`: seconds of a step, seconds to build and compile it, and the most
-    memory that a process of that run took."""
+    """What the default configuration cost in an earlier run on such a `device`: seconds of a step, seconds to build and compile it, seconds in which
+    a training is scored in the end (0 of whole images, whose scoring is nothing beside the steps), and the most memory that a process of that run
+    took."""
 
     run: str
     device: str
     step_s: float
     first_s: float
+    scoring_s: float
     peak_memory_bytes: int | None
 
 
@@ -63,5 +66,15 @@ def _measured(run: Run, experiment: Experiment) -> Measured | None:
         device=run.environment.device,
         step_s=min(costs) / per_epoch,
         first_s=max(firsts, default=0.0),
+        scoring_s=scoring_s(timed, again),
         peak_memory_bytes=max(peaks, default=None),
     )
+
+
+def scoring_s(trials: Sequence[TrialRecord], trainings: Sequence[TrainingRecord]) -> float:
+    """Seconds in which a training of one network is scored in the end. Of patches what the shortest of a final evaluation's trainings took beside its
+    steps, for its fold and the locked images; without any the validation of a trial. Of whole images 0."""
+    if (trials or trainings)[0].hyperparameters.get("view") != PATCHES:
+        return 0.0
+    finals = [each.wall_s - (each.train_s or 0.0) for each in trainings if each.wall_s]
+    return min(finals or [each.evaluate_s or 0.0 for each in trials], default=0.0)

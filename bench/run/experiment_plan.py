@@ -125,6 +125,12 @@ def ahead(experiment: Experiment, folds: int, left_s: float | None, epochs_over:
 
 def planned_epochs(experiment: Experiment, folds: int) -> int | None:
     """Epochs of all trainings where no budget cuts them; None where a search goes on as long as there is time."""
+    trainings = planned_trainings(experiment, folds)
+    return None if trainings is None else trainings * experiment.protocol.epochs
+
+
+def planned_trainings(experiment: Experiment, folds: int) -> int | None:
+    """How many there are where no budget cuts them, a trial of a search on several folds counting as several; None as above."""
     protocol = experiment.protocol
     searched = 0
     if experiment.search not in WITHOUT_TUNERS:
@@ -134,7 +140,7 @@ def planned_epochs(experiment: Experiment, folds: int) -> int | None:
         searched = studies * experiment.trials * protocol.search_folds
     final = most_candidates(experiment) * folds * protocol.final_seeds if folds > 1 else 0
     curve = len(SHARES) * folds * protocol.final_seeds if experiment.learning_curve else 0
-    return (searched + final + curve) * protocol.epochs
+    return searched + final + curve
 
 
 def most_candidates(experiment: Experiment) -> int:
@@ -144,13 +150,16 @@ def most_candidates(experiment: Experiment) -> int:
     return experiment.protocol.finalists + 2 if experiment.protocol.finalists else 0
 
 
-def planned_s(experiment: Experiment, folds: int, *, step_s: float, first_s: float, places: int) -> float | None:
+def planned_s(
+    experiment: Experiment, folds: int, *, step_s: float, first_s: float, scoring_s: float, places: int
+) -> float | None:
     """Seconds of all trainings where no budget cuts them, `places` at a time, as if each cost what the default configuration does: a step
-    `step_s`, building and compiling `first_s`. None where a search goes on as long as there is time."""
-    epochs = planned_epochs(experiment, folds)
-    if epochs is None:
+    `step_s`, building and compiling `first_s`, its scoring in the end `scoring_s`. None where a search goes on as long as there is time."""
+    trainings = planned_trainings(experiment, folds)
+    if trainings is None:
         return None
-    return MARGIN * (epochs * experiment.protocol.steps_per_epoch * step_s + first_s) / max(1, places)
+    training_s = experiment.protocol.epochs * experiment.protocol.steps_per_epoch * step_s + scoring_s
+    return MARGIN * (trainings * training_s + first_s) / max(1, places)
 
 
 def said_of_time(budget_s: float | None, planned_s: float | None) -> str:

@@ -127,7 +127,14 @@ def _seconds(experiment: Experiment, folds: int, measured: Measured | None, plac
         return experiment.budget_s
     if measured is None:
         return None
-    return planned_s(experiment, folds, step_s=measured.step_s, first_s=measured.first_s, places=places)
+    return planned_s(
+        experiment,
+        folds,
+        step_s=measured.step_s,
+        first_s=measured.first_s,
+        scoring_s=measured.scoring_s,
+        places=places,
+    )
 
 
 def _plans(
@@ -137,7 +144,8 @@ def _plans(
     if left_s < LEAST_FOR_PROBE_S:
         prices: Sequence[Price] = (unmeasured_price(left_s),)
     elif measured is not None:
-        prices = (Price.of(experiment.protocol, step_s=measured.step_s, first_s=measured.first_s),)
+        cost = {"step_s": measured.step_s, "first_s": measured.first_s, "scoring_s": measured.scoring_s}
+        prices = (Price.of(experiment.protocol, **cost),)
     else:
         prices = [Price(unit_s=unit_s) for unit_s in SUPPOSED_S if unit_s <= left_s]
     plans = [(price.unit_s, plan_of(experiment, left_s, price=price, folds=folds, places=places)) for price in prices]

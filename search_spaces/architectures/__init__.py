@@ -6,19 +6,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from search_spaces.architectures import encoder_decoders, plain_unet
+from search_spaces.architectures import deeplab, encoder_decoders, plain_unet, unet_plus_plus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """One row of the table. `size_multiple`: the image's side, in pixels, must be a multiple of it."""
+    """One row of the table. `size_multiple`: the image's side, in pixels, must be a multiple of it.
+    `finest`: the side of the image over that of the largest map that its backbone must have (`Backbone.finest`)."""
 
     description: str
     build: Callable[..., Any]
     has_backbone: bool = True
     size_multiple: int = 32
+    finest: int = 4
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -32,15 +35,33 @@ ARCHITECTURES: dict[str, Architecture] = {
     "fpn": Architecture(
         description="feature pyramid network, four scales summed (Lin 2017, Kirillov 2019)",
         build=encoder_decoders.fpn,
+        finest=2,
     ),
     "linknet": Architecture(
         description="like U-Net, but skips are added, not concatenated: lighter (Chaurasia 2017)",
         build=encoder_decoders.linknet,
+        finest=2,
     ),
     "pspnet": Architecture(
         description="pyramid pooling over 1/8 resolution: context before detail (Zhao 2017)",
         build=encoder_decoders.pspnet,
         size_multiple=48,
+    ),
+    "unet_plus_plus": Architecture(
+        description="U-Net whose skips pass through nodes of their own, each fed by all before it (Zhou 2018)",
+        build=unet_plus_plus.build,
+    ),
+    "unet_plus_plus_slim": Architecture(
+        description="U-Net++ with half the filters in its decoder",
+        build=partial(unet_plus_plus.build, filters=encoder_decoders.SLIM_FILTERS),
+    ),
+    "deeplabv3_plus": Architecture(
+        description="convolutions with gaps of several widths at 1/16, one skip from 1/4 (Chen 2018)",
+        build=deeplab.build,
+    ),
+    "deeplabv3_plus_slim": Architecture(
+        description="DeepLabV3+ with half the filters in its decoder",
+        build=partial(deeplab.build, filters=deeplab.FILTERS // 2),
     ),
     "plain_unet": Architecture(
         description="the project's origin: 4 levels, 16 start filters, dropout, no backbone and no batch normalisation",

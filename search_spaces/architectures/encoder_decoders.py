@@ -6,10 +6,12 @@ They are built without pretrained weights: `search_spaces.initial_weights` puts 
 import contextlib
 import io
 import os
-from functools import partial
+import warnings
+from collections.abc import Iterator
+from functools import cache, partial
 from typing import Any
 
-from search_spaces.encoders import efficientnet_lite
+from search_spaces.encoders import efficientnet_lite, keras_applications
 
 SLIM_FILTERS = (128, 64, 32, 16, 8)
 """Of the slim U-Net's decoder, from 1/16 of the image to the whole: half of the library's."""
@@ -27,7 +29,44 @@ def library() -> Any:
     for name in efficientnet_lite.VARIANTS:
         backbones._models_update[name] = [partial(efficientnet_lite.build, name), None]  # we preprocess ourselves
         backbones._default_feature_layers[name] = efficientnet_lite.SKIPS
+    for name in keras_applications.APPLICATIONS:
+        backbones._models_update[name] = [partial(keras_applications.build, name), None]
+        backbones._default_feature_layers[name] = keras_applications.skips(name)
+    backbones._models_delete = [name for name in backbones._models_delete if name not in backbones._models_update]
     return segmentation_models
+
+
+def build_encoder(backbone: str, image_size: int | None = None, weights: str | None = None) -> Any:
+    """The backbone alone, a `keras.Model` of preprocessed RGB images, of any size where `image_size` is None; its layers have the names that they have
+    in every model. `weights` is None for random ones, or "imagenet"."""
+    import tensorflow as tf
+
+    keras = tf.keras
+    parts = {"backend": keras.backend, "layers": keras.layers, "models": keras.models, "utils": keras.utils}
+    with warnings.catch_warnings():  # that the weights of 224 px are taken for any size is what we want
+        warnings.simplefilter("ignore")
+        return library().backbones.backbones_factory.Backbones.get_backbone(
+            backbone, input_shape=(image_size, image_size, 3), weights=weights, include_top=False, **parts
+        )
+
+
+@contextlib.contextmanager
+def shared_encoders() -> Iterator[None]:
+    """Within it each backbone is built once for a size, and the networks on it have its layers in common: to be counted, not to be trained."""
+    backbones = library().backbones.backbones_factory.Backbones
+    backbones.get_backbone = cache(backbones.get_backbone)  # of the one object, in front of its class's
+    try:
+        yield
+    finally:
+        del backbones.get_backbone
+
+
+def feature_maps(backbone: str, image_size: int) -> tuple[Any, list[Any]]:
+    """A backbone's input, and what a decoder takes of it: its output at 1/32 of the image, then its maps at 1/16, 1/8, 1/4 and, where
+    there is one, 1/2."""
+    network = build_encoder(backbone, image_size)
+    names = library().backbones.backbones_factory.Backbones.get_feature_layers(backbone, n=4)
+    return network.input, [network.output, *(network.get_layer(name).output for name in names)]
 
 
 def unet(backbone: str, image_size: int, outputs: int, activation: str) -> Any:

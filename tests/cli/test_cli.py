@@ -33,6 +33,7 @@ COMMANDS = [
     ["score"],
     ["doctor"],
     ["list"],
+    ["models"],
 ]
 SPACE = "space: {architecture: [plain_unet]}\n"
 

@@ -156,10 +156,10 @@ def test_more_workers_than_cores_are_wrong(monkeypatch: pytest.MonkeyPatch) -> N
     assert "workers on" in str(workers(override(load_experiment("default"), workers=4096)).problem)
 
 
-def measured(step_s: float, chosen: Experiment) -> Measured:
+def measured(step_s: float, chosen: Experiment, scoring_s: float = 0.0) -> Measured:
     budget_s = chosen.budget_s
     found = plan(budget_s, price=Price(unit_s=100 * step_s), folds=3, available=12) if budget_s else None
-    return Measured(step_s=step_s, first_s=10.0, places=1, folds=chosen.protocol.folds, plan=found)
+    return Measured(step_s=step_s, first_s=10.0, scoring_s=scoring_s, places=1, folds=chosen.protocol.folds, plan=found)
 
 
 def test_a_budget_says_what_it_has_room_for_and_one_that_is_too_short_is_wrong() -> None:
@@ -183,15 +183,24 @@ def test_without_a_budget_the_time_is_that_of_all_steps() -> None:
     assert found.found.startswith("about 22 min 11 s of training")  # 1.1 * (2400 * 0.5 s + 10 s)
     assert f": {steps} steps of training; a step" in found.found
     assert length(chosen.model_copy(update={"trials": None}), None).mend == "python -m bench run --budget 15m"
+    through_windows = length(chosen, measured(0.5, chosen, scoring_s=60.0))
+    assert through_windows.found.startswith("about 35 min 23 s of training")  # 1.1 * (2400 * 0.5 s + 12 * 60 s + 10 s)
+    assert through_windows.found.endswith("scoring a training 60 s")
 
 
-@pytest.mark.parametrize("budget", [None, "10m"])
-def test_it_says_the_same_time_as_a_dry_run(tmp_path: Path, budget: str | None) -> None:
+def test_a_training_that_is_too_long_is_scored_too() -> None:
+    chosen = override(load_experiment("default"), budget="10m")
+    short = length(chosen, measured(21.0, chosen, scoring_s=300.0))
+    assert short.problem == "one training of 100 steps alone takes 43.7 min"  # 1.1 * 100 * 21 s + 10 s + 300 s
+
+
+@pytest.mark.parametrize(("budget", "scoring_s"), [(None, 0.0), (None, 45.0), ("10m", 0.0)])
+def test_it_says_the_same_time_as_a_dry_run(tmp_path: Path, budget: str | None, scoring_s: float) -> None:
     photos = folders(tmp_path / "photos", 30)
     chosen = override(load_experiment("default"), data=str(photos)).model_copy(update={"budget": budget})
-    own = measured(0.5, chosen)
+    own = measured(0.5, chosen, scoring_s)
     earlier = earlier_costs.Measured(
-        run="x", device="CPU", step_s=own.step_s, first_s=own.first_s, peak_memory_bytes=None
+        run="x", device="CPU", step_s=own.step_s, first_s=own.first_s, scoring_s=scoring_s, peak_memory_bytes=None
     )
     data_, protocol = chosen.data, chosen.protocol
     found = examine(data_, protocol, chosen.space.image_size, tmp_path, QuietProgress(write=lambda line: None))

@@ -6,8 +6,10 @@ import pytest
 
 from bench import clock
 from bench.engine.spec import family
-from bench.records import COMPLETED, FAILED, EpochRecord, TrialRecord
-from bench.run.costs import MARGIN, CostModel, Deadline, growth, scaled_to
+from bench.experiments import Protocol
+from bench.records import COMPLETED, FAILED, EpochRecord, TrainingRecord, TrialRecord
+from bench.run.costs import MARGIN, CostModel, Deadline, Price, growth, scaled_to
+from bench.run.earlier_costs import scoring_s
 
 VALUES = {"architecture": "unet", "backbone": "resnet18", "image_size": 96, "batch_size": 8}
 
@@ -99,3 +101,25 @@ def test_while_one_size_was_measured_costs_are_in_proportion():
     assert growth(costs) == 1
     assert scaled_to(family(VALUES | {"batch_size": 8}), costs) == [4.0], "its own network says more than another"
     assert scaled_to(family(VALUES | {"backbone": "vgg16"}), costs) == [4.0, 10.0]
+
+
+def test_scoring_through_windows_is_what_an_earlier_training_took_beside_its_steps():
+    def training(view: str, **took: float) -> TrainingRecord:
+        return TrainingRecord(
+            candidate="c", hyperparameters=VALUES | {"view": view}, fold=0, seed=0, status=COMPLETED,
+            started_at="2026-01-01T00:00:00+00:00", **took,
+        )  # fmt: skip
+
+    first, second = training("patches", train_s=60.0, wall_s=110.0), training("patches", train_s=58.0, wall_s=90.0)
+    assert scoring_s([], [first, second]) == 32.0  # the first one compiled, too
+    searched = replace(trial(9.0, wall_s=12.0, view="patches"), evaluate_s=4.0)
+    assert scoring_s([searched], []) == 4.0
+    assert scoring_s([searched], [second]) == 32.0
+    assert scoring_s([], [training("whole", train_s=58.0, wall_s=90.0)]) == 0.0
+
+
+def test_a_short_training_is_scored_too():
+    cost = {"step_s": 0.5, "first_s": 10.0}
+    protocol = Protocol(shortest_steps=100)
+    assert Price.of(protocol, **cost).unit_s == pytest.approx(MARGIN * 50)
+    assert Price.of(protocol, **cost, scoring_s=40.0).unit_s == pytest.approx(MARGIN * 90)

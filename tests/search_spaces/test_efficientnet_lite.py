@@ -9,12 +9,13 @@ import keras
 import numpy as np
 import pytest
 
+from search_spaces.architectures.encoder_decoders import build_encoder
 from search_spaces.backbones import BACKBONES, CAFFE, IDENTITY, TORCH, UNIT
 from search_spaces.encoders import packaged_weights
 from search_spaces.encoders.efficientnet_lite import BATCH_NORM_EPSILON, SKIPS, VARIANTS, blocks, build
 from search_spaces.encoders.packaged_weights import PACKAGES, imagenet_weights, to_keras, weights_file
 from search_spaces.encoders.torch_file import read_tensors
-from search_spaces.initial_weights import WeightsError, build_encoder, initialise, load_encoder
+from search_spaces.initial_weights import WeightsError, initialise, load_encoder
 from search_spaces.segmentation import build_network
 
 TRAINED_AT = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}
@@ -29,7 +30,7 @@ PHOTOGRAPHS = {  # in the wheels of scikit-image and scikit-learn -> the ImageNe
 @pytest.fixture(scope="module", params=VARIANTS)
 def pretrained(request):
     """A backbone's name and its encoder with the ImageNet weights, as a trial gets them."""
-    encoder = build_encoder(request.param, None)
+    encoder = build_encoder(request.param)
     initialise(encoder, seed=0, pretrained=load_encoder(request.param, "imagenet"))
     return request.param, encoder
 
@@ -134,7 +135,7 @@ def test_a_tensor_that_is_missing_or_has_another_shape_is_named():
 
 def test_a_saved_encoder_comes_back_through_its_path(tmp_path):
     path = tmp_path / "encoder.weights.h5"
-    encoder = build_encoder("efficientnet_lite0", None)
+    encoder = build_encoder("efficientnet_lite0")
     encoder.save_weights(path)
     loaded = load_encoder("efficientnet_lite0", str(path))
     np.testing.assert_array_equal(loaded["stem_conv"][0], encoder.get_layer("stem_conv").get_weights()[0])

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from search_spaces.initial_weights import WeightsError, build_encoder, initialise, load_encoder
+from search_spaces.architectures.encoder_decoders import build_encoder
+from search_spaces.initial_weights import WeightsError, initialise, load_encoder
 from search_spaces.segmentation import build_network
 
 VALUES = {"architecture": "linknet", "backbone": "mobilenet", "image_size": 96}
@@ -91,7 +92,7 @@ def test_a_weights_file_that_is_not_one_is_named(tmp_path):
 
 
 def test_a_saved_encoder_comes_back_through_its_path(tmp_path):
-    encoder = build_encoder("mobilenet", None)
+    encoder = build_encoder("mobilenet")
     path = tmp_path / "encoder.weights.h5"
     encoder.save_weights(path)
     loaded = load_encoder("mobilenet", str(path))

@@ -1,0 +1,79 @@
+"""Our own decoders: what they are made of, against the papers' figures."""
+
+import keras
+import pytest
+
+from search_spaces.architectures import ARCHITECTURES, deeplab
+from search_spaces.initial_weights import layers_of
+
+SIZE = 64
+
+
+@pytest.fixture(autouse=True)
+def _fresh_names():
+    yield
+    keras.backend.clear_session()
+
+
+def built(architecture: str, backbone: str = "mobilenetv3small") -> keras.Model:
+    with keras.StatelessScope():
+        return ARCHITECTURES[architecture].build(backbone, SIZE, 1, "sigmoid")
+
+
+def shape(model: keras.Model, name: str) -> tuple[int, int, int]:
+    """Height, width and channels of what a layer yields."""
+    return tuple(model.get_layer(name).output.shape[1:])
+
+
+def fed_by(model: keras.Model, name: str) -> list[str]:
+    return [each._keras_history.operation.name for each in model.get_layer(name).input]
+
+
+def test_a_node_of_unet_plus_plus_sees_all_before_it_at_its_scale_and_the_coarser_one_before_it():
+    """Figure 1a of the paper: ten nodes for five scales; X(0,4), here at 1/2, is fed by X(0,0) to X(0,3) and X(1,3)."""
+    model = built("unet_plus_plus")
+    nodes = {layer.name.removesuffix("_concat") for layer in layers_of(model) if layer.name.endswith("_concat")}
+    assert nodes == {f"node_{scale}_{column}" for scale in range(1, 5) for column in range(1, scale + 1)}
+    skip_at_half = "skip_2"
+    assert fed_by(model, "node_4_4_concat") == ["node_4_4_up", skip_at_half, *(f"node_4_{n}b_relu" for n in (1, 2, 3))]
+    assert model.get_layer("node_4_4_up").input._keras_history.operation.name == "node_3_3b_relu"
+    assert fed_by(model, "node_1_1_concat") == ["node_1_1_up", "skip_16"]
+    assert model.get_layer("node_1_1_up").input._keras_history.operation.name == "encoder_output"
+    assert [shape(model, f"node_{scale}_1b_relu") for scale in (1, 2, 3, 4)] == [
+        (4, 4, 256),
+        (8, 8, 128),
+        (16, 16, 64),
+        (32, 32, 32),
+    ]
+    assert shape(model, "last_5b_relu") == (64, 64, 16)
+
+
+def test_unet_plus_plus_without_a_map_at_half_the_image_ends_with_two_blocks():
+    model = built("unet_plus_plus_slim", "convnext_tiny")
+    assert {layer.name for layer in layers_of(model) if layer.name.endswith("b_relu") and "last" in layer.name} == {
+        "last_4b_relu",
+        "last_5b_relu",
+    }
+    assert shape(model, "node_3_3b_relu") == (16, 16, 32)
+    assert shape(model, "last_5b_relu") == (64, 64, 8)
+
+
+def test_deeplabs_rates_grow_with_its_map():
+    assert deeplab.rates(33) == [6, 12, 18]  # the paper's, of an image of 513 px
+    assert deeplab.rates(66) == [12, 24, 36]  # the paper's at twice the resolution
+    assert deeplab.rates(12) == [2, 4, 7]  # of 192 px
+    assert deeplab.rates(2) == [1, 1, 1]
+
+
+def test_deeplab_has_five_branches_and_one_skip_from_a_quarter_of_the_image():
+    model = built("deeplabv3_plus")
+    assert fed_by(model, "pyramid_concat") == [*(f"pyramid_{n}_relu" for n in range(4)), "pyramid_mean_up"]
+    assert fed_by(model, "pyramid_input") == ["last_up", "skip_16"]
+    dilations = [model.get_layer(f"pyramid_{n}_depthwise").dilation_rate for n in (1, 2, 3)]
+    assert dilations == [(rate, rate) for rate in deeplab.rates(4)]
+    assert shape(model, "pyramid_relu") == (4, 4, 256)
+    assert shape(model, "skip_relu") == (16, 16, 48)
+    assert shape(model, "decoder_2_relu") == (16, 16, 256)
+    assert model.output_shape == (None, SIZE, SIZE, 1)
+    slim = built("deeplabv3_plus_slim")
+    assert (shape(slim, "decoder_2_relu"), shape(slim, "skip_relu")) == ((16, 16, 128), (16, 16, 24))
