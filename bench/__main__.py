@@ -13,8 +13,8 @@ def main() -> None:
 
 
 def _leave_the_working_folder() -> None:
-    """`python -m` looks for modules in the working folder first, which may be a stranger's: a `numpy.py` beside pictures would run. Where this package
-    is itself in that folder, it stays."""
+    """`python -m` looks for modules in the working folder first, which may be a stranger's: a `numpy.py` beside
+    pictures would run. Where this package is itself in that folder, it stays."""
     home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  pathlib could be the stranger's
     if sys.path and sys.path[0] == os.getcwd() != home:  # noqa: PTH109
         del sys.path[0]

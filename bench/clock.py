@@ -1,8 +1,9 @@
-"""Seconds in which this process ran. While it is stopped (Ctrl-Z, SIGSTOP, a frozen container, a laptop that sleeps on some systems) no budget is
-used up, and what was silent meanwhile does not hang: what it said is heard after this process goes on.
+"""Seconds in which this process ran. While it is stopped (Ctrl-Z, SIGSTOP, a frozen container, a laptop that sleeps on
+some systems) no budget is used up, and what was silent meanwhile does not hang: what it said is heard after this
+process goes on.
 
-The system's monotonic clock goes on while a process is stopped, and nothing tells a process that it was. So a thread of it takes note of the time;
-a gap between two of its notes was a stop, of which `LONGEST_GAP_S` count.
+The system's monotonic clock goes on while a process is stopped, and nothing tells a process that it was. So a thread of
+it takes note of the time; a gap between two of its notes was a stop, of which `LONGEST_GAP_S` count.
 """
 
 import os
@@ -13,7 +14,8 @@ NOTE_S = 1.0
 """Between two notes."""
 
 LONGEST_GAP_S = 10.0
-"""Seconds. A busy machine, or a library that keeps Python's lock, may keep the thread waiting; longer than this they do not."""
+"""Seconds. A busy machine, or a library that keeps Python's lock, may keep the thread waiting; longer than this they do
+not."""
 
 
 class Clock:

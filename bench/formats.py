@@ -189,8 +189,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_cell(value: object) -> object:
-    """For a table that people open: numbers as they are, but text that begins like a formula gets an apostrophe in front, which spreadsheets
-    hide."""
+    """For a table that people open: numbers as they are, but text that begins like a formula gets an apostrophe in
+    front, which spreadsheets hide."""
     if value is None or isinstance(value, bool | int | float):
         return value
     text = printable(str(value))

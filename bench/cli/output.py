@@ -70,12 +70,13 @@ _NUMBERS = {
     **dict.fromkeys(("COLUMNS", "LINES", "TERMINAL_WIDTH"), 1000),
     **dict.fromkeys(("OPENCV_IO_MAX_IMAGE_WIDTH", "OPENCV_IO_MAX_IMAGE_HEIGHT", "OPENCV_IO_MAX_IMAGE_PIXELS"), 2**62),
 }
-"""Variables that libraries take for whole numbers, with the largest that makes sense: of others Rich and Typer raise or write gigabytes of blanks, and
-OpenCV aborts."""
+"""Variables that libraries take for whole numbers, with the largest that makes sense: of others Rich and Typer raise or
+write gigabytes of blanks, and OpenCV aborts."""
 
 
 def forget_odd_numbers() -> None:
-    """Takes variables out of the environment, of this process and those that it begins, that are no number or none that makes sense."""
+    """Takes variables out of the environment, of this process and those that it begins, that are no number or none that
+    makes sense."""
     for name, most in _NUMBERS.items():
         said = os.environ.get(name, "1")
         if not (said.isascii() and said.isdecimal() and len(said) < 20 and 1 <= int(said) <= most):
@@ -83,8 +84,8 @@ def forget_odd_numbers() -> None:
 
 
 def _occupy_standard_descriptors() -> None:
-    """A process that was begun without stdin, stdout or stderr (`>&-`) gives their numbers to the next files that it opens, and what a C library
-    prints would stand in a record."""
+    """A process that was begun without stdin, stdout or stderr (`>&-`) gives their numbers to the next files that it
+    opens, and what a C library prints would stand in a record."""
     for number in range(3):
         try:
             os.fstat(number)

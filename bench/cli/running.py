@@ -94,12 +94,12 @@ def _experiment_of(named: str | None, said: Mapping[str, Any], resumed: Path | N
 
 
 def _require_said(cluster: str | None, said: Mapping[str, Any]) -> None:
-    """Raises UserError where a file, and not the command line, names a cluster by its address. Whoever runs that cluster runs code here: Ray unpickles what
-    it sends; and a file may be anybody's."""
+    """Raises UserError where a file, and not the command line, names a cluster by its address. Whoever runs that
+    cluster runs code here: Ray unpickles what it sends; and a file may be anybody's."""
     if cluster and ":" in cluster and not said["cluster"]:
         raise UserError(
-            f"the experiment names the Ray cluster {cluster}, whose owner could run code here; say --cluster {shlex.quote(cluster)} to join it, or "
-            "--cluster none"
+            f"the experiment names the Ray cluster {cluster}, whose owner could run code here; say --cluster "
+            f"{shlex.quote(cluster)} to join it, or --cluster none"
         )
 
 

@@ -1,4 +1,5 @@
-"""YAML from anywhere: nothing unfolds, nothing nests without end, and whatever a tag cannot read is an error of YAML."""
+"""YAML from anywhere: nothing unfolds, nothing nests without end, and whatever a tag cannot read is an error of
+YAML."""
 
 from typing import Any
 
@@ -11,7 +12,8 @@ MOST_NODES = 10_000
 
 
 class BoundedLoader(yaml.SafeLoader):
-    """PyYAML's safe loader, which does not read on where nesting is too deep: its scanner takes the square of the depth."""
+    """PyYAML's safe loader, which does not read on where nesting is too deep: its scanner takes the square of the
+    depth."""
 
     _depth = 0
 
@@ -27,7 +29,8 @@ class BoundedLoader(yaml.SafeLoader):
 
 
 def parse_yaml(text: str | bytes, kind: type[BoundedLoader] = BoundedLoader) -> tuple[yaml.Node | None, Any]:
-    """The one document of a text: its nodes, which know their lines, and its value. Raises yaml.YAMLError, ValueError and RecursionError alone."""
+    """The one document of a text: its nodes, which know their lines, and its value. Raises yaml.YAMLError, ValueError
+    and RecursionError alone."""
     loader = kind(text)
     node = loader.get_single_node()
     if node is None:
@@ -47,7 +50,8 @@ def parse_yaml(text: str | bytes, kind: type[BoundedLoader] = BoundedLoader) -> 
 
 
 def _refuse_what_unfolds(node: yaml.Node) -> None:
-    """Aliases let a file of a few lines mean millions of values, or hold itself; nesting lets it exhaust the stack. Counts without recursion."""
+    """Aliases let a file of a few lines mean millions of values, or hold itself; nesting lets it exhaust the stack.
+    Counts without recursion."""
     waiting = [(node, 0)]
     seen = 0
     while waiting:

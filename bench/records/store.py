@@ -205,8 +205,8 @@ def load(directory: Path) -> Run:
 
 
 def _require_no_way_out(directory: Path) -> None:
-    """Raises StoreError for a file or folder of a run that is a link to elsewhere: what it holds would be shown, and a resumed run would write
-    there."""
+    """Raises StoreError for a file or folder of a run that is a link to elsewhere: what it holds would be shown, and a
+    resumed run would write there."""
     for path in directory.iterdir():
         if path.is_symlink() and not path.resolve().is_relative_to(directory.resolve()):
             raise StoreError(

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 
 def check_weights_file(path: Path) -> None:
-    """Raises DataError, in one line with the file's name, for what is no file of weights, or holds more than plain arrays."""
+    """Raises DataError, in one line with the file's name, for what is no file of weights, or holds more than plain
+    arrays."""
     import h5py
 
     try:
@@ -21,8 +22,8 @@ def check_weights_file(path: Path) -> None:
 
 
 def require_plain_arrays(path: Path, arrays: "h5py.File") -> None:
-    """Raises DataError for a link out of the file `path`, for arrays that lie elsewhere, and for those that take more memory than room in the
-    file."""
+    """Raises DataError for a link out of the file `path`, for arrays that lie elsewhere, and for those that take more
+    memory than room in the file."""
     import h5py
 
     waiting = [arrays]

@@ -45,15 +45,17 @@ def on_this_machine_alone() -> Iterator[None]:
 
 
 def require_token(address: str, *, client: bool) -> None:
-    """Raises ExperimentError, one line, where others can reach the cluster at `address` ("HOST:PORT", of Ray's `client` server or of the
-    head) and it answers whoever has no token, or is too slow to say, unless RAY_AUTH_MODE=disabled says that this is meant."""
+    """Raises ExperimentError, one line, where others can reach the cluster at `address` ("HOST:PORT", of Ray's `client`
+    server or of the head) and it answers whoever has no token, or is too slow to say, unless RAY_AUTH_MODE=disabled
+    says that this is meant."""
     if os.environ.get(_MODE, "").lower() == "disabled" or is_loopback(address):
         return
     answer = answer_to_anybody(address, client=client)
     if answer is Answer.NOTHING:
         raise ExperimentError(
-            f"the Ray cluster at {address} did not say within {ANSWER_S:.0f} s whether it asks for a token, without which whoever reaches it can "
-            f"run code as you; try again when it is less busy, or set {_MODE}=disabled here if its network keeps others out"
+            f"the Ray cluster at {address} did not say within {ANSWER_S:.0f} s whether it asks for a token, without which whoever "
+            f"reaches it can run code as you; try again when it is less busy, or set {_MODE}=disabled here if its network "
+            "keeps others out"
         )
     if answer is Answer.ANSWERED:
         raise ExperimentError(

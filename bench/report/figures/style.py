@@ -70,7 +70,8 @@ RC = {
 
 @cache
 def look() -> dict[str, Any]:
-    """`RC`, over Matplotlib's own defaults: a `matplotlibrc` in the working folder, which may be anybody's, changes no figure and starts no LaTeX."""
+    """`RC`, over Matplotlib's own defaults: a `matplotlibrc` in the working folder, which may be anybody's, changes no
+    figure and starts no LaTeX."""
     from matplotlib import rcParams, rcParamsDefault
 
     of_windows = ("backend", "interactive", "toolbar", "webagg", "timezone")
