@@ -3,10 +3,11 @@
     git worktree add ../before 7515af7      # the last commit before records, files and machines were guarded
     python benchmarks/engine_before.py --before ../before [--repeats 3]
 
-Each turn is a process of its own, with one worker that trains `trial_engine.trial_list` of two networks on the sample set: every network for 2 epochs
-twice and for 6 epochs twice. Seconds are those of the worker process, user and system, of all its threads: a neighbour that takes the cores counts less
-than it does on the clock. `first` is a network's first trial, with building and compiling; `later` are the others. Of the repeats the least counts, of
-each trial apart. The last line is JSON; its `ratio` is here / before.
+Each turn is a process of its own, with one worker that trains `trial_engine.trial_list` of two networks on the sample
+set: every network for 2 epochs twice and for 6 epochs twice. Seconds are those of the worker process, user and system,
+of all its threads: a neighbour that takes the cores counts less than it does on the clock. `first` is a network's first
+trial, with building and compiling; `later` are the others. Of the repeats the least counts, of each trial apart. The
+last line is JSON; its `ratio` is here / before.
 """
 
 import argparse
