@@ -49,6 +49,7 @@ def plan_of(
         may_search=experiment.search == "auto",
         given=experiment.protocol.steps,
         fits=not share,
+        is_before_last=bool(experiment.single),
     )
     if not share or not chosen.candidates:
         return chosen

@@ -46,24 +46,31 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """From `units` short trainings on, which have room for `candidates` of them, `everywhere` or on one fold each."""
+    """From `units` short trainings on, which have room for `candidates` of them, `everywhere` or on one fold each; from
+    fewer, `before_last`, where a last training of all images follows."""
 
     units: float
     candidates: int
     everywhere: bool
     search_share: float
     reason: str
+    before_last: float | None = None
+
+    def begins(self, *, is_before_last: bool) -> float:
+        return self.units if self.before_last is None or not is_before_last else self.before_last
 
 
-COMPARES = 11.0
-"""Short trainings, from which on there are several candidates."""
+BEFORE_LAST = 7.0
+"""Short trainings from which on four candidates are compared where a last training of all images follows: theirs may be
+the shortest that compare."""
 
 RULES: Sequence[Rule] = (
     Rule(units=120, candidates=10, everywhere=True, search_share=0.25, reason="{recipes} on every fold"),
     Rule(units=60, candidates=10, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
     Rule(units=30, candidates=5, everywhere=True, search_share=0.0, reason="{recipes} on every fold"),
     Rule(
-        units=COMPARES,
+        units=11,
+        before_last=BEFORE_LAST,
         candidates=4,
         everywhere=False,
         search_share=0.0,
@@ -86,13 +93,15 @@ def plan(
     may_search: bool = True,
     given: int | None = None,
     fits: bool = True,
+    is_before_last: bool = False,
 ) -> Plan:
     """The plan for `left_s` seconds on so many `places` at once, by the `price` of trainings of the default
     configuration, whose network is compiled. `available` are the recipes that there are; lengths are multiples of an
     `epoch` and, where one fits, at least `shortest`, in steps, unless one is `given`. Without `may_search` no time is
-    kept for a search. A length `fits` its time where the default configuration is alone."""
+    kept for a search. A length `fits` its time where the default configuration is alone. `is_before_last`: the model is
+    trained after it, of all images."""
     units = left_s * places / price.unit_s
-    rule = next(rule for rule in RULES if units >= rule.units)
+    rule = next(rule for rule in RULES if units >= rule.begins(is_before_last=is_before_last))
     candidates = min(rule.candidates, available)
     if candidates == 1:
         alone = _default_alone(left_s, price, folds, places, epoch, shortest, given)

@@ -9,7 +9,7 @@ from bench.experiments import Experiment
 from bench.formats import plural
 from bench.records import COMPLETED, DeliveryRecord, TrainingRecord, configuration_name
 from bench.run.delivery import MEMBERS, weights_path
-from bench.run.plan import COMPARES, LONGEST
+from bench.run.plan import BEFORE_LAST, LONGEST
 
 REFIT = "refit"
 
@@ -28,19 +28,18 @@ def refits(experiment: Experiment, images: int) -> bool:
     return chooses and budget_s is not None and 0 < images <= FEW_IMAGES
 
 
-LONG, SHORTER = 3.0, 1.5
-"""What a budget keeps for the last training, in short ones: with room for `LONG` of them and one candidate alone half of
-it, up to `LONG`; where there is room for several, what they leave, but no less than `SHORTER`. With less room a training
-that is scored comes first."""
+LEAST_ROOM, LONG, SHARE = 3.0, 4.5, 1 / 3
+"""What a budget keeps for the last training, in short ones: from `LEAST_ROOM` of them on half of its time, up to `LONG`,
+while there is one candidate, and a `SHARE` of it where several fit besides. With less room a training that is scored
+comes first."""
 
 
 def kept_units(units: float) -> float:
     """Of the `units` short trainings that a budget has room for, how many are kept for the network of all images."""
-    if units < LONG:
+    if units < LEAST_ROOM:
         return 0.0
-    if units < COMPARES + SHORTER:
-        return min(units / 2, LONG)
-    return min(LONG, max(SHORTER, units - COMPARES))
+    several = units * (1 - SHARE) >= BEFORE_LAST
+    return min(LONG, units * SHARE if several else units / 2)
 
 
 def refit_spec(

@@ -4,9 +4,10 @@ import pytest
 
 from bench.experiments import Experiment, load_experiment, override
 from bench.records import COMPLETED, DeliveryRecord, Member, TrainingRecord
+from bench.run.costs import Price
 from bench.run.delivery import weights_path
-from bench.run.plan import COMPARES, LONGEST
-from bench.run.refit import FEW_IMAGES, LONG, SHORTER, kept_units, refit_spec, refits
+from bench.run.plan import BEFORE_LAST, LONGEST, plan
+from bench.run.refit import FEW_IMAGES, kept_units, refit_spec, refits
 from tests.examples import STARTED_AT
 
 
@@ -31,15 +32,23 @@ def test_without_a_budget_or_where_levels_are_compared_it_is_the_ensemble() -> N
     assert not refits(override(load_experiment("compare"), budget="15m"), 52)
 
 
-@pytest.mark.parametrize(("units", "kept"), [(2.9, 0.0), (3.0, 1.5), (5.6, 2.8), (8.0, 3.0), (COMPARES, 3.0)])
+@pytest.mark.parametrize(("units", "kept"), [(2.9, 0.0), (3.0, 1.5), (5.6, 2.8), (10.0, 4.5)])
 def test_one_candidate_alone_keeps_half_of_its_time_up_to_a_long_training(units: float, kept: float) -> None:
     assert kept_units(units) == pytest.approx(kept)
 
 
-@pytest.mark.parametrize("units", [COMPARES + SHORTER, 13.0, 14.0, 60.0])
-def test_where_several_candidates_fit_without_it_they_fit_with_it(units: float) -> None:
-    assert SHORTER <= kept_units(units) <= LONG
-    assert units - kept_units(units) >= COMPARES
+@pytest.mark.parametrize(("units", "kept"), [(10.5, 3.5), (12.0, 4.0), (13.5, 4.5), (60.0, 4.5)])
+def test_several_candidates_leave_a_third_of_it(units: float, kept: float) -> None:
+    assert kept_units(units) == pytest.approx(kept)
+    assert units - kept_units(units) >= BEFORE_LAST
+
+
+def test_before_a_last_training_fewer_short_ones_compare_recipes() -> None:
+    alone = plan(900.0, price=Price(unit_s=100.0), folds=3, available=12)
+    before = plan(900.0, price=Price(unit_s=100.0), folds=3, available=12, is_before_last=True)
+    assert (alone.candidates, before.candidates) == (1, 4)
+    assert before.steps >= 100
+    assert plan(690.0, price=Price(unit_s=100.0), folds=3, available=12, is_before_last=True).candidates == 1
 
 
 MEMBER = Member(candidate="recipe 2", hyperparameters={"image_size": 32}, fold=1, seed=4, weights="")
