@@ -80,7 +80,7 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
     if choice.delivery is not None and choice.delivery.refit:
         yield (
             "It saw all development images, so that none of them scores it: its cross-validated IoU is that of its "
-            "recipe, trained on folds. The locked images were scored by this very network."
+            "recipe, trained on folds. The held-out images were scored by this very network."
         )
     if choice.delivery is not None and isinstance(found.final, Finals) and len(found.final.standings) > 1:
         yield from _delivery(found, choice, found.final)
