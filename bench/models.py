@@ -80,6 +80,9 @@ def measured(of: Cost, size: int, *, batch_size: int, steps: int) -> Cost:
     from search_spaces.reference import reference_recipe
     from search_spaces.space import Space
 
+    multiple = ARCHITECTURES[of.architecture].size_multiple
+    if size % multiple:
+        raise UserError(f"{size} px is no size of {of.architecture}: choose a multiple of {multiple}")
     backbone = (of.backbone,) if of.backbone else ()
     values = reference_recipe(
         Space(architecture=(of.architecture,), backbone=backbone, image_size=(size,), batch_size=(batch_size,))

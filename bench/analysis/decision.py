@@ -52,6 +52,11 @@ class Choice:
     num_params: int | None
     delivery: DeliveryRecord | None = None
 
+    @property
+    def is_refit(self) -> bool:
+        """Whether it is one network of all development images, whose `iou` is that of its recipe on folds."""
+        return self.delivery is not None and self.delivery.refit
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:

@@ -23,6 +23,10 @@ LICENCES = {
     "mobilenetv2": "Apache-2.0 (Keras Applications; MobileNetV2 by Google)",
     "efficientnetlite": "Apache-2.0 (EfficientNet-Lite by Google)",
     "efficientnetb": "Apache-2.0 (EfficientNet by Google, packaged by P. Yakubovskiy)",
+    "resnet50v2": "see their publisher (Keras Applications)",
+    "efficientnetv2": "see their publisher (Keras Applications; EfficientNetV2 by Google)",
+    "densenet121": "see their publisher (Keras Applications)",
+    "convnext_tiny": "see their publisher (Keras Applications)",
     "resnet": "MIT (image-classifiers by P. Yakubovskiy)",
     "vgg": "CC BY 4.0 (Visual Geometry Group, University of Oxford)",
 }

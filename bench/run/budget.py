@@ -36,6 +36,7 @@ class Timekeeper:
         self.search_share = SEARCH_SHARE if experiment.protocol.finalists else 1.0
         self._earlier_s = (earlier.record.wall_s or 0.0) if earlier else 0.0
         self._began = began
+        self.kept_s = 0.0  # of the final evaluation's time, for a last training
         self._closing_s = min(LONGEST_CLOSING_S, max(CLOSING_S, CLOSING_SHARE * (self._budget_s or 0.0)))
         before = {study.study_id: study for study in earlier.record.studies} if earlier else {}
         new = [
@@ -62,7 +63,8 @@ class Timekeeper:
         if self._budget_s is None:
             return None
         searched_s = sum(study.wall_s or 0.0 for study in self._studies.values())
-        left_s = min(self._open_s * self.search_share - searched_s, self._open_s - self.wall_s)
+        open_s = self._open_s - self.kept_s
+        left_s = min(open_s * self.search_share - searched_s, open_s - self.wall_s)
         left_s = max(0.0, left_s)
         spent_s = [self._studies[study_id].wall_s or 0.0 for study_id in study_ids]
         return max(0.0, level(left_s, spent_s) - spent_s[0])

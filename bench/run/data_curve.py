@@ -1,6 +1,7 @@
 """Data or model? The first of the finals, trained again on shares of the training images, for as many steps and with the same seeds."""
 
 from dataclasses import replace
+from statistics import median
 
 from bench.analysis.final_evaluation import NoFinals, finals
 from bench.records import FinalsRecord, Run
@@ -15,4 +16,7 @@ def plan_learning_curve(run: Run) -> FinalsRecord | NoFinals:
     held = finals(run)
     if isinstance(held, NoFinals):
         return held
-    return replace(held.record, candidates=(held.standings[0].candidate,), seeds=held.seeds)
+    leader = held.standings[0].candidate
+    lengths = [each.epochs_run for each in run.trainings if each.candidate == leader.name and each.epochs_run]
+    epochs = round(median(lengths)) if held.record.fitted and lengths else held.record.epochs
+    return replace(held.record, candidates=(leader,), seeds=held.seeds, epochs=epochs, fitted=False)

@@ -23,6 +23,7 @@ from bench.run.experiment_plan import (
     unmeasured_price,
 )
 from bench.run.plan import Plan
+from bench.run.refit import kept_s
 from bench.run.setup import Examined
 from search_spaces.architectures import ARCHITECTURES
 from search_spaces.one_at_a_time import one_at_a_time
@@ -148,7 +149,19 @@ def _plans(
         prices = (Price.of(experiment.protocol, **cost),)
     else:
         prices = [Price(unit_s=unit_s) for unit_s in SUPPOSED_S if unit_s <= left_s]
-    plans = [(price.unit_s, plan_of(experiment, left_s, price=price, folds=folds, places=places)) for price in prices]
+    plans = [
+        (
+            price.unit_s,
+            plan_of(
+                experiment,
+                left_s - kept_s(experiment, left_s, price, places),
+                price=price,
+                folds=folds,
+                places=places,
+            ),
+        )
+        for price in prices
+    ]
     for (candidates, everywhere, share, on), of in groupby(
         plans,
         key=lambda each: (_compared(experiment, each[1]), each[1].everywhere, each[1].search_share, each[1].folds),

@@ -60,9 +60,9 @@ class Rule:
         return self.units if self.before_last is None or not is_before_last else self.before_last
 
 
-BEFORE_LAST = 7.0
+BEFORE_LAST = 8.0
 """Short trainings from which on four candidates are compared where a last training of all images follows: theirs may be
-the shortest that compare."""
+the shortest that compare, and one's time goes into compiling."""
 
 RULES: Sequence[Rule] = (
     Rule(units=120, candidates=10, everywhere=True, search_share=0.25, reason="{recipes} on every fold"),

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from bench.engine.executor import Executor
 from bench.engine.spec import TrialOutcome, TrialSpec
-from bench.experiments import Experiment
+from bench.engine.worker import WorkerDiedError
+from bench.experiments import Experiment, Protocol
 from bench.formats import plural
 from bench.records import COMPLETED, DeliveryRecord, TrainingRecord, configuration_name
+from bench.run.costs import Price
 from bench.run.delivery import MEMBERS, weights_path
+from bench.run.final_evaluation import FILLED
 from bench.run.plan import BEFORE_LAST, LONGEST
 
 REFIT = "refit"
@@ -33,62 +37,108 @@ LEAST_ROOM, LONG, SHARE = 3.0, 4.5, 1 / 3
 while there is one candidate, and a `SHARE` of it where several fit besides. With less room a training that is scored
 comes first."""
 
+ENDING_S = 2.0
+"""Of its time, for settling its statistics and handing its weights over."""
 
-def kept_units(units: float) -> float:
-    """Of the `units` short trainings that a budget has room for, how many are kept for the network of all images."""
+WORTH = 1.5
+"""A network that was trained in an earlier sitting is trained again where there is time for one so many times longer."""
+
+
+def kept_s(experiment: Experiment, left_s: float, price: Price, places: int = 1) -> float:
+    """Of `left_s` seconds of a budget, how many are kept for the network of all images."""
+    return price.unit_s * kept_units(left_s / price.unit_s, places) if experiment.single else 0.0
+
+
+def kept_units(units: float, places: int = 1) -> float:
+    """The same in short trainings, of which one place has time for `units`."""
     if units < LEAST_ROOM:
         return 0.0
-    several = units * (1 - SHARE) >= BEFORE_LAST
+    several = units * places * (1 - SHARE) >= BEFORE_LAST
     return min(LONG, units * SHARE if several else units / 2)
 
 
 def refit_spec(
-    selected: DeliveryRecord, trainings: Sequence[TrainingRecord], *, steps_per_epoch: int, left_s: float | None
+    selected: DeliveryRecord, trainings: Sequence[TrainingRecord], *, protocol: Protocol, left_s: float | None
 ) -> TrialSpec:
     """The training of the recipe and seed of `selected`, an ensemble of one unit, as long as that of its first member;
-    where `left_s` seconds are left for it, as long as these last, up to `LONGEST` steps or a little more."""
+    where `left_s` seconds are left for it and the protocol gives no length, as long as these last, up to twice
+    `LONGEST` steps."""
     member = selected.members[0]
     known = next(each for each in trainings if weights_path(each) == member.weights)
-    longest = max(known.epochs_run, LONGEST // steps_per_epoch)
+    fitted = left_s is not None and protocol.steps is None
     return TrialSpec(
         study_id=REFIT,
         trial_id=f"{member.candidate}, seed {member.seed}",
         hyperparameters=member.hyperparameters,
         seed=member.seed,
-        epochs=known.epochs_run if left_s is None else longest,
-        fit_s=left_s,
+        epochs=max(known.epochs_run, LONGEST // protocol.steps_per_epoch) if fitted else known.epochs_run,
+        fit_s=left_s if fitted else None,
         refit=True,
     )
 
 
-def refit_weights(spec: TrialSpec) -> str:
-    """Where they are kept, relative to the run's folder."""
-    return f"{MEMBERS}/{configuration_name(spec.hyperparameters)}-seed{spec.seed}-all.weights.h5"
+def refit_weights(spec: TrialSpec, epochs: int) -> str:
+    """Where those of so many epochs are kept, relative to the run's folder."""
+    return f"{_stem(spec)}{epochs}.weights.h5"
+
+
+def trained_before(directory: Path, spec: TrialSpec) -> int | None:
+    """Epochs of the longest such training whose weights are in the run's folder."""
+    found = (directory / MEMBERS).glob(f"{_stem(spec).rpartition('/')[2]}*.weights.h5")
+    lengths = [path.name.removesuffix(".weights.h5").rpartition("-all")[2] for path in found]
+    return max((int(length) for length in lengths if length.isdecimal()), default=None)
+
+
+def _stem(spec: TrialSpec) -> str:
+    return f"{MEMBERS}/{configuration_name(spec.hyperparameters)}-seed{spec.seed}-all"
 
 
 def train(
-    spec: TrialSpec, executor: Executor, *, retries: int, keep: Callable[[bytes], None], warn: Callable[[str], None]
-) -> bool:
-    """Trains it, again where its process died, and hands its weights to `keep`; False where it did not come to its end, and why is said."""
+    spec: TrialSpec,
+    executor: Executor,
+    *,
+    retries: int,
+    left_s: Callable[[], float | None],
+    least_s: float,
+    keep: Callable[[int, bytes], None],
+    warn: Callable[[str], None],
+) -> int | None:
+    """Trains it, again where its process died and `left_s` has room for `least_s` seconds, hands its epochs and weights
+    to `keep` and returns its epochs; None where it did not come to its end, and why is said."""
     for attempt in range(1, retries + 2):
-        outcome = _outcome(replace(spec, attempt=attempt), executor)
+        seconds = left_s()
+        fit_s = None if spec.fit_s is None or seconds is None else FILLED * seconds - ENDING_S
+        outcome = _outcome(replace(spec, attempt=attempt, fit_s=fit_s, time_limit_s=seconds), executor)
+        error = outcome.record.error
         if outcome.record.status == COMPLETED:
-            keep(executor.model(spec))
-            return True
-        if not outcome.crashed:
+            try:
+                weights = executor.model(spec)
+            except WorkerDiedError as died:
+                error = str(died)
+            else:
+                keep(outcome.record.epochs_run, weights)
+                return outcome.record.epochs_run
+        elif not outcome.crashed:
             break
-    warn(f"the ensemble is delivered, since its best recipe could not be trained again: {outcome.record.error}")
-    return False
+        seconds = left_s()
+        if seconds is not None and seconds < least_s:
+            break
+    warn(f"the ensemble is delivered, since its best recipe could not be trained again: {error}")
+    return None
 
 
-def refitted(selected: DeliveryRecord, spec: TrialSpec, num_images: int) -> DeliveryRecord:
-    """The delivery of the network of `spec` in place of `selected`, whose threshold, smallest object and counts out of fold stay."""
-    member = replace(selected.members[0], fold=None, weights=refit_weights(spec))
-    rule = f"one network, trained on all {plural(num_images, 'development image')}, of the recipe that is best alone; {selected.rule}"
-    return replace(selected, members=(member,), rule=rule, refit=True)
+def refitted(selected: DeliveryRecord, spec: TrialSpec, epochs: int, num_images: int) -> DeliveryRecord:
+    """The delivery of the network of `spec`, trained for `epochs`, in place of `selected`, whose threshold, smallest
+    object and counts out of fold stay."""
+    member = replace(selected.members[0], fold=None, weights=refit_weights(spec, epochs))
+    said = f"one network, trained on all {plural(num_images, 'development image')}, of the recipe that is best alone"
+    return replace(selected, members=(member,), rule=f"{said}; {selected.rule}", refit=True)
 
 
 def _outcome(spec: TrialSpec, executor: Executor) -> TrialOutcome:
+    while not executor.free:  # a worker that died is replaced at the next look
+        for _ in executor.events():
+            pass
     executor.submit(spec)
     while True:
         for event in executor.events():

@@ -8,11 +8,13 @@ import pytest
 
 from bench.datasets.cache import CachedPixels
 from bench.engine.spec import TrialOutcome, TrialSpec, failed
+from bench.engine.worker import WorkerDiedError
 from bench.evaluation.metrics import iou, pool
+from bench.experiments import Protocol
 from bench.records import COMPLETED, FAILED, TrainingRecord
 from bench.run.delivery import libraries, masks_by_configuration, select, weights_path
 from bench.run.final_evaluation import configuration_name, unit_name
-from bench.run.refit import refit_spec, refit_weights, refitted, train
+from bench.run.refit import refit_spec, refit_weights, refitted, train, trained_before
 
 SIZE = 8
 FOLDS = (("a", "b"), ("c", "d"))
@@ -83,45 +85,91 @@ def test_a_single_network_is_of_the_best_recipe_alone_and_as_long(tmp_path, trut
     other = whole(tmp_path, truth.masks * 0.8, loss="bce")
     trained = [replace(each, epochs_run=7) for each in (*other, *good)]
     selected = select(tmp_path, trained, truth, 2, most=1).record
-    spec = refit_spec(selected, trained, steps_per_epoch=25, left_s=None)
+    spec = refit_spec(selected, trained, protocol=Protocol(), left_s=None)
     best = selected.members[0].hyperparameters["loss"]
     assert (spec.refit, spec.epochs, spec.fold, spec.hyperparameters["loss"]) == (True, 7, None, best)
-    record = refitted(selected, spec, 4)
+    record = refitted(selected, spec, 7, 4)
     assert record.refit
-    assert [(each.fold, each.seed, each.weights) for each in record.members] == [(None, spec.seed, refit_weights(spec))]
+    assert [(each.fold, each.seed, each.weights) for each in record.members] == [
+        (None, spec.seed, refit_weights(spec, 7))
+    ]
     assert (record.out_of_fold, record.threshold) == (selected.out_of_fold, selected.threshold)
     assert record.rule.startswith("one network, trained on all 4 development images")
 
 
 class Places:
-    """An executor whose trainings end as they are told to."""
+    """An executor whose trainings end as they are told to, and which has no free place at first."""
 
-    def __init__(self, *outcomes: TrialOutcome) -> None:
-        self.outcomes, self.attempts = list(outcomes), []
+    def __init__(self, *outcomes: TrialOutcome, lost: bool = False) -> None:
+        self.outcomes, self.specs, self.looks, self.lost = list(outcomes), [], 0, lost
+
+    @property
+    def free(self) -> int:
+        return int(self.looks > 0)
 
     def submit(self, spec):
-        self.attempts.append(spec.attempt)
+        assert self.free
+        self.specs.append(spec)
 
     def events(self):
-        yield self.outcomes.pop(0)
+        self.looks += 1
+        yield from [self.outcomes.pop(0)] if self.looks > 1 else []
 
     def model(self, spec):
+        if self.lost:
+            raise WorkerDiedError("killed by signal 9")
         return b"weights"
 
 
-def test_a_training_whose_process_died_is_tried_again_and_one_that_failed_is_said(truth):
-    spec = TrialSpec(study_id="refit", trial_id="best", hyperparameters={}, seed=0, epochs=1, refit=True)
-    died, failure = (
-        failed(spec, why, crashed=why == "died", started_at="", wall_s=1.0) for why in ("died", "no memory")
+SPEC = TrialSpec(study_id="refit", trial_id="best", hyperparameters={}, seed=0, epochs=12, fit_s=100.0, refit=True)
+DIED, FAILURE = (failed(SPEC, why, crashed=why == "died", started_at="", wall_s=1.0) for why in ("died", "no memory"))
+GOOD = TrialOutcome(record=replace(DIED.record, status=COMPLETED, error=None, epochs_run=9))
+
+
+def trained(places: Places, *left_s: float) -> tuple[int | None, list, list]:
+    kept, said, left = [], [], list(left_s)
+    epochs = train(
+        SPEC,
+        places,
+        retries=1,
+        left_s=lambda: left.pop(0) if len(left) > 1 else left[0],
+        least_s=40.0,
+        keep=lambda *what: kept.append(what),
+        warn=said.append,
     )
-    good = TrialOutcome(record=replace(died.record, status=COMPLETED, error=None))
-    kept, said = [], []
-    places = Places(died, good)
-    assert train(spec, places, retries=1, keep=kept.append, warn=said.append)
-    assert (places.attempts, kept, said) == ([1, 2], [b"weights"], [])
-    assert not train(spec, Places(failure), retries=1, keep=kept.append, warn=said.append)
-    assert said == ["the ensemble is delivered, since its best recipe could not be trained again: no memory"]
-    assert kept == [b"weights"]
+    return epochs, kept, said
+
+
+def test_a_training_whose_process_died_is_tried_again_in_the_time_that_is_left():
+    places = Places(DIED, GOOD)
+    assert trained(places, 100.0, 60.0, 60.0) == (9, [(9, b"weights")], [])
+    assert [(each.attempt, each.time_limit_s) for each in places.specs] == [(1, 100.0), (2, 60.0)]
+    assert all(each.fit_s < each.time_limit_s for each in places.specs)
+
+
+def test_one_that_died_when_no_time_is_left_is_not_tried_again():
+    places = Places(DIED, GOOD)
+    epochs, kept, (said,) = trained(places, 100.0, 20.0)
+    assert (epochs, kept, len(places.specs)) == (None, [], 1)
+    assert said == "the ensemble is delivered, since its best recipe could not be trained again: died"
+
+
+def test_one_that_failed_and_one_whose_weights_were_lost_are_said():
+    assert trained(Places(FAILURE), 100.0)[2] == [
+        "the ensemble is delivered, since its best recipe could not be trained again: no memory"
+    ]
+    epochs, kept, said = trained(Places(GOOD, GOOD, lost=True), 100.0)
+    assert (epochs, kept) == (None, [])
+    assert said[0].endswith("killed by signal 9")
+
+
+def test_the_longest_network_of_all_images_that_was_trained_before_is_known(tmp_path):
+    assert trained_before(tmp_path, SPEC) is None
+    for epochs in (4, 12):
+        path = tmp_path / refit_weights(SPEC, epochs)
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert trained_before(tmp_path, SPEC) == 12
 
 
 def test_nothing_is_delivered_without_weights_or_without_a_training_that_ended_well(tmp_path, truth):

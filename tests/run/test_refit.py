@@ -2,12 +2,12 @@
 
 import pytest
 
-from bench.experiments import Experiment, load_experiment, override
+from bench.experiments import Experiment, Protocol, load_experiment, override
 from bench.records import COMPLETED, DeliveryRecord, Member, TrainingRecord
 from bench.run.costs import Price
 from bench.run.delivery import weights_path
 from bench.run.plan import BEFORE_LAST, LONGEST, plan
-from bench.run.refit import FEW_IMAGES, kept_units, refit_spec, refits
+from bench.run.refit import FEW_IMAGES, kept_s, kept_units, refit_spec, refits
 from tests.examples import STARTED_AT
 
 
@@ -32,12 +32,12 @@ def test_without_a_budget_or_where_levels_are_compared_it_is_the_ensemble() -> N
     assert not refits(override(load_experiment("compare"), budget="15m"), 52)
 
 
-@pytest.mark.parametrize(("units", "kept"), [(2.9, 0.0), (3.0, 1.5), (5.6, 2.8), (10.0, 4.5)])
+@pytest.mark.parametrize(("units", "kept"), [(2.9, 0.0), (3.0, 1.5), (5.6, 2.8), (11.0, 4.5)])
 def test_one_candidate_alone_keeps_half_of_its_time_up_to_a_long_training(units: float, kept: float) -> None:
     assert kept_units(units) == pytest.approx(kept)
 
 
-@pytest.mark.parametrize(("units", "kept"), [(10.5, 3.5), (12.0, 4.0), (13.5, 4.5), (60.0, 4.5)])
+@pytest.mark.parametrize(("units", "kept"), [(12.0, 4.0), (12.6, 4.2), (13.5, 4.5), (60.0, 4.5)])
 def test_several_candidates_leave_a_third_of_it(units: float, kept: float) -> None:
     assert kept_units(units) == pytest.approx(kept)
     assert units - kept_units(units) >= BEFORE_LAST
@@ -48,13 +48,13 @@ def test_before_a_last_training_fewer_short_ones_compare_recipes() -> None:
     before = plan(900.0, price=Price(unit_s=100.0), folds=3, available=12, is_before_last=True)
     assert (alone.candidates, before.candidates) == (1, 4)
     assert before.steps >= 100
-    assert plan(690.0, price=Price(unit_s=100.0), folds=3, available=12, is_before_last=True).candidates == 1
+    assert plan(790.0, price=Price(unit_s=100.0), folds=3, available=12, is_before_last=True).candidates == 1
 
 
 MEMBER = Member(candidate="recipe 2", hyperparameters={"image_size": 32}, fold=1, seed=4, weights="")
 
 
-def spec_of(*, epochs_run: int, left_s: float | None):
+def spec_of(*, epochs_run: int, left_s: float | None, steps: int | None = None):
     training = TrainingRecord(
         candidate="recipe 2",
         hyperparameters=MEMBER.hyperparameters,
@@ -70,7 +70,7 @@ def spec_of(*, epochs_run: int, left_s: float | None):
     selected = DeliveryRecord(
         members=(member,), image_size=32, flips=True, threshold=0.5, smallest_object=0.0, rule="the best"
     )
-    return refit_spec(selected, (training,), steps_per_epoch=25, left_s=left_s)
+    return refit_spec(selected, (training,), protocol=Protocol(steps=steps), left_s=left_s)
 
 
 def test_without_a_budget_it_trains_as_long_as_its_recipe_did_on_a_fold() -> None:
@@ -82,3 +82,15 @@ def test_with_one_it_fills_the_time_that_is_left() -> None:
     spec = spec_of(epochs_run=6, left_s=120.0)
     assert (spec.epochs, spec.fit_s) == (LONGEST // 25, 120.0)
     assert spec_of(epochs_run=20, left_s=120.0).epochs == 20
+
+
+def test_a_length_that_the_protocol_gives_is_its_own_too() -> None:
+    spec = spec_of(epochs_run=2, left_s=120.0, steps=50)
+    assert (spec.epochs, spec.fit_s) == (2, None)
+
+
+def test_with_several_places_several_candidates_fit_beside_it_sooner() -> None:
+    assert kept_units(6.0) == 3.0
+    assert kept_units(6.0, places=4) == 2.0
+    assert kept_s(experiment(single=True), 600.0, Price(unit_s=100.0), 4) == pytest.approx(200.0)
+    assert kept_s(experiment().model_copy(update={"single": False}), 600.0, Price(unit_s=100.0)) == 0.0

@@ -99,8 +99,9 @@ def _delivered(found: Analysis, held: Finals) -> Iterator[dict[str, object]]:
     default = next(
         (each for each in held.standings if "default configuration" in map(role_title, each.candidate.roles)), None
     )
+    of_recipe = ("its recipe's IoU on folds",) if choice.is_refit else ()
     yield {
-        "model": Badged(choice.label, ("delivered", *_other_images(choice, held))),
+        "model": Badged(choice.label, ("delivered", *of_recipe, *_other_images(choice, held))),
         "interval": drawn(choice.iou, choice.interval, choice.test, choice.test_interval),
         "iou_text": estimates.score(choice.iou, choice.interval),
         "test_text": estimates.score(choice.test, choice.test_interval),

@@ -134,7 +134,8 @@ def _delivery(found: Analysis, choice: Choice, held: Finals) -> Iterator[str]:
             if same
             else f"the leader of the ranking, {leader.label}"
         )
-        yield f"On the same images, the delivered model scores {estimates.spelt(lead)} against {of}."
+        what = "the recipe of the delivered network" if choice.is_refit else "the delivered model"
+        yield f"On the same images, {what} scores {estimates.spelt(lead)} against {of}."
 
 
 def _tie(found: Analysis, decision: Decision) -> Iterator[str]:

@@ -1,18 +1,20 @@
 """The model of a run: which networks it is made of, and what is kept to show."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from bench.delivery import FOLDER
 from bench.delivery.deliver import deliver
+from bench.engine.spec import TrialSpec
 from bench.evaluation.ensemble import MOST_MEMBERS
 from bench.evaluation.resampling import even_spread
 from bench.formats import plural
 from bench.records import DeliveryRecord
 from bench.run.delivery import Selection, masks_by_configuration, select
 from bench.run.open_run import OpenRun
-from bench.run.refit import refit_spec, refit_weights, refitted, train
+from bench.run.refit import WORTH, refit_spec, refit_weights, refitted, train, trained_before
 
 SHOWN = 48
 """Images whose predictions the report can show."""
@@ -55,27 +57,44 @@ def _single(run: OpenRun) -> Selection | None:
     if selection is None:
         return None
     left_s, development = run.times.finals_s, run.material.split.folds
-    epoch_steps = run.experiment.protocol.steps_per_epoch
-    spec = refit_spec(selection.record, run.trainings, steps_per_epoch=epoch_steps, left_s=left_s)
-    if not (run.store.directory / refit_weights(spec)).is_file():
-        least = spec if left_s is None else replace(spec, epochs=run.experiment.protocol.shortest_epochs)
-        wanted_s = run.costs.of(least)
-        if left_s is not None and wanted_s > left_s:
-            run.progress.warning(
-                f"the ensemble is delivered, since the budget leaves {left_s:.0f} s and a training on all development "
-                f"images takes {wanted_s:.0f} s; a larger --budget goes on with --resume"
-            )
-            return None
-        run.progress.stage(f"training {spec.trial_id} on all {sum(map(len, development))} development images")
+    spec = refit_spec(selection.record, run.trainings, protocol=run.experiment.protocol, left_s=left_s)
+    epochs = trained_before(run.store.directory, spec)
+    if epochs is None or _has_time_for_a_longer_one(run, spec, epochs):
+        epochs = _trained_again(run, spec, sum(map(len, development))) or epochs
+    if epochs is None:
+        return None
+    return replace(selection, record=refitted(selection.record, spec, epochs, sum(map(len, development))))
 
-        def keep(weights: bytes) -> None:
-            run.store.write_bytes(refit_weights(spec), weights)
 
-        retries, warn = run.experiment.retries, run.progress.warning
-        if not train(spec, run.executor, retries=retries, keep=keep, warn=warn):
-            return None
-    record = refitted(selection.record, spec, sum(map(len, development)))
-    return replace(selection, record=record)
+def _has_time_for_a_longer_one(run: OpenRun, spec: TrialSpec, epochs: int) -> bool:
+    longer = math.ceil(WORTH * epochs)
+    return spec.fit_s is not None and longer <= spec.epochs and run.costs.of(replace(spec, epochs=longer)) < spec.fit_s
+
+
+def _trained_again(run: OpenRun, spec: TrialSpec, images: int) -> int | None:
+    """Epochs of the training on all development images; None, and why is said, where it did not come to its end."""
+    shortest = spec if spec.fit_s is None else replace(spec, epochs=run.experiment.protocol.shortest_epochs)
+    least_s, left_s = run.costs.of(shortest), run.times.finals_s
+    if left_s is not None and least_s > left_s:
+        run.progress.warning(
+            f"the ensemble is delivered, since the budget leaves {left_s:.0f} s and a training on all development "
+            f"images takes {least_s:.0f} s; a larger --budget goes on with --resume"
+        )
+        return None
+    run.progress.stage(f"training {spec.trial_id} on all {images} development images")
+
+    def keep(epochs: int, weights: bytes) -> None:
+        run.store.write_bytes(refit_weights(spec, epochs), weights)
+
+    return train(
+        spec,
+        run.executor,
+        retries=run.experiment.retries,
+        left_s=lambda: run.times.finals_s,
+        least_s=least_s,
+        keep=keep,
+        warn=run.progress.warning,
+    )
 
 
 def _is_delivered(run: OpenRun, record: DeliveryRecord) -> bool:

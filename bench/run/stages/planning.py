@@ -8,7 +8,7 @@ from bench.run.costs import Price
 from bench.run.experiment_plan import LEAST_FOR_PROBE_S, ROOM, plan_of, unmeasured_price
 from bench.run.open_run import OpenRun
 from bench.run.probe import NoProbe, probe
-from bench.run.refit import kept_units
+from bench.run.refit import kept_s
 
 
 def plan_budget(run: OpenRun) -> None:
@@ -26,7 +26,7 @@ def plan_budget(run: OpenRun) -> None:
         )
     price = _measured_price(run, left_s)
     left_s = run.times.finals_s or 0.0
-    run.kept_s = price.unit_s * kept_units(left_s / price.unit_s) if run.experiment.single else 0.0
+    run.kept_s = run.times.kept_s = kept_s(run.experiment, left_s, price, run.executor.places)
     run.chosen = plan_of(
         run.experiment,
         left_s - run.kept_s + run.compared_s,
@@ -42,7 +42,8 @@ def plan_budget(run: OpenRun) -> None:
         run.times.keep_for_closing(run.probe, len(run.material.split.test), networks)
     if run.fits_nothing and run.trainings:
         return  # it has its models, and only no time for more
-    run.progress.note(f"plan: {run.chosen.reason}")
+    last = f"; then one training on all images, about {run.kept_s:.0f} s" if run.kept_s else ""
+    run.progress.note(f"plan: {run.chosen.reason}{last}")
     if run.fits_nothing:
         run.progress.warning(_too_short(run, price))
 
