@@ -13,7 +13,6 @@ FOR_YOUR_DATA = {
     "tuners": "[tpe]",
     "trials": "null",
     "budget": "15m",
-    "single": "null",
 }
 """What is different where images of one's own take the place of the sample set."""
 

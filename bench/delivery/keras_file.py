@@ -18,7 +18,11 @@ MOST_CONFIG_BYTES = 64 * 2**20
 """Of a part that is JSON: an ensemble of ten networks has 3 MB."""
 
 _MODULES = ("keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints")
-_CLASSES = {("keras", "DTypePolicy"), ("keras.src.models.functional", "Functional")}
+_CLASSES = {
+    ("keras", "DTypePolicy"),
+    ("keras.src.models.functional", "Functional"),
+    ("keras.src.applications.convnext", "LayerScale"),
+}
 _OPERATIONS = "keras.src.ops."
 _RUNS_CODE = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
 """Layers of Keras's own that run what the file says."""

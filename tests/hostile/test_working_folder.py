@@ -25,7 +25,7 @@ if __name__ == "__main__":
     from tests.engine import stand_in_worker
 
     setup = SimpleNamespace(val_ids=(), folds=(), test_ids=(), evaluation_size=8)
-    with mock.patch.object(worker, "_serve", stand_in_worker.serve_stand_in):
+    with mock.patch.object(worker, "run_worker", stand_in_worker.serve_stand_in):
         with worker.TrialWorker(setup, Path(sys.argv[1]) / "log") as asked:
             print(asked.device())
 """
