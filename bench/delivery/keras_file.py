@@ -20,6 +20,7 @@ MOST_CONFIG_BYTES = 64 * 2**20
 _MODULES = ("keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints")
 _CLASSES = {
     ("keras", "DTypePolicy"),
+    ("keras", "Sequential"),
     ("keras.src.models.functional", "Functional"),
     ("keras.src.applications.convnext", "LayerScale"),
 }
