@@ -328,7 +328,7 @@ main()
 def test_ctrl_c_and_a_schedulers_end_keep_what_is_finished_and_the_report_can_be_made(data, tmp_path, sent):
     file = tmp_path / "tiny.yaml"
     chosen = experiment(
-        data, trials=50, tuners=["random"], protocol={"steps": 90, "steps_per_epoch": 3, "finalists": 0}
+        data, trials=50, tuners=["random"], protocol={"steps": 450, "steps_per_epoch": 3, "finalists": 0}
     )
     file.write_text(json.dumps(chosen.model_dump(mode="json")))
     places = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
