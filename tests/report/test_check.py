@@ -45,7 +45,7 @@ def test_a_digit_that_was_edited_in_a_table_is_found_in_each_of_them(run, report
         path.write_text(text[:place] + ("7" if text[place] != "7" else "3") + text[place + 1 :])
         edited.append(f"{path}:{text[:place].count(chr(10)) + 1} says ")
     lines = found(run, report)
-    assert len(lines) == len(edited) > 5
+    assert len(lines) == len(edited) >= 4
     assert all(line.startswith(place) for line, place in zip(lines, edited, strict=True))
 
 
@@ -87,7 +87,7 @@ def test_a_drawn_cell_and_a_score_of_the_viewer_are_guarded(run, report):
 def test_a_digit_of_a_table_inside_the_page_is_found_and_its_last_digits_are_not(run, report):
     path = report / "leaderboard.html"
     text = path.read_text()
-    place = re.search(r'base64,([^"]*)" download="finals-pairs.csv"', text)
+    place = re.search(r'base64,([^"]*)" download="finals.csv"', text)
     content = base64.b64decode(place[1]).decode()
     for factor, lines in ((1 + 4e-16, 0), (1 + 1e-6, 1)):
         other = re.sub(r"\d\.\d{10,}", lambda number: repr(float(number[0]) * factor), content, count=1)  # noqa: B023
@@ -110,7 +110,7 @@ def test_a_metric_that_its_counts_deny_is_found(run, report):
 
 
 def test_the_last_digits_of_another_processor_are_no_difference(run, report):
-    for name in ("finals-pairs.csv", "trials.csv"):
+    for name in ("finals.csv", "trials.csv"):
         path = report / "tables" / name
         text = re.sub(r"\d\.\d{10,}", lambda number: repr(float(number[0]) * (1 + 4e-16)), path.read_text())
         assert text != path.read_text()
@@ -119,7 +119,7 @@ def test_the_last_digits_of_another_processor_are_no_difference(run, report):
 
 
 def test_a_difference_beyond_the_tolerance_is_found(run, report):
-    path = report / "tables" / "finals-pairs.csv"
+    path = report / "tables" / "finals.csv"
     text = re.sub(r"\d\.\d{10,}", lambda number: repr(float(number[0]) * (1 + 1e-8)), path.read_text(), count=1)
     path.write_text(text)
     assert len(found(run, report)) == 1
