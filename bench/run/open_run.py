@@ -11,9 +11,6 @@ class OpenRun(Journal):
     chosen: Plan | None = None
     """What the budget has room for; None where the protocol is the plan."""
 
-    kept_s: float = 0.0
-    """Seconds that are kept of a budget for a last training, of all development images."""
-
     probe: Probe | None = None
     """What a training of the default configuration costs here; None where that was not measured."""
 

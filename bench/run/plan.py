@@ -16,7 +16,8 @@ from bench.formats import plural
 from bench.run.costs import MARGIN, Price
 
 LONGEST = 300
-"""Steps beyond which small sets gained nothing: what is left of a budget buys folds, seeds and candidates instead."""
+"""Steps beyond which car-damage gained nothing: what is left of a budget buys folds, seeds and candidates instead. The
+last training of all images may be longer (docs/decisions/0019-all-images.md)."""
 
 SETTLED = 200
 """Steps of a training that is worth a second fold or candidate beside it: below, length is worth more than either (docs/decisions/0014-lengths.md)."""

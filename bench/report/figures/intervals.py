@@ -15,18 +15,21 @@ if TYPE_CHECKING:
 
 
 def draw_intervals(found: Finals) -> "Figure":
-    """Left two lines a candidate, first at the top: its IoU out of fold and on the held-out test set set, with their
-    intervals; models of other tools and the baselines below in grey. Right its difference to the default
-    configuration."""
+    """Left two lines a candidate, first at the top: its IoU out of fold and on the held-out test set, with their
+    intervals; models of other tools and the baselines below in grey. Right, where any was compared with it, its
+    difference to the default configuration."""
     lines: list[Standing | ExternalStanding | ReferenceStanding] = [
         *found.standings,
         *found.external.standings,
         *found.references,
     ]
     figure = new_figure(0.42 * len(lines) + 1.3, WIDTH_IN)
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    for height, standing in enumerate(found.standings):
-        _over_default(right, standing, height)
+    is_compared = any(standing.to_default is not None for standing in found.standings)
+    left, *others = figure.subplots(
+        1, 1 + is_compared, sharey=True, squeeze=False, width_ratios=(3, 2)[: 1 + is_compared]
+    )[0]
+    for right in others:
+        _differences(right, found)
     for height, each in enumerate(lines):
         colours = (ACCENT, PALETTE[1]) if isinstance(each, Standing) else (MUTED, MUTED)
         named = (None, None) if height else (found.held_out, "held-out test set")
@@ -37,12 +40,17 @@ def draw_intervals(found: Finals) -> "Figure":
     left.set_xlim(left=min(0.0, left.get_xlim()[0]))
     left.set_xlabel("IoU, with 95 % interval")
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize=8)
-    right.axvline(0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    right.set_xlabel("Difference to the default")
-    right.margins(x=0.2)  # for the words at 0
-    for axes in (left, right):
+    for axes in (left, *others):
         axes.grid(axis="y", visible=False)
     return figure
+
+
+def _differences(axes: "Axes", found: Finals) -> None:
+    for height, standing in enumerate(found.standings):
+        _over_default(axes, standing, height)
+    axes.axvline(0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.set_xlabel("Difference to the default")
+    axes.margins(x=0.2)  # for the words at 0
 
 
 def _with_interval(

@@ -61,7 +61,7 @@ def _with_more_levels(run: OpenRun, planned: FinalsRecord, chosen: Plan) -> Plan
         return None
     larger = plan_of(
         run.experiment,
-        left_s - run.kept_s + run.compared_s,
+        left_s - run.times.kept_s + run.compared_s,
         price=Price(unit_s=unit_s),
         folds=folds,
         places=run.executor.places,

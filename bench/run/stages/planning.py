@@ -26,10 +26,10 @@ def plan_budget(run: OpenRun) -> None:
         )
     price = _measured_price(run, left_s)
     left_s = run.times.finals_s or 0.0
-    run.kept_s = run.times.kept_s = kept_s(run.experiment, left_s, price, run.executor.places)
+    run.times.kept_s = kept_s(run.experiment, left_s, price, run.executor.places)
     run.chosen = plan_of(
         run.experiment,
-        left_s - run.kept_s + run.compared_s,
+        left_s - run.times.kept_s + run.compared_s,
         price=price,
         folds=len(run.material.split.folds),
         places=run.executor.places,
@@ -37,12 +37,12 @@ def plan_budget(run: OpenRun) -> None:
     )
     run.times.search_share = run.chosen.search_share
     if run.probe is not None and run.chosen.candidates:
-        units = 1 if run.chosen.candidates == 1 or run.kept_s else MOST_MEMBERS
+        units = 1 if run.chosen.candidates == 1 or run.times.kept_s else MOST_MEMBERS
         networks = run.chosen.fitted or units * len(run.material.split.folds)
         run.times.keep_for_closing(run.probe, len(run.material.split.test), networks)
     if run.fits_nothing and run.trainings:
         return  # it has its models, and only no time for more
-    last = f"; then one training on all images, about {run.kept_s:.0f} s" if run.kept_s else ""
+    last = f"; then one training on all images, about {run.times.kept_s:.0f} s" if run.times.kept_s else ""
     run.progress.note(f"plan: {run.chosen.reason}{last}")
     if run.fits_nothing:
         run.progress.warning(_too_short(run, price))

@@ -45,7 +45,7 @@ def train_candidates(
 def _trainings_s(run: OpenRun) -> float | None:
     """Seconds that are left for trainings on folds; None: no budget. A single network is trained after them."""
     left_s = run.times.finals_s
-    return None if left_s is None else max(0.0, left_s - run.kept_s)
+    return None if left_s is None else max(0.0, left_s - run.times.kept_s)
 
 
 def _dearest_s(run: OpenRun, planned: FinalsRecord) -> float | None:
