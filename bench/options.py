@@ -1,7 +1,7 @@
-"""Options of a run: what each means, how it is given on the command line, and whether a run that is resumed may have another value.
+"""Options of a run: the meaning of each, its flag, and whether a resumed run may change it.
 
-Each is declared here once and is a field of an experiment besides; the command line, the experiment's JSON schema, `override` and `resume` follow
-from it. Nothing slow is imported, so that `--help` answers at once.
+Each is declared here once and is also a field of an experiment. The command line, the experiment's JSON schema,
+`override` and `resume` follow from it. Nothing slow is imported, so that `--help` answers at once.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,9 @@ SAMPLE = "sample"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """`flag` is its name on the command line, None where it is in the file alone; `kind` is what stands behind it there (bool: nothing does), once or
-    `several` times, and `metavar` what that is called. `may_change`: how far, where and by how many workers a run trains is not what it is, so that it
-    may go on with another value."""
+    """`flag` is its name on the command line (None: it is in the file alone). `kind` is the type of its value (bool: it
+    has none), `metavar` the name of that value; the flag may be repeated if `several`. `may_change`: a resumed run may
+    have another value, since the option only says how far, where and with how many workers it trains."""
 
     help: str
     flag: str | None = None
@@ -72,8 +72,8 @@ OPTIONS: dict[str, Option] = {
     "single": Option(
         flag="--single",
         kind=bool,
-        help="Deliver one network, trained again on all development images, in place of the ensemble of those of folds. Left out: with a "
-        "budget and few images; `single: false` in a file never does.",
+        help="Deliver one network, trained again on all development images, in place of the ensemble of those of "
+        "folds. Left out: with a budget and few images; `single: false` in a file never does.",
         may_change=True,
     ),
     "skip_unreadable": Option(
@@ -86,7 +86,8 @@ OPTIONS: dict[str, Option] = {
 
 
 def given(said: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """(field, value) of what a command line or a caller says, by flag or by field; None, an empty list and False say nothing."""
+    """(field, value) of what a command line or a caller sets, by flag or by field. None, an empty list and False set
+    nothing."""
     by_flag = {option.keyword: field for field, option in OPTIONS.items() if option.flag}
     for name, value in said.items():
         field = by_flag.get(name, name)

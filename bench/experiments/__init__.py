@@ -1,7 +1,7 @@
-"""An experiment: which data, which search space, which tuners and budget, and the protocol that is equal for all of them.
+"""An experiment: data, search space, tuners, budget, and the protocol that is equal for all candidates.
 
-It is written as YAML (the presets are beside this file), checked as a whole before anything runs, and stored with the run in
-resolved form, so that a stored experiment can be loaded and run again. Nothing here imports TensorFlow.
+It is written as YAML; the presets are beside this file. It is checked as a whole before anything runs. Its resolved
+form is stored with the run, so that it can be loaded and run again. Nothing here imports TensorFlow.
 """
 
 from bench.experiments.data import Data

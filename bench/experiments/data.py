@@ -20,8 +20,8 @@ MOST_WILDCARDS = 8
 
 
 class Data(Section):
-    """Where the images are, and what their annotations do not say by themselves; see `DataOptions`. `no_flip` are the classes for whose sake no
-    image is mirrored (None: by the rule of `bench.datasets.handedness`)."""
+    """Where the images are, and what their annotations do not say by themselves; see `DataOptions`. No image is
+    mirrored if the data has a class of `no_flip` (None: by the rule of `bench.datasets.handedness`)."""
 
     path: str = said_of("path", SAMPLE)
     classes: Mapping[str, StrictInt | str] = Field(default_factory=dict)
@@ -41,8 +41,9 @@ class Data(Section):
         words = [*said, *said.values()] if isinstance(said, Mapping) else said if isinstance(said, list | tuple) else ()
         for word in words:
             if word is None or isinstance(word, bool):
+                values = "yes, no, on, off, true, false and null"
                 raise ValueError(
-                    f"a name reads as {json.dumps(word)}; YAML takes yes, no, on, off, true, false and null for values: put it in quotes"
+                    f"a name reads as {json.dumps(word)}; YAML takes {values} for values: put it in quotes"
                 )
         return said
 

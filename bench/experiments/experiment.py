@@ -37,12 +37,16 @@ LONGEST_NAME = 100
 
 
 class Experiment(Section):
-    """One experiment: a study for each tuner with each seed, where `search` (a name of `SEARCH`) wants one. `trials` is per study (None: until the budget ends); `budget` is the
-    wall time of the whole run, delivery included, such as "10m". `workers` processes train at once (None: one for each GPU, or one for the CPU);
-    a trial whose process died is tried again `retries` times. `cluster` is where Ray runs: "local" (started on this machine), "auto"
-    (running on it), HOST:PORT or ray://HOST:PORT; None or "none": nowhere, trials run on this machine without Ray. With `learning_curve` the
-    leader of the final evaluation is trained again on shares of the training images. With `single` the model that is delivered is one network, trained
-    again on all development images."""
+    """One experiment: a study for each tuner with each seed, if `search` (a name of `SEARCH`) asks for one.
+
+    - `trials` is the number for each study (None: until the budget ends).
+    - `budget` is the wall time of the whole run, delivery included, such as "10m".
+    - `workers` processes train at once (None: one for each GPU, or one for the CPU).
+    - `retries`: how often a trial is tried again after its process died.
+    - `cluster` is the address of Ray: "local" (started on this machine), "auto" (already running here), HOST:PORT or
+      ray://HOST:PORT. With None or "none" trials run on this machine without Ray.
+    - `learning_curve`: the leader of the final evaluation is trained again on fractions of the training images.
+    - `single`: the delivered model is one network, trained again on all development images."""
 
     name: Annotated[str, Field(max_length=100)] = said_of("name")
     space: Space
@@ -128,9 +132,8 @@ class Experiment(Section):
         promoting = [tuner for tuner in self.tuners if ORACLES[tuner].promotes]
         if promoting and self.protocol.search_folds > 1:
             others = ", ".join(name for name, kind in ORACLES.items() if not kind.promotes)
-            raise ValueError(
-                f"tuner {promoting[0]} stops trials by rungs and cannot race on folds: set search_folds to 1, or choose from {others}"
-            )
+            conflict = f"tuner {promoting[0]} stops trials by rungs and cannot race on folds"
+            raise ValueError(f"{conflict}: set search_folds to 1, or choose from {others}")
         return self
 
     @model_validator(mode="after")

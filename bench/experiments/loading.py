@@ -20,7 +20,8 @@ PRESETS: dict[str, Path] = {path.stem: path for path in sorted(Path(__file__).pa
 
 
 def load_experiment(name_or_path: str) -> Experiment:
-    """The preset of that name, or the experiment in that YAML file. Raises ExperimentError, one line, for any mistake in it.
+    """The preset of that name, or the experiment in that YAML file. Raises ExperimentError, one line, for a mistake in
+    it.
 
     A path in the file (of data, of a search space) is relative to the file's own folder.
     """
@@ -50,16 +51,19 @@ def load_stored(path: Path) -> Experiment:
 
 
 def override(experiment: Experiment, **said: Any) -> Experiment:
-    """`experiment` with what the command line says instead, by flag or field (`bench.options`); None, empty and False leave it as it is.
+    """`experiment` with the values of the command line, by flag or field (`bench.options`). None, empty and False
+    change nothing.
 
-    A budget without a number of trials means: as many trials as fit. Other data give the run another name, unless it has one.
+    With a budget and no number of trials, as many trials run as fit. Other data give the run another name, unless the
+    command line names it.
     """
     new = dict(given(said))
     searches = [flag for flag, field in (("--tuner", "tuners"), ("--trials", "trials")) if field in new]
     if experiment.search == "compare" and searches:
+        name = experiment.name
         raise ExperimentError(
-            f"command line: {searches[0]} asks for a search, and {experiment.name} has search: compare, which has none; "
-            f"leave it out, or choose another experiment than {experiment.name}"
+            f"command line: {searches[0]} asks for a search, and {name} has search: compare, which has none; "
+            f"leave it out, or choose another experiment than {name}"
         )
     follows: dict[str, Any] = {"search": "always"} if searches else {}
     if "budget" in new:

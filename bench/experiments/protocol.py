@@ -14,16 +14,21 @@ DEFAULT_STEPS = 200
 
 
 class Protocol(Section):
-    """What is equal for every candidate. Shares are fractions; a pixel of at least the probability `threshold` is foreground;
-    `evaluation_size` is the side in pixels of the square on which predictions are compared with masks, None for the largest
-    size of the search space. A training is `steps` optimiser steps long (None: 200, or what a budget has room for), whatever the number of
-    images; after every `steps_per_epoch` of them, which is called an epoch here, the search scores the validation images.
-    Tuners that promote compare trainings of `shortest_steps` at least, each with a whole schedule of its own.
-    After the search the best `finalists` distinct configurations and the reference recipes are trained on
-    `folds` folds with `final_seeds` seeds each (0 finalists: there is no final evaluation). A trial of the search that has collapsed in
-    `collapse_epochs` epochs in a row ends there (0: none does). With several `search_folds` the search trains each configuration on the
-    first so many folds and not on the hold-out split: its score is the mean over them, who is clearly behind the best gets no more of them,
-    and no models are kept."""
+    """What is equal for every candidate. Shares are fractions.
+
+    Data and scores: a pixel is foreground if its probability is at least `threshold`. Predictions are compared with
+    masks on a square of `evaluation_size` pixels a side (None: the largest size of the search space).
+
+    Length: a training has `steps` optimiser steps (None: 200, or what a budget has room for), whatever the number of
+    images. `steps_per_epoch` of them are called an epoch; after each the search scores the validation images. Tuners
+    that promote compare trainings of `shortest_steps` at least, each with its own whole schedule.
+
+    Search: a trial that has collapsed in `collapse_epochs` epochs in a row ends (0: none does). With several
+    `search_folds` each configuration is trained on that many folds, not on the hold-out split, and its score is their
+    mean. A configuration that is clearly behind the best gets no more folds. No models are kept then.
+
+    Final evaluation: the best `finalists` distinct configurations, the default configuration and the original baseline
+    are trained on `folds` folds with `final_seeds` seeds each (0 finalists: there is no final evaluation)."""
 
     steps: Count | None = None
     steps_per_epoch: Count = 25
@@ -70,9 +75,8 @@ class Protocol(Section):
     @field_validator("xla", mode="before")
     @classmethod
     def _xla_is_known(cls, xla: object) -> object:
-        said = (
-            {True: "on", False: "off"}.get(xla, xla) if isinstance(xla, bool) else xla
-        )  # YAML reads on and off as booleans
+        # YAML reads on and off as booleans.
+        said = {True: "on", False: "off"}.get(xla, xla) if isinstance(xla, bool) else xla
         if not isinstance(said, str) or said not in XLA:
             raise ValueError(unknown("xla", str(said), XLA))
         return said
