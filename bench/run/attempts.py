@@ -1,8 +1,8 @@
-"""What was begun is on record before it begins: a trial that takes the whole machine down is not begun for ever.
+"""Each attempt is recorded before it starts, so that a trial that takes the whole machine down is not started for ever.
 
-A worker that dies is seen by the run that it works for, which tries the trial again (`retries`). Where the run dies too, its container or
-its machine, only a line on disk can tell the next session that this trial was under way. After as many such losses as attempts are allowed
-the trial is a failed one, with the reason.
+A run sees that one of its workers died, and tries the trial again (`retries`). If the run itself dies with its
+container or machine, only a line on disk tells the next session which trial was running. After as many such losses as
+attempts are allowed, the trial counts as failed, with the reason.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ from bench.records import BEGAN, ENDED, AttemptRecord, configuration_name
 from bench.records.store import RunStore
 
 Unit = tuple[str, str]
-"""Study, and what is trained in it."""
+"""Study, and the name of what is trained in it."""
 
 
 class OnRecord:
-    """An executor whose trials are on record while they are under way. `earlier` are the attempts of the run's earlier sessions; of a trial
-    that was lost more than `retries` times the outcome is that it failed."""
+    """An executor that records which trials are running. `earlier` are the attempts of the run's earlier sessions. A
+    trial that was lost more than `retries` times fails."""
 
     def __init__(self, executor: Executor, store: RunStore, earlier: Sequence[AttemptRecord], retries: int) -> None:
         self._executor, self._store, self._retries = executor, store, retries
@@ -36,7 +36,7 @@ class OnRecord:
         self._under_way: dict[tuple[str, str], TrialSpec] = {}
         self._given_up: list[TrialOutcome] = []
         self._held: list[TrialSpec] = []
-        """Under suspicion, and waiting until nothing else is under way."""
+        """Suspected trials, waiting until nothing else runs."""
 
     def __enter__(self) -> Self:
         return self
@@ -44,7 +44,7 @@ class OnRecord:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ending the executor's processes is for who began them."""
+        """Whoever started the executor ends its processes."""
 
     @property
     def places(self) -> int:
@@ -52,12 +52,12 @@ class OnRecord:
 
     @property
     def free(self) -> int:
-        """None while a trial is under suspicion: it trains alone, or what trains beside it would be lost with it time and again."""
+        """0 while a suspected trial waits or runs: it trains alone, since trials beside it would be lost with it."""
         suspected = any(self._is_suspected(spec) for spec in self._under_way.values())
         return 0 if self._held or suspected else self._executor.free
 
     def _is_suspected(self, spec: TrialSpec) -> bool:
-        """Whether it was under way when a whole session died, for which it may or may not be to blame."""
+        """Whether it was running when a whole session died. It may or may not be the cause."""
         return self._lost[spec.study_id, unit_of(spec)] > 0
 
     def device(self) -> str:
@@ -73,12 +73,12 @@ class OnRecord:
         return self._executor.is_warm(spec)
 
     def submit(self, spec: TrialSpec) -> None:
-        """Begins a trial when its attempt is on disk, or gives it up, or holds it until it can be alone."""
+        """Starts a trial when its attempt is on disk, or fails it, or holds it until it can run alone."""
         lost = self._lost[spec.study_id, unit_of(spec)]
         if lost > self._retries:
             error = (
-                f"{lost} attempts ended with the whole run, without a word: its process, container or machine was killed while this was "
-                "trained (out of memory, most often); it is not begun again"
+                f"{lost} attempts ended with the whole run, without a word: its process, container or machine was "
+                "killed while this was trained (out of memory, most often); it is not begun again"
             )
             self._given_up.append(failed(spec, error, crashed=False, started_at=_now(), wall_s=0.0))
             return
@@ -112,7 +112,7 @@ class OnRecord:
         return self._executor.score(spec, model, ids)
 
     def let_go(self) -> None:
-        """What is under way ends with an orderly end of the run, and not for a fault of its own."""
+        """The run ends in order: its running trials end too, and none of them is to blame."""
         for spec in self._under_way.values():
             with contextlib.suppress(StoreError):  # the run ends for a reason of its own, perhaps this disk
                 self._write(spec, ENDED)
@@ -133,8 +133,8 @@ class OnRecord:
 
 
 def unit_of(spec: TrialSpec) -> str:
-    """Names what is trained, in any session alike. A candidate of the final evaluation is known by its configuration: with more trials
-    another one may bear its name."""
+    """The name of what is trained, the same in every session. A training of the final evaluation is named by its
+    configuration: with more trials, another candidate may get this one's name."""
     if spec.fold is None:
         return spec.trial_id
     return f"{configuration_name(spec.hyperparameters)}-seed{spec.seed}-fold{spec.fold + 1}-share{spec.train_share:g}"

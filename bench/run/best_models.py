@@ -14,11 +14,11 @@ SUFFIX = ".weights.h5"
 
 
 class BestModels:
-    """Keeps the best `keep` distinct configurations by validation IoU; what falls behind is deleted."""
+    """Keeps the models of the best `keep` distinct configurations by validation IoU, and deletes the others."""
 
     def __init__(self, store: RunStore, keep: int, val_ids: Sequence[str], records: Sequence[TrialRecord] = ()) -> None:
-        """`records` are the trials of a run that is resumed: those whose weights are still there compete again, and what a crash left
-        beside the best goes."""
+        """`records` are the trials of a resumed run. Those whose weights exist compete again; files that a crash left
+        beside the best are removed."""
         self._store = store
         self._keep = keep
         self._val_ids = list(val_ids)
@@ -31,12 +31,12 @@ class BestModels:
                 self._remove(path.name.removesuffix(SUFFIX))
 
     def path(self, record: TrialRecord) -> Path:
-        """Where the weights of a trial are, if they are kept."""
+        """The path of a trial's weights, if they are kept."""
         return inside(self._store.directory, f"models/{_name(record)}{SUFFIX}")
 
     def save(self, outcome: TrialOutcome, model: Callable[[], bytes]) -> bool:
-        """Writes a trial's `model` (the content of a weights file) if it is among the best, and says whether it did. What it pushes out
-        stays until `evict`: the trial must be on record first."""
+        """Writes a trial's `model` (the content of a weights file) if it is among the best, and returns whether it did.
+        The model that it replaces stays until `evict`: the trial must be recorded first."""
         record = outcome.record
         if record.status != COMPLETED or outcome.scored is None:
             return False
@@ -51,7 +51,7 @@ class BestModels:
         return True
 
     def evict(self) -> None:
-        """Deletes what the last `save` pushed out."""
+        """Deletes the models that the last `save` replaced."""
         for name in self._evicted:
             self._remove(name)
         self._evicted = []

@@ -1,4 +1,4 @@
-"""Where a run's time goes: what its budget leaves to each study, and how long each has had, over all sittings of a resumed run."""
+"""The time of a run: how much of its budget each study has left and has used, over all sessions of a resumed run."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,9 +10,8 @@ from bench.records import Run, StudyRecord
 from bench.run.costs import Probe
 
 CLOSING_SHARE, CLOSING_S, LONGEST_CLOSING_S = 0.07, 30.0, 150.0
-"""What a budget leaves for choosing and writing the model and the report until it is told by a probe: a share of it,
-and at least and at most these seconds. A dozen networks take a minute to be built, written, opened and scored on two
-cores."""
+"""Time kept for choosing and writing the model and the report until a probe tells more: a share of the budget, and its
+least and most seconds. A dozen networks take a minute to be built, written, opened and scored on two cores."""
 
 REPORT_SHARE, REPORT_S, LONGEST_REPORT_S = 0.02, 6.0, 60.0
 """Of that the report, which is longer the more was trained."""
@@ -20,16 +19,17 @@ REPORT_SHARE, REPORT_S, LONGEST_REPORT_S = 0.02, 6.0, 60.0
 LEAST_CLOSING_S = 15.0
 
 START_SHARE, NETWORK_SHARE = 1.0, 0.25
-"""What a process takes to begin and to open the model, and what each network takes to be built and written, in the time
-in which a network is built and compiled for training."""
+"""Time to start a process and open the model, and time to build and write each network. The unit is the time in which a
+network is built and compiled for training."""
 
 
 SEARCH_SHARE = 0.6
-"""What the search has of a budget until a plan says otherwise; the final evaluation has the rest, and what the search did not use."""
+"""The search's share of a budget until a plan sets another. The final evaluation has the rest, and what the search
+leaves."""
 
 
 class Timekeeper:
-    """Times of a run that began at `began` (seconds of `bench.clock`), and of its `earlier` sittings."""
+    """Times of a run that began at `began` (seconds of `bench.clock`), and of its `earlier` sessions."""
 
     def __init__(self, experiment: Experiment, earlier: Run | None, began: float) -> None:
         self._budget_s = experiment.budget_s
@@ -54,12 +54,13 @@ class Timekeeper:
 
     @property
     def studies(self) -> tuple[StudyRecord, ...]:
-        """As they are now, the time of the one under way included."""
+        """As they are now, with the time of the running one."""
         self._spend()
         return tuple(self._studies.values())
 
     def share_s(self, study_ids: Sequence[str]) -> float | None:
-        """Seconds for the first of the studies to come, such that all of them may have had equal time in the end; None: no budget."""
+        """Seconds for the first of these studies, so that all of them can have equal time in the end (None: no
+        budget)."""
         if self._budget_s is None:
             return None
         searched_s = sum(study.wall_s or 0.0 for study in self._studies.values())
@@ -71,7 +72,7 @@ class Timekeeper:
 
     @property
     def finals_s(self) -> float | None:
-        """Seconds that are left for the finals when the search is over; None: no budget."""
+        """Seconds left for the final evaluation after the search (None: no budget)."""
         return None if self._budget_s is None else max(0.0, self._open_s - self.wall_s)
 
     @property
@@ -85,15 +86,15 @@ class Timekeeper:
         return (self._budget_s or 0.0) - self._closing_s
 
     def keep_for_closing(self, probe: Probe, locked: int, networks: int) -> None:
-        """Keeps what delivering so many networks and scoring so many `locked` images with them and their mirrored
-        copies will take here, by what a `probe` has measured."""
+        """Keeps the time to deliver `networks` and to score `locked` images and their mirrored copies with them, by
+        what a `probe` measured."""
         report_s = min(LONGEST_REPORT_S, REPORT_S + REPORT_SHARE * (self._budget_s or 0.0))
         building_s = (START_SHARE + NETWORK_SHARE * networks) * probe.first_s
         self._closing_s = max(LEAST_CLOSING_S, report_s + building_s + 2 * networks * locked * probe.image_s)
 
     @contextmanager
     def timing(self, study_id: str) -> Iterator[None]:
-        """The time of a study; whatever ends the block, what it spent counts."""
+        """Counts the time of a study, however the block ends."""
         self._studies[study_id] = replace(self._studies[study_id], ended=None)
         self._under_way = study_id, clock.now()
         try:
@@ -108,7 +109,7 @@ class Timekeeper:
         return self._studies[study_id]
 
     def interrupt(self) -> None:
-        """What has not ended was interrupted."""
+        """Studies that have not ended are marked as interrupted."""
         for study in self._studies.values():
             if study.ended is None:
                 self.end(study.study_id, "interrupted")
@@ -123,6 +124,7 @@ class Timekeeper:
 
 
 def level(left: float, spent: Sequence[float]) -> float:
-    """How high water stands that is poured on ground of different heights: `left` is shared so that those who had least get it."""
+    """The level that water reaches when `left` is poured on ground of these heights: those that have spent least get
+    the time."""
     ground = sorted(spent)
     return min((left + sum(ground[:count])) / count for count in range(1, len(ground) + 1))

@@ -29,9 +29,11 @@ AMOUNTS = tuple(name for name, row in HYPERPARAMETERS.items() if row.tuned_finel
 def select_candidates(
     trials: Sequence[TrialRecord], space: Space, finalists: int, *, from_portfolio: int = 0, with_origin: bool = True
 ) -> tuple[Candidate, ...]:
-    """The best `finalists` configurations of the search by validation IoU, then the default configuration, the next recipes of the portfolio until
-    there are `from_portfolio` candidates in all, and last the original baseline. Of configurations that differ in `AMOUNTS` alone one takes
-    part, while there are others: a tuner that learns ends with many of a kind."""
+    """The best `finalists` configurations of the search by validation IoU, then the default configuration, the next
+    recipes of the portfolio until there are `from_portfolio` candidates in all, and last the original baseline.
+
+    A tuner that learns ends with many configurations that differ in `AMOUNTS` alone. While there are others, one of
+    each such kind takes part."""
     chosen: dict[str, Candidate] = {}
     completed = [trial for trial in trials if trial.status == COMPLETED and trial.val_metrics.get("iou") is not None]
     best_first = sorted(completed, key=lambda trial: -(trial.val_metrics["iou"] or 0.0))
@@ -62,7 +64,7 @@ def select_candidates(
 
 
 def _take_part(chosen: dict[str, Candidate], role: str, recipe: Mapping[str, Any], *, name: str) -> None:
-    """A recipe that the search found too has both roles."""
+    """If the search found this recipe too, it has both roles."""
     key = configuration_key(recipe)
     there = chosen.get(key)
     chosen[key] = (
@@ -73,7 +75,8 @@ def _take_part(chosen: dict[str, Candidate], role: str, recipe: Mapping[str, Any
 
 
 def compared_levels(space: Space, most: int | None = None) -> tuple[Candidate, ...]:
-    """The candidates of a comparison: the default configuration and the levels beside it, the first `most` of them in all (None: every one)."""
+    """The candidates of a comparison: the default configuration, then the levels, the first `most` in all (None:
+    all)."""
     design = one_at_a_time(space)
     names = [level_name(recipe, design[0]) for recipe in design]
     return tuple(
@@ -89,7 +92,7 @@ def compared_levels(space: Space, most: int | None = None) -> tuple[Candidate, .
 
 
 def level_name(recipe: Mapping[str, Any], default: Mapping[str, Any]) -> str:
-    """'image size 96', 'loss dice'; the default configuration's own name where it is that."""
+    """Such as 'image size 96' or 'loss dice'; the default configuration has its own name."""
     factor = changed_factor(recipe, default)
     if factor is None:
         return DEFAULT
@@ -103,7 +106,7 @@ def _kind(trial: TrialRecord) -> str:
 
 
 def with_names_of_their_own(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
-    """Of those that bear the name of an earlier one ("finalist 1" of another sitting) each gets the next number that is free."""
+    """If a candidate has the name of an earlier one ("finalist 1" of another session), it gets the next free number."""
     taken = {each.name for each in candidates}
     seen: set[str] = set()
     for each in candidates:

@@ -1,4 +1,5 @@
-"""How long the next training will take, from those that are over: none starts that cannot end in time."""
+"""How long the next training will take, estimated from finished ones: a training that cannot end in time does not
+start."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from search_spaces.space import Part
 from search_spaces.views import PATCHES
 
 MARGIN = 1.1
-"""An estimate is multiplied by this: neighbours on the machine, the noise of a short history."""
+"""Every estimate is multiplied by this, for other work on the machine and the noise of a short history."""
 
 Family = tuple[Part, ...]
 """Trials of one compiled graph and batch size."""
@@ -25,8 +26,8 @@ _SIZES = ("image_size", "batch_size")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What a few steps of one configuration took, in seconds: a `step_s`, `first_s` to build and compile its network,
-    `scoring_s` in which a training of any length is scored in the end, `image_s` for a forward pass of an image."""
+    """Times of one configuration in seconds: `step_s` for a step, `first_s` to build and compile its network,
+    `scoring_s` to score a training of any length at its end, `image_s` for a forward pass of an image."""
 
     hyperparameters: Mapping[str, Any]
     step_s: float
@@ -41,11 +42,12 @@ class Probe:
 
 
 class CostModel:
-    """What a training takes here, in seconds, by network, size and batch, learned from all that are over and from a probe.
+    """Seconds of a training by network, size and batch, learned from finished trainings and from a probe.
 
-    A trial of a search validates after each epoch, a training of the final evaluation once: an epoch of either has a price of its own. A
-    network that is new costs what the others do (`scaled_to`), and compiles first. A search takes the most expensive of them, since a
-    trial that the budget cuts teaches its tuner nothing; a final evaluation their median, since a candidate that is left out has no rank.
+    A trial validates after each epoch, a training of the final evaluation once; an epoch of each has its own cost. A
+    new network is estimated from the others (`scaled_to`), and compiles first. A search takes the most expensive of
+    these estimates: a trial that the budget cuts teaches its tuner nothing. A final evaluation takes their median: a
+    candidate that is left out has no rank.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class CostModel:
         self._first_time_s: dict[Family, float] = {}
         self._training_epoch_s: dict[Family, float] = {}
         self._is_measured: set[Family] = set()
-        """Networks whose trainings were timed; of others the price of an epoch is that of a probe or of trials."""
+        """Networks whose trainings were timed. For others an epoch costs what a probe or a trial measured."""
         self._first_s = self.scoring_s = 0.0
         if probe:
             self.add_probe(probe)
@@ -91,12 +93,13 @@ class CostModel:
             self._first_time_s[own] = max(first_time_s, self._first_time_s.get(own, 0.0))
 
     def _evaluation_s(self, record: TrialRecord) -> float:
-        """Of an only epoch. A new graph's first validation compiles, and tells only that one does not cost more than training."""
+        """Seconds of the validation of a trial of one epoch. The first validation of a new graph includes compiling, so
+        that it counts at most as much as training."""
         measured = record.evaluate_s or 0.0
         return measured if record.graph_reused else min(measured, record.train_s or 0.0)
 
     def add_training(self, training: TrainingRecord) -> None:
-        """The first one of a network compiled, so that the cheapest counts."""
+        """The first training of a network includes compiling, so that the cheapest counts."""
         if training.wall_s and training.epochs_run:
             own = family(training.hyperparameters)
             own_s = training.wall_s / training.epochs_run
@@ -104,8 +107,8 @@ class CostModel:
             self._is_measured.add(own)
 
     def estimate_s(self, values: Mapping[str, Any], epochs: int, *, warm: bool) -> float | None:
-        """Wall seconds of a trial of that many epochs, on a worker that has (`warm`) or has not compiled its graph; None while nothing
-        is known."""
+        """Wall seconds of a trial of `epochs`, on a worker that has compiled its graph (`warm`) or has not; None while
+        nothing is known."""
         own = family(values)
         epoch_s = _of_network(own, self._trial_epoch_s, max)
         if epoch_s is None:
@@ -128,7 +131,7 @@ class CostModel:
 
 
 def _of_network(own: Family, known: Mapping[Family, float], among: Callable[[Iterable[float]], float]) -> float | None:
-    """Seconds of an epoch: as it is `known`, else one `among` those of the other networks (`scaled_to`)."""
+    """Seconds of an epoch: the `known` ones, else one `among` those of the other networks (`scaled_to`)."""
     if own in known or not known:
         return known.get(own)
     return among(scaled_to(own, known))
@@ -136,8 +139,8 @@ def _of_network(own: Family, known: Mapping[Family, float], among: Callable[[Ite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What trainings of the default configuration cost, in seconds: a short one, the unit of `bench.run.plan`, takes
-    `unit_s`, of which `fixed_s` are the same for one of any length, and a network that is new `first_s` more."""
+    """Costs of trainings of the default configuration, in seconds. A short one, the unit of `bench.run.plan`, takes
+    `unit_s`; `fixed_s` of them do not depend on length. A new network takes `first_s` more."""
 
     unit_s: float
     fixed_s: float = 0.0
@@ -149,13 +152,13 @@ class Price:
         return cls(unit_s=steps_s + MARGIN * scoring_s, fixed_s=MARGIN * scoring_s, first_s=first_s)
 
     def length(self, seconds: float) -> float:
-        """Of a training that takes so many seconds, in short ones."""
+        """The length of a training that takes `seconds`, in short trainings."""
         return max(0.0, (seconds - self.fixed_s) / (self.unit_s - self.fixed_s))
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment of `bench.clock`, in seconds; None: there is time without end."""
+    """A moment of `bench.clock`, in seconds (None: there is no limit)."""
 
     at: float | None = None
 
@@ -168,22 +171,23 @@ class Deadline:
         return None if self.at is None else max(0.0, self.at - clock.now())
 
     def allows(self, seconds: float | None) -> bool:
-        """Whether something of that length, None if nobody knows, may start now."""
+        """Whether a training of `seconds` (None: not known) may start now."""
         left = self.left_s
         return left is None or (left > 0 and (seconds is None or seconds <= left))
 
 
 def scaled_to(own: Family, measured: Mapping[Family, float]) -> list[float]:
-    """What `own`, which was not measured, would cost by each that was: by those of its own network where there are any, else by all, each
-    scaled as far as measured costs have been seen to grow with the pixels of a batch."""
+    """Estimates of the cost of `own`, which was not measured, one from each measured cost of its network, else from
+    all. Each is scaled as measured costs grow with the pixels of a batch (`growth`)."""
     of_network = {other: cost for other, cost in measured.items() if _network(other) == _network(own)}
     exponent = growth(measured)
     return [cost * (pixels(own) / pixels(other)) ** exponent for other, cost in (of_network or measured).items()]
 
 
 def growth(measured: Mapping[Family, float]) -> float:
-    """The exponent with which costs grow with the pixels of a batch, 0 to 1: the median over pairs of measurements of one network at different
-    sizes of image or batch. A GPU that a small batch leaves idle costs little more for a large one. 1, in proportion, while there is no pair."""
+    """The exponent with which costs grow with the pixels of a batch, 0 to 1: the median over pairs of measurements of
+    one network at different sizes of image or batch. It is small on a GPU that a small batch leaves idle. Without a
+    pair it is 1, in proportion."""
     slopes = [
         log(measured[one] / measured[other]) / log(pixels(one) / pixels(other))
         for one, other in combinations(measured, 2)
@@ -193,7 +197,7 @@ def growth(measured: Mapping[Family, float]) -> float:
 
 
 def _network(family: Family) -> Family:
-    """What is equal at any size of image and batch."""
+    """The part that is equal at any size of image and batch."""
     return tuple(part for part in family if part[0] not in _SIZES)
 
 

@@ -1,4 +1,5 @@
-"""Data or model? The first of the finals, trained again on shares of the training images, for as many steps and with the same seeds."""
+"""Would more data help? The leader of the final evaluation is trained again on fractions of the training images, for as
+many steps and with the same seeds."""
 
 from dataclasses import replace
 from statistics import median
@@ -8,11 +9,12 @@ from bench.records import FinalsRecord, Run
 
 LEARNING_CURVE = "learning curve"
 SHARES = (0.75, 0.5, 0.25)
-"""Of a seed in this order: the first is what the question turns on. All images are the trainings of the finals."""
+"""Fractions of the training images, for each seed in this order: the first answers most of the question. Trainings on
+all images are those of the final evaluation."""
 
 
 def plan_learning_curve(run: Run) -> FinalsRecord | NoFinals:
-    """What to train with each of `SHARES`, of a run whose finals were held (`docs/decisions/0013-learning-curve.md`)."""
+    """What to train with each of `SHARES` after a run's final evaluation (`docs/decisions/0013-learning-curve.md`)."""
     held = finals(run)
     if isinstance(held, NoFinals):
         return held

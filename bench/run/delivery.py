@@ -1,4 +1,4 @@
-"""What a run delivers: which of its trained networks, and how well they do together on images that they did not see."""
+"""Which of its trained networks a run delivers, and how good they are together on images that they did not see."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Library:
-    """Units to choose from that share an image size: their trainings by fold, and their maps on the same `images`."""
+    """Units of one image size to choose from: their trainings by fold, and their maps of the same `images`."""
 
     trainings: Sequence[Mapping[int, TrainingRecord]]
     maps: Sequence[np.ndarray]
@@ -55,8 +55,8 @@ def select(
     *,
     most: int = MOST_MEMBERS,
 ) -> Selection | None:
-    """The best ensemble, of at most so many units, of the trainings whose weights and maps are in the run's `directory`; None without any. `truth`
-    holds the pixels at the evaluation size."""
+    """The best ensemble of at most `most` units, from the trainings whose weights and maps are in the run's
+    `directory`; None without any. `truth` holds the pixels at the evaluation size."""
     best: tuple[Choice, Library] | None = None
     for library in libraries(directory, trainings, truth, num_classes):
         choice = choose(library.maps, library.images, most)
@@ -85,8 +85,8 @@ def select(
 def libraries(
     directory: Path, trainings: Sequence[TrainingRecord], truth: CachedPixels, num_classes: int
 ) -> list[Library]:
-    """One for each image size and view: the units that were trained on the most folds. A network with another input would need the image
-    twice."""
+    """One library for each image size and view, since networks of two sizes would need the image twice. It has the
+    units that were trained on the most folds."""
     units: dict[Key, dict[int, TrainingRecord]] = {}
     for training in trainings:
         if training.status == COMPLETED and _is_kept(directory, training):
@@ -109,8 +109,8 @@ def _view(hyperparameters: Mapping[str, HyperparameterValue]) -> str:
 def masks_by_configuration(
     directory: Path, trainings: Sequence[TrainingRecord], truth: CachedPixels, ids: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Of each configuration the name of its arrays and what it found out of fold, at 0.5 and without mirroring, in those of `ids` that it was
-    scored on: `ids` and `masks`, uint8 [n, e, e]. The first training that scored an image counts."""
+    """The name of each configuration's arrays, and the arrays: those of `ids` that it was scored on, and its `masks` of
+    them out of fold, uint8 [n, e, e], at 0.5 and without mirroring. The first training that scored an image counts."""
     found: dict[str, dict[str, np.ndarray]] = {}
     wanted = set(ids)
     for training in trainings:
@@ -152,7 +152,7 @@ def _library(
 
 
 def weights_path(training: TrainingRecord) -> str:
-    """Of its file of weights, relative to the run's folder."""
+    """The path of its weights, relative to the run's folder."""
     return f"{MEMBERS}/{unit_name(training)}.weights.h5"
 
 
@@ -182,7 +182,5 @@ def _rule(choice: Choice, library: Library) -> str:
     names = [next(iter(library.trainings[unit].values())) for unit in choice.units]
     who = ", ".join(dict.fromkeys(f"{each.candidate} (seed {each.seed})" for each in names))
     gain = f"IoU {fraction(choice.score)} on images out of fold, {fraction(choice.single)} for the best of them alone"
-    return (
-        f"chosen greedily out of fold from {plural(len(library.maps), 'unit')} of {plural(len(library.trainings[0]), 'fold')}: "
-        f"{who}; {gain}"
-    )
+    units, folds = plural(len(library.maps), "unit"), plural(len(library.trainings[0]), "fold")
+    return f"chosen greedily out of fold from {units} of {folds}: {who}; {gain}"

@@ -1,7 +1,7 @@
-"""The one loop that every training of a run goes through: what is wanted starts while there is a free place, and what ends is taken back.
+"""The loop that runs every training: it starts wanted trainings while a worker slot is free, and hands back outcomes.
 
-A search (`search.py`) and a final evaluation (`final_evaluation.py`) are sources of it: they say what comes next, what fits into the time, and
-what becomes of an outcome.
+A search (`search.py`) and a final evaluation (`final_evaluation.py`) are its sources. They say what comes next, what
+fits into the time, and what becomes of an outcome.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from bench.progress import Progress
 
 
 class Source(Protocol):
-    """Trainings that are wanted. `running` are those under way, by trial id."""
+    """Trainings that are wanted. `running` are the running ones, by trial id."""
 
     def next(self, running: Mapping[str, TrialSpec]) -> TrialSpec | None:
         """The one to start now, with its limits; None where none is left or none can end in time."""
@@ -30,8 +30,8 @@ class Source(Protocol):
 
 
 def dispatch(source: Source, executor: Executor, progress: Progress, *, retries: int, called: str) -> None:
-    """Trains what `source` wants until it is over. A training whose process died is tried again, `retries` times at the most; `called` is
-    what a training is called in warnings."""
+    """Trains what `source` wants until it is over. A training whose process died is tried again, at most `retries`
+    times. `called` is the word for a training in warnings."""
     running: dict[str, TrialSpec] = {}
     _start(source, executor, progress, running)
     while running or not source.is_over(running):

@@ -1,4 +1,4 @@
-"""What the default configuration cost in an earlier run on such a machine."""
+"""Costs of the default configuration in an earlier run on such a machine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from search_spaces.portfolio import portfolio
 from search_spaces.views import PATCHES
 
 MOST_RUNS = 10
-"""Earlier runs, the newest ones, that are asked what a step costs here."""
+"""How many of the newest runs are searched for the cost of a step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What the default configuration cost in an earlier run on such a `device`: seconds of a step, seconds to build and compile it, seconds in which
-    a training is scored in the end (0 of whole images, whose scoring is nothing beside the steps), and the most memory that a process of that run
-    took."""
+    """Costs of the default configuration in an earlier run on such a `device`: seconds of a step, seconds to build and
+    compile, seconds to score a training at its end (0 of whole images: little beside the steps), and the peak memory of
+    a process of that run."""
 
     run: str
     device: str
@@ -32,7 +32,8 @@ class Measured:
 
 
 def measured_before(results: Path, experiment: Experiment) -> Measured | None:
-    """What the newest run in `results` on this CPU, or on a GPU where there is one here, says of the default configuration; None where none does."""
+    """Costs of the default configuration in the newest run in `results` on this CPU, or on a GPU if this machine has
+    one; None without such a run."""
     here = "GPU: " if visible_gpus() else describe_cpu()
     newest = sorted(results.glob("*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in newest[:MOST_RUNS]:
@@ -72,8 +73,9 @@ def _measured(run: Run, experiment: Experiment) -> Measured | None:
 
 
 def scoring_s(trials: Sequence[TrialRecord], trainings: Sequence[TrainingRecord]) -> float:
-    """Seconds in which a training of one network is scored in the end. Of patches what the shortest of a final evaluation's trainings took beside its
-    steps, for its fold and the locked images; without any the validation of a trial. Of whole images 0."""
+    """Seconds to score a training of one network at its end; 0 of whole images. Of patches: the least time that a
+    training of a final evaluation took beside its steps, for its fold and the held-out images; without any, the time of
+    a trial's validation."""
     if (trials or trainings)[0].hyperparameters.get("view") != PATCHES:
         return 0.0
     finals = [each.wall_s - (each.train_s or 0.0) for each in trainings if each.wall_s]

@@ -1,4 +1,4 @@
-"""What an experiment trains: the plan that its time has room for, and how many epochs that is where no budget cuts them."""
+"""What an experiment trains: the plan that fits its time, and the number of epochs without a budget."""
 
 import math
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ from search_spaces.portfolio import portfolio
 from search_spaces.space import HYPERPARAMETERS, Range, Space
 
 ROOM = 1.1
-"""What a larger budget is said to take is multiplied by this: a share of it is kept for the delivery."""
+"""A recommended larger budget is multiplied by this, since a share of it is kept for the delivery."""
 
 LEAST_FOR_PROBE_S = 60.0
-"""A budget that leaves less is not measured: compiling alone takes a third of it."""
+"""With less time left nothing is measured: compiling alone takes a third of it."""
 
 SEARCH_SHARE = 0.3
-"""Of a budget, where a search was asked for."""
+"""The search's share of a budget if the experiment asks for one."""
 
 
 def plan_of(
     experiment: Experiment, left_s: float, *, price: Price, folds: int, places: int, steps: int | None = None
 ) -> Plan:
-    """The plan of an experiment for `left_s` seconds: as `bench.run.plan` has it, and a search where the experiment asks for one. What a
-    search has compared is not compared again: then its finalists and the default configuration alone are candidates. `steps` is the length that a
-    comparison was begun with."""
+    """The plan of an experiment for `left_s` seconds (`bench.run.plan`), with a search if the experiment asks for one.
+    After a search its finalists and the default configuration alone are candidates: it has compared the others. `steps`
+    is the length of an interrupted comparison's trainings."""
     if experiment.search == "compare":
         return _plan_of_comparison(experiment, left_s, price, folds, max(1, places), steps)
     share = SEARCH_SHARE if experiment.search == "always" else 0.0
@@ -59,7 +59,7 @@ def plan_of(
 def _plan_of_comparison(
     experiment: Experiment, left_s: float, price: Price, folds: int, places: int, steps: int | None
 ) -> Plan:
-    """Which levels it leaves out, and what budget has room for them, is said with it."""
+    """The reason names the levels that are left out, and a budget that has room for them."""
     design = one_at_a_time(experiment.space)
     chosen = comparison_plan(
         left_s,
@@ -83,8 +83,9 @@ def _plan_of_comparison(
 
 
 def measured_unit_s(experiment: Experiment, trainings: Sequence[TrainingRecord], epochs: int) -> float | None:
-    """Seconds of a short training of the default configuration, by what the trainings of a comparison have taken, each of `epochs`; None before one has
-    completed. A probe measures six steps, on a machine that may be busy then."""
+    """Seconds of a short training of the default configuration, estimated from a comparison's trainings of `epochs`
+    each; None before one has completed. It is more exact than a probe, which measures six steps on a machine that may
+    be busy."""
     design = one_at_a_time(experiment.space)
     costs = {
         configuration_key(recipe): cost for recipe, cost in zip(design, relative_costs(experiment.space), strict=True)
@@ -97,22 +98,22 @@ def measured_unit_s(experiment: Experiment, trainings: Sequence[TrainingRecord],
 
 
 def relative_costs(space: Space) -> tuple[float, ...]:
-    """Of the candidates of a comparison, in trainings of the default configuration, by their pixels: what another network costs shows when it is
-    trained. None is taken to cost less than the default configuration."""
+    """Costs of a comparison's candidates by their pixels, in trainings of the default configuration, at least 1 each.
+    The cost of another network shows when it is trained."""
     design = one_at_a_time(space)
     own = pixels(family(design[0]))
     return tuple(max(1.0, pixels(family(recipe)) / own) for recipe in design)
 
 
 def unmeasured_price(left_s: float) -> Price:
-    """What a short training is taken to cost where there is no time to measure it: more than there is, so that one
-    model is trained as far as it gets."""
+    """The price of a short training where there is no time to measure it: more than the time left, so that one model is
+    trained as far as it gets."""
     return Price(unit_s=2 * left_s + 1)
 
 
 def ahead(experiment: Experiment, folds: int, left_s: float | None, epochs_over: int) -> Ahead:
-    """What whoever watches is told when trainings begin: `left_s` seconds of the budget, and epochs but for those that are over. A budget
-    with a final evaluation is used up, whatever is planned."""
+    """What the display shows when trainings start: `left_s` seconds of the budget, or the number of epochs left. A
+    budget with a final evaluation is used up, whatever the plan."""
     planned = None if left_s is not None and experiment.protocol.finalists else planned_epochs(experiment, folds)
     values = {name: getattr(experiment.space, name) for name in HYPERPARAMETERS}
     fixed = {name: own[0] for name, own in values.items() if not isinstance(own, Range) and len(own) == 1}
@@ -125,13 +126,13 @@ def ahead(experiment: Experiment, folds: int, left_s: float | None, epochs_over:
 
 
 def planned_epochs(experiment: Experiment, folds: int) -> int | None:
-    """Epochs of all trainings where no budget cuts them; None where a search goes on as long as there is time."""
+    """Epochs of all trainings without a budget; None if a search lasts as long as there is time."""
     trainings = planned_trainings(experiment, folds)
     return None if trainings is None else trainings * experiment.protocol.epochs
 
 
 def planned_trainings(experiment: Experiment, folds: int) -> int | None:
-    """How many there are where no budget cuts them, a trial of a search on several folds counting as several; None as above."""
+    """Number of trainings without a budget; a trial on several folds counts as several. None as above."""
     protocol = experiment.protocol
     searched = 0
     if experiment.search not in WITHOUT_TUNERS:
@@ -145,7 +146,8 @@ def planned_trainings(experiment: Experiment, folds: int) -> int | None:
 
 
 def most_candidates(experiment: Experiment) -> int:
-    """Of a final evaluation without a budget: finalists, the default configuration and the original baseline; of a comparison all its levels."""
+    """Candidates of a final evaluation without a budget: finalists, the default configuration and the original
+    baseline; of a comparison all its levels."""
     if experiment.search == "compare":
         return len(one_at_a_time(experiment.space))
     return experiment.protocol.finalists + 2 if experiment.protocol.finalists else 0
@@ -154,8 +156,9 @@ def most_candidates(experiment: Experiment) -> int:
 def planned_s(
     experiment: Experiment, folds: int, *, step_s: float, first_s: float, scoring_s: float, places: int
 ) -> float | None:
-    """Seconds of all trainings where no budget cuts them, `places` at a time, as if each cost what the default configuration does: a step
-    `step_s`, building and compiling `first_s`, its scoring in the end `scoring_s`. None where a search goes on as long as there is time."""
+    """Seconds of all trainings without a budget, `slots` at a time, if each costs what the default configuration does:
+    `step_s` for a step, `first_s` to build and compile, `scoring_s` to score it at its end. None if a search lasts as
+    long as there is time."""
     trainings = planned_trainings(experiment, folds)
     if trainings is None:
         return None
@@ -164,7 +167,7 @@ def planned_s(
 
 
 def said_of_time(budget_s: float | None, planned_s: float | None) -> str:
-    """How long a run takes, for people: what `doctor` and `run --dry-run` both say. `planned_s` None: nothing is known of it."""
+    """How long a run takes, in words, for `doctor` and `run --dry-run`. `planned_s` None: not known."""
     if budget_s is not None:
         return f"at most {duration(budget_s)}, the budget, delivery included"
     if planned_s is None:

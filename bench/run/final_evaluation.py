@@ -1,7 +1,7 @@
-"""The finals: the best configurations and the reference recipes, each trained on every fold with several seeds at equal length.
+"""The final evaluation: each candidate is trained on every fold with several seeds, all for the same length.
 
-A search compares single trainings on one hold-out part, and its best score is the luckiest of many. What is trained again was chosen
-before, is scored on images that it did not train on, and shows how much luck a training brings.
+A search compares single trainings on one validation split, so its best score is optimistically biased. The trainings
+here come after selection and are scored on images that they did not train on. Several of them show the seed variance.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,11 +34,11 @@ from bench.run.final_plan import in_order
 FINALS = "finals"
 
 FILLED = 0.98
-"""Of the time that a fitted training has: a whole epoch more or less, and what it takes to be kept, are not
-foreseen."""
+"""The part of a fitted training's time that is planned. The rest is for a whole epoch more or less, and for keeping
+it."""
 
 SHORTEST = 0.5
-"""Of what a fitted training was planned to cost: with less time it does not begin."""
+"""A fitted training does not start with less than this part of its planned cost."""
 
 
 def run_finals(
@@ -59,12 +59,15 @@ def run_finals(
     dearest_s: float | None = None,
     fitted: int | None = None,
 ) -> str:
-    """Trains what is left of the plan, seed by seed, so that what the budget ends early is whole for the first seeds,
-    or with `leaders_first` in the order of `in_order`, in which a candidate that takes more than `dearest_s` is out;
-    says why it ended: "trials" or "budget". So many trainings that are `fitted` share the time, and each is as long as
-    its part of it. A training is kept before the next takes its place, its evidence and its model, by name, before its
-    line; what the budget stopped in the middle is not. `shares` are those of the training images with which each
-    training is held (`bench.run.data_curve`)."""
+    """Trains what is left of the plan and returns why it ended: "trials" or "budget".
+
+    Trainings come seed by seed, so that the first seeds are whole if the budget ends early, or with `leaders_first` in
+    the order of `in_order`. Then a candidate that takes more than `longest_s` is out. `fitted` trainings share the
+    time, and each lasts for its part of it. With `shares` each training is held on these fractions of the training
+    images (`bench.run.data_curve`).
+
+    A training is recorded before the next one starts. Its evidence and its model, by name, are written before its line.
+    A training that the budget stops is not recorded."""
     trainings = _Trainings(
         wanted=_wanted(record, study, shares, leaders_first),
         finished=list(finished),
@@ -92,7 +95,7 @@ def run_finals(
 
 
 Wanted = Callable[[Sequence[TrainingRecord]], Iterable[tuple[TrialSpec, Candidate]]]
-"""The trainings of a plan in the order in which they are wanted, given what is trained."""
+"""The trainings of a plan in the order in which they are wanted, given the trained ones."""
 
 
 def _wanted(record: FinalsRecord, study: str, shares: Sequence[float], leaders_first: bool) -> Wanted:
@@ -105,7 +108,7 @@ def _wanted(record: FinalsRecord, study: str, shares: Sequence[float], leaders_f
 
 @dataclass(kw_only=True, slots=True)
 class _Trainings:
-    """A source of trainings; the rest is as in `run_finals`."""
+    """A source of trainings; fields without a docstring are arguments of `run_finals`."""
 
     wanted: Wanted
     finished: list[TrainingRecord]
@@ -115,19 +118,19 @@ class _Trainings:
     keep_evidence: Callable[[str, PixelEvidence], None]
     keep_model: Callable[[str, TrialSpec, TrialOutcome], None] | None
     again: list[TrialSpec] = field(default_factory=list)
-    """Whose process died, and that are tried once more."""
+    """Trainings whose process died, to be tried again."""
     candidates: dict[str, Candidate] = field(default_factory=dict)
-    """By trial id, of the trainings that were begun."""
+    """By trial id, of the trainings that were started."""
     dearest_s: float | None = None
-    """Seconds that a training may take whose cost is not known; None: all that are left."""
+    """The longest that a training of unknown cost may take (None: all the time left)."""
     fitted: int | None = None
-    """Trainings whose lengths are fitted to the time, those that are over included."""
+    """Number of trainings whose lengths are fitted to the time, finished ones included."""
     places: int = 1
     reason: str = "trials"
     """Why it ends."""
 
     def waiting(self, running: Mapping[str, TrialSpec]) -> Iterator[TrialSpec]:
-        """What is neither finished nor under way, the most wanted first."""
+        """Trainings that are neither finished nor running, the most wanted first."""
         done = {_unit(record) for record in self.finished} | {_unit(spec) for spec in running.values()}
         again = {spec.trial_id for spec in self.again}
         yield from self.again
@@ -137,7 +140,7 @@ class _Trainings:
                 yield spec
 
     def next(self, running: Mapping[str, TrialSpec]) -> TrialSpec | None:
-        """What is wanted most may be too long by now: a cheaper training still makes use of the time."""
+        """The most wanted training that fits: if one is too long by now, a cheaper one still uses the time."""
         if self.reason == "budget":
             return None
         waiting = list(self.waiting(running))
@@ -151,8 +154,8 @@ class _Trainings:
         return replace(spec, fit_s=fit_s, time_limit_s=self._limit_s(spec))
 
     def _fit_s(self, running: Mapping[str, TrialSpec]) -> float | None:
-        """Seconds that the steps of the next training may take, where its length is fitted: its part of what is left,
-        but for its scoring."""
+        """Seconds for the steps of the next training if its length is fitted: its part of the time left, without its
+        scoring."""
         left_s = self.deadline.left_s
         if self.fitted is None or left_s is None:
             return None
@@ -169,19 +172,19 @@ class _Trainings:
         return self.reason == "budget"
 
     def _limit_s(self, spec: TrialSpec) -> float | None:
-        """What a training may take: in a budget no candidate may eat up the time of several others."""
+        """The longest that a training may take: within a budget no candidate may use the time of several others."""
         left_s = self.deadline.left_s
         if left_s is None or self.dearest_s is None or self.fitted is not None:
             return left_s
         return min(left_s, max(self.dearest_s, self.costs.of(spec) if self.costs.knows(spec) else 0.0))
 
     def take_again(self, spec: TrialSpec) -> bool:
-        """Always: one that has no time any more is not on record, and a run with more time trains it."""
+        """Always. A training without time is not recorded, and a run with more time trains it."""
         self.again.append(spec)
         return True
 
     def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None:
-        """A training is on record when its evidence and its model are."""
+        """Writes the evidence and the model before the record."""
         if outcome.record.status == STOPPED and self._had_all_the_time():
             self.reason = "budget"  # a run with more time trains it again
             return
@@ -195,7 +198,7 @@ class _Trainings:
         self.costs.add_training(training)
 
     def _had_all_the_time(self) -> bool:
-        """Whether it was the end of the budget that stopped a training, and not a limit of its own."""
+        """Whether the end of the budget stopped a training, not its own limit."""
         left_s = self.deadline.left_s
         return self.dearest_s is None or self.fitted is not None or left_s is None or left_s < self.dearest_s
 
@@ -256,7 +259,7 @@ def _training(outcome: TrialOutcome, spec: TrialSpec, candidate: Candidate) -> T
 
 
 def _evidence(outcome: TrialOutcome) -> PixelEvidence | None:
-    """Of the images out of fold and the locked ones, which are others."""
+    """Of the images out of fold and the held-out ones together."""
     parts = [scored.evidence for scored in (outcome.scored, outcome.test) if scored and scored.evidence]
     return reduce(add, parts) if parts else None
 

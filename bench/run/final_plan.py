@@ -12,8 +12,8 @@ from bench.run.plan import MOST_SEEDS, Plan
 def whole_finals(
     experiment: Experiment, folds: Sequence[Sequence[str]], trials: Sequence[TrialRecord]
 ) -> FinalsRecord | None:
-    """The protocol's final evaluation, where no budget cuts it; None where there is nothing to compare. Seeds start after those of the search,
-    whose luck the finalists had."""
+    """The protocol's final evaluation, without a budget; None if there is nothing to compare. Its seeds are not those
+    of the search, so that the search's selection bias does not carry over."""
     protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
     searched = any(trial.status == COMPLETED for trial in trials)
     if len(folds) < 2 or not (searched or experiment.search in WITHOUT_TUNERS):
@@ -37,8 +37,8 @@ def whole_finals(
 def budgeted_finals(
     experiment: Experiment, chosen: Plan, folds: int, trials: Sequence[TrialRecord], before: FinalsRecord | None
 ) -> FinalsRecord:
-    """The final evaluation that a plan has room for. What was planned `before` keeps its length and its candidates: trainings
-    of two lengths do not compare."""
+    """The final evaluation that a plan has room for. A plan from `before` keeps its length and its candidates:
+    trainings of two lengths cannot be compared."""
     protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
     epochs = max(1, round((protocol.steps or chosen.steps) / protocol.steps_per_epoch))
     finalists = min(protocol.finalists, max(1, chosen.candidates - 1)) if chosen.search_share else 0
@@ -74,14 +74,16 @@ def budgeted_finals(
 
 
 LEADERS = 3
-"""So many candidates are trained with further seeds."""
+"""How many candidates are trained with further seeds."""
 
 
 def in_order(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> Iterator[tuple[Candidate, int, int]]:
-    """(candidate, seed, fold) of the trainings of a budgeted final evaluation, the most wanted first, given what is `trained`: every
-    candidate on the first fold, the leaders on the others (fold by fold where all are to be trained everywhere), then the leaders with
-    further seeds. Of a comparison all go on, fold by fold, seed by seed, in the order of the plan. A candidate of which a training failed, or
-    took too long, gets no other: it takes no part in the ranking."""
+    """(candidate, seed, fold) of the trainings of a budgeted final evaluation, the most wanted first, given the
+    `trained` ones.
+
+    Every candidate comes on the first fold, then the leaders on the others (fold by fold if all are to be trained on
+    all folds), then the leaders with further seeds. In a comparison all go on, fold by fold and seed by seed, in the
+    order of the plan. A candidate with a training that failed or took too long gets no other: it has no rank."""
     first, *others = record.seeds
     yield from ((candidate, first, 0) for candidate in record.candidates)
     out = {configuration_key(each.hyperparameters) for each in trained if each.status != COMPLETED}
@@ -99,8 +101,8 @@ def in_order(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> Iterato
 
 
 def leaders(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> list[Candidate]:
-    """Candidates by their IoU out of fold, pooled over the folds that all of them were trained on, best first; those without a training
-    last, in their order. A lead of less than `TIE` is none: then the cheaper one goes first."""
+    """Candidates by their IoU out of fold, pooled over the folds that all of them were trained on, best first.
+    Candidates without a training come last, in their order. Within `TIE` of IoU the cheaper one comes first."""
     scores: dict[str, float] = {}
     done = {
         (configuration_key(each.hyperparameters), each.fold): each for each in trained if each.seed == record.seeds[0]
@@ -126,4 +128,4 @@ def leaders(record: FinalsRecord, trained: Sequence[TrainingRecord]) -> list[Can
 
 
 TIE = 0.01
-"""IoU that one fold cannot tell apart."""
+"""A difference of IoU that one fold cannot resolve."""

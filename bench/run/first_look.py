@@ -1,4 +1,4 @@
-"""What a run says of its data before anything trains; it is computed while the workers import TensorFlow."""
+"""What a run knows of its data before anything trains. It is computed while the workers import TensorFlow."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from bench.run.setup import Material, augmentation_pictures, validation_pictures
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstLook:
-    """Arrays of the report's pictures, and the scores of what needs no training."""
+    """Arrays of the report's images, and the scores of the baselines, which need no training."""
 
     validation: dict[str, np.ndarray]
     augmentation: dict[str, np.ndarray]

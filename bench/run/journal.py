@@ -1,4 +1,4 @@
-"""What a run has recorded so far, and how more of it is made durable."""
+"""The records of a run, and how more of them are made durable."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ from bench.run.setup import Material
 
 
 class Journal:
-    """The records of a run under way. When a method returns, a crash cannot take back what it was given."""
+    """The records of a running run. When a method returns, a crash cannot undo it."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Journal:
         self.best = BestModels(store, keep, material.split.val, self.trials)
 
     def record_setting(self, environment: Environment, look: FirstLook) -> None:
-        """Writes down where, on what and against what this run is: all that does not depend on a trial."""
+        """Writes what does not depend on a trial: experiment, environment, data, split and the images to show."""
         material, store = self.material, self.store
         store.write_experiment(to_json(self.experiment))  # a resumed run may have new limits
         for record in (environment, material.dataset, material.audit, material.split, self.record):
@@ -73,7 +73,7 @@ class Journal:
         store.write_arrays("augmentation", look.augmentation)
 
     def keep_model(self, name: str, spec: TrialSpec, outcome: TrialOutcome) -> None:
-        """What an ensemble is made of: probabilities out of fold, and weights."""
+        """Keeps what an ensemble needs: probabilities out of fold, and weights."""
         maps = outcome.scored.maps if outcome.scored else None
         if maps is None:
             return
@@ -104,7 +104,8 @@ class Journal:
         self.proposals.append(proposal)
 
     def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None:
-        """Makes a trial durable: its model, if it is among the best, then its record; only then may an older model go."""
+        """Makes a trial durable: its model if it is among the best, then its record. Only then is an older model
+        removed."""
         record = outcome.record
         saved = self._save_model(spec, outcome)
         self.store.append(record)
@@ -133,7 +134,7 @@ class Journal:
 
     @contextmanager
     def marked(self) -> Iterator[None]:
-        """The stages of the run; on Ctrl-C or an error it is marked as interrupted, at the end as finished."""
+        """Around the stages of the run: marks it as interrupted on Ctrl-C or an error, and as finished at the end."""
         over = sum(trial.epochs_planned for trial in self.trials) + sum(each.epochs_run for each in self.trainings)
         self.progress.run_started(ahead(self.experiment, len(self.material.split.folds), self.times.left_s, over))
         try:

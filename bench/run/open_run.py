@@ -1,4 +1,4 @@
-"""A run under way, as its stages see it."""
+"""A running run, as its stages see it."""
 
 from bench.run.costs import Probe
 from bench.run.journal import Journal
@@ -6,23 +6,23 @@ from bench.run.plan import Plan
 
 
 class OpenRun(Journal):
-    """What a run works with and has recorded so far, with what its first stages found out for the later ones."""
+    """What a run works with, its records so far, and the results of early stages for later ones."""
 
     chosen: Plan | None = None
-    """What the budget has room for; None where the protocol is the plan."""
+    """The plan within the budget; None without a budget, where the protocol is the plan."""
 
     probe: Probe | None = None
-    """What a training of the default configuration costs here; None where that was not measured."""
+    """The cost of a training of the default configuration here; None if it was not measured."""
 
     @property
     def fits_nothing(self) -> bool:
-        """The budget has no room for a single training."""
+        """Whether the budget has no room for a single training."""
         return self.chosen is not None and not self.chosen.candidates
 
     @property
     def compared_s(self) -> float:
-        """What the trainings of a comparison have taken so far: of a resumed one the plan is that of the whole, so that
-        it has no fewer levels."""
+        """Seconds that the trainings of a comparison have taken so far. They count as time left, so that a resumed
+        comparison has no fewer levels."""
         if self.experiment.search != "compare":
             return 0.0
         return sum(each.wall_s or 0.0 for each in self.trainings) / max(1, self.executor.places)

@@ -1,4 +1,4 @@
-"""What a run has before it, as far as that can be known before it trains: what is tried, the plan, how long, how much memory."""
+"""What is known of a run before it trains: what it will try, the plan, the time, the memory."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,11 +32,11 @@ from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
 from search_spaces.views import PATCHES
 
 SUPPOSED_S = (2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
-"""Seconds of a short training for which a plan is told while its real cost is not known."""
+"""Possible seconds of a short training, for each of which a plan is shown while the real cost is not known."""
 
 
 def configurations(space: Space) -> int | None:
-    """How many there are; None where a hyperparameter has a range."""
+    """Number of configurations of a space; None if a hyperparameter has a range."""
     values = {name: getattr(space, name) for name in HYPERPARAMETERS}
     if any(isinstance(own, Range) for own in values.values()):
         return None
@@ -48,8 +48,8 @@ def configurations(space: Space) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supposed:
-    """The plan where a short training takes from `least_s` to `most_s` seconds; `steps` at least and at most; `folds` of a comparison, None:
-    all."""
+    """The plan if a short training takes from `least_s` to `most_s` seconds. `steps` are the fewest and the most;
+    `folds` are those of a comparison (None: all)."""
 
     least_s: float
     most_s: float
@@ -62,10 +62,15 @@ class Supposed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """All that can be said of a run without training. `images` counts those of train, val and test. `configurations` None: no end of them.
-    `search` is the experiment's; `trials` (None: as many as fit) are of each study; `recipes` the portfolio, tried first, or the candidates of a comparison. `candidates`, `steps` and `trainings` are of a final
-    evaluation without a budget (None: as the plan has it). `seconds` is at most, with a budget, else an estimate, None where nothing
-    is known. `cache_bytes` is what decoded pixels take on disk."""
+    """What is known of a run without training.
+
+    - `images` counts those of train, val and test.
+    - `search` is the experiment's; `trials` (None: as many as fit) are for each study.
+    - `configurations` is the size of the space (None: infinite). `recipes` counts the portfolio, which is tried first,
+      or the candidates of a comparison.
+    - `candidates`, `steps` and `trainings` are those of a final evaluation without a budget (None: as planned).
+    - `seconds` is the limit with a budget, else an estimate (None: not known).
+    - `cache_bytes` is the size of decoded pixels on disk."""
 
     name: str
     images: Mapping[str, int]
@@ -141,7 +146,7 @@ def _seconds(experiment: Experiment, folds: int, measured: Measured | None, plac
 def _plans(
     experiment: Experiment, left_s: float, measured: Measured | None, folds: int, places: int
 ) -> Iterator[Supposed]:
-    """By the measured cost, or by several that it may have."""
+    """For the measured cost, or for several possible ones."""
     if left_s < LEAST_FOR_PROBE_S:
         prices: Sequence[Price] = (unmeasured_price(left_s),)
     elif measured is not None:
@@ -180,7 +185,8 @@ def _plans(
 
 
 def _compared(experiment: Experiment, chosen: Plan) -> int:
-    """Candidates: those of the plan, and after a search the default configuration beside the finalists at least."""
+    """Number of candidates: those of the plan, and after a search at least the finalists and the default
+    configuration."""
     if experiment.search == "compare":
         return chosen.candidates
     finalists = min(experiment.protocol.finalists, max(1, chosen.candidates - 1)) if chosen.search_share else 0

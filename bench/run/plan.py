@@ -1,9 +1,8 @@
-"""What a budget has room for: how many candidates, on how many folds, how long each training is, and whether a search
-pays; and how many levels a comparison has.
+"""What a budget has room for: the number of candidates, folds, steps and levels, and whether a search pays.
 
-The unit is a short training of the default configuration, the protocol's `shortest_steps` to the end of its own
-schedule, whose cost a probe has measured. Where fewer than one fits, the one model there is trains for as long as there
-is time. The rules and what they rest on: docs/decisions/0014-lengths.md.
+The unit is a short training of the default configuration: the protocol's `shortest_steps` with a whole schedule. A
+probe has measured its cost. If less than one fits, one model trains for as long as there is time. The rules and their
+measurements: docs/decisions/0014-lengths.md.
 """
 
 from collections.abc import Sequence
@@ -16,24 +15,25 @@ from bench.formats import plural
 from bench.run.costs import MARGIN, Price
 
 LONGEST = 300
-"""Steps beyond which car-damage gained nothing: what is left of a budget buys folds, seeds and candidates instead. The
-last training of all images may be longer (docs/decisions/0019-all-images.md)."""
+"""Steps beyond which car-damage gained nothing: the rest of a budget buys folds, seeds and candidates instead. The last
+training on all images may be longer (docs/decisions/0019-all-images.md)."""
 
 SETTLED = 200
-"""Steps of a training that is worth a second fold or candidate beside it: below, length is worth more than either (docs/decisions/0014-lengths.md)."""
+"""Steps from which a second fold or candidate is worth more than length (docs/decisions/0014-lengths.md)."""
 
 MOST_SEEDS = 8
-"""Of the leaders, or of all levels of a comparison, in a final evaluation that has time left."""
+"""The most seeds of the leaders, or of all levels of a comparison, in a final evaluation with time left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`candidates` are trained for `steps` optimiser steps each, on the first fold, then `everywhere` all of them on
-    every fold, else those that lead. `search_share` of the time goes to a search before that. `reason` says it in
-    words. There is time for so many `folds` (None: all, or as many as fit); of a comparison all that it was asked for
-    would take `missing_units` short trainings more. The default configuration alone is trained `fitted` times (None: as
-    often as fits), and `steps` is about how long: each training's length is fitted to its part of the time. Without
-    `candidates` nothing fits."""
+    """The number of `candidates` (0: nothing fits), each trained for `steps` optimiser steps on the first fold, then
+    all of them on every fold (`everywhere`) or the leaders alone. `search_share` of the time goes to a search before.
+    `reason` says it in words.
+
+    There is time for `folds` folds (None: all, or as many as fit). A comparison of all levels would take
+    `missing_units` more short trainings. The default configuration alone is trained `fitted` times (None: as often as
+    fits); then each training's length is fitted to its part of the time, and `steps` is approximate."""
 
     candidates: int
     steps: int
@@ -47,8 +47,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """From `units` short trainings on, which have room for `candidates` of them, `everywhere` or on one fold each; from
-    fewer, `before_last`, where a last training of all images follows."""
+    """If at least `units` short trainings fit, there is room for `candidates`, `everywhere` or on one fold each. If a
+    last training on all images follows, `before_last` short trainings suffice."""
 
     units: float
     candidates: int
@@ -62,8 +62,8 @@ class Rule:
 
 
 BEFORE_LAST = 8.0
-"""Short trainings from which on four candidates are compared where a last training of all images follows: theirs may be
-the shortest that compare, and one's time goes into compiling."""
+"""Short trainings from which four candidates are compared if a last training on all images follows. Each may be of the
+shortest length, and compiling takes the time of one."""
 
 RULES: Sequence[Rule] = (
     Rule(units=120, candidates=10, everywhere=True, search_share=0.25, reason="{recipes} on every fold"),
@@ -79,7 +79,7 @@ RULES: Sequence[Rule] = (
     ),
     Rule(units=0, candidates=1, everywhere=True, search_share=0.0, reason="the default configuration alone"),
 )
-"""The first whose `units` fit holds."""
+"""The first rule whose `units` fit is used."""
 
 
 def plan(
@@ -96,11 +96,12 @@ def plan(
     fits: bool = True,
     is_before_last: bool = False,
 ) -> Plan:
-    """The plan for `left_s` seconds on so many `places` at once, by the `price` of trainings of the default
-    configuration, whose network is compiled. `available` are the recipes that there are; lengths are multiples of an
-    `epoch` and, where one fits, at least `shortest`, in steps, unless one is `given`. Without `may_search` no time is
-    kept for a search. A length `fits` its time where the default configuration is alone. `is_before_last`: the model is
-    trained after it, of all images."""
+    """The plan for `left_s` seconds on `slots` worker slots, by the `price` of trainings of the default configuration,
+    whose network is compiled.
+
+    `available` is the number of recipes. Lengths are in steps: multiples of an `epoch` and, if that fits, at least
+    `shortest`, or the `given` one. Without `may_search` no time is kept for a search. `fits`: the default configuration
+    alone gets a length that is fitted to its time. `is_before_last`: a training on all images follows."""
     units = left_s * places / price.unit_s
     rule = next(rule for rule in RULES if units >= rule.begins(is_before_last=is_before_last))
     candidates = min(rule.candidates, available)
@@ -125,8 +126,8 @@ def plan(
 def _default_alone(
     left_s: float, price: Price, folds: int, places: int, epoch: int, shortest: int, given: int | None
 ) -> Plan:
-    """Length comes first, as long as it is used, then folds, then whole seeds; what that leaves makes all of them
-    longer."""
+    """Length comes first, while it is worth more, then folds, then whole seeds. The rest of the time makes all
+    trainings longer."""
     longest, least = max(LONGEST, shortest), given or epoch
     fit = f"{left_s * places / price.unit_s:.1f} short trainings fit"
 
@@ -157,7 +158,7 @@ def _default_alone(
 
 
 def _beside_others(alone: Plan, epoch: int, longest: int) -> Plan:
-    """The same where what a search found is compared with it, all at one length."""
+    """The same plan with one length for all: the default configuration is compared with what a search found."""
     if alone.fitted is None:
         return alone
     steps, fit = min(alone.steps, longest // epoch * epoch), alone.reason.partition(":")[0]
@@ -166,8 +167,8 @@ def _beside_others(alone: Plan, epoch: int, longest: int) -> Plan:
 
 
 SEEDS_BEFORE_LENGTH = 2
-"""A comparison's trainings are longer than the shortest where all folds have room for so many seeds at that length: with one seed nothing says
-what of a difference is chance, so that a second one comes first."""
+"""A comparison's trainings are longer than the shortest only if all folds have room for this many seeds at that length.
+With one seed a difference may be chance, so that a second seed comes first."""
 
 
 def comparison_plan(
@@ -181,10 +182,12 @@ def comparison_plan(
     shortest: int = 100,
     steps: int | None = None,
 ) -> Plan:
-    """The plan of a comparison whose candidates, the default configuration first, cost `costs`, in trainings of the
-    default configuration. As many of them as fit on `LEAST_FOLDS` folds, then all folds, then a second seed, then
-    length: no training is shorter than `shortest` so that more have room. `steps`: the length is given. Where no two
-    fit, the plan of `plan` for the default configuration alone."""
+    """The plan of a comparison. `costs` are those of its candidates, the default configuration first, in trainings of
+    the default configuration; `steps` is the length if it is given.
+
+    As many candidates as fit come on `LEAST_FOLDS` folds, then all folds, then a second seed, then length. No training
+    is shorter than `shortest` to make room for others. If no two candidates fit, it is the plan of `plan` for the
+    default configuration alone."""
     units = left_s * places / (price.unit_s + price.first_s / 2)  # the trainings of a network share its compiling
     length = (steps or shortest) / shortest
     whole = [LEAST_FOLDS * length * cost for cost in accumulate(costs)]
@@ -193,8 +196,9 @@ def comparison_plan(
     if candidates < 2:
         fitted = _default_alone(left_s, price, folds, places, epoch, shortest, steps)
         alone = _beside_others(fitted, epoch, max(LONGEST, shortest))
-        said = f"{units:.1f} short trainings fit, too few to compare two levels on {LEAST_FOLDS} folds: the default configuration alone"
-        reason = f"{said}, {alone.steps} steps each" if alone.candidates else alone.reason
+        too_few = f"{units:.1f} short trainings fit, too few to compare two levels on {LEAST_FOLDS} folds"
+        instead = f"the default configuration alone, {alone.steps} steps each"
+        reason = f"{too_few}: {instead}" if alone.candidates else alone.reason
         return replace(alone, reason=reason, missing_units=missing)
     cost = whole[candidates - 1] / LEAST_FOLDS
     stretch = units / (cost * folds * SEEDS_BEFORE_LENGTH)
@@ -202,13 +206,13 @@ def comparison_plan(
     on = min(folds, max(LEAST_FOLDS, int(units / cost)))
     seeds = min(MOST_SEEDS, max(1, int(units * shortest / (cost * folds * (chosen if steps is None else shortest)))))
     others = f"{candidates - 1} of {len(costs) - 1} levels" if missing else f"all {len(costs) - 1} levels"
+    compared = f"the default configuration and {others} beside it on {on} folds with {plural(seeds, 'seed')}"
     return Plan(
         candidates=candidates,
         steps=chosen,
         everywhere=True,
         search_share=0.0,
-        reason=f"{units:.1f} short trainings fit: the default configuration and {others} beside it on {on} folds with {plural(seeds, 'seed')}, "
-        f"{chosen} steps each",
+        reason=f"{units:.1f} short trainings fit: {compared}, {chosen} steps each",
         folds=on,
         missing_units=missing,
     )

@@ -1,4 +1,4 @@
-"""A few steps of the default configuration at the beginning of a run: what a training costs on this machine."""
+"""A few steps of the default configuration at the start of a run, to measure the cost of a training on this machine."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from search_spaces.portfolio import portfolio
 from search_spaces.views import PATCHES
 
 SETTLING_S = 1.0
-"""What a training takes beside its steps and its scoring: initial weights, batch statistics."""
+"""Seconds that a training takes beside its steps and its scoring, for initial weights and batch statistics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class NoProbe:
 
 
 def probe(experiment: Experiment, executor: Executor, split: SplitRecord, left_s: float) -> Probe | NoProbe:
-    """Trains some steps of the first recipe of the portfolio, and keeps nothing of it. It ends early, with what it has
-    measured, where it would take more than `PROBE_SHARE` of the `left_s` seconds, and after these with nothing."""
+    """Trains some steps of the first recipe of the portfolio and keeps only their times. It ends early, with the times
+    so far, if it would take more than `PROBE_SHARE` of the `left_s` seconds, and without any after all of these."""
     spec = TrialSpec(
         study_id="probe",
         trial_id="probe",
@@ -53,9 +53,9 @@ def probe(experiment: Experiment, executor: Executor, split: SplitRecord, left_s
 
 
 def _scoring_s(record: TrialRecord, split: SplitRecord) -> float:
-    """Seconds that a training takes in the end: it is scored on its fold and on the locked images, and of the fold it
-    leaves probabilities of images and their mirrored copies. A forward pass each; through windows what the probe took
-    to score its fold, if it came to that."""
+    """Seconds that a training takes at its end: it is scored on its fold and on the held-out images, and leaves
+    probabilities of the fold's images and their mirrored copies. Each takes a forward pass. Through windows the probe's
+    own scoring of its fold counts, if it came so far."""
     fold, locked = len(split.folds[0]), len(split.test)
     if record.hyperparameters.get("view") == PATCHES and record.status == COMPLETED:
         return SETTLING_S + (record.evaluate_s or 0.0) * (fold + locked) / fold

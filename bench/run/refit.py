@@ -1,4 +1,5 @@
-"""One network in place of an ensemble (`--single`): the recipe that is best alone out of fold, trained again on all development images."""
+"""One network in place of an ensemble (`--single`): the best single recipe out of fold, trained again on all
+development images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,13 +19,13 @@ from bench.run.plan import BEFORE_LAST, LONGEST
 REFIT = "refit"
 
 FEW_IMAGES = 200
-"""Development images up to which one network of all of them is better than several of two thirds each
+"""Up to this many development images, one network of all is better than several of two thirds each
 (docs/decisions/0019-all-images.md)."""
 
 
 def refits(experiment: Experiment, images: int) -> bool:
-    """Whether the model is one network, trained on all `images` of the folds: as the experiment says, or where it says
-    nothing, with a budget, few images, and no comparison of levels that has a use for all of its time."""
+    """Whether the model is one network, trained on all `images` of the folds. If the experiment does not say: yes with
+    a budget and few images, but not in a comparison of levels, which needs all of its time."""
     if experiment.single is not None:
         return experiment.single
     protocol, budget_s = experiment.protocol, experiment.budget_s
@@ -33,24 +34,24 @@ def refits(experiment: Experiment, images: int) -> bool:
 
 
 LEAST_ROOM, LONG, SHARE = 3.0, 4.5, 1 / 3
-"""What a budget keeps for the last training, in short ones: from `LEAST_ROOM` of them on half of its time, up to `LONG`,
-while there is one candidate, and a `SHARE` of it where several fit besides. With less room a training that is scored
-comes first."""
+"""What a budget keeps for the last training, in short trainings. With room for `LEAST_ROOM` of them it keeps half of
+the time while there is one candidate, a `SHARE` of it if several fit, at most `LONG`. With less room it keeps nothing:
+a training that is scored comes first."""
 
 ENDING_S = 2.0
-"""Of its time, for settling its statistics and handing its weights over."""
+"""Seconds at its end, for batch statistics and handing its weights over."""
 
 WORTH = 1.5
-"""A network that was trained in an earlier sitting is trained again where there is time for one so many times longer."""
+"""A network from an earlier session is trained again if there is time for this many times its length."""
 
 
 def kept_s(experiment: Experiment, left_s: float, price: Price, places: int = 1) -> float:
-    """Of `left_s` seconds of a budget, how many are kept for the network of all images."""
+    """Seconds of `left_s` that are kept for the training on all images."""
     return price.unit_s * kept_units(left_s / price.unit_s, places) if experiment.single else 0.0
 
 
 def kept_units(units: float, places: int = 1) -> float:
-    """The same in short trainings, of which one place has time for `units`."""
+    """The same in short trainings; one worker slot has time for `units` of them."""
     if units < LEAST_ROOM:
         return 0.0
     several = units * places * (1 - SHARE) >= BEFORE_LAST
@@ -60,9 +61,9 @@ def kept_units(units: float, places: int = 1) -> float:
 def refit_spec(
     selected: DeliveryRecord, trainings: Sequence[TrainingRecord], *, protocol: Protocol, left_s: float | None
 ) -> TrialSpec:
-    """The training of the recipe and seed of `selected`, an ensemble of one unit, as long as that of its first member;
-    where `left_s` seconds are left for it and the protocol gives no length, as long as these last, up to twice
-    `LONGEST` steps."""
+    """The training on all images with the recipe and seed of `selected`, an ensemble of one unit. It is as long as that
+    of its first member. With `left_s` seconds left, and no length in the protocol, it lasts as long as these, up to
+    twice `LONGEST` steps."""
     member = selected.members[0]
     known = next(each for each in trainings if weights_path(each) == member.weights)
     fitted = left_s is not None and protocol.steps is None
@@ -78,12 +79,12 @@ def refit_spec(
 
 
 def refit_weights(spec: TrialSpec, epochs: int) -> str:
-    """Where those of so many epochs are kept, relative to the run's folder."""
+    """The path of the weights after `epochs`, relative to the run's folder."""
     return f"{_stem(spec)}{epochs}.weights.h5"
 
 
 def trained_before(directory: Path, spec: TrialSpec) -> int | None:
-    """Epochs of the longest such training whose weights are in the run's folder."""
+    """Epochs of the longest such training with weights in the run's folder; None without any."""
     found = (directory / MEMBERS).glob(f"{_stem(spec).rpartition('/')[2]}*.weights.h5")
     lengths = [path.name.removesuffix(".weights.h5").rpartition("-all")[2] for path in found]
     return max((int(length) for length in lengths if length.isdecimal()), default=None)
@@ -103,8 +104,8 @@ def train(
     keep: Callable[[int, bytes], None],
     warn: Callable[[str], None],
 ) -> int | None:
-    """Trains it, again where its process died and `left_s` has room for `least_s` seconds, hands its epochs and weights
-    to `keep` and returns its epochs; None where it did not come to its end, and why is said."""
+    """Trains `spec`, hands its epochs and weights to `keep` and returns its epochs. If its process died and `left_s`
+    has room for `least_s` seconds, it is tried again. None if it did not reach its end; `warn` hears why."""
     for attempt in range(1, retries + 2):
         seconds = left_s()
         fit_s = None if spec.fit_s is None or seconds is None else FILLED * seconds - ENDING_S
@@ -128,8 +129,8 @@ def train(
 
 
 def refitted(selected: DeliveryRecord, spec: TrialSpec, epochs: int, num_images: int) -> DeliveryRecord:
-    """The delivery of the network of `spec`, trained for `epochs`, in place of `selected`, whose threshold, smallest
-    object and counts out of fold stay."""
+    """The delivery of the network of `spec`, trained for `epochs`, in place of `selected`. Threshold, smallest object
+    and counts out of fold stay."""
     member = replace(selected.members[0], fold=None, weights=refit_weights(spec, epochs))
     said = f"one network, trained on all {plural(num_images, 'development image')}, of the recipe that is best alone"
     return replace(selected, members=(member,), rule=f"{said}; {selected.rule}", refit=True)

@@ -1,4 +1,4 @@
-"""Going on with a run that was begun: whether it may, and that only one process does."""
+"""Resuming a run: whether it may be resumed, and the lock that lets one process work on it."""
 
 import os
 import platform
@@ -24,8 +24,8 @@ from bench.run.setup import Material
 
 
 def earlier_part(directory: Path, resume: bool, stack: ExitStack) -> Run | None:
-    """The run as far as it got, locked before it is read; None for a new one. Raises StoreError for a name that is taken, or
-    nothing to resume."""
+    """The records of the run so far, locked before they are read; None for a new run. Raises StoreError for a name that
+    is taken, or if there is nothing to resume."""
     if resume:
         if directory.is_dir():
             stack.enter_context(locked(directory))
@@ -35,7 +35,7 @@ def earlier_part(directory: Path, resume: bool, stack: ExitStack) -> Run | None:
 
 
 def require_same(earlier: Run, experiment: Experiment, material: Material) -> None:
-    """A run may go on only as what it was; how far, where and by how many workers is all that may change."""
+    """Raises StoreError if more changed than how far, where and with how many workers a run trains."""
     now, then = to_json(experiment), _as_read_today(earlier.experiment)
     for free in (name for name, option in OPTIONS.items() if option.may_change):
         now.pop(free)
@@ -43,8 +43,8 @@ def require_same(earlier: Run, experiment: Experiment, material: Material) -> No
     space = earlier.experiment.get("space")
     if not isinstance(space, Mapping) or "view" not in space:
         raise StoreError(
-            f"run {earlier.record.name!r} cannot be resumed: an older SegBench began it, whose configurations had no view; end it with that one, or "
-            "choose another --name"
+            f"run {earlier.record.name!r} cannot be resumed: an older SegBench began it, whose configurations had no "
+            "view; end it with that one, or choose another --name"
         )
     differences = {
         **{f"the experiment's {name}": (then.get(name), now[name]) for name in now},
@@ -63,7 +63,7 @@ def require_same(earlier: Run, experiment: Experiment, material: Material) -> No
 
 
 def _as_read_today(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored experiment with the defaults of options that are newer than its run."""
+    """A stored experiment, with defaults for options that are newer than its run."""
     try:
         return to_json(Experiment.model_validate(stored))
     except ValidationError:
@@ -71,15 +71,16 @@ def _as_read_today(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def went_on(earlier: Run | None, here: Environment) -> Environment:
-    """Where a run takes place that goes on here: it names all the devices on which costs were measured, and all the commits that took
-    part. Raises StoreError where trials would compute in another precision than before."""
+    """The environment of a run that is resumed here: it names all devices on which costs were measured, and all
+    commits. Raises StoreError if trials would compute in another precision than before."""
     if earlier is None:
         return here
     before = earlier.environment
     if before.precision != here.precision:
         raise StoreError(
-            f"run {earlier.record.name!r} cannot be resumed: trials computed in {before.precision} on {before.device}, and would "
-            f"compute in {here.precision} on {here.device}; set the protocol's precision, or choose another --name"
+            f"run {earlier.record.name!r} cannot be resumed: trials computed in {before.precision} on {before.device}, "
+            f"and would compute in {here.precision} on {here.device}; set the protocol's precision, or choose another "
+            "--name"
         )
     commits = [commit for commit in (before.commit, here.commit) if commit is not None]
     return replace(
@@ -93,7 +94,8 @@ def _then(before: str, here: str) -> str:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """One process at a time works on a run; the system frees the lock of one that died. Raises StoreError, naming the owner."""
+    """Holds the lock of a run, on which one process at a time works. The system frees the lock of a process that died.
+    Raises StoreError, naming the owner."""
     owner, began = directory / ".owner", datetime.now(UTC).isoformat(timespec="seconds")
     try:
         with FileLock(directory / ".lock", timeout=0):

@@ -1,4 +1,4 @@
-"""The folder for a run's pixels and logs: gone when the run ends, or else when the next one begins."""
+"""The folder for a run's pixels and logs. It is removed when the run ends, or by the next run."""
 
 import contextlib
 import os
@@ -16,16 +16,17 @@ from bench.records.durable import said_plainly
 
 _PREFIX, _LOCK = "segbench-", ".lock"
 _BEING_MADE = ".segbench-"
-"""A folder has its lasting name only once its lock is held: whoever finds that name may ask whether its owner lives."""
+"""A folder gets its final name when its lock is held: a process that finds that name can ask whether the owner
+lives."""
 
 _LONGEST_MAKING_S = 3600
-"""Which takes milliseconds: an older one is of a process that died meanwhile."""
+"""Making a folder takes milliseconds: an older unfinished one is of a process that died."""
 
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A new folder in the system's place for temporary files (`TMPDIR`). What processes left there that died is removed first. Raises
-    StoreError, naming the place, where nothing can be written."""
+    """A new folder in the system's folder for temporary files (`TMPDIR`). Folders of processes that died are removed
+    first. Raises StoreError, naming the folder, if nothing can be written."""
     try:
         place = Path(tempfile.gettempdir())
     except FileNotFoundError as error:
@@ -48,7 +49,8 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def remove_abandoned(place: Path) -> list[Path]:
-    """Removes folders of this user whose process is gone: the system frees the lock of one that died, however it died. Says which."""
+    """Removes folders of this user whose process is gone, and returns them. The system frees the lock of a process that
+    died, however it died."""
     removed = []
     for folder in sorted(place.glob(f"{_BEING_MADE}*")):
         with contextlib.suppress(OSError):

@@ -1,4 +1,5 @@
-"""One study: one oracle is asked, workers train and score, the oracle is told, until the trials, the time or the space end."""
+"""One study: an oracle proposes, workers train and score, the oracle is told, until the trials, the time or the space
+end."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +20,15 @@ from search_spaces.portfolio import portfolio
 from search_spaces.segmentation import SegmentationHyperModel
 
 LOOKAHEAD = 2
-"""For each place, so many proposals are made ahead where they do not depend on results: a warm graph may then go first."""
+"""Proposals made ahead for each worker slot, if they do not depend on results: a trial with a compiled graph can then
+go first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyPlan:
-    """A tuner with a seed, and how far it may go: `trials` (None: as many as fit), `epochs` for its longest trial, `retries` of a trial
-    whose process died. With several `search_folds` a trial is trained on each of them, and races against the best before it. A tuner that promotes
-    counts in `rung_epochs`, its shortest training."""
+    """A tuner with a seed, and its limits: `trials` (None: as many as fit), `epochs` of its longest trial, `retries` of
+    a trial whose process died. With several `search_folds` a trial is trained on each of them, and races against the
+    incumbent. A tuner that promotes counts in `rung_epochs`, its shortest training."""
 
     tuner: str
     seed: int
@@ -42,11 +44,11 @@ class StudyPlan:
 
 
 SET_ASIDE = 8
-"""So many proposals that cannot end in time end a search: nothing cheaper seems to come."""
+"""This many proposals that cannot end in time end a search: a cheaper one is not likely to come."""
 
 
 class Keeper(Protocol):
-    """Makes things durable; when a method returns, a crash cannot take back what it was given."""
+    """Makes proposals and trials durable: when a method returns, a crash cannot undo it."""
 
     def proposed(self, proposal: ProposalRecord) -> None: ...
 
@@ -65,15 +67,17 @@ def run_study(
     keeper: Keeper,
     progress: Progress,
 ) -> str:
-    """Runs what is left of a study, and says why it ended (`StudyRecord.ended`): `proposals` and `finished` are what was kept of it
-    before, in the order in which it was. A proposal without a result is run first; what the budget stopped is a result, and stays one
-    with more time. Nothing starts before it is kept, and the oracle hears of nothing that is not."""
+    """Runs what is left of a study, and returns why it ended (`StudyRecord.ended`).
+
+    `proposals` and `finished` are its records so far, in their order. A proposal without a result is run first. A trial
+    that the budget stopped has a result, and keeps it with more time. A trial starts after its proposal is recorded,
+    and the oracle is told of recorded trials only."""
     study = _Study(plan, hypermodel, executor, costs, deadline, keeper, progress)
     return study.run(proposals, finished)
 
 
 class _Study:
-    """A study under way, a source of trials."""
+    """A running study, a source of trials."""
 
     def __init__(
         self,
@@ -118,7 +122,7 @@ class _Study:
         return self.reason or "space exhausted"
 
     def next(self, running: Mapping[str, TrialSpec]) -> TrialSpec | None:
-        """A proposal that can end in time, one whose graph is compiled first."""
+        """A proposal that can end in time; those with a compiled graph come first."""
         if self.reason == "budget":
             return None
         self._propose()
@@ -132,13 +136,13 @@ class _Study:
         return replace(spec, time_limit_s=self.deadline.left_s, rival=self.rival)
 
     def is_over(self, running: Mapping[str, TrialSpec]) -> bool:
-        """A search that has yet to find its end waits for a place to look for it: machines of a cluster come and go."""
+        """A search without a known end waits for a worker slot to find it: machines of a cluster come and go."""
         if not self.executor.places:
             self._find_end_without_place(running)
         return (not self.waiting or self.reason == "budget") and (self.reason is not None or self.executor.places > 0)
 
     def _find_end_without_place(self, running: Mapping[str, TrialSpec]) -> None:
-        """The end is else found when there is a place to fill, which may never come again."""
+        """Without a worker slot `next` is not asked, and a slot may never come again."""
         if not self.waiting and self.plan.trials is not None and self.proposed >= self.plan.trials:
             self.reason = "trials"
         elif not running and not self.deadline.allows(None):
@@ -149,8 +153,9 @@ class _Study:
         return self.deadline.allows(self.costs.estimate_s(spec.hyperparameters, spec.epochs_planned, warm=warm))
 
     def _propose(self) -> None:
-        """Asks until there is a proposal that can end in time, or several where proposals do not depend on results and order may save
-        compiling. Those that cannot are set aside: a resumed run with more time begins with them."""
+        """Asks until there is a proposal that can end in time, or several if proposals do not depend on results and
+        their order can save compiling. Proposals that cannot end in time wait: a resumed run with more time starts with
+        them."""
         places = self.executor.places
         ahead = LOOKAHEAD * places if places > 1 and not self.kind.adapts else 1
         while self.reason is None and self._too_few(ahead):
@@ -184,7 +189,7 @@ class _Study:
         return True
 
     def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None:
-        """A trial is made durable, and only then is the oracle told."""
+        """Makes a trial durable, then tells the oracle."""
         self.keeper.ended(spec, outcome)
         self.on_record += 1
         self.costs.add(outcome.record)
@@ -192,8 +197,8 @@ class _Study:
         tell(self.oracle, outcome.record)
 
     def _spec(self, proposal: ProposalRecord) -> TrialSpec:
-        """A trial in the worker's terms. Every trial of a study has the study's seed, and a schedule of its own length: a promoted one
-        trains again from the start, since a schedule that was cut short says little of one that was not."""
+        """The trial of a proposal. Every trial has the study's seed and a whole schedule of its own length. A promoted
+        trial trains again from the start: a schedule that was cut short says little of a whole one."""
         plan, values = self.plan, proposal.hyperparameters
         promotion = proposal.promotion
         length = promotion.epochs if promotion else None

@@ -1,4 +1,4 @@
-"""The data of a run: read, audited, split, and its pixels laid out for the worker."""
+"""The data of a run: read, audited and split, with its pixels laid out for the workers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -28,17 +28,17 @@ from search_spaces.augmentations import augment
 from search_spaces.views import PATCHES, WHOLE
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Of the report's picture of what augmentation does."""
+"""Strengths in the report's image of augmentation."""
 
 DRAWS = 24
-"""Of which that picture shows the one with the most to see: many change hardly anything."""
+"""Draws of which that image shows the one that changes most: many change hardly anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What a run works on. `cache_directory` holds the pixels at every size that a trial may ask for and at `evaluation_size`,
-    the side in pixels of the square on which all trials are compared. `mirror` is that of `TrialSetup`;
-    `view` are those of the space, decided."""
+    """The prepared data of a run. `cache_directory` holds the pixels at every size of the space and at
+    `evaluation_size`, the side in pixels of the square on which all trials are compared. `mirror` is that of
+    `TrialSetup`; `view` are the views that trials use."""
 
     dataset: DatasetRecord
     audit: AuditRecord
@@ -49,7 +49,7 @@ class Material:
     view: tuple[str, ...] = (WHOLE,)
 
     def resolved(self, experiment: Experiment) -> Experiment:
-        """`experiment` with what its data decided: the views of its space, and with patches the evaluation size."""
+        """`experiment` with what depends on its data: the views of its space, and with patches the evaluation size."""
         return resolved(experiment, self.view, self.evaluation_size, self.split)
 
     def pixels(self) -> CachedPixels:
@@ -57,7 +57,7 @@ class Material:
         return open_cache(self.cache_directory, self.evaluation_size)
 
     def trial_setup(self, protocol: Protocol) -> TrialSetup:
-        """What the workers must know of it, and how they are to train."""
+        """What the workers need to know of the data, and how they train."""
         folds, facts_of = self.split.folds, {facts.id: facts for facts in self.audit.images}
         images = [name for ids in folds for name in ids]
         return TrialSetup(
@@ -81,8 +81,8 @@ class Material:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """A data set that was read, audited and split; its pixels are not laid out yet. `evaluation_size` and
-    `view` as in `Material`."""
+    """A data set that was read, audited and split, before its pixels are laid out. `evaluation_size` and `view` as in
+    `Material`."""
 
     source: Dataset
     dataset: DatasetRecord
@@ -118,7 +118,8 @@ def prepare(
     *,
     views: Sequence[str] = (WHOLE,),
 ) -> Material:
-    """Reads everything once; `views` are those that the space lists. Raises DataError, naming the file, for data that cannot be used."""
+    """Reads everything once. `views` are those of the space. Raises DataError, naming the file, for data that cannot be
+    used."""
     found = examine(data, protocol, sizes, scratch, progress, views=views)
     progress.stage("decoding")
     cache = scratch / "pixels"
@@ -149,7 +150,8 @@ def examine(
     *,
     views: Sequence[str] = (WHOLE,),
 ) -> Examined:
-    """All of it that needs no pixels afterwards; says what is wrong with the data. Raises DataError as `prepare` does."""
+    """The part of `prepare` that leaves no pixels. It reports what is wrong with the data. Raises DataError as
+    `prepare` does."""
     root = Path(data.path).expanduser()
     if data.path == SAMPLE:
         progress.stage("drawing the sample set")
@@ -208,7 +210,7 @@ def examine(
 
 
 def validation_pictures(material: Material) -> dict[str, np.ndarray]:
-    """What the report's overlays need: ids, images uint8 [N, e, e, 3], truth uint8 [N, e, e], valid bool [N, e, e]."""
+    """Arrays for the report's overlays: ids, images uint8 [N, e, e, 3], truth uint8 [N, e, e], valid bool [N, e, e]."""
     pixels = material.pixels()
     rows = pixels.rows(material.split.val)
     return {
@@ -220,8 +222,8 @@ def validation_pictures(material: Material) -> dict[str, np.ndarray]:
 
 
 def augmentation_pictures(material: Material, seed: int) -> dict[str, np.ndarray]:
-    """One training image at every strength: the one whose foreground share is nearest to the mean, as it is drawn in that of the first
-    `DRAWS` passes which changes it most at full strength."""
+    """One training image at every strength: the one with the foreground share nearest to the mean. It is drawn as in
+    the one of the first `DRAWS` passes that changes it most at full strength."""
     pixels = material.pixels()
     rows = pixels.rows(material.split.train)
     shares = (pixels.class_ids(rows) > 0).mean(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""What a model must beat: baselines on the images that models are scored on."""
+"""Baselines, which a model must beat, on the images that models are scored on."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from bench.run.open_run import OpenRun
 
 
 def record_baselines(run: OpenRun, references: Sequence[Evaluation]) -> None:
-    """What a model must beat, on the images that it is scored on."""
+    """Records the scores of baselines that are not recorded yet."""
     scored = {(evaluation.reference, evaluation.split) for evaluation in run.evaluations}
     for evaluation in references:
         if (evaluation.reference, evaluation.split) not in scored:

@@ -1,4 +1,4 @@
-"""The model of a run: which networks it is made of, and what is kept to show."""
+"""The delivered model of a run: its networks, and the predictions that are kept to show."""
 
 import math
 from dataclasses import replace
@@ -21,7 +21,8 @@ SHOWN = 48
 
 
 def deliver_model(run: OpenRun) -> None:
-    """Chooses the networks that are best together on images that they did not see, and writes them as one model."""
+    """Chooses the networks that are best together on images that they did not train on, and writes them as one
+    model."""
     if not run.experiment.protocol.finalists or not run.trainings:
         return
     run.progress.stage("choosing the model to deliver")
@@ -52,7 +53,7 @@ def _selected(run: OpenRun, most: int = MOST_MEMBERS) -> Selection | None:
 
 
 def _single(run: OpenRun) -> Selection | None:
-    """The best recipe trained on all development images; None, and why is said, where that cannot be."""
+    """The best recipe trained on all development images; None, with a warning, if that cannot be."""
     selection = _selected(run, most=1)
     if selection is None:
         return None
@@ -72,7 +73,7 @@ def _has_time_for_a_longer_one(run: OpenRun, spec: TrialSpec, epochs: int) -> bo
 
 
 def _trained_again(run: OpenRun, spec: TrialSpec, images: int) -> int | None:
-    """Epochs of the training on all development images; None, and why is said, where it did not come to its end."""
+    """Epochs of the training on all development images; None, with a warning, if it did not reach its end."""
     shortest = spec if spec.fit_s is None else replace(spec, epochs=run.experiment.protocol.shortest_epochs)
     least_s, left_s = run.costs.of(shortest), run.times.finals_s
     if left_s is not None and least_s > left_s:
@@ -98,7 +99,7 @@ def _trained_again(run: OpenRun, spec: TrialSpec, images: int) -> int | None:
 
 
 def _is_delivered(run: OpenRun, record: DeliveryRecord) -> bool:
-    """Whether this very model is there: the locked images have been scored by it, once."""
+    """Whether this very model exists: it has scored the held-out images once."""
     there = run.delivered
     if there is None or not (run.store.directory / FOLDER).is_dir():
         return False
@@ -106,7 +107,7 @@ def _is_delivered(run: OpenRun, record: DeliveryRecord) -> bool:
 
 
 def _keep_predictions(run: OpenRun, selection: Selection) -> None:
-    """What the report shows: some images, and what the delivered model found in them without having seen them."""
+    """Keeps what the report shows: some images, and the delivered model's predictions of them out of fold."""
     places = even_spread(len(selection.ids), SHOWN)
     ids = [selection.ids[place] for place in places]
     pixels = run.material.pixels()

@@ -14,8 +14,7 @@ from bench.run.stages.trainings import train_candidates
 
 
 def evaluate_finally(run: OpenRun) -> None:
-    """Trains the candidates on folds and with several seeds: as much of that as there is time for, and more of it if
-    time is left."""
+    """Trains the candidates on folds and with several seeds, as much of that as there is time for."""
     if not run.experiment.protocol.finalists or run.fits_nothing:
         return
     if run.chosen is not None:
@@ -50,8 +49,8 @@ def _plan_finals(run: OpenRun, chosen: Plan) -> FinalsRecord:
 
 
 def _with_more_levels(run: OpenRun, planned: FinalsRecord, chosen: Plan) -> Plan | None:
-    """Trains the levels of a comparison on as many folds as count, and says which plan the time that this took has room
-    for; None where it has no more levels, or where trainings are too short to compare."""
+    """Trains the levels of a comparison on the fewest folds that count, and plans again with the time that this took.
+    None if the new plan has no more levels, or if trainings are too short to compare."""
     protocol, folds = run.experiment.protocol, len(run.material.split.folds)
     steps = planned.epochs * protocol.steps_per_epoch
     first = replace(planned, folds=min(LEAST_FOLDS, folds), seeds=planned.seeds[:1])

@@ -1,4 +1,4 @@
-"""What the held-out test images say about the best models of the search."""
+"""Scores of the search's best models on the held-out test images."""
 
 from bench.engine.spec import TrialSpec
 from bench.run.journal import evaluation_of
@@ -6,7 +6,7 @@ from bench.run.open_run import OpenRun
 
 
 def score_best_models(run: OpenRun) -> None:
-    """After selection, once: what the locked test images say about the best models."""
+    """Scores the best models on validation and held-out images, once, after selection."""
     scored = {(evaluation.study_id, evaluation.trial_id, evaluation.split) for evaluation in run.evaluations}
     before = {who[:2] for who in scored if who[2] == "test" and who[0]}
     new = [record for record in run.best.records if record.key not in before]

@@ -8,7 +8,8 @@ from bench.run.stages.trainings import train_candidates
 
 
 def train_learning_curve(run: OpenRun) -> None:
-    """Trains the first of the final evaluation again, on shares of the training images, if that was asked for."""
+    """Trains the leader of the final evaluation again on fractions of the training images, if the experiment asks for
+    it."""
     if not run.experiment.learning_curve:
         return
     recorded = load(run.store.directory)

@@ -1,4 +1,4 @@
-"""What the budget has room for, from a few measured steps."""
+"""The plan of a budget, from a few measured steps."""
 
 import math
 
@@ -12,8 +12,8 @@ from bench.run.refit import kept_s
 
 
 def plan_budget(run: OpenRun) -> None:
-    """What the budget has room for, from a few measured steps of the default configuration. Without a budget the
-    protocol is the plan."""
+    """Plans the budget from a few measured steps of the default configuration. Without a budget the protocol is the
+    plan."""
     left_s = run.times.finals_s
     if left_s is None or not run.experiment.protocol.finalists or len(run.material.split.folds) < 2:
         return
@@ -49,7 +49,7 @@ def plan_budget(run: OpenRun) -> None:
 
 
 def _too_short(run: OpenRun, price: Price) -> str:
-    """Said as soon as it is known: nothing is trained that could not come to its end."""
+    """The warning before anything trains: no training would reach its end."""
     left_s, budget_s = run.times.finals_s or 0.0, run.experiment.budget_s or 0.0
     begun_s = max(budget_s - left_s, run.times.wall_s)
     said = (
@@ -65,8 +65,8 @@ def _too_short(run: OpenRun, price: Price) -> str:
 
 
 def _measured_price(run: OpenRun, left_s: float) -> Price:
-    """Of trainings of the default configuration. A budget that has no time for a probe is planned as if nothing
-    fitted: the one training then runs as far as it gets. What closing takes is told from the probe, too."""
+    """The price of trainings of the default configuration. Without time for a probe, the plan assumes that nothing
+    fits: the one training runs as far as it gets. The probe also tells how long closing takes."""
     if left_s < LEAST_FOR_PROBE_S:
         return unmeasured_price(left_s)
     with run.progress.lasting("measuring what a training costs here"):

@@ -11,8 +11,7 @@ from bench.run.open_run import OpenRun
 
 
 def run_search(run: OpenRun) -> None:
-    """Each tuner with each seed, one after the other, in equal time; nothing where the plan has no time for a
-    search."""
+    """Runs each tuner with each seed, one after the other, in equal time; none if the plan has no time for a search."""
     if run.experiment.search in WITHOUT_TUNERS or (run.chosen is not None and not run.chosen.search_share):
         return
     with _native_remarks_hidden():
@@ -53,8 +52,8 @@ def run_search(run: OpenRun) -> None:
 
 
 def _search_epochs(run: OpenRun) -> int:
-    """Of the longest trial of the search: within a budget, and where the protocol says nothing, the shortest that
-    compares."""
+    """Epochs of the longest trial. Within a budget it is the shortest length that is compared, unless the protocol sets
+    one."""
     protocol = run.experiment.protocol
     if run.chosen is None or protocol.steps is not None:
         return protocol.epochs
@@ -63,8 +62,8 @@ def _search_epochs(run: OpenRun) -> int:
 
 @contextmanager
 def _native_remarks_hidden() -> Iterator[None]:
-    """TensorFlow's C++ part greets on file descriptor 2 when it is imported, whatever the log level, into the live
-    display."""
+    """Hides what TensorFlow's C++ part prints to file descriptor 2 on import, whatever the log level: it would break
+    the live display."""
     kept = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

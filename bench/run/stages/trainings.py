@@ -1,4 +1,4 @@
-"""Trainings of candidates on folds, in the time that is left for them."""
+"""Trainings of candidates on folds, within the time left."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,8 +9,7 @@ from bench.run.final_evaluation import FINALS, run_finals
 from bench.run.open_run import OpenRun
 
 PATIENCE = 3.0
-"""A candidate that takes more than so many times as long as the default configuration is out: others would have to go
-without."""
+"""A candidate that takes longer than this many times the default configuration is out: others would lose their time."""
 
 
 def train_candidates(
@@ -43,14 +42,14 @@ def train_candidates(
 
 
 def _trainings_s(run: OpenRun) -> float | None:
-    """Seconds that are left for trainings on folds; None: no budget. A single network is trained after them."""
+    """Seconds left for trainings on folds (None: no budget). A single network is trained after them."""
     left_s = run.times.finals_s
     return None if left_s is None else max(0.0, left_s - run.times.kept_s)
 
 
 def _dearest_s(run: OpenRun, planned: FinalsRecord) -> float | None:
-    """What a candidate may take in a budget: so many times what the default configuration does, or what the largest
-    images of a comparison are planned to."""
+    """The longest time of a candidate within a budget: `PATIENCE` times that of the default configuration, or of the
+    largest images of a comparison (None: not known)."""
     if run.probe is None:
         return None
     largest = max(relative_costs(run.experiment.space)) if planned.balanced else 1.0
@@ -58,5 +57,5 @@ def _dearest_s(run: OpenRun, planned: FinalsRecord) -> float | None:
 
 
 def _planned_s(probe: Probe, planned: FinalsRecord) -> float:
-    """Of a training of the default configuration, compiling included."""
+    """Seconds of a training of the default configuration, compiling included."""
     return planned.epochs * probe.epoch_s + probe.scoring_s + probe.first_s
