@@ -1,6 +1,6 @@
-"""Whatever a trial may choose: architectures, backbones, losses, augmentation, optimisers, and the presets that draw from them.
+"""The choices of a trial: architectures, backbones, losses, augmentation, optimisers, and presets of search spaces.
 
-Nothing here knows `bench`. The tables of names import without TensorFlow; what they build imports it when it is built.
+Nothing here knows `bench`. The tables of names import without TensorFlow; a builder imports it when it is called.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Augmentation as one number: a strength from 0 (none) to 1 that scales geometry and colour together.
 
-What an image becomes depends on (seed, epoch, image id) and nothing else, whatever the number of threads or their order.
+The result depends on (seed, epoch, image id) alone, not on the number of threads or their order.
 """
 
 import os
@@ -26,8 +26,9 @@ def augment(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A random variant of image and mask, moved together.
 
-    `image` is uint8 RGB [size, size, 3], `mask` uint8 class ids [size, size]; the results have the same shapes and are new arrays
-    unless `strength` is 0. What moves in from outside is reflected. Without `mirror` left stays left.
+    `image` is uint8 RGB [size, size, 3], `mask` uint8 class ids [size, size]; the results have the same shapes and are
+    new arrays unless `strength` is 0. Pixels that move in from outside are reflections. Without `mirror` no image is
+    mirrored.
     """
     if strength == 0:
         return image, mask
@@ -38,8 +39,8 @@ def augment(
 
 
 class Pipeline:
-    """An albumentations pipeline that is seeded in place. Its own `set_random_seed` makes two new generators for each of its parts, which
-    costs half as much as augmenting an image of 96 px; the variants are the same."""
+    """An albumentations pipeline that is seeded in place, with the same results as its own `set_random_seed`. That
+    makes two new generators for each of its parts, which costs half as much as augmenting an image of 96 px."""
 
     def __init__(self, transform: Any) -> None:
         self.transform = transform

@@ -1,7 +1,8 @@
-"""Backbones by name: our own, those of keras.applications, and those of segmentation-models 1.0.1 that build on Keras 3 with stable layer names.
+"""Backbones by name: our own, those of keras.applications, and those of segmentation-models 1.0.1 that build on Keras 3
+with stable layer names.
 
-Stable names are what lets one ImageNet file serve every architecture and image size (`search_spaces.initial_weights`). Left out
-for want of them: inception*, seresnet*, resnext*, seresnext*, senet154.
+With stable names one ImageNet file serves every architecture and image size (`search_spaces.initial_weights`). Left
+out, since they have none: inception*, seresnet*, resnext*, seresnext*, senet154.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocessing:
-    """What a backbone's ImageNet weights expect, from RGB 0-255: (x * scale) - mean, then / std; `bgr` swaps the channels first."""
+    """The input that a backbone's ImageNet weights expect, from RGB 0-255: (x * scale) - mean, then / std. With `bgr`
+    the channels are swapped first."""
 
     scale: float = 1.0
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -18,7 +20,7 @@ class Preprocessing:
     bgr: bool = False
 
     def apply(self, images: Any) -> Any:
-        """RGB images 0-255, float tensor or array [..., 3], to what the backbone expects; the input is left unchanged."""
+        """The backbone's input from RGB images 0-255, a float tensor or array [..., 3], which stays unchanged."""
         if self.bgr:
             images = images[..., ::-1]
         return (images * self.scale - list(self.mean)) / list(self.std)
@@ -48,9 +50,9 @@ LIBRARY = Source(comes="at the first run, by segmentation-models", licence="see 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backbone:
-    """One row of the table. `params_m` is the encoder's parameters in millions; `top1` the whole classifier's accuracy on ImageNet, percent,
-    as the publisher of the weights reports it; `source` where these come from; `finest` the image's side over that of the largest map that a
-    decoder gets."""
+    """One row of the table. `params_m` counts the encoder's parameters in millions. `top1` is the whole classifier's
+    accuracy on ImageNet in percent, as the publisher of the weights reports it. `source` is that of the weights.
+    `finest` is the image's side over that of the largest map that a decoder gets."""
 
     description: str
     params_m: float

@@ -1,10 +1,12 @@
 """Batch normalisation for small data, the same for every architecture.
 
-Keras's moving averages (momentum 0.99) need hundreds of steps to arrive; a data set of 50 images has 6 steps an epoch, so
-validation would run on stale statistics. `replace` swaps every such layer of a model for one whose momentum is a variable:
-whoever trains the model re-estimates the statistics before validation by averaging over some training batches (momentum 0, 1/2,
-2/3, ... gives the mean; Wu and Johnson, "Rethinking Batch in BatchNorm", 2021, call it precise BN). The layer also uses
-TensorFlow's fused kernel: one operation where Keras has a dozen, which halves the time to the first step.
+Keras's moving averages (momentum 0.99) need hundreds of steps to settle. A data set of 50 images has 6 steps an epoch,
+so validation would run on stale statistics. `replace` swaps every such layer of a model for one whose momentum is a
+variable. Before validation, training code can then re-estimate the statistics: it averages over some training batches
+(momentum 0, 1/2, 2/3, ... gives the mean; Wu and Johnson, "Rethinking Batch in BatchNorm", 2021, call it precise BN).
+
+The layer also uses TensorFlow's fused kernel: one operation instead of Keras's dozen, which halves the time to the
+first step.
 """
 
 from typing import Any
@@ -13,7 +15,8 @@ KERAS_MOMENTUM = 0.99
 
 
 class StatisticsMomentum:
-    """The share of the old moving statistics that every layer keeps at the next training step; one variable for a model."""
+    """The fraction of the old moving statistics that every layer keeps at the next training step; one variable for a
+    model."""
 
     def __init__(self) -> None:
         import tensorflow as tf
@@ -24,9 +27,9 @@ class StatisticsMomentum:
 def replace(model: Any) -> tuple[Any, StatisticsMomentum | None]:
     """A copy of `model` (fresh weights) on our layers, with their momentum; None where it has no batch normalisation.
 
-    Its last layer computes in float32, whatever the policy: probabilities near 0 and 1 need it. Where the first layer normalises the
-    images themselves (segmentation-models' ResNets), its offset is not trained: the normalisation after the first convolution
-    takes such a shift out again, but for the border, and the gradient to the images costs 2% of a step.
+    Its last layer computes in float32, whatever the policy: probabilities near 0 and 1 need it. If the first layer
+    normalises the images themselves (segmentation-models' ResNets), its offset is not trained. The normalisation after
+    the first convolution removes such a shift, except at the border, and the gradient to the images costs 2% of a step.
     """
     import keras
 

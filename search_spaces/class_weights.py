@@ -1,6 +1,6 @@
-"""How much the pixels of each class weigh in a loss, from how many of them there are to learn from.
+"""Weights of classes in a loss, from the number of training pixels of each class.
 
-The weights of all training pixels average to 1, whatever the rule, so that a learning rate keeps its meaning.
+With every rule the weights of all training pixels average to 1, so that a learning rate keeps its meaning.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +13,10 @@ def _inverse_frequency(pixels: np.ndarray) -> np.ndarray:
 
 
 def _effective_number(pixels: np.ndarray) -> np.ndarray:
-    """Cui et al. 2019 (arXiv:1901.05555): n pixels of a class are worth (1 - beta^n) / (1 - beta) of them, with the paper's beta = (N - 1) / N.
+    """Cui et al. 2019 (arXiv:1901.05555): n pixels of a class are worth (1 - beta^n) / (1 - beta) of them, with the
+    paper's beta = (N - 1) / N.
 
-    N is what an average class has, so that the weights do not depend on the size or the number of the images.
+    N is the pixel count of an average class, so that the weights do not depend on the size or the number of the images.
     """
     average = pixels.mean()
     return 1 / -np.expm1(pixels * np.log1p(-1 / max(average, 2.0)))
@@ -30,8 +31,8 @@ CLASS_WEIGHTS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
 
 
 def class_weights(name: str, pixels: Sequence[int]) -> tuple[float, ...]:
-    """The weight of each class, background first, by a name of `CLASS_WEIGHTS`; `pixels` are those that each class has to learn from, without
-    void. A class without any weighs 1."""
+    """The weight of each class, background first, by a name of `CLASS_WEIGHTS`. `pixels` counts the training pixels of
+    each class, without void. A class without any has weight 1."""
     counts = np.asarray(pixels, np.float64)
     there = counts > 0
     weights = np.ones_like(counts)

@@ -1,7 +1,7 @@
-"""The weights that a trial starts from: a function of its seed and, where it asks for them, of a pretrained encoder.
+"""Initial weights of a trial: a function of its seed and, if it asks for one, of a pretrained encoder.
 
-Models are built once and used again, so initial weights are not what happened to be drawn when a model was built: they are drawn
-anew for every trial, each variable from its own layer's initialiser with a seed of its own.
+Models are built once and used again, so the weights drawn at building do not count. They are drawn anew for every
+trial, each variable from its own layer's initialiser with its own seed.
 """
 
 import zlib
@@ -18,7 +18,7 @@ Weights = Mapping[str, list[np.ndarray]]
 """Layer name -> its arrays, in the order of `layer.weights`."""
 
 FOREGROUND_PRIOR = 0.1
-"""The probability of any foreground with which an untrained network begins (docs/decisions/0018-prior.md)."""
+"""The probability of foreground in an untrained network's predictions (docs/decisions/0018-prior.md)."""
 
 _INITIALIZER_OF = {"kernel": ("kernel_initializer", "depthwise_initializer")}
 
@@ -28,10 +28,10 @@ class WeightsError(ValueError):
 
 
 def initialise(model: Any, seed: int, pretrained: Weights | None = None) -> None:
-    """Gives every variable of `model` its initial value, dropout's random state included.
+    """Sets every variable of `model` to its initial value, dropout's random state included.
 
-    `pretrained` overrides layers by name, in the order of the encoder. An architecture may cut the encoder short (PSPNet does);
-    raises WeightsError if another layer of it is missing or has other shapes.
+    `pretrained` overrides layers by name, in the order of the encoder. An architecture may cut the encoder short
+    (PSPNet does); raises WeightsError if another layer of it is missing or has other shapes.
     """
     left = dict(pretrained or {})
     for place, layer in enumerate(layers_of(model)):  # not by name: Keras numbers names by what was built before
@@ -51,8 +51,8 @@ def initialise(model: Any, seed: int, pretrained: Weights | None = None) -> None
 
 
 def begin_with_prior(model: Any) -> None:
-    """Sets the bias of a segmentation network's output layer to the logit of `FOREGROUND_PRIOR`, shared alike by several classes, as focal loss has
-    it for detection (Lin et al. 2017, arXiv:1708.02002, section 3.3)."""
+    """Sets the bias of a segmentation network's output layer to the logit of `FOREGROUND_PRIOR`, which several classes
+    share equally, as focal loss does for detection (Lin et al. 2017, arXiv:1708.02002, section 3.3)."""
     head = [layer for layer in layers_of(model) if getattr(layer, "bias", None) is not None][-1]
     head.bias.assign(_prior_logits(head.bias.shape[0]))
 
@@ -61,9 +61,9 @@ def load_encoder(backbone: str, encoder_weights: str) -> Weights:
     """Pretrained weights of a backbone: "imagenet", or from a file.
 
     ImageNet's come from the backbone's package (`search_spaces.encoders.packaged_weights`) if there is one, otherwise
-    through Keras's cache (`KERAS_HOME`). Built for images of any size, so that one file serves all. Raises
-    WeightsError, naming the file and the ways out, when they cannot be had: random weights never go by the name of
-    pretrained ones.
+    through Keras's cache (`KERAS_HOME`). The network is built for images of any size, so that one file serves all.
+    Raises WeightsError, naming the file and the ways out, if the weights are not available: random weights never
+    replace pretrained ones.
     """
     from_file = encoder_weights != "imagenet"
     if from_file and not Path(encoder_weights).is_file():
@@ -138,6 +138,7 @@ def _why(backbone: str, encoder_weights: str, error: Exception) -> str:
     url = reason[start:].split(" ")[0].rstrip(":,") if start >= 0 else None
     named = f"{url.rsplit('/', 1)[-1]} (from {url})" if url else reason[:200]
     return (
-        f"no ImageNet weights for backbone {backbone}: cannot get {named}; connect to the network once (Keras keeps the file in "
-        "$KERAS_HOME/models, by default ~/.keras/models) or set encoder_weights: none in the search space, as the experiment `default` does"
+        f"no ImageNet weights for backbone {backbone}: cannot get {named}; connect to the network once (Keras keeps "
+        "the file in $KERAS_HOME/models, by default ~/.keras/models) or set encoder_weights: none in the search "
+        "space, as the experiment `default` does"
     )

@@ -1,10 +1,12 @@
 """Losses by name: mixes of a few parts, most of them Keras's own, each right for one foreground class and for several.
 
-One formula serves all of them, so that two trials that differ only in their loss can share a compiled graph: every number in a
-`LossMix` may be a variable. Sources: focal, Lin et al. 2017 (arXiv:1708.02002); Dice, Milletari et al. 2016 (arXiv:1606.04797);
-Tversky, Salehi et al. 2017 (arXiv:1706.05721); focal Tversky, Abraham and Khan 2018 (arXiv:1810.07842); log-cosh Dice, Jadon 2020
-(arXiv:2006.14822); Lovász, Berman et al. 2018 (arXiv:1705.08790). In Keras's `tversky` it is alpha that weighs misses and beta that weighs false
-alarms, the reverse of the paper (and of Keras's own variable names): hence our own words.
+One formula serves all of them, and every number in a `LossMix` may be a variable, so that trials with different losses
+can share a compiled graph.
+
+Sources: focal, Lin et al. 2017 (arXiv:1708.02002); Dice, Milletari et al. 2016 (arXiv:1606.04797); Tversky, Salehi et
+al. 2017 (arXiv:1706.05721); focal Tversky, Abraham and Khan 2018 (arXiv:1810.07842); log-cosh Dice, Jadon 2020
+(arXiv:2006.14822); Lovász, Berman et al. 2018 (arXiv:1705.08790). In Keras's `tversky` alpha weighs misses and beta
+weighs false alarms, the reverse of the paper (and of Keras's own variable names), so that we use words of our own.
 """
 
 from collections.abc import Callable
@@ -14,8 +16,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossMix:
-    """Weights of the parts, and their parameters. `focal_alpha` weighs foreground against background, 0-1. `focal_tversky_exponent` is the paper's
-    1 / gamma, with its gamma of 4/3: below 1 it minds the last errors more."""
+    """Weights of the parts, and their parameters. `focal_alpha` weighs foreground against background, 0-1.
+    `focal_tversky_exponent` is the paper's 1 / gamma, with its gamma of 4/3: below 1 it weighs the last errors more."""
 
     bce: float = 0.0
     dice: float = 0.0
@@ -55,13 +57,13 @@ PARAMETERS = tuple(field.name for field in fields(LossMix))
 def loss_value(mix: Any, truth: Any, probabilities: Any, class_weights: Any = None) -> Any:
     """Scalar float32 loss of a batch.
 
-    `mix` has the attributes of `LossMix` as floats, tensors or variables. `truth` and `probabilities` are float32 [batch, height,
-    width, outputs]: one output is the foreground's sigmoid; several are a softmax with background first, truth one-hot. Dice and
-    Tversky are taken over the whole batch for each foreground class, then averaged: background would dominate them. Lovász is computed only
-    where its weight is not 0; the other parts share their sums.
+    `mix` has the attributes of `LossMix` as floats, tensors or variables. `truth` and `probabilities` are float32
+    [batch, height, width, outputs]: one output is the foreground's sigmoid; several are a softmax with background
+    first, truth one-hot. Dice and Tversky are taken over the whole batch for each foreground class, then averaged;
+    background would dominate them. Lovász is computed only where its weight is not 0; the other parts share their sums.
 
-    `class_weights` is float32 [classes], background first (None: 1 each): of a pixel in cross-entropy and focal loss, of a foreground class
-    in the means of the others.
+    `class_weights` is float32 [classes], background first (None: 1 each). They weigh pixels in cross-entropy and focal
+    loss, and foreground classes in the means of the others.
     """
     import tensorflow as tf
     from keras import losses
@@ -98,18 +100,19 @@ def loss_value(mix: Any, truth: Any, probabilities: Any, class_weights: Any = No
 
 
 _STEEPEST = 1e-6
-"""Below this a power of less than 1 is held: its slope is infinite at 0, and infinity times a weight of 0 is no number."""
+"""A lower bound for the base of a power below 1: its slope is infinite at 0, and infinity times a weight of 0 is no
+number."""
 
 _SURE = 1e-7
-"""Distance of a probability from 0 and 1 at which its logit ends, at 16."""
+"""Least distance of a probability from 0 and 1, which limits its logit to 16."""
 
 
 def lovasz(foreground: Any, predicted: Any, weights: Any) -> Any:
-    """Scalar Lovász loss of truth and probabilities float32 [batch, height, width, classes], the foreground classes alone, of `weights`
-    float32 [classes].
+    """Scalar Lovász loss of truth and probabilities, float32 [batch, height, width, classes], for foreground classes
+    with `weights`, float32 [classes].
 
-    Of one class the hinge on its logits, of several the softmax's errors averaged over the classes that occur in the batch, which
-    is one image in the paper's sense: every pixel of it is sorted by its error.
+    One class: the hinge on its logits. Several: the softmax's errors, averaged over the classes that occur in the
+    batch. The batch is one image in the paper's sense: all its pixels are sorted by their error.
     """
     import tensorflow as tf
 
@@ -128,7 +131,8 @@ def lovasz(foreground: Any, predicted: Any, weights: Any) -> Any:
 
 
 def _lovasz_slopes(errors: Any, truth: Any) -> Any:
-    """What each pixel's error adds to 1 - IoU (the paper's algorithm 1), float32 [pixels] in the order of the pixels; a constant for gradients."""
+    """How much each pixel's error adds to 1 - IoU (the paper's algorithm 1), float32 [pixels] in the order of the
+    pixels; a constant for gradients."""
     import tensorflow as tf
 
     errors, truth = tf.stop_gradient(errors), tf.stop_gradient(truth)
@@ -141,7 +145,7 @@ def _lovasz_slopes(errors: Any, truth: Any) -> Any:
 
 
 def _where_used(weight: Any, part: Callable[[], Any]) -> Any:
-    """`part` times its weight; not computed, nor are its gradients, where the weight is 0 when the step runs."""
+    """`part` times its weight. Where the weight is 0 when the step runs, neither it nor its gradients are computed."""
     import tensorflow as tf
 
     weight = tf.convert_to_tensor(weight, tf.float32)

@@ -1,22 +1,23 @@
-"""Multiply-adds of a network, counted from its layers: what an image costs, whatever the machine."""
+"""Multiply-adds of a network, counted from its layers: the cost of an image on any machine."""
 
 import math
 from typing import Any
 
 
 def multiply_adds(model: Any) -> int:
-    """Of a forward pass of one image through the convolutions and dense layers of a functional or sequential `keras.Model` of fixed size;
-    a multiplication and the addition that follows it count once, and biases, normalisations, activations and resizing not at all.
+    """Multiply-adds of a forward pass of one image through a functional or sequential `keras.Model` of fixed size.
 
-    A kernel is applied at each place of what its layer yields, a transposed one at each place of what it takes; a layer that is used twice
-    counts twice. A network within it counts at the size for which it was built.
+    Convolutions and dense layers count; biases, normalisations, activations and resizing do not. A multiplication and
+    the addition after it count once. A kernel is applied at each position of its layer's output, a transposed one at
+    each position of the input. A layer that is used twice counts twice. A nested network counts at the size for which
+    it was built.
     """
     graph = getattr(model, "_functional", model)  # what a Sequential runs
     return sum(_of_use(node) for nodes in graph._nodes_by_depth.values() for node in nodes)
 
 
 def _of_use(node: Any) -> int:
-    """Of one call of a layer, as Keras's graph has it."""
+    """Multiply-adds of one call of a layer in Keras's graph."""
     from keras import Model, layers
 
     layer = node.operation

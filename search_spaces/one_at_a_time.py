@@ -1,8 +1,8 @@
 """A comparison of levels: the default configuration, and each other value of each hyperparameter in its place.
 
-One factor at a time: whatever a candidate scores more or less than the default configuration, it does so for the one value in which they differ.
-A full or fractional factorial would tell interactions too, and no single training of it would be the default configuration's neighbour: people ask
-what another loss would do to the model that they have.
+One factor at a time: each candidate differs from the default configuration in one value, which explains the difference
+of their scores. A full or fractional factorial would show interactions too, but few of its trainings would differ from
+the default configuration in one value. People ask what another loss would do to the model that they have.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
 
 
 def one_at_a_time(space: Space) -> tuple[dict[str, Value], ...]:
-    """The default configuration, then each with one other value of one hyperparameter, distinct.
+    """The default configuration, then distinct ones with one other value of one hyperparameter.
 
-    They come in rounds, the first other value of each hyperparameter, then the second of each: what a short budget leaves out is spread over the
-    hyperparameters. Of a range both ends are compared. A backbone is that of the default configuration's architecture: where this has none,
-    backbones are not compared; an architecture that has one takes the first beside it.
+    They come in rounds, the first other value of each hyperparameter, then the second of each, so that a short budget
+    leaves out values of all of them. Of a range both ends are compared. Backbones are compared if the default
+    configuration's architecture has one. If it has none, an architecture with a backbone takes the first of the space.
     """
     default = reference_recipe(space)
     others = [[(name, value) for value in levels(space, name)[1:]] for name in HYPERPARAMETERS if name in default]
@@ -31,7 +31,8 @@ def one_at_a_time(space: Space) -> tuple[dict[str, Value], ...]:
 
 
 def levels(space: Space, name: str) -> tuple[Value, ...]:
-    """What is compared of a hyperparameter that the default configuration has: its own value, then the others in the order of the space."""
+    """The compared values of a hyperparameter of the default configuration: its own value, then the others in the order
+    of the space."""
     own = reference_recipe(space)[name]
     values = getattr(space, name)
     listed = (values.min, values.max) if isinstance(values, Range) else values
@@ -39,8 +40,8 @@ def levels(space: Space, name: str) -> tuple[Value, ...]:
 
 
 def changed_factor(recipe: Mapping[str, Value], default: Mapping[str, Value]) -> str | None:
-    """The one hyperparameter in which `recipe` differs from `default`; None where it is none, or several. A backbone that comes or goes
-    with the architecture is no difference of its own."""
+    """The one hyperparameter in which `recipe` differs from `default`; None if there is none, or several. A backbone
+    that comes or goes with the architecture does not count."""
     names = [name for name in HYPERPARAMETERS if recipe.get(name) != default.get(name)]
     if "architecture" in names and _has_backbone(recipe) != _has_backbone(default):
         names = [name for name in names if name not in OF_BACKBONE]

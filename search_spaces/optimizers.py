@@ -1,9 +1,11 @@
-"""Optimisers and learning-rate schedules by name: Keras's own, with TensorFlow's fused update in place of a dozen small operations a variable.
+"""Optimisers and learning-rate schedules by name: Keras's own, with TensorFlow's fused update in place of a dozen small
+operations a variable.
 
-They replace `_backend_update_step`, which in Keras's TensorFlow backend wraps every variable in a distribution strategy's merge call; what
-all variables share is computed once. Variables are float32, in mixed precision too.
+They replace `_backend_update_step`, which in Keras's TensorFlow backend wraps every variable in a distribution
+strategy's merge call. Values that all variables share are computed once. Variables are float32, in mixed precision too.
 
-`weight_decay` is decoupled from the gradient for all of them, so adam with weight decay is AdamW (Loshchilov and Hutter, 2019).
+`weight_decay` is decoupled from the gradient for all of them, so adam with weight decay is AdamW (Loshchilov and
+Hutter, 2019).
 """
 
 import math
@@ -72,12 +74,13 @@ def constant(progress: float) -> float:
 
 
 WARM_UP = 0.1
-"""The share of a training in which the learning rate rises: a new decoder's first gradients would spoil a pretrained encoder."""
+"""The fraction of a training in which the learning rate rises: a new decoder's first gradients would spoil a pretrained
+encoder."""
 
 
 def cosine(progress: float) -> float:
-    """Up to 1 in a straight line, then down to 0 along half a cosine (Loshchilov and Hutter, "SGDR", 2017, without restarts; warm-up as
-    in Goyal et al., "Accurate, Large Minibatch SGD", 2017)."""
+    """Up to 1 in a straight line, then down to 0 along half a cosine (Loshchilov and Hutter, "SGDR", 2017, without
+    restarts; warm-up as in Goyal et al., "Accurate, Large Minibatch SGD", 2017)."""
     if progress < WARM_UP:
         return (progress + WARM_UP / 10) / (1.1 * WARM_UP)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - WARM_UP) / (1 - WARM_UP))))

@@ -1,7 +1,7 @@
 """The portfolio: good recipes of different kind, in the order in which they are tried.
 
-Each is the default configuration with something else in place of one or two of its parts. A search proposes them before its tuner chooses,
-and a short budget compares the first few of them and nothing else. The order is that of `docs/decisions/0015-portfolio.md`.
+Each is the default configuration with other values of one to three hyperparameters. A search proposes them before its
+tuner chooses. A short budget compares only the first few. The order is that of `docs/decisions/0015-portfolio.md`.
 """
 
 import json
@@ -28,13 +28,13 @@ VARIATIONS: tuple[Mapping[str, Value], ...] = (
     {"architecture": "unet", "backbone": "mobilenet"},
     {"architecture": "linknet", "backbone": "mobilenetv2"},
 )
-"""What each changes of the default configuration."""
+"""The values that each changes in the default configuration."""
 
 
 def portfolio(space: Space) -> tuple[dict[str, Value], ...]:
-    """The active values of each variation that `space` has room for, distinct, the default configuration first.
+    """The active values of each variation within `space`, distinct, the default configuration first.
 
-    A variation that names a value which the space lacks is left out: half of it would be another recipe.
+    A variation with a value that the space lacks is left out: half of it would be another recipe.
     """
     found: dict[str, dict[str, Value]] = {}
     for variation in VARIATIONS:
@@ -45,7 +45,7 @@ def portfolio(space: Space) -> tuple[dict[str, Value], ...]:
 
 
 def whole(space: Space) -> dict[str, Value]:
-    """The default configuration with a backbone, even where its own architecture has none."""
+    """The default configuration with a backbone, even if its own architecture has none."""
     recipe = reference_recipe(space)
     if space.backbone:
         first = {name: _first(getattr(space, name)) for name in OF_BACKBONE if getattr(space, name)}
@@ -54,7 +54,7 @@ def whole(space: Space) -> dict[str, Value]:
 
 
 def active(values: Mapping[str, Value]) -> dict[str, Value]:
-    """In the order in which a space declares them, without a backbone where the architecture has none."""
+    """`values` in the order of a space's fields, without those of a backbone if the architecture has none."""
     takes_backbone = ARCHITECTURES[str(values["architecture"])].has_backbone
     return {
         name: values[name] for name in HYPERPARAMETERS if name in values and (takes_backbone or name not in OF_BACKBONE)

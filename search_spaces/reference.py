@@ -1,4 +1,4 @@
-"""The configuration that every search tries first: the benchmark's default configuration, as near as a space comes to it."""
+"""The default configuration, which every search tries first, as near as a space allows; and the original baseline."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,8 @@ from search_spaces.hyperparameters import Value
 from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
 
 RECIPE: dict[str, Value] = {name: row.default for name, row in HYPERPARAMETERS.items() if row.default is not None}
-"""A good start on most data sets. What it does not name (batch size) is the first that a space lists."""
+"""A good start on most data sets. A hyperparameter without a value here (batch size) takes the first one of the
+space."""
 
 ORIGIN: dict[str, Value] = {
     "architecture": "plain_unet",
@@ -19,14 +20,14 @@ ORIGIN: dict[str, Value] = {
     "schedule": "constant",
     "weight_decay": 0.0,
 }
-"""What this project began with; of hyperparameters that came later it has the default."""
+"""The original baseline; hyperparameters that came later have their default."""
 
 
 def reference_recipe(space: Space) -> dict[str, Value]:
     """The active values of the configuration of `space` that is nearest to `RECIPE`.
 
-    Where the space lacks a name, its first one stands in; where it lacks a number, the nearest (of learning rates: by ratio), and of
-    two that are equally near the one listed first.
+    If the space lacks a name, its first one is taken; if it lacks a number, the nearest (learning rates: by ratio), of
+    two equally near ones the first.
     """
     recipe = {name: _nearest(name, getattr(space, name)) for name in HYPERPARAMETERS if getattr(space, name)}
     if not ARCHITECTURES[str(recipe["architecture"])].has_backbone:
@@ -35,8 +36,9 @@ def reference_recipe(space: Space) -> dict[str, Value]:
 
 
 def origin_recipe(space: Space) -> dict[str, Value]:
-    """What this project began with: a plain U-Net of 16 start filters without pretraining, binary cross-entropy, Adam at a constant
-    1e-3; at the largest image size of the space, with its first batch size, augmented at half strength."""
+    """The original baseline, with which the project began: a plain U-Net of 16 start filters without pretraining,
+    binary cross-entropy, Adam at a constant 1e-3, augmentation at half strength. It has the largest image size and the
+    first batch size of the space."""
     whole = {**RECIPE, "image_size": max(space.image_size), "batch_size": space.batch_size[0], **ORIGIN}
     return {name: whole[name] for name, row in HYPERPARAMETERS.items() if name in whole and not row.of_backbone}
 

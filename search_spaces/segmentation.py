@@ -24,8 +24,8 @@ Values = Mapping[str, Any]
 class SegmentationHyperModel(kt.HyperModel):
     """A search space as a collection of models, for Keras Tuner's oracles and tuners.
 
-    `num_classes` counts background: 2 gives one sigmoid output, more give a softmax over all classes. `class_pixels` are the training pixels of
-    each class, background first; `build` needs them where a configuration weighs classes.
+    `num_classes` counts background: 2 gives one sigmoid output, more give a softmax over all classes. `class_pixels`
+    counts the training pixels of each class, background first; `build` needs them if a configuration weighs classes.
     """
 
     def __init__(self, space: Space, num_classes: int, class_pixels: Sequence[int] | None = None) -> None:
@@ -35,7 +35,8 @@ class SegmentationHyperModel(kt.HyperModel):
         self.class_pixels = class_pixels
 
     def declare(self, hp: kt.HyperParameters) -> kt.HyperParameters:
-        """Adds the whole space to `hp`, so that no trial can make it grow. Its defaults are the reference recipe."""
+        """Adds the whole space to `hp`, so that no trial can make it grow. Its defaults are the default
+        configuration."""
         space, recipe = self.space, reference_recipe(self.space)
         hp.Choice("architecture", list(space.architecture), default=recipe["architecture"])
         with_backbone = [name for name in space.architecture if ARCHITECTURES[name].has_backbone]
@@ -50,8 +51,8 @@ class SegmentationHyperModel(kt.HyperModel):
         return hp
 
     def build(self, hp: kt.HyperParameters) -> keras.Model:
-        """A compiled model with its initial weights, for whoever trains with Keras alone; the engine uses the parts. Raises ValueError where
-        classes are to be weighed and `class_pixels` is None."""
+        """A compiled model with its initial weights, for training with Keras alone; the engine uses the parts. Raises
+        ValueError if classes are to be weighed and `class_pixels` is None."""
         values = self.declare(hp).values
         if values["class_weights"] != "none" and self.class_pixels is None:
             raise ValueError(
@@ -74,10 +75,10 @@ class SegmentationHyperModel(kt.HyperModel):
 def build_network(
     values: Values, num_classes: int
 ) -> tuple[keras.Model, batch_normalization.StatisticsMomentum | None]:
-    """An untrained model from RGB images 0-255, [batch, size, size, 3], to float32 probabilities [batch, size, size, outputs].
+    """An untrained model, and the momentum of its batch normalisation (None without any).
 
-    Its preprocessing is inside, so what is saved can be used without knowing the backbone. Second: the momentum of its batch
-    normalisation, None without any.
+    The model goes from RGB images 0-255, [batch, size, size, 3], to float32 probabilities [batch, size, size, outputs].
+    Its preprocessing is inside, so that a saved model can be used without knowing the backbone.
     """
     size, backbone = values["image_size"], values.get("backbone")
     outputs, activation = (1, "sigmoid") if num_classes == 2 else (num_classes, "softmax")

@@ -52,13 +52,18 @@ BatchSizes = Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(m
 
 
 class Space(BaseModel):
-    """The choices that a search has. Every field is a list of values, or a `Range` where it says so, with its row of `HYPERPARAMETERS` beside
-    it. What is empty the space does not have, and its configurations do not name.
+    """The choices of a search. Every field is a list of values, or a `Range` if its type allows one, with its row of
+    `HYPERPARAMETERS` beside it. The configurations of a space do not have its empty fields.
 
-    `image_size` is in pixels, the side of the square that an image is fitted into, or of the windows through which it is seen, by `view`; `augmentation` is a strength from 0 (none)
-    to 1; `encoder_weights` is "imagenet", "none" or the path of a weights file; `frozen_start` is the share of a training in which pretrained
-    layers stay as they are; `foreground_oversampling` is the share of a batch that is drawn from images with foreground, of each class
-    as many. Architectures without a backbone ignore `backbone`, `encoder_weights` and `frozen_start`.
+    - `image_size` is in pixels: the side of the square that an image is fitted into, or of the windows through which it
+      is seen, by `view`.
+    - `augmentation` is a strength from 0 (none) to 1.
+    - `encoder_weights` is "imagenet", "none" or the path of a weights file.
+    - `frozen_start` is the fraction of a training in which pretrained layers are frozen.
+    - `foreground_oversampling` is the fraction of a batch that is drawn from images with foreground, equally for each
+      class.
+
+    Architectures without a backbone ignore `backbone`, `encoder_weights` and `frozen_start`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -143,8 +148,8 @@ class Space(BaseModel):
             finest = ARCHITECTURES[name].finest
             if coarse := [each for each in self.backbone if BACKBONES[each].finest > finest]:
                 raise ValueError(
-                    f"backbone {coarse[0]} is impossible for {name}, which needs a map of 1/{finest} of the image, and {coarse[0]} has "
-                    f"none; choose another backbone or another architecture"
+                    f"backbone {coarse[0]} is impossible for {name}, which needs a map of 1/{finest} of the image, and "
+                    f"{coarse[0]} has none; choose another backbone or another architecture"
                 )
         for name in self.architecture:
             multiple = ARCHITECTURES[name].size_multiple

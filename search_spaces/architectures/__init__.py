@@ -1,7 +1,7 @@
 """Architectures by name. To add one: write its `build` in a file of its own family, and add a line here.
 
-`build(backbone, image_size, outputs, activation)` gives an untrained `keras.Model` from float32 images [batch, size, size, 3]
-(preprocessed for the backbone) to float32 probabilities [batch, size, size, outputs].
+`build(backbone, image_size, outputs, activation)` returns an untrained `keras.Model` from float32 images [batch, size,
+size, 3] (preprocessed for the backbone) to float32 probabilities [batch, size, size, outputs].
 """
 
 from collections.abc import Callable

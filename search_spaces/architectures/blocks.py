@@ -1,4 +1,4 @@
-"""What our own decoders are made of: a convolution with its batch normalisation and ReLU, as segmentation-models' decoders have them."""
+"""The block of our own decoders: a convolution, batch normalisation and ReLU, as in segmentation-models' decoders."""
 
 from typing import Any
 

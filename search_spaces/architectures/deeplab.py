@@ -1,8 +1,9 @@
-"""DeepLabV3+ over a classification backbone (Chen et al. 2018, arXiv:1802.02611): a pyramid of separable convolutions with gaps at 1/16 of the
-image, then a decoder with one skip, from 1/4.
+"""DeepLabV3+ over a classification backbone (Chen et al. 2018, arXiv:1802.02611): a pyramid of separable convolutions
+with gaps at 1/16 of the image, then a decoder with one skip, from 1/4.
 
-Two things differ from the paper. Its encoder ends at 1/16, with gaps in its last stage; ours end at 1/32, and the pyramid gets that map, enlarged, beside the
-one at 1/16. Its rates are those of a map of 33 px; here they shrink and grow with the map, as the paper doubles them where the map doubles.
+Two things differ from the paper. Its encoder ends at 1/16, with gaps in its last stage; ours end at 1/32, and the
+pyramid gets that map, enlarged, beside the one at 1/16. Its rates are for a map of 33 px; here they grow with the map,
+as the paper doubles them for a map of twice the size.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from search_spaces.architectures.encoder_decoders import feature_maps
 FILTERS = 256
 RATES, RATES_AT_PX = (6, 12, 18), 33
 SKIP_SHARE = 48 / 256
-"""Filters to which the skip is reduced, as a share of the others."""
+"""Filters of the reduced skip, as a fraction of the others."""
 
 
 def build(backbone: str, image_size: int, outputs: int, activation: str, *, filters: int = FILTERS) -> Any:

@@ -1,6 +1,6 @@
 """Decoders over a classification backbone, from segmentation-models 1.0.1 (Iakubovskii 2019).
 
-They are built without pretrained weights: `search_spaces.initial_weights` puts those in, the same way for every architecture.
+They are built without pretrained weights: `search_spaces.initial_weights` loads those in one way for all architectures.
 """
 
 import contextlib
@@ -14,13 +14,13 @@ from typing import Any
 from search_spaces.encoders import efficientnet_lite, keras_applications
 
 SLIM_FILTERS = (128, 64, 32, 16, 8)
-"""Of the slim U-Net's decoder, from 1/16 of the image to the whole: half of the library's."""
+"""Filters of the slim U-Net's decoder, from 1/16 of the image to the whole: half of the library's."""
 
 
 def library() -> Any:
-    """The segmentation_models module, set to tf.keras, with the line that it prints at import kept off the screen.
+    """The segmentation_models module, set to tf.keras. The line that it prints on import is hidden.
 
-    Its table of backbones has ours too, so that its decoders take both alike.
+    Its table of backbones includes ours, so that its decoders take both.
     """
     os.environ["SM_FRAMEWORK"] = "tf.keras"
     with contextlib.redirect_stdout(io.StringIO()):
@@ -37,8 +37,8 @@ def library() -> Any:
 
 
 def build_encoder(backbone: str, image_size: int | None = None, weights: str | None = None) -> Any:
-    """The backbone alone, a `keras.Model` of preprocessed RGB images, of any size where `image_size` is None; its layers have the names that they have
-    in every model. `weights` is None for random ones, or "imagenet"."""
+    """The backbone alone, a `keras.Model` of preprocessed RGB images, of any size if `image_size` is None. Its layers
+    have the same names in every model. `weights` is None (random) or "imagenet"."""
     import tensorflow as tf
 
     keras = tf.keras
@@ -52,7 +52,8 @@ def build_encoder(backbone: str, image_size: int | None = None, weights: str | N
 
 @contextlib.contextmanager
 def shared_encoders() -> Iterator[None]:
-    """Within it each backbone is built once for a size, and the networks on it have its layers in common: to be counted, not to be trained."""
+    """Within it each backbone is built once for each size, and its networks share its layers. They are for counting,
+    not for training."""
     backbones = library().backbones.backbones_factory.Backbones
     backbones.get_backbone = cache(backbones.get_backbone)  # of the one object, in front of its class's
     try:
@@ -62,8 +63,8 @@ def shared_encoders() -> Iterator[None]:
 
 
 def feature_maps(backbone: str, image_size: int) -> tuple[Any, list[Any]]:
-    """A backbone's input, and what a decoder takes of it: its output at 1/32 of the image, then its maps at 1/16, 1/8, 1/4 and, where
-    there is one, 1/2."""
+    """A backbone's input, and the maps for a decoder: its output at 1/32 of the image, then those at 1/16, 1/8, 1/4
+    and, if there is one, 1/2."""
     network = build_encoder(backbone, image_size)
     names = library().backbones.backbones_factory.Backbones.get_feature_layers(backbone, n=4)
     return network.input, [network.output, *(network.get_layer(name).output for name in names)]
@@ -78,7 +79,8 @@ def unet_slim(backbone: str, image_size: int, outputs: int, activation: str) -> 
 
 
 def fpn(backbone: str, image_size: int, outputs: int, activation: str) -> Any:
-    # Summed (Kirillov 2019); to concatenate, the library's default, costs half a step more (docs/decisions/0011-cheaper-steps.md).
+    # Summed (Kirillov 2019): concatenation, the library's default, makes a step half as expensive again
+    # (docs/decisions/0011-cheaper-steps.md).
     return library().FPN(backbone, pyramid_aggregation="sum", **_settings(image_size, outputs, activation))
 
 

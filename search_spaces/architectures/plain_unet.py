@@ -1,7 +1,8 @@
-"""The network that the project began with: a plain U-Net, kept as a reference.
+"""The original baseline's network: a plain U-Net, with which the project began.
 
 Four levels of two 3x3 convolutions from 16 filters on, max pooling, dropout 0.25 after the first level and 0.5 deeper,
-transposed convolutions on the way up (Ronneberger, Fischer, Brox: "U-Net", 2015, with the dropout of its popular Keras version).
+transposed convolutions on the way up (Ronneberger, Fischer, Brox: "U-Net", 2015, with the dropout of its popular Keras
+version).
 """
 
 from typing import Any

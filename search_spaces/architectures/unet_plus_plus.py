@@ -1,5 +1,7 @@
-"""U-Net++ over a classification backbone (Zhou et al. 2018, arXiv:1807.10165): what a skip brings passes through nodes, each fed by all nodes of
-its scale before it and by the one before it at the next coarser scale. It has one output; the paper's deep supervision is left out."""
+"""U-Net++ over a classification backbone (Zhou et al. 2018, arXiv:1807.10165).
+
+A skip passes through nodes. Each node takes all earlier nodes of its scale, and the previous one of the next coarser
+scale. The network has one output; the paper's deep supervision is left out."""
 
 from typing import Any
 
@@ -7,7 +9,8 @@ from search_spaces.architectures.blocks import convolution
 from search_spaces.architectures.encoder_decoders import feature_maps
 
 FILTERS = (256, 128, 64, 32, 16)
-"""Of a node at 1/16, 1/8, 1/4 and 1/2 of the image, and of the last block, at the whole of it: as segmentation-models' U-Net has them."""
+"""Filters of a node at 1/16, 1/8, 1/4 and 1/2 of the image, and of the last block at full size, as in
+segmentation-models' U-Net."""
 
 
 def build(backbone: str, image_size: int, outputs: int, activation: str, *, filters: tuple[int, ...] = FILTERS) -> Any:

@@ -1,7 +1,7 @@
 """Encoders of `keras.applications`, for the decoders of segmentation-models and our own.
 
-Their ImageNet weights come through Keras's cache, one file for every image size. Each is built without its own preprocessing, which a row of
-`search_spaces.backbones` has in its place, and whole: so the file that Keras publishes fits, whoever loads it.
+Their ImageNet weights come through Keras's cache, one file for every image size. Each is built whole, so that the file
+that Keras publishes fits, and without its own preprocessing: a row of `search_spaces.backbones` has that.
 """
 
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 
 class Into(str):
-    """The layer that takes a skip, where what yields it has no name of its own (Keras numbers those by what was built before) or is a
-    sum and no layer."""
+    """The layer that takes a skip, if the skip's own layer has no stable name (Keras numbers layers by what was built
+    before) or is a sum."""
 
     __slots__ = ()
 
 
 class Application(NamedTuple):
-    """A function of `keras.applications`. `skips` are the layers whose outputs a decoder takes, at 1/16, 1/8, 1/4 and 1/2 of the image;
-    `is_bare`: it is told to leave its preprocessing out, which others do not have."""
+    """A function of `keras.applications`. `skips` are the layers whose outputs a decoder takes, at 1/16, 1/8, 1/4 and
+    1/2 of the image. `is_bare`: it has preprocessing of its own, which an argument leaves out."""
 
     function: str
     skips: tuple[str, ...]
@@ -72,8 +72,8 @@ def build(
 ) -> Any:
     """The encoder as a `keras.Model`, as segmentation-models' decoders ask for one, with random weights or "imagenet".
 
-    From float32 [batch, height, width, 3], preprocessed, to float32 [batch, height / 32, width / 32, channels]. What else segmentation-models
-    hands to a backbone is not used.
+    From float32 [batch, height, width, 3], preprocessed, to float32 [batch, height / 32, width / 32, channels]. Other
+    arguments of segmentation-models are not used.
     """
     import keras
 
