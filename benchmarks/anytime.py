@@ -1,27 +1,29 @@
-"""What does a budget buy? From decoded files to a model that can predict, scored on the locked images: this project and
-its peers.
+"""What does a budget buy? This project and its peers, from decoded files to a model, scored on the held-out images.
 
-    python benchmarks/anytime.py --data PATH [PATH ...] --minutes 5 15 60 [--tools ...] [--seeds 0 1 2] [--out FILE] [--figure FILE]
+    python benchmarks/anytime.py --data PATH [PATH ...] --minutes 5 15 60 [--tools ...] [--seeds 0 1 2]
+                                 [--out FILE] [--figure FILE]
 
-Tools (each run is a process of its own, and has the whole budget; none is read off a longer one):
-    segbench      python -m bench run --budget; the delivered ensemble, as its own record counts it
-    default       the default configuration alone: one training on all development images for as long as there is time, with its mirrored copy
-    seeds         the default configuration with several seeds, at most five, on all development images; the mean of them and their mirrored copies
-    random        random search on a third of the budget, its best configuration trained again for the rest, with its mirrored copy
+Tools (each run is a separate process with the whole budget; none is read off a longer one; `default`, `seeds` and
+`random` average the predictions of an image and its mirrored copy):
+    segbench      python -m bench run --budget; the delivered model, with the counts of its own record
+    default       the default configuration alone: one training on all development images for as long as there is time
+    seeds         the default configuration with several seeds, at most five, on all development images; their mean
+    random        random search on a third of the budget, its best configuration trained again for the rest
     keras_tuner   plain kt.Hyperband over the same space by validation IoU, `get_best_models(1)`, Keras Tuner's defaults
-    optuna_smp    Optuna over segmentation-models-pytorch with the same encoder weights (anytime_torch.py), its best trained again; needs --torch-python
+    optuna_smp    Optuna over segmentation-models-pytorch with the same encoder weights (anytime_torch.py), its best
+                  trained again; needs --torch-python
     nnunet        nnU-Net v2, 2d, on all development images, planned, preprocessed and trained within the budget, its
                   epochs and iterations fitted to it, random initial weights (anytime_nnunet.py); needs --nnunet-python
 
-A run begins with its process and is late when it took more than 1.05 of its minutes. Everybody has the same images and
-is counted at the run's evaluation size, that of the space's largest images; all but nnU-Net have the same encoder
+A run starts with its process and is late if it takes more than 1.05 of its minutes. All tools have the same images and
+are scored at the run's evaluation size, the largest image size of the space. All but nnU-Net have the same encoder
 weights and augmentation. The peers are in anytime_peers.py.
 
-Every finished run is appended to --out with machine, commit, processor seconds and the counts of each locked image, and
-is not run again: hours of it can be measured in pieces. A run that leaves no model counts as the mean mask. The
-difference to `default` is paired, its 95 % interval is over images and seeds (`bench.evaluation.statistics`; over
-images alone with one seed). Normalised regret is (best known - IoU) / (best known - mean mask), where the best known is
-the best of all recorded runs on that set. Prints a table and, as its last line, one JSON object.
+Every finished run is appended to --out with machine, commit, processor seconds and the counts of each held-out image.
+It is not run again, so that hours can be measured in pieces. A run without a model counts as the mean mask. The
+difference to `default` is paired; its 95 % interval is over images and seeds (`bench.evaluation.statistics`; over
+images alone with one seed). Normalised regret is (best known - IoU) / (best known - mean mask); the best known is the
+best of all recorded runs on that set. Prints a table and, as its last line, one JSON object.
 """
 
 import argparse
@@ -62,7 +64,8 @@ ELSEWHERE = {"optuna_smp": "torch_python", "nnunet": "nnunet_python"}
 
 LATE = 1.05
 KEY = ("data", "tool", "minutes", "seed")
-"""What names a run in --out, whose line has `counts` of the locked images (None: no model) as [[tp, fp, fn, tn], ...] by image too."""
+"""The key of a run in --out. Its line also has `counts` of the held-out images (None: no model), by image, as [[tp, fp,
+fn, tn], ...]."""
 
 
 def main() -> None:
@@ -84,7 +87,7 @@ def main() -> None:
 
 
 def measured(run: Line, data: str, python: str | None) -> Line:
-    """What a run left, and what it took; `python` is the interpreter of a tool that needs another one."""
+    """The result of a run and its costs; `python` is the interpreter of a tool that needs another one."""
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     result = _segbench(run, data) if run["tool"] == "segbench" else _peer(run, data, python)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,8 +1,9 @@
-"""The peers of anytime.py, one run of one of them: what else could be done with the same minutes, images and encoder weights.
+"""One run of a peer of anytime.py: other uses of the same minutes, images and encoder weights.
 
     python benchmarks/anytime_peers.py TOOL DATA SECONDS SEED [PYTHON]
 
-The seconds began when this process did. Nothing is trained or chosen on a locked image. Prints one JSON object: the counts of the locked images.
+The seconds count from the start of this process. Nothing is trained or chosen on a held-out image. Prints one JSON
+object: the counts of the held-out images.
 """
 
 import contextlib
@@ -76,14 +77,16 @@ class Task:
         return self.setup.num_classes
 
     def trained_on(self, train: Sequence[str], scored: Sequence[str]) -> TrialSetup:
-        """A setup whose fold 0 is `scored` and whose other fold trains: such a training never looks at what it is scored on before its end."""
+        """A setup with `scored` as fold 0, and a second fold that trains: such a training does not see fold 0 before
+        its end."""
         return replace(self.setup, folds=(tuple(scored), tuple(train)), test_ids=tuple(scored[:1]))
 
     def pixels_at(self, size: int) -> CachedPixels:
         return open_cache(self.material.cache_directory, size)
 
     def counts(self, probabilities: np.ndarray) -> dict[str, tuple[ClassCounts, ...]]:
-        """Of the locked images, from `probabilities` float [N, S, S, channels], enlarged to the evaluation size as the engine does."""
+        """Counts of the held-out images, from `probabilities` float [N, S, S, channels], enlarged to the evaluation
+        size as in the engine."""
         pixels, ids = self.material.pixels(), self.material.split.test
         found = {}
         for name, row, values in zip(ids, pixels.rows(ids), probabilities, strict=True):
@@ -112,7 +115,8 @@ def seeds(task: Task) -> dict[str, Any]:
 
 
 def random(task: Task) -> dict[str, Any]:
-    """Independent draws, trained for `TRIAL_STEPS` each and compared on the validation images; the best again on all development images."""
+    """Independent draws, trained for `TRIAL_STEPS` each and compared on the validation images. The best is trained
+    again on all development images."""
     import keras_tuner as kt
 
     from bench.tuners import ORACLES
@@ -139,7 +143,8 @@ def random(task: Task) -> dict[str, Any]:
 
 
 def _one_long_training(task: Task, recipe: dict[str, Any]) -> dict[str, Any]:
-    """On all development images for the rest of the time; the artefact is the mean of its probabilities of an image and of its mirrored copy."""
+    """Trained on all development images for the rest of the time. The model's output is the mean of the probabilities
+    of an image and of its mirrored copy."""
     locked = task.material.split.test
     with TrialWorker(task.trained_on(task.development, locked), task.scratch / "worker.log") as worker:
         epochs = _epochs_left(worker, task, recipe)
@@ -166,7 +171,7 @@ def _epochs_left(worker: TrialWorker, task: Task, recipe: dict[str, Any]) -> int
 
 
 def _maps(worker: TrialWorker, spec: TrialSpec) -> np.ndarray:
-    """Probabilities of the images of fold 0, float [N, 2, S, S, channels]: of each image, and the mean with its mirrored copy."""
+    """Probabilities of fold 0, float [N, 2, S, S, channels]: of each image, and the mean with its mirrored copy."""
     outcome = worker.run(spec)
     if outcome.scored is None or outcome.scored.maps is None:
         raise SystemExit(f"the training failed: {outcome.record.error}")

@@ -1,11 +1,14 @@
-"""The peer of anytime.py that runs in an interpreter with PyTorch: Optuna over segmentation-models-pytorch, and its best trained again.
+"""The peer of anytime.py with PyTorch: Optuna over segmentation-models-pytorch; the best is trained again.
 
     PYTHONPATH=<repository> python anytime_torch.py FOLDER SETTINGS
 
-Multivariate TPE with a Hyperband pruner over U-Net, a U-Net of half the decoder's filters, Linknet and FPN, over EfficientNet-Lite with the ImageNet weights
-that this project has, its losses, strengths and learning rates. A trial is 100 steps with a schedule of its own, looked at on the validation images every 25;
-the best configuration is trained again on training and validation images for the rest of the time. FOLDER/pixels.npz holds images and masks (of the locked
-images none); probabilities of those, averaged with their mirrored copies, go to FOLDER/probabilities.npy. Prints one JSON object.
+Multivariate TPE with a Hyperband pruner searches U-Net, a U-Net of half the decoder's filters, Linknet and FPN on
+EfficientNet-Lite, with this project's ImageNet weights, losses, strengths and learning rates. A trial has 100 steps
+with a whole schedule, and is scored on the validation images every 25. The best configuration is trained again on
+training and validation images for the rest of the time.
+
+FOLDER/pixels.npz holds images, and masks of all but the held-out ones. Probabilities of the held-out images, averaged
+with their mirrored copies, go to FOLDER/probabilities.npy. Prints one JSON object.
 """
 
 import json
@@ -158,7 +161,8 @@ def network(parameters: Mapping[str, Any], num_classes: int, encoders: Mapping[s
 
 
 def load_encoder(encoder: torch.nn.Module, path: str) -> None:
-    """The weights of the original package, whose tensors stand in the order of timm's. Raises ValueError where one does not fit."""
+    """Loads the weights of the original package, which has its tensors in timm's order. Raises ValueError if one does
+    not fit."""
     given = list(torch.load(path, map_location="cpu", weights_only=True).items())
     own = encoder.state_dict()
     for (name, tensor), (theirs, values) in zip(own.items(), given, strict=False):

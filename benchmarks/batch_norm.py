@@ -2,7 +2,8 @@
 
     python benchmarks/batch_norm.py [--data PATH] [--encoder-weights imagenet] [--epochs 12] [--seeds 3]
 
-Prints a table (validation IoU of the best epoch, locked-test IoU of that model, seconds) and, as its last line, one JSON object.
+Prints a table (validation IoU of the best epoch, locked-test IoU of that model, seconds) and, as its last line, one
+JSON object.
 """
 
 import argparse

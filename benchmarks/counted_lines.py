@@ -45,7 +45,8 @@ def pooled_iou(counts: Counts) -> float:
 
 
 def difference(ones: Mapping[int, Counts], others: Mapping[int, Counts]) -> Difference | None:
-    """Of `ones` to `others`, counts by seed, paired over the seeds and images that both have; None without a common seed."""
+    """The difference of `ones` to `others`, counts by seed, paired over common seeds and images; None without a common
+    seed."""
     seeds = sorted(ones.keys() & others.keys())
     if not seeds:
         return None

@@ -1,14 +1,16 @@
-"""Do the 95% intervals hold what they say? Data with known answers, every method on the same data.
+"""Do the 95% intervals cover the truth in 95%? Data with known answers, every method on the same data.
 
     python benchmarks/coverage.py                 the tables of docs/statistics.md, half an hour on one core
     python benchmarks/coverage.py --repeats 200   the same, less exact
 
-An image has a size and a difficulty that all candidates share, a difficulty of its own for each candidate, and noise in each
-training; a training has luck of its own. All are normal on the logit of the image's IoU; false alarms and misses are equally many.
-The true score is the pooled IoU of infinitely many images, averaged over infinitely many trainings, by Gauss-Hermite quadrature.
-The last line is JSON: the chosen method at 50 images and 3 seeds in the usual world, the rate at which a winner is claimed of
-two equal candidates, which is higher than of more, and coverage if the images are scored out of 5 folds, half of luck being that of
-the images trained on.
+An image has a size and a difficulty for all candidates, another difficulty for each candidate, and noise in each
+training. A training has a seed effect. All are normal on the logit of the image's IoU; false alarms and misses are
+equal in number. The true score is the pooled IoU of infinitely many images, averaged over infinitely many trainings, by
+Gauss-Hermite quadrature.
+
+The last line is JSON, of the chosen method at 50 images and 3 seeds in the usual world: its coverage, the rate at which
+it claims a winner of two equal candidates (higher than of more), and its coverage with 5 folds, where the training
+images bring half of the seed variance.
 """
 
 import argparse
@@ -27,12 +29,13 @@ from bench.evaluation.statistics import Comparison, compare
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Standard deviations on the logit of IoU, how large images are, and the share of images that a candidate misses outright."""
+    """Standard deviations on the logit of IoU, the sizes of images, and the fraction of images that a candidate misses
+    completely."""
 
     shared: float = 1.0
     own: float = 0.5
     noise: float = 0.5
-    luck: float = 0.2
+    seed_effect: float = 0.2
     log_size: float = 0.8
     easier_when_large: float = 0.4
     missed: float = 0.0
@@ -40,9 +43,9 @@ class World:
 
 WORLDS = {
     "usual": World(),
-    "no seed variance": World(luck=0.0),
-    "large seed variance": World(luck=0.6),
-    "much noise": World(own=0.1, noise=1.0, luck=0.05),
+    "no seed variance": World(seed_effect=0.0),
+    "large seed variance": World(seed_effect=0.6),
+    "much noise": World(own=0.1, noise=1.0, seed_effect=0.05),
     "some missed": World(missed=0.15),
 }
 MEANS = (0.4, 0.4, 0.5, 0.9, 0.4, 0.4, 0.4)
@@ -52,25 +55,25 @@ PAIRS = {"0": (0, 1), "small": (2, 0), "large": (3, 0)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folds:
-    """Cross-validation: each of `number` equal parts of the images is scored by trainings of its own, one for each seed. `from_data` is the
-    share of luck's variance that the images trained on bring: the seeds of a fold have it in common, and two folds have as much of it in
-    common as they do of their images."""
+    """Cross-validation: each of `number` equal parts of the images is scored by its own trainings, one for each seed.
+    `from_data` is the fraction of the seed variance that comes from the training images. The seeds of a fold share this
+    part; two folds share as much of it as of their images."""
 
     number: int
     from_data: float
 
     def of_data(self, candidates: int, random: np.random.Generator) -> np.ndarray:
-        """What the images trained on bring: float64 [candidates, folds], in standard deviations of luck."""
+        """The effect of the training images: float64 [candidates, folds], in standard deviations of the seed effect."""
         overlap = (self.number - 2) / (self.number - 1)
         common = random.standard_normal((candidates, 1))
         of_fold = random.standard_normal((candidates, self.number))
         return np.sqrt(self.from_data) * (np.sqrt(overlap) * common + np.sqrt(1 - overlap) * of_fold)
 
-    def luck(self, of_data: np.ndarray, seeds: int, images: int, random: np.random.Generator) -> np.ndarray:
-        """The same and that of each training, for the images that it scores: float64 [candidates, seeds, images]."""
+    def seed_effect(self, of_data: np.ndarray, seeds: int, images: int, random: np.random.Generator) -> np.ndarray:
+        """That effect plus each training's own, for the images that it scores: float64 [candidates, seeds, images]."""
         of_training = random.standard_normal((len(of_data), seeds, self.number))
-        luck = of_data[:, None] + np.sqrt(1 - self.from_data) * of_training
-        return luck[..., np.arange(images) % self.number]
+        seed_effect = of_data[:, None] + np.sqrt(1 - self.from_data) * of_training
+        return seed_effect[..., np.arange(images) % self.number]
 
 
 def draw(
@@ -79,17 +82,17 @@ def draw(
     images: int,
     seeds: int,
     random: np.random.Generator,
-    luck: np.ndarray | None = None,
+    seed_effect: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Counts int64 [candidates, seeds, images, 2, 4] of one benchmark in this world; `luck` [candidates, seeds, images], in standard
-    deviations, is drawn once for each training where it is not given."""
+    """Counts int64 [candidates, seeds, images, 2, 4] of one benchmark in this world. `seed_effect` [candidates, seeds,
+    images] is in standard deviations (None: drawn once for each training)."""
     shape = (len(means), seeds, images)
     difficulty = world.shared * random.standard_normal(images)
     logit = (
         np.array(means)[:, None, None]
         + difficulty
         + world.own * random.standard_normal((len(means), 1, images))
-        + world.luck * (random.standard_normal((len(means), seeds, 1)) if luck is None else luck)
+        + world.seed_effect * (random.standard_normal((len(means), seeds, 1)) if seed_effect is None else seed_effect)
         + world.noise * random.standard_normal(shape)
     )
     iou = 1 / (1 + np.exp(-logit))
@@ -106,12 +109,13 @@ def draw(
 
 
 def true_score(world: World, mean: float) -> float:
-    """Expected pooled IoU of a training. Large images weigh more, which shifts the difficulty by its covariance with log size."""
+    """Expected pooled IoU of a training. Large images weigh more, which shifts the difficulty by its covariance with
+    log size."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(80)
     weights = weights / weights.sum()
     spread = np.sqrt(world.shared**2 + world.own**2 + world.noise**2)
     shift = world.easier_when_large * world.shared**2
-    iou = 1 / (1 + np.exp(-(mean + shift + world.luck * nodes[:, None] + spread * nodes[None, :])))
+    iou = 1 / (1 + np.exp(-(mean + shift + world.seed_effect * nodes[:, None] + spread * nodes[None, :])))
     overlap, union = (2 * iou / (1 + iou)) @ weights, (2 / (1 + iou)) @ weights
     found = 1 - world.missed
     return float((found * overlap / (found * union + 2 * world.missed)) @ weights)
@@ -119,8 +123,8 @@ def true_score(world: World, mean: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
-    """One score or one difference. `values` by seed [seeds]; `resampled` over images [resamples, seeds]; `seed_draws` how often
-    each seed was drawn [resamples, seeds]; `left_out` without each image in turn [images, seeds]."""
+    """One score or one difference: `values` [seeds]; `resampled` over images [resamples, seeds]; `seed_draws`, the
+    number of draws of each seed [resamples, seeds]; `left_out`, without each image in turn [images, seeds]."""
 
     values: np.ndarray
     resampled: np.ndarray
@@ -171,14 +175,15 @@ def seeds_scaled(contrast: Contrast) -> tuple[float, float]:
 
 
 def crossed(contrast: Contrast) -> tuple[float, float]:
-    """What the suite uses: `bench.evaluation.crossed`."""
+    """The method of the project: `bench.evaluation.crossed`."""
     reach = contrast.spread.half_width(0.975)
     estimate = contrast.values.mean()
     return float(estimate - reach), float(estimate + reach)
 
 
 def crossed_satterthwaite(contrast: Contrast) -> tuple[float, float]:
-    """The same standard error, Student's quantile with degrees of freedom by Satterthwaite's rule, as Hillis (2007) has it."""
+    """The same standard error, and Student's quantile with degrees of freedom by Satterthwaite's rule, as in Hillis
+    (2007)."""
     own = contrast.spread
     seeds, images = own.num_trainings, own.num_images
     squares = own.trainings**2 / max(1, seeds - 1) + own.images**2 / (images - 1)
@@ -216,7 +221,8 @@ def behrens_fisher(contrast: Contrast) -> tuple[float, float]:
 
 
 def bootstrap_t(contrast: Contrast) -> tuple[float, float]:
-    """Each resample divided by its own standard error, its seeds' part from the seeds it drew and the images' part kept."""
+    """Each resample is divided by its own standard error: the seeds' part from the seeds drawn, the images' part
+    unchanged."""
     seeds = len(contrast.values)
     error = contrast.spread.error
     estimate = contrast.values.mean()
@@ -247,7 +253,8 @@ CHOSEN = "crossed, Cochran-Cox"
 
 
 def permutation_p(counts: np.ndarray, random: np.random.Generator, permutations: int) -> float:
-    """Two-sided p of candidate 0 against 1, exchanged at random image by image, all seeds together. It knows no luck."""
+    """Two-sided p of candidate 0 against 1, exchanged at random image by image, all seeds together. It ignores seed
+    variance."""
     first, second = counts[:1], counts[1:2]
     exchanged = random.integers(0, 2, (permutations, counts.shape[2]))
     both = np.concatenate([first, second], axis=2)
@@ -307,8 +314,8 @@ def claims(counts: np.ndarray, random: np.random.Generator, resamples: int) -> d
 
 
 def first_calibration(world: World, repeats: int, resamples: int) -> list[tuple[float, float, int, float, float]]:
-    """Of five candidates whose means are drawn, 50 images, 3 seeds: by range of the probability of being first (from, to) how many
-    there were, their mean probability, and how many were truly the best."""
+    """Five candidates with random means, 50 images, 3 seeds. By range of P(best) (from, to): the number of candidates,
+    their mean P(best), and the number of truly best ones."""
     random = np.random.default_rng(1)
     claimed, best = [], []
     for _ in range(repeats):
@@ -339,18 +346,18 @@ def detectable_found(world: World, images: int, seeds: int, repeats: int, resamp
 def cross_validated(
     world: World, folds: Folds, images: int, seeds: int, repeats: int, resamples: int
 ) -> dict[str, float]:
-    """Rates as in `simulate`, of the chosen method alone and equal candidates. The true score is that of training on any images, or of
-    training on "these" again. That a seed's score pools trainings whose luck cancels before the IoU is taken moves it by 0.001 in the usual
-    world, by 0.008 in that of much luck."""
+    """Rates as in `simulate`, of the chosen method and equal candidates. The true score is that of training on any
+    images, or on "these" again. A seed's score pools trainings before the IoU is taken, so that their seed effects
+    cancel partly: this moves it by 0.001 in the usual world and by 0.008 with a large seed variance."""
     random = np.random.default_rng([images, seeds, folds.number, repeats])
     truth, seen = true_score(world, MEANS[0]), defaultdict(list)
-    of_these = replace(world, luck=world.luck * np.sqrt(1 - folds.from_data))
-    logits = MEANS[0] + np.linspace(-6, 6, 121) * world.luck
+    of_these = replace(world, seed_effect=world.seed_effect * np.sqrt(1 - folds.from_data))
+    logits = MEANS[0] + np.linspace(-6, 6, 121) * world.seed_effect
     scores = [true_score(of_these, logit) for logit in logits]
     for _ in range(repeats):
         of_data = folds.of_data(5, random)
-        these = np.interp(MEANS[0] + world.luck * of_data, logits, scores).mean(1)
-        counts = draw(world, (MEANS[0],) * 5, images, seeds, random, folds.luck(of_data, seeds, images, random))
+        these = np.interp(MEANS[0] + world.seed_effect * of_data, logits, scores).mean(1)
+        counts = draw(world, (MEANS[0],) * 5, images, seeds, random, folds.seed_effect(of_data, seeds, images, random))
         two, five = (compare(counts[:number], random, resamples=resamples) for number in (2, 5))
         of_score, of_difference = two.intervals[0], two.differences[0].interval
         seen["score, these"].append(of_score.low <= these[0] <= of_score.high)
@@ -367,7 +374,7 @@ COVERAGES = ("score", *PAIRS)
 CROSS_VALIDATED = [("usual", seeds, 5, share) for seeds in (1, 3, 5) for share in (0.0, 0.5, 1.0)]
 CROSS_VALIDATED += [("usual", 3, 3, 0.5), ("no seed variance", 3, 5, 0.0)]
 CROSS_VALIDATED += [("large seed variance", 3, 5, share) for share in (0.0, 0.5, 1.0)]
-"""World, seeds, folds and the share of luck that the images trained on bring; 50 images."""
+"""World, seeds, folds, and the fraction of the seed variance from the training images; 50 images."""
 
 
 def main() -> None:

@@ -1,11 +1,12 @@
-"""Do the 95% intervals of effects hold what they say? Simulated searches with known effects, three ways to make an interval.
+"""Do the 95% intervals of effects cover the truth in 95%? Simulated searches with known effects, three kinds of
+interval.
 
     python benchmarks/effects_coverage.py [--searches 250]
 
-Each search draws trials from five factors of 3, 3, 5, 4 and 4 levels, 15 coefficients in all, in three worlds: equal spread, a spread that grows
-with the level, and interactions that the additive model leaves out. "HC3" is what the report has (`bench/analysis/effects.py`). Prints coverage
-over all levels and at the worst one, in percent, and as its last line one JSON object. Interactions count as spread: effects are those of levels averaged
-over all others.
+Each search draws trials from five factors of 3, 3, 5, 4 and 4 levels, 15 coefficients in all, in three worlds: equal
+noise, noise that grows with the level, and interactions that the additive model leaves out. The report uses "HC3"
+(`bench/analysis/effects.py`). Prints coverage over all levels and at the worst one, in percent, and as its last line
+one JSON object. Interactions count as noise: an effect is that of a level averaged over all others.
 """
 
 import argparse
@@ -48,7 +49,7 @@ def main() -> None:
 
 
 def _covered(random: np.random.Generator, trials: int, world: str) -> np.ndarray | None:
-    """Whether each method's interval holds the true effect: bool [methods, levels]; None where a level was not drawn."""
+    """Whether each method's interval covers the true effect: bool [methods, levels]; None if a level was not drawn."""
     positions = {name: random.integers(len(values), size=trials) for name, values in EFFECTS.items()}
     centred = {name: np.array(values) - np.mean(values) for name, values in EFFECTS.items()}
     spread = 0.02 + 0.025 * positions["loss"] if world == "uneven spread" else 0.06

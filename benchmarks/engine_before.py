@@ -42,9 +42,11 @@ def main() -> None:
     found = {name: {kind: least_s(of, kind) for kind in ("first", "later")} for name, of in turns.items()}
     for each in found.values():
         each["all"] = each["first"] + each["later"]
-    rows = [[kind, *(found[name][kind] for name in found), found["here"][kind] / found["before"][kind]] for kind in ("first", "later", "all")]  # fmt: skip
-    print(tabulate(rows, ["trials", "here, s", "before, s", "ratio"], floatfmt=("", ".2f", ".2f", ".3f"), tablefmt="github"))  # fmt: skip
-    print(json.dumps({"cpu_s": found, "repeats": arguments.repeats, "ratio": found["here"]["all"] / found["before"]["all"]}))  # fmt: skip
+    ratios = {kind: found["here"][kind] / found["before"][kind] for kind in ("first", "later", "all")}
+    rows = [[kind, *(found[name][kind] for name in found), ratio] for kind, ratio in ratios.items()]
+    heads = ["trials", "here, s", "before, s", "ratio"]
+    print(tabulate(rows, heads, floatfmt=("", ".2f", ".2f", ".3f"), tablefmt="github"))
+    print(json.dumps({"cpu_s": found, "repeats": arguments.repeats, "ratio": ratios["all"]}))
 
 
 def least_s(turns: Sequence[Turn], kind: str) -> float:

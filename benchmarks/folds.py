@@ -2,10 +2,13 @@
 
     python benchmarks/folds.py --data PATH [PATH ...] [--images 52] [--steps 450] [--seeds 0] [--out FILE]
 
-Of each set `--images` development images are drawn; up to 100 others of them are what the mean of the networks' probabilities, mirrored copies
-included, is scored on at a threshold of 0.5. No locked image is looked at. Arrangements of the default configuration, of as many steps in all: one
-network a fold of three or five, trained on the others, and three seeds, or one long training, of all images. Differences to three folds are paired over images (95 %
-intervals). Every finished arrangement is appended to --out and not trained again. The last line is one JSON object.
+`--images` development images of each set are drawn to train. Up to 100 others score the mean of the networks'
+probabilities, mirrored copies included, at a threshold of 0.5. No held-out image is used.
+
+All arrangements train the default configuration for the same number of steps in all: one network for each of three or
+five folds, trained on the others; three seeds on all images; or one long training on all images. Differences to three
+folds are paired over images (95 % intervals). Every finished arrangement is appended to --out and not trained again.
+The last line is one JSON object.
 """
 
 import argparse
@@ -35,7 +38,8 @@ KEY = ("data", "images", "steps", "arrangement", "seed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrangement:
-    """`networks` of them, each of a share of the steps; on `folds` one a fold (0: all images train each, with seeds of their own)."""
+    """`networks` share the steps equally. With `folds` there is one for each fold (0: each trains on all images, with
+    its own seed)."""
 
     networks: int
     folds: int = 0

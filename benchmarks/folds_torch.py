@@ -1,11 +1,15 @@
-"""segmentation-models-pytorch on a run's folds, for `bench score`: python benchmarks/folds_torch.py FOLDS OUT [--seconds 180].
+"""segmentation-models-pytorch on a run's folds, for `bench score`.
 
-FOLDS is what `bench data split DIR --run RUN -o FOLDS --for smp` wrote. For each fold a U-Net trains on the others for its share of the time, and writes
-OUT/fold_K/; the held-out images get the mean of all folds' networks, OUT/test/. It runs in an interpreter with PyTorch:
+`python benchmarks/folds_torch.py FOLDS OUT [--seconds 180]`
+
+FOLDS is the output of `bench data split DIR --run RUN -o FOLDS --for smp`. For each fold a U-Net trains on the others
+for its share of the time, and writes OUT/fold_K/. The held-out images get the mean of all networks, OUT/test/. It runs
+in an interpreter with PyTorch:
 
     python -m venv venv-torch && venv-torch/bin/pip install torch segmentation-models-pytorch==0.6.0 albumentations
 
-One foreground class or several; void (255) is left out of the loss. No pretrained weights unless --weights imagenet finds them.
+It takes one foreground class or several. Void (255) is left out of the loss. It uses no pretrained weights unless
+--weights imagenet finds them.
 """
 
 import argparse
@@ -42,7 +46,8 @@ class Pictures:
 def train(
     pictures: Pictures, chosen: list[int], seconds: float, arguments: argparse.Namespace
 ) -> tuple[torch.nn.Module, int]:
-    """A network after so many seconds, and its steps. Adam at 1e-3 that falls to 0 by the clock, cross-entropy and Dice."""
+    """A network after `seconds`, and its number of steps. Adam starts at 1e-3 and falls to 0 by the clock; the loss is
+    cross-entropy and Dice."""
     outputs = 1 if pictures.classes == 1 else pictures.classes + 1
     model = smp.Unet(arguments.encoder, encoder_weights=arguments.weights, classes=outputs)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)

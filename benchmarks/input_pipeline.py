@@ -2,10 +2,10 @@
 
     python benchmarks/input_pipeline.py [--data PATH] [--sizes 96 256] [--batches 150]
 
-`images_per_s` is what `TrainingBatches` delivers by size in pixels, at strength 1 with nobody computing beside it; `ratio_to_raw` (of the worst
-size) divides it by the bare albumentations pipeline in a loop, without a seed for each image, times the number of threads (each candidate
-in turn, three times, medians). `wait_share` is the share of a trial's steps, of the fastest network at 96 px, for which the step stood
-still. Prints tables and, as its last line, one JSON object.
+`images_per_s` is the rate of `TrainingBatches` by size in pixels, at strength 1 with no other load. `ratio_to_raw` (of
+the worst size) divides it by the bare albumentations pipeline in a loop, without a seed for each image, times the
+number of threads (each candidate in turn, three times, medians). `wait_share` is the fraction of step time that a trial
+of the fastest network at 96 px spends waiting for input. Prints tables and, as its last line, one JSON object.
 """
 
 import argparse

@@ -2,12 +2,14 @@
 
     python benchmarks/kills.py [--kills 1000] [--only search,race] [--out kills.json]
 
-A life is one run that is killed again and again, resumed each time, and at last left to end. It is drawn from the phase's name and the
-life's number, so that `--life search:17` repeats one. Trials of most phases are made up: the run, its store, its processes and the signal are real,
-the training is not. `--out` keeps every life: stopped, the next call goes on with the next one.
+A life is one run that is killed again and again, resumed each time, and finally left to end. It is drawn from the
+phase's name and the life's number, so that `--life search:17` repeats one. In most phases the trainings are made up,
+while the run, its store, its processes and the signal are real. `--out` keeps every life, so that the next call goes on
+with the next one.
 
-lost: a trial that the run had acknowledged as being on record is not there in the end. repeated: such a trial was begun again. stuck: a run
-ended by itself with an error, took more than five minutes, or at its end lacks something that a run has. Exit code 1 where any is not 0.
+lost: a trial that the run had acknowledged as recorded is not there in the end. repeated: such a trial was started
+again. stuck: a run ended by itself with an error, took more than five minutes, or lacks a part of a finished run. Exit
+code 1 if any count is not 0.
 """
 
 import argparse
@@ -35,7 +37,8 @@ MOST_STUCK = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """Where kills strike: at one of the next `reach` writes to paths that match `of`, so often in a life; `share` of all kills."""
+    """Where kills strike: at one of the next `reach` writes to paths that match `of`, `kills` times in a life; `share`
+    is the number of kills of this phase in 1000."""
 
     share: int
     of: tuple[str, ...] = ("*",)
@@ -49,10 +52,15 @@ class Phase:
 
 
 SEARCH = ("*/proposals.jsonl", "*/attempts.jsonl", "*/trials.jsonl", "*/models/*")
-FINALS = ("*/finals.json", "*/trainings.jsonl", "*/attempts.jsonl", "*/evaluations.jsonl", "*/finals/*", "*/members/*", "*/maps/*")  # fmt: skip
+FINALS = (
+    *("*/finals.json", "*/trainings.jsonl", "*/attempts.jsonl", "*/evaluations.jsonl"),
+    *("*/finals/*", "*/members/*", "*/maps/*"),
+)
 DELIVERY = ("*/predictions/d*", "*/model.*", "*/.model*", "*/killed/model", "*/delivery.json")
-SETTING = ("*/.owner", "*/experiment.json", "*/environment.json", "*/dataset.json", "*/audit.json", "*/split.json", "*/run.json", "*/predictions/images.npz",
-           "*/augmentation.npz")  # fmt: skip
+SETTING = (
+    *("*/.owner", "*/experiment.json", "*/environment.json", "*/dataset.json", "*/audit.json", "*/split.json"),
+    *("*/run.json", "*/predictions/images.npz", "*/augmentation.npz"),
+)
 
 PHASES: dict[str, Phase] = {
     "beginning": Phase(share=60, of=("*.new/*", "*/results/killed"), reach=12, kills=6),
@@ -201,8 +209,8 @@ def judged(name: str, number: int, kills: int, directory: Path, told: "Told") ->
 
 
 def trained_life(root: Path, number: int, most: int, dice: random.Random) -> Life:
-    """With TensorFlow, by the command line, killed a moment after it has printed so many lines. Nobody else acknowledges: what is on record after
-    a kill must be so for good."""
+    """With TensorFlow, by the command line, killed a moment after it has printed a number of lines. There is no other
+    acknowledgement: a record that exists after a kill must stay."""
     import subprocess
     import time
 
@@ -251,7 +259,10 @@ def table(lives: Sequence[Life]) -> list[dict[str, Any]]:
     counts["all"] = sum(counts.values(), Counter())
     columns = ("lives", "kills", "lost", "repeated", "stuck")
     workers = {name: phase.workers for name, phase in PHASES.items()}
-    return [{"phase": name, "trials": workers.get(name, ""), **{each: row[each] for each in columns}} for name, row in counts.items()]  # fmt: skip
+    return [
+        {"phase": name, "trials": workers.get(name, ""), **{each: row[each] for each in columns}}
+        for name, row in counts.items()
+    ]
 
 
 def due(kills: int, names: Sequence[str], lives: Sequence[Life]) -> Iterator[tuple[str, int]]:

@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py [--data PATH] [--trials 60]
 
-Prints a table and, as its last line, one JSON object: `growth_bytes` is resident memory at the end minus that after the trial that
-compiled the last graph.
+Prints a table and, as its last line, one JSON object. `growth_bytes` is resident memory at the end minus that after the
+trial that compiled the last graph.
 """
 
 import argparse

@@ -3,16 +3,16 @@
     python benchmarks/oracles.py speed [--tuners random tpe ...] [--finished 50 200 500] [--limit-s 120]
     python benchmarks/oracles.py quality TABLE.json.gz [--tuners ...] [--seeds 20] [--budgets 12 25 50]
 
-`speed`: seconds a proposal (median of five, each with its tell; promotions, which cost little, left out) after so many finished
-trials of the default space, whose score is a smooth function of the configuration with noise. A tuner that has used up its limit
-proposes fewer times, at least once; the table then says how often.
+`speed`: seconds for a proposal after a number of finished trials of the default space (median of five, each with its
+tell; promotions cost little and are left out). The score is a smooth function of the configuration with noise. A tuner
+that has used up its limit proposes fewer times, at least once; the table then says how often.
 
-`quality`: searches a recorded table (tabular.py). A budget is that many full trainings, counted in epochs, so a tuner with rungs gets
-as many epochs as one without; a failed trial costs one epoch. A search's result is the configuration with the best score that it has
-seen, at whatever rung; what counts is that configuration's IoU after training to the end. Regret is the table's best minus that.
-Means over seeds with 95% bootstrap intervals; the gains are paired by seed, over random search with the same budget and with twice
-the budget. Grid search has no seed, so its interval is a point that says nothing; and a row was trained once, so no interval includes
-the luck of a training.
+`quality`: searches a recorded table (tabular.py). A budget is a number of full trainings, counted in epochs, so that a
+tuner with rungs gets as many epochs as one without; a failed trial costs one epoch. A search's result is the
+configuration with the best score at any rung; its IoU after training to the end counts. Regret is the table's best
+minus that. Means over seeds have 95% bootstrap intervals. The gains over random search, with the same budget and with
+twice the budget, are paired by seed. Grid search has no seed, so that its interval is a point without meaning. A row
+was trained once, so that no interval includes seed variance.
 
 Prints a table and, as its last line, one JSON object.
 """
@@ -65,7 +65,8 @@ def _median(times: Sequence[float]) -> str:
 
 
 def _smooth(oracle: Any, proposal: Proposal, noise: random.Random) -> float:
-    """A score 0-1, best where every hyperparameter is at 0.3 of its range. A Gaussian process is quick with mere noise, and slow with this."""
+    """A score 0-1, best if every hyperparameter is at 0.3 of its range. A Gaussian process is fast on pure noise, and
+    slow on this."""
     places = [
         hp.value_to_prob(proposal.values[hp.name]) for hp in oracle.hyperparameters.space if hp.name in proposal.values
     ]
@@ -120,8 +121,8 @@ def _results(table: Table, tuner: str, seeds: int, budgets: Sequence[int]) -> np
 
 
 def search(table: Table, tuner: str, seed: int, budgets: Sequence[int]) -> list[float]:
-    """For each budget (in full trainings) the IoU after full training of the configuration that one search has found best; 0 where
-    none has completed in time."""
+    """For each budget (in full trainings): the IoU after full training of one search's best configuration; 0 if none
+    completed in time."""
     oracle = _oracle(tuner, table.space, seed, table.epochs)
     limits = [budget * table.epochs for budget in budgets]
     spent, seen, known = 0, -1.0, [(0, 0.0)]

@@ -1,7 +1,9 @@
-"""Patches beside whole images, each trained on the same folds and scored on the same squares: python benchmarks/patches.py [--data DIR].
+"""Patches and whole images, each trained on the same folds and scored on the same squares.
 
-Without --data it draws photographs with thin cracks (benchmarks/thin_cracks.py). It prints each view's IoU out of fold with its 95 % interval, and the
-paired difference; the run with its page and its model stays in --results.
+`python benchmarks/patches.py [--data DIR]`
+
+Without --data it draws photographs with thin cracks (benchmarks/thin_cracks.py). It prints each view's IoU out of fold
+with its 95 % interval, and the paired difference; the run with its page and its model stays in --results.
 """
 
 import argparse
@@ -43,13 +45,16 @@ def table(directory: Path) -> str:
     if not isinstance(held, Finals):
         return f"no comparison: {held.reason}"
     size = run.experiment["protocol"]["evaluation_size"]  # type: ignore[index]
-    lines = [f"{held.scored} images out of fold at {size} px, {len(held.seeds)} seed(s)", "", "| view | IoU | seconds a training | seconds an image |",
-             "|---|---|---|---|"]  # fmt: skip
+    lines = [
+        f"{held.scored} images out of fold at {size} px, {len(held.seeds)} seed(s)",
+        "",
+        "| view | IoU | seconds a training | seconds an image |",
+        "|---|---|---|---|",
+    ]
     for each in held.standings:
         view, interval = each.candidate.hyperparameters["view"], each.interval
-        lines.append(
-            f"| {view} | {within(each.score, interval.low, interval.high)} | {each.train_s or 0:.0f} | {each.latency_s or 0:.2f} |"
-        )
+        score = within(each.score, interval.low, interval.high)
+        lines.append(f"| {view} | {score} | {each.train_s or 0:.0f} | {each.latency_s or 0:.2f} |")
     for first, second, difference, p in held.pairs:
         low, high = difference.interval.low, difference.interval.high
         views = [each.candidate.hyperparameters["view"] for each in (first, second)]
@@ -79,9 +84,13 @@ def main() -> None:
             data = Path(scratch) / "cracks"
             write_thin_cracks(data, count=asked.count, side=asked.side)
         run_experiment(
-            experiment(data, asked), results=asked.results, reports=asked.results.with_name("reports"), command="benchmarks/patches.py",
-            resume=False, progress=PlainProgress(print),
-        )  # fmt: skip
+            experiment(data, asked),
+            results=asked.results,
+            reports=asked.results.with_name("reports"),
+            command="benchmarks/patches.py",
+            resume=False,
+            progress=PlainProgress(print),
+        )
     print(table(asked.results / asked.name))
 
 

@@ -1,11 +1,15 @@
-"""Whether patches learn cracks of 3 px, beside the best that whole images can reach: python benchmarks/patches_learn.py [--side 1000] [--size 64].
+"""Whether patches learn cracks of 3 px, compared with the best that whole images can reach.
 
-It draws photographs (benchmarks/thin_cracks.py), trains a network on windows of half of them as the engine does, says every few steps how well it does on windows,
-and scores the other half through overlapping windows at their own resolution. With --steps 0 nothing is trained.
+`python benchmarks/patches_learn.py [--side 1000] [--size 64]`
 
-What whole images can reach needs no training. A network that reproduces the mask on which it is trained, shrunk to its size by majority, has it enlarged and cut
-at 0.5; one that knows each pixel's share of a crack exactly, which no training shows it, has that enlarged and cut at the threshold that suits the photograph
-best. Intervals are percentiles of 10,000 draws of the photographs.
+It draws images (benchmarks/thin_cracks.py) and trains a network on windows of half of them as the engine does. It
+prints IoU on windows every few steps, and scores the other half through overlapping windows at their own resolution.
+With --steps 0 nothing is trained.
+
+The limit of whole images needs no training. A first perfect network predicts its training mask, shrunk to its size by
+majority; this is enlarged and cut at 0.5. A second one predicts each pixel's exact share of a crack, which no training
+shows it; this is enlarged and cut at the image's best threshold. Intervals are percentiles of 10,000 draws of the
+images.
 """
 
 import argparse
@@ -74,7 +78,7 @@ def _ceiling(mask: np.ndarray, size: int) -> tuple[int, int]:
 
 
 def _within(counts: Sequence[tuple[int, int]], others: Sequence[tuple[int, int]] | None = None) -> str:
-    """IoU, pooled over photographs, or its difference to that of the same photographs in `others`, with its 95 % interval."""
+    """IoU pooled over images, or its difference to that of the same images in `others`, with its 95 % interval."""
 
     def iou(of: np.ndarray) -> np.ndarray:
         return of[..., 0].sum(-1) / of[..., 1].sum(-1)
@@ -115,10 +119,8 @@ def _trained(
         losses.append(float(graph.train_step(*_batch(seen, asked.size, 8, random))))
         if (step + 1) % (asked.steps // 4) == 0:
             known, new = (_iou_of_windows(graph.predict, pictures, asked.size, random) for pictures in (seen, held))
-            print(
-                f"  step {step + 1}: loss {np.mean(losses[-20:]):.3f}, IoU on windows {known:.3f}, on windows of other photographs {new:.3f}",
-                flush=True,
-            )
+            loss = f"loss {np.mean(losses[-20:]):.3f}"
+            print(f"  step {step + 1}: {loss}, IoU on windows {known:.3f}, of other photographs {new:.3f}", flush=True)
     return lambda windows: np.asarray(graph.predict(windows))
 
 

@@ -1,7 +1,8 @@
-"""The candidate of trial_engine.py: the same trials through plain Keras Tuner, in a process that waits to be handed each of them.
+"""The other side of trial_engine.py: the same trials through plain Keras Tuner, in a process that waits for each of
+them.
 
-`PlainTuner` is Keras Tuner's own `Hyperband.run_trial` with its defaults (a new model a trial, `model.fit`, `SaveBestEpoch`). Only the progress
-bar is off.
+`PlainTuner` is Keras Tuner's own `Hyperband.run_trial` with its defaults (a new model a trial, `model.fit`,
+`SaveBestEpoch`). Only the progress bar is off.
 """
 
 import multiprocessing

@@ -1,12 +1,12 @@
-"""What racing on folds saves, and what it loses: made-up searches with known answers.
+"""What racing on folds saves and loses: simulated searches with known answers.
 
-    python benchmarks/racing.py                 the table of docs/decisions/0010-racing.md, a minute and a half on one core
+    python benchmarks/racing.py                 the table of docs/decisions/0010-racing.md, 90 s on one core
     python benchmarks/racing.py --searches 300  the same, more exact
 
-Images, candidates and the luck of trainings are those of `coverage.py`; each fold is a training of its own. The mean logits of a
-search's configurations are normal with standard deviation 0.5. One is chosen by its score on a single fold, on all of them, and in
-a race, each of the same configurations. `regret` is the true IoU that the choice lacks to the best configuration, `equal pruned`
-how often a configuration is pruned that is as good as the only one before it.
+Images, candidates and seed effects are those of `coverage.py`; each fold is one training. The mean logits of a search's
+configurations are normal with standard deviation 0.5. The best of the same configurations is chosen by its score on a
+single fold, by that on all folds, and in a race. `regret` is the true IoU of the best configuration minus that of the
+chosen one. `equal pruned` is the rate at which a configuration is pruned that is as good as the only one before it.
 """
 
 import argparse

@@ -1,10 +1,11 @@
-"""How long a data set takes from its folder to its audit: images of one megapixel (JPEG) with masks (PNG), here and in another checkout.
+"""Seconds from a data set's folder to its audit, for images of one megapixel (JPEG) with masks (PNG), in two checkouts.
 
 usage: python benchmarks/reading.py [--before CHECKOUT] [--count 5000] [--side 1000] [--repeats 3] [--classes 1]
 
-Pictures are drawn once into a temporary folder. Each turn is a process of its own that opens and audits them; with --before the two checkouts
-take turns, so that a busy neighbour slows both. Seconds are the processor's, of all threads of a turn, without imports; of the repeats the
-least counts, for each step apart. Both checkouts must find the same fingerprint. The last line is JSON; its `ratio` is here / before.
+Images are drawn once into a temporary folder. Each turn is one process that opens and audits them. With --before the
+two checkouts take turns, so that other load slows both. Seconds are processor time of all threads of a turn, without
+imports; for each step the least of the repeats counts. Both checkouts must find the same fingerprint. The last line is
+JSON; its `ratio` is here / before.
 
 Readers for data as people have it began after commit 27d215b: git worktree add ../before 27d215b
 """

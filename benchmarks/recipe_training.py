@@ -181,7 +181,8 @@ class Training:
         return islice(made, start, None)
 
     def _scored(self, graph: Any) -> tuple[dict[str, tuple[ClassCounts, ...]], ...]:
-        """Counts of each image of the fold, plain and averaged with its mirrored copy; batch statistics are estimated anew before."""
+        """Counts of each image of the fold, plain and averaged with its mirrored copy. Batch statistics are
+        re-estimated before."""
         pixels = self.bench.pixels(int(self.values["image_size"]))
         if graph.has_batch_norm:
             rows = statistics_rows(pixels.rows(self.train_ids))
@@ -216,7 +217,8 @@ def carry_over(old: Any, new: Any) -> None:
 def running_mean(
     mean_of: list[np.ndarray] | None, weights: Sequence[np.ndarray], momentum: float, step: int
 ) -> list[np.ndarray]:
-    """Its momentum grows with the steps, so that the first weights do not weigh for ever (as in TensorFlow's `num_updates`)."""
+    """Its momentum grows with the steps, so that the first weights lose their influence (as with TensorFlow's
+    `num_updates`)."""
     kept = min(momentum, (1 + step) / (10 + step))
     if mean_of is None:
         return [np.array(weight) for weight in weights]

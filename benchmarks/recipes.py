@@ -1,16 +1,21 @@
-"""Which recipe is best at equal cost? Variations of the default configuration, trained on folds by this project's own graph and augmentation.
+"""Which recipe is best at equal cost? Variations of the default configuration, trained on folds with this project's
+graph.
 
-    python benchmarks/recipes.py --data PATH [PATH ...] --recipes default size_128 ... (--steps 100 | --minutes 2) [--seeds 0 1 2] [--out FILE]
+    python benchmarks/recipes.py --data PATH [PATH ...] --recipes default size_128 ... (--steps 100 | --minutes 2)
+                                 [--seeds 0 1 2] [--out FILE]
     python benchmarks/recipes.py --data PATH --steps 100 --recipes default --vary 'wide={"architecture": "unet"}'
 
-Each recipe is a change of the default configuration: hyperparameters of a search space, or what `Recipe` adds to them (a running mean of the weights, a smaller learning rate for
-the pretrained encoder, clipped gradients, smaller images at first). With --steps all are trained as long, with --minutes as many steps as a training has time
-for, by its own first steps, compiling apart. Each training sees all folds but one and is scored on that one, plain and averaged with its mirrored copies, at the
-evaluation size of space `transfer`. Locked images are not even decoded.
+Each recipe changes the default configuration: hyperparameters of a search space, or an addition of `Recipe` (a running
+mean of the weights, a smaller learning rate for the pretrained encoder, clipped gradients, smaller images at first).
+With --steps all trainings have the same length. With --minutes a training has as many steps as fit, by its own first
+steps, without compiling. Each training sees all folds but one and is scored on that one, plain and averaged with its
+mirrored copies, at the evaluation size of space `transfer`. Held-out images are not decoded.
 
-Every finished training is appended to --out with commit, machine and the counts of each image, and is not trained again. The table pools images over folds; the
-difference to the first of --recipes is paired, over seeds that both have whole, with a 95 % interval over images and seeds (`bench.evaluation.statistics`; over images
-alone with one seed). Where five recipes were trained at two lengths, Kendall's tau says whether they rank alike. Prints a table and, as its last line, one JSON object.
+Every finished training is appended to --out with commit, machine and the counts of each image, and is not trained
+again. The table pools images over folds. The difference to the first of --recipes is paired over seeds with all folds
+of both, with a 95 % interval over images and seeds (`bench.evaluation.statistics`; over images alone with one seed). If
+five recipes were trained at two lengths, Kendall's tau shows whether they rank alike. Prints a table and, as its last
+line, one JSON object.
 """
 
 import argparse
@@ -44,9 +49,10 @@ KEY = ("data", "recipe", "fold", "folds", "seed", "length")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """`values` change hyperparameters of the default configuration. `average`: the momentum of a running mean of the weights, which is what is scored (0: the
-    last ones are). `encoder_rate`: the learning rate of pretrained layers, as a share of the others'. `clip`: the largest global norm of a gradient.
-    `grow`: the image size of the first half of the steps (None: the same throughout)."""
+    """`values` change hyperparameters of the default configuration. `average`: the momentum of a running mean of the
+    weights, which is then scored (0: the last weights are). `encoder_rate`: the learning rate of pretrained layers, as
+    a fraction of the others'. `clip`: the largest global norm of a gradient. `grow`: the image size of the first half
+    of the steps (None: the same throughout)."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     average: float = 0.0
@@ -130,15 +136,15 @@ def say(done: Sequence[Line], names: Sequence[str]) -> None:
         heads = ["recipe", "seeds", "steps", "s a step", "IoU", "mirrored", f"mirrored, minus {names[0]} (95 %)"]
         print(f"\n{data}, {length}, out of fold\n{tabulate(rows, heads, floatfmt='.3f')}")
     for data, short, long, ranks in rank_agreements(cells):
-        print(
-            f"\n{data}: {short} rank like {long} with a Kendall's tau of {ranks.tau:.2f} ({ranks.low:.2f} to {ranks.high:.2f})"
-        )
+        tau = f"{ranks.tau:.2f} ({ranks.low:.2f} to {ranks.high:.2f})"
+        print(f"\n{data}: {short} rank like {long} with a Kendall's tau of {tau}")
         figures[f"{data}/{short}/{long}"] = {"tau": ranks.tau, "low": ranks.low, "high": ranks.high}
     print(json.dumps(figures))
 
 
 def rank_agreements(cells: Mapping[tuple[str, str, str], Sequence[Line]]) -> Iterator[tuple[str, str, str, Agreement]]:
-    """Of each set and each two lengths, the shorter first, how the recipes rank that have a whole seed at both; none of fewer than five."""
+    """Agreement of ranks for each set and each two lengths, the shorter first, over recipes with a whole seed at both;
+    none for fewer than five recipes."""
     scores: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     steps: dict[str, float] = {}
     for (data, length, name), lines in cells.items():

@@ -1,9 +1,11 @@
-"""Trains every configuration of a finite space once and writes the table that `oracles.py quality` reads (see tabular.py).
+"""Trains every configuration of a finite space once and writes the table for `oracles.py quality` (see tabular.py).
 
-    python benchmarks/record_table.py TABLE.json.gz [--space benchmarks/table_space.yaml] [--data PATH] [--epochs 9] [--seed 0]
+    python benchmarks/record_table.py TABLE.json.gz [--space benchmarks/table_space.yaml] [--data PATH]
+                                      [--epochs 9] [--seed 0]
 
-May be stopped at any time: each finished trial is a line in TABLE.json.gz.partial, and the same command goes on after the last one.
-Other settings than those of the partial file are refused. Prints a line a trial and, as its last line, one JSON object.
+It may be stopped at any time: each finished trial is a line in TABLE.json.gz.partial, and the same command goes on
+after the last one. It refuses other settings than those of the partial file. Prints a line for each trial and, as its
+last line, one JSON object.
 """
 
 import argparse
@@ -57,7 +59,7 @@ def main() -> None:
 def record(
     space: Space, about: Mapping[str, Any], partial: Path, train: Callable[[Mapping[str, Any]], Curve | None]
 ) -> dict[str, Curve | None]:
-    """Curves of every configuration by `key`: what `partial` holds, the rest from `train`, each kept as soon as it is known.
+    """Curves of every configuration by `key`, from `partial` or else from `train`, each kept as soon as it is known.
 
     Raises ValueError where `partial` was begun with other settings than `about`.
     """

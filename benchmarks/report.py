@@ -1,10 +1,11 @@
-"""How long does the report of a large run take, and how much memory? A made-up run of 5,000 trials and the finals of 20 finalists.
+"""Time and memory of the report of a large run: a made-up one of 5,000 trials and a final evaluation of 20 finalists.
 
     python benchmarks/report.py [--trials 5000] [--finalists 20]
 
-The run is written through the store into a temporary folder, then read and reported in a process of its own, and once more there
-under a profiler. Prints where the time goes (seconds under the profiler, which slows small functions most) and, as its last line,
-one JSON object: `seconds` and `peak_memory_bytes` of the process without profiler, imports included, and `trials`.
+The run is written through the store into a temporary folder, then read and reported in a separate process, and once
+more there under a profiler. Prints where the time goes (seconds under the profiler, which slows small functions most)
+and, as its last line, one JSON object: `trials`, and `seconds` and `peak_memory_bytes` of the process without profiler,
+imports included.
 """
 
 import argparse
@@ -94,8 +95,14 @@ def measure(run: str, report: str, profiled: bool) -> None:
         profiler.enable()
     write_report(load(Path(run)), Path(report))
     profiler.disable()
-    print(json.dumps({"peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                      "profile": _slowest(profiler) if profiled else []}))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                "profile": _slowest(profiler) if profiled else [],
+            }
+        )
+    )
 
 
 def _slowest(profiler: cProfile.Profile) -> list[tuple[str, int, float]]:
@@ -183,12 +190,24 @@ def _trial(number: int, random: np.random.Generator) -> TrialRecord:
         for epoch in range(1, EPOCHS + 1)
     )
     return TrialRecord(
-        study_id=TUNERS[number % len(TUNERS)], trial_id=f"{number:05}", status=status, hyperparameters=_configuration(random), seed=0,
-        val_metrics=scored, curve=curve if scored else (), epochs_planned=EPOCHS, epochs_run=EPOCHS, best_epoch=EPOCHS,
-        num_params=int(random.integers(10**6, 3 * 10**7)), train_s=float(random.uniform(20, 200)), wall_s=float(random.uniform(30, 250)),
-        latency_s=float(random.uniform(0.01, 0.1)), peak_memory_bytes=2**30,
-        started_at=(START + timedelta(seconds=90 * number)).isoformat(), error=None if scored else f"ValueError: loss is NaN at step {number}",
-    )  # fmt: skip
+        study_id=TUNERS[number % len(TUNERS)],
+        trial_id=f"{number:05}",
+        status=status,
+        hyperparameters=_configuration(random),
+        seed=0,
+        val_metrics=scored,
+        curve=curve if scored else (),
+        epochs_planned=EPOCHS,
+        epochs_run=EPOCHS,
+        best_epoch=EPOCHS,
+        num_params=int(random.integers(10**6, 3 * 10**7)),
+        train_s=float(random.uniform(20, 200)),
+        wall_s=float(random.uniform(30, 250)),
+        latency_s=float(random.uniform(0.01, 0.1)),
+        peak_memory_bytes=2**30,
+        started_at=(START + timedelta(seconds=90 * number)).isoformat(),
+        error=None if scored else f"ValueError: loss is NaN at step {number}",
+    )
 
 
 def _configuration(random: np.random.Generator) -> dict[str, HyperparameterValue]:
@@ -196,18 +215,31 @@ def _configuration(random: np.random.Generator) -> dict[str, HyperparameterValue
         return choices[int(random.integers(len(choices)))]
 
     return {
-        "architecture": drawn("unet", "linknet", "fpn", "pspnet"), "backbone": drawn("resnet18", "mobilenet", "mobilenetv2", "efficientnetb0"),
-        "encoder_weights": drawn("none", "imagenet"), "loss": drawn("bce", "bce_dice", "dice", "focal", "tversky"),
-        "augmentation": float(random.random()), "image_size": drawn(96, 128, 192), "batch_size": drawn(4, 8), "optimizer": drawn("adam", "sgd"),
-        "learning_rate": float(10 ** random.uniform(-4, -2)), "schedule": drawn("constant", "cosine"), "weight_decay": drawn(0.0, 1e-4),
-    }  # fmt: skip
+        "architecture": drawn("unet", "linknet", "fpn", "pspnet"),
+        "backbone": drawn("resnet18", "mobilenet", "mobilenetv2", "efficientnetb0"),
+        "encoder_weights": drawn("none", "imagenet"),
+        "loss": drawn("bce", "bce_dice", "dice", "focal", "tversky"),
+        "augmentation": float(random.random()),
+        "image_size": drawn(96, 128, 192),
+        "batch_size": drawn(4, 8),
+        "optimizer": drawn("adam", "sgd"),
+        "learning_rate": float(10 ** random.uniform(-4, -2)),
+        "schedule": drawn("constant", "cosine"),
+        "weight_decay": drawn(0.0, 1e-4),
+    }
 
 
 def _candidates(best: Sequence[TrialRecord]) -> Iterator[Candidate]:
     for number, trial in enumerate(best, start=1):
         roles = ("finalist", "default configuration") if number == len(best) else ("finalist",)
-        yield Candidate(name=f"finalist {number}", roles=roles, hyperparameters=trial.hyperparameters, study_id=trial.study_id,
-                         trial_id=trial.trial_id, search_iou=trial.val_metrics["iou"])  # fmt: skip
+        yield Candidate(
+            name=f"finalist {number}",
+            roles=roles,
+            hyperparameters=trial.hyperparameters,
+            study_id=trial.study_id,
+            trial_id=trial.trial_id,
+            search_iou=trial.val_metrics["iou"],
+        )
 
 
 def _trainings(
@@ -217,11 +249,22 @@ def _trainings(
         for each in candidates:
             for number, fold in enumerate(folds):
                 yield TrainingRecord(
-                    candidate=each.name, hyperparameters=each.hyperparameters, fold=number, seed=seed, status=COMPLETED,
+                    candidate=each.name,
+                    hyperparameters=each.hyperparameters,
+                    fold=number,
+                    seed=seed,
+                    status=COMPLETED,
                     evidence=f"finals/{each.name.replace(' ', '-')}-seed{seed}-fold{number + 1}",
-                    out_of_fold=_counts(fold, random), test=_counts(LOCKED, random), epochs_run=EPOCHS, num_params=10**7, latency_s=0.02,
-                    peak_memory_bytes=2**30, train_s=20.0, wall_s=30.0, started_at=START.isoformat(),
-                )  # fmt: skip
+                    out_of_fold=_counts(fold, random),
+                    test=_counts(LOCKED, random),
+                    epochs_run=EPOCHS,
+                    num_params=10**7,
+                    latency_s=0.02,
+                    peak_memory_bytes=2**30,
+                    train_s=20.0,
+                    wall_s=30.0,
+                    started_at=START.isoformat(),
+                )
 
 
 def _evidence(ids: Sequence[str], random: np.random.Generator) -> PixelEvidence:
@@ -239,9 +282,12 @@ def _evidence(ids: Sequence[str], random: np.random.Generator) -> PixelEvidence:
     near = random.integers(50, 150, (len(ids), 1, 2))
     contours = np.stack([near[..., 0] + 60, near[..., 0], near[..., 1] + 60, near[..., 1]], -1)
     return PixelEvidence(
-        ids=tuple(ids), histogram=histogram.astype(np.uint32), sums=(histogram.sum(2) * middles).astype(np.float32),
-        contours=contours.astype(np.uint32), tolerance_px=1.0,
-    )  # fmt: skip
+        ids=tuple(ids),
+        histogram=histogram.astype(np.uint32),
+        sums=(histogram.sum(2) * middles).astype(np.float32),
+        contours=contours.astype(np.uint32),
+        tolerance_px=1.0,
+    )
 
 
 def _evaluation(
@@ -253,9 +299,13 @@ def _evaluation(
     reference: str | None = None,
 ) -> Evaluation:
     return Evaluation(
-        study_id=trial.study_id if trial else None, trial_id=trial.trial_id if trial else None, reference=reference, split=split, seed=0,
+        study_id=trial.study_id if trial else None,
+        trial_id=trial.trial_id if trial else None,
+        reference=reference,
+        split=split,
+        seed=0,
         counts=_counts(ids, random),
-    )  # fmt: skip
+    )
 
 
 def _counts(ids: Sequence[str], random: np.random.Generator) -> dict[str, tuple[ClassCounts, ClassCounts]]:

@@ -1,15 +1,17 @@
-"""How many configurations does a search of twelve minutes get through, and what does it find?
+"""How many configurations does a search of twelve minutes try, and what does it find?
 
     python benchmarks/search_12min.py --data PATH [--tuner tpe_asha] [--minutes 12] [--workers N] [--torch-python PATH]
 
-96 px, batch 8, at most 10 epochs, three architectures x four backbones without pretrained weights. A trial is counted once however often
-it is promoted: `trials` are distinct configurations that ended, `trainings` counts promotions too. `test_iou` is that of the best trial by
-validation, on the locked images. With --torch-python, Optuna over segmentation-models-pytorch searches the same space on the same clock
-afterwards (search_torch.py); its figures are below "optuna". Prints a table and, as its last line, one JSON object.
+96 px, batch 8, at most 10 epochs, three architectures x four backbones without pretrained weights. A trial is counted
+once however often it is promoted: `trials` are distinct configurations that ended, `trainings` counts promotions too.
+`test_iou` is that of the best trial by validation, on the held-out images. With --torch-python, Optuna over
+segmentation-models-pytorch searches the same space for the same time afterwards (search_torch.py); its figures are
+under "optuna". Prints a table and, as its last line, one JSON object.
 
 The interpreter at --torch-python needs what step_time.py's does, and optuna and albumentations:
 
-    python -m venv venv-torch && venv-torch/bin/pip install torch segmentation-models-pytorch==0.6.0 optuna albumentations
+    python -m venv venv-torch
+    venv-torch/bin/pip install torch segmentation-models-pytorch==0.6.0 optuna albumentations
 """
 
 import argparse

@@ -1,10 +1,11 @@
-"""The candidate of search_12min.py that runs in an interpreter with PyTorch: Optuna over segmentation-models-pytorch, as one would write it.
+"""The other side of search_12min.py, with PyTorch: Optuna over segmentation-models-pytorch, as one would write it.
 
     PYTHONPATH=<repository> python search_torch.py PIXELS.npz SECONDS SEED
 
-Multivariate TPE with a Hyperband pruner over the same networks, losses, strengths and learning rates, with the same augmentation, batch size
-and epochs; eager, one process with PyTorch's own number of threads. A trial keeps its best epoch by validation IoU; the best
-trial's weights are scored once on the locked images. Prints one JSON object as its last line.
+Multivariate TPE with a Hyperband pruner over the same networks, losses, strengths and learning rates, with the same
+augmentation, batch size and epochs; eager, one process with PyTorch's own number of threads. A trial keeps its best
+epoch by validation IoU; the best trial's weights are scored once on the held-out images. Prints one JSON object as its
+last line.
 """
 
 import copy

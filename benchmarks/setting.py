@@ -23,7 +23,8 @@ def worker_setup(
     steps_per_epoch: int = 6,
     batch_norm: str = "reestimate",
 ) -> TrialSetup:
-    """Reads `data` ("sample": the drawn set), lays its pixels out below `scratch` and cuts the training part to `train_images`."""
+    """Reads `data` ("sample": the drawn set), writes its pixels below `scratch` and cuts the training part to
+    `train_images`."""
     path = data
     if data == SAMPLE:
         path = str(scratch / SAMPLE)

@@ -2,10 +2,10 @@
 
     python benchmarks/start.py --data PATH [--repeats 3]
 
-Starts `run --data PATH --budget 15m` in a process of its own, as the command line does, notes when each stage begins, and ends it when the default configuration's
-first step is done. Processor seconds are of the driver and of its worker together, so that a busy machine shows in the seconds alone; those of the last line have five
-more steps in them. The first of the repeats also
-reads files that the others find in memory. Prints a table of medians and, as its last line, one JSON object.
+Starts `run --data PATH --budget 15m` in a separate process, as the command line does, notes when each stage starts, and
+ends it after the default configuration's first step. Processor seconds are those of the driver and its worker together,
+so that other load shows in the seconds alone; those of the last line include five more steps. The first of the repeats
+also reads files that the others find in memory. Prints a table of medians and, as its last line, one JSON object.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from tabulate import tabulate
 
 ROOT = Path(__file__).parents[1]
 MEASURED = "note: a step of the default configuration takes"
-"""What a run says when it has held its probe; the line ends with the seconds of its first step, the network's building included."""
+"""A run's message after its probe; the line ends with the seconds of the first step, building the network included."""
 
 
 def main() -> None:

@@ -2,15 +2,17 @@
 
     python benchmarks/step_time.py --torch-python PATH [--size 96] [--batch-size 8] [--blocks 8] [--steps 10]
 
-Same network, loss (BCE + Dice), optimiser (Adam), no pretrained weights, the same uint8 batches, float32, each library's own number of
-threads. Each candidate has a process; they take turns, a block of steps at a time, and who waits sleeps on its input. PyTorch runs in its
-default memory format, which counts, and in channels_last, for comparison. A first block of each is not counted: it compiles.
+Same network, loss (BCE + Dice), optimiser (Adam), no pretrained weights, the same uint8 batches, float32, each
+library's own number of threads. Each candidate has a process. They take turns, a block of steps at a time; the waiting
+one sleeps on its input. PyTorch runs in its default memory format, which counts, and in channels_last, for comparison.
+The first block of each does not count: it compiles.
 
 The interpreter at --torch-python needs torch, torchvision, timm and segmentation-models-pytorch:
 
     python -m venv venv-torch && venv-torch/bin/pip install torch segmentation-models-pytorch==0.6.0
 
-Where the torchvision that pip finds belongs to another build of torch, install it with --no-deps: its compiled operators are not used.
+If the torchvision that pip finds belongs to another build of torch, install it with --no-deps: its compiled operators
+are not used.
 """
 
 import argparse

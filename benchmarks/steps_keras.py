@@ -20,9 +20,14 @@ def main() -> None:
     from bench.engine.training.graph import GraphKey, TrainingGraph
 
     values = {
-        "architecture": "unet", "backbone": "resnet18", "image_size": images.shape[2], "optimizer": "adam", "loss": "bce_dice",
-        "learning_rate": 1e-3, "weight_decay": 0.0,
-    }  # fmt: skip
+        "architecture": "unet",
+        "backbone": "resnet18",
+        "image_size": images.shape[2],
+        "optimizer": "adam",
+        "loss": "bce_dice",
+        "learning_rate": 1e-3,
+        "weight_decay": 0.0,
+    }
     graph = TrainingGraph(GraphKey.of(values, num_classes=2, evaluation_size=images.shape[2], threshold=0.5))
     graph.reset(values, seed=0, pretrained=None)
     print(f"TrainingGraph, tensorflow {tf.__version__}", flush=True)

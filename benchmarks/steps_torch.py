@@ -1,6 +1,6 @@
-"""The candidate of step_time.py that runs in an interpreter with PyTorch: segmentation-models-pytorch, eager, its defaults.
+"""The other side of step_time.py, with PyTorch: segmentation-models-pytorch, eager, with its defaults.
 
-Reads lines "<memory format> <steps>" and answers each with the seconds that so many training steps took and the last loss.
+Reads lines "<memory format> <steps>" and answers each with the seconds of these training steps and the last loss.
 """
 
 import sys
@@ -9,8 +9,8 @@ import time
 import numpy as np
 import torch
 
-# A torchvision built for another PyTorch cannot load its compiled operators and fails at import for want of their names. The networks
-# here use none of them: resnet18 is plain Python in it.
+# A torchvision built for another PyTorch cannot load its compiled operators, and its import fails without their names.
+# The networks here use none of these operators: its resnet18 is plain Python.
 try:
     import torchvision  # noqa: F401  # only whether it can be imported
 except RuntimeError:

@@ -8,9 +8,9 @@ The file is JSON, compressed if its name ends in .gz (record_table.py makes it):
      "epochs": 9,                     of every row
      "rows": [{"hyperparameters": {...}, "val_iou": [0.1, ...]}, ...]}
 
-There is one row for every configuration of the space, with its active hyperparameters and the validation IoU (a fraction 0-1) after
-each epoch; null in place of the list says that the trial failed. A row is one training to the end. A shorter trial is taken to score
-what that training did on its way: an approximation, since the schedule of a shorter trial comes down to 0 earlier.
+There is one row for every configuration of the space, with its active hyperparameters and the validation IoU (a
+fraction 0-1) after each epoch (null: the trial failed). A row is one training to the end. A shorter trial takes its
+score from that training's curve: an approximation, since the schedule of a shorter trial comes down to 0 earlier.
 """
 
 import gzip
@@ -52,7 +52,8 @@ class Table:
                 raise ValueError(f"{len(curve)} epochs instead of {self.epochs}: {name}")
 
     def observed(self, hyperparameters: Mapping[str, Any]) -> float | None:
-        """What a search sees of a trial: the IoU after its last epoch ("tuner/epochs", if its tuner set it), None if it failed."""
+        """A trial's score in a search: the IoU after its last epoch ("tuner/epochs", if its tuner set it), None if it
+        failed."""
         curve = self.curves[key(hyperparameters)]
         return None if curve is None else curve[self.trained_to(hyperparameters) - 1]
 
@@ -72,7 +73,7 @@ class Table:
 
 
 def every_configuration(space: Space) -> list[dict[str, Any]]:
-    """All configurations of a space, those of one network one after the other. Raises ValueError for a space with a range."""
+    """All configurations of a space, grouped by network. Raises ValueError for a space with a range."""
     declared = SegmentationHyperModel(space, 2).declare(kt.HyperParameters())
     if not is_finite(declared):
         raise ValueError("the space has a range; a table needs lists of values")

@@ -1,7 +1,10 @@
-"""A drawn set of large photographs with thin cracks: python benchmarks/thin_cracks.py OUT [--count 12] [--side 4000] [--width 3].
+"""A drawn set of large images with thin cracks.
 
-Concrete in uneven light, with grain, stains and formwork edges, which are as dark as a crack and wider or straight; a crack is a walk that turns a little at each
-step. Masks are exact. What it cannot show: real lenses, compression, and annotators who draw a crack wider than it is.
+`python benchmarks/thin_cracks.py OUT [--count 12] [--side 4000] [--width 3]`
+
+The images show concrete in uneven light, with grain, stains and formwork edges, which are as dark as a crack and wider
+or straight. A crack is a walk that turns a little at each step. Masks are exact. The set lacks real lenses,
+compression, and annotators who draw a crack wider than it is.
 """
 
 import argparse

@@ -1,19 +1,20 @@
-"""Trials an hour: this engine against plain Keras Tuner, on the same list of 24 trials.
+"""Trials per hour: this engine against plain Keras Tuner, on the same list of 24 trials.
 
     python benchmarks/trial_engine.py [--data PATH] [--quick]
 
-The three architectures of the default search space x two backbones; each network trains twice for 2 epochs and twice for 6, once as a promoted
-trial (a configuration of 2 epochs again, from the start) and once as a new one, as the brackets of a Hyperband search do, with losses,
-augmentation and learning rates varied. Both candidates have the same
-networks, initial weights, augmented batches in the same order, and validate every epoch on Keras's moving statistics (what the engine does
-beyond that, settling them first, is left out); each has a process of its own, whose start counts. Keras Tuner runs on TensorFlow's default kernels,
-the engine on those that it chooses; TF_ENABLE_ONEDNN_OPTS=1 gives both the same. They take turns, a block of trials at a time, and who
-waits sleeps.
+The networks are three architectures of the default search space x two backbones. Each trains twice for 2 epochs and
+twice for 6: once as a promoted trial (a configuration of 2 epochs again, from the start) and once as a new one, as in
+the brackets of a Hyperband search. Losses, augmentation and learning rates vary.
 
-Then some trials that ran on a used graph are run again, each in a new process: `equal_results` says whether every epoch's training
-loss and validation IoU are equal to the last bit. `first_epoch_loss_gap` is the largest relative difference between the
-candidates' training losses of a first epoch: that they did the same work. `overhead_share` is the share of a 6-epoch trial's wall
-time, on a used graph, that is neither a training step nor validation.
+Both sides have the same networks, initial weights and augmented batches in the same order, and validate every epoch on
+Keras's moving statistics; the engine's re-estimation of these is off. Each side has a process, whose start counts.
+Keras Tuner runs on TensorFlow's default kernels, the engine on those that it chooses; TF_ENABLE_ONEDNN_OPTS=1 gives
+both the same. They take turns, a block of trials at a time; the waiting one sleeps.
+
+Then some trials that ran on a used graph are run again, each in a new process. `equal_results` is true if every epoch's
+training loss and validation IoU are equal to the last bit. `first_epoch_loss_gap` is the largest relative difference
+between the sides' training losses of a first epoch; a small one shows that they did the same work. `overhead_share` is
+the fraction of a 6-epoch trial's wall time, on a used graph, that is neither a training step nor validation.
 """
 
 import argparse
@@ -60,9 +61,14 @@ def main() -> None:
     networks = [(architecture, backbone) for architecture in architectures for backbone in backbones]
     specs = trial_list(networks)
     space = Space(
-        architecture=architectures, backbone=backbones, loss=LOSSES, augmentation=Range(min=0, max=1), image_size=(SIZE,),
-        learning_rate=Range(min=1e-5, max=1e-1, sampling="log"), schedule=("constant",),
-    )  # fmt: skip
+        architecture=architectures,
+        backbone=backbones,
+        loss=LOSSES,
+        augmentation=Range(min=0, max=1),
+        image_size=(SIZE,),
+        learning_rate=Range(min=1e-5, max=1e-1, sampling="log"),
+        schedule=("constant",),
+    )
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         setup = worker_setup(
@@ -194,8 +200,13 @@ def print_split(timed: Sequence[Timed]) -> None:
 def _parts(trial: Timed) -> list[float]:
     record = trial.record
     known = [
-        record.build_s, record.reset_s, record.first_step_s, record.train_s, record.evaluate_s, record.input_wait_s,
-    ]  # fmt: skip
+        record.build_s,
+        record.reset_s,
+        record.first_step_s,
+        record.train_s,
+        record.evaluate_s,
+        record.input_wait_s,
+    ]
     parts = [part or 0.0 for part in known]
     return [*parts, trial.engine_s - sum(parts), trial.engine_s]
 

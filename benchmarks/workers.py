@@ -2,8 +2,8 @@
 
     python benchmarks/workers.py [--data PATH] [--epochs 4] [--image-size 96]
 
-Six networks, each trained twice with another loss, cold start included. Prints a table and, as its last line, one JSON object:
-`speedup` is the time of one worker divided by that of as many workers as cores.
+Six networks, each trained twice with another loss, cold start included. Prints a table and, as its last line, one JSON
+object: `speedup` is the time of one worker divided by that of as many workers as cores.
 """
 
 import argparse
@@ -49,7 +49,8 @@ def main() -> None:
 
 
 def run(specs: list[TrialSpec], setup: TrialSetup, scratch: Path, workers: int) -> float:
-    """Wall seconds of all trials, the start of the processes included. A worker that is free takes a trial whose graph it has."""
+    """Wall seconds of all trials, the start of the processes included. A free worker prefers a trial of a compiled
+    graph."""
     waiting, started = list(specs), time.perf_counter()
     with LocalExecutor(setup, scratch, placements(workers)) as executor:
         while waiting or executor.free < executor.places:
