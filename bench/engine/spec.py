@@ -8,9 +8,8 @@ import numpy as np
 
 from bench.datasets.splits import nested_subset
 from bench.evaluation.evidence import PixelEvidence
-from bench.evaluation.racing import Rival
+from bench.evaluation.racing import Incumbent
 from bench.records import FAILED, ClassCounts, EpochRecord, HyperparameterValue, TrialRecord
-from search_spaces.space import Part, cost_identity
 
 Counts = Mapping[str, tuple[ClassCounts, ...]]
 
@@ -23,7 +22,7 @@ class TrialSpec:
     (`bench.engine.training.length`). `attempt` counts from 1: a trial whose process died may be tried again.
 
     With several `search_folds` it is trained on the first so many folds in turn, each for `epochs`, unless it is
-    clearly behind `rival` before that (`bench.engine.training.folds`).
+    clearly behind `incumbent` before that (`bench.engine.training.folds`).
 
     With a `fold` it is a training of the final evaluation: on all folds but this one, to its last epoch, scored once
     on this fold and on the locked test images. With a `train_share` below 1 only so many of those images train, for as
@@ -41,7 +40,7 @@ class TrialSpec:
     attempt: int = 1
     fold: int | None = None
     search_folds: int = 1
-    rival: Rival | None = None
+    incumbent: Incumbent | None = None
     train_share: float = 1.0
     probe: bool = False
     refit: bool = False
@@ -62,9 +61,9 @@ class TrialSetup:
     """What is equal for every trial of a run: data, parts and the training side of the protocol. Sizes are in pixels;
     `steps_per_epoch` are the optimiser steps between two validations; `precision` and `xla` are of
     `bench.engine.devices.PRECISIONS` and `XLA`; a trial ends that has collapsed in `collapse_epochs` epochs in a row
-    (0: none does). `line` are the images of all folds, twins together, in the order of
-    `bench.datasets.splits.stratified_line`: shares of them are drawn along it. Without `mirror` no image is seen
-    mirrored, neither in training nor by a delivered model."""
+    (0: none does). `stratified_order` has the images of all folds, duplicates together, as
+    `bench.datasets.splits.stratified_order` sorts them: fractions of them are drawn along it. Without `mirror` no image
+    is seen mirrored, neither in training nor by a delivered model."""
 
     cache_directory: Path
     train_ids: tuple[str, ...]
@@ -79,7 +78,7 @@ class TrialSetup:
     folds: tuple[tuple[str, ...], ...] = ()
     test_ids: tuple[str, ...] = ()
     collapse_epochs: int = 0
-    line: tuple[tuple[str, ...], ...] = ()
+    stratified_order: tuple[tuple[str, ...], ...] = ()
     mirror: bool = True
 
     def parts(
@@ -91,8 +90,8 @@ class TrialSetup:
             return self.train_ids, self.val_ids
         others = {name for number, ids in enumerate(self.folds) if number != fold for name in ids}
         if train_share < 1:
-            line = [unit for unit in self.line if others.issuperset(unit)]
-            return nested_subset(line, train_share, (seed, fold)), self.folds[fold]
+            order = [unit for unit in self.stratified_order if others.issuperset(unit)]
+            return nested_subset(order, train_share, (seed, fold)), self.folds[fold]
         return tuple(sorted(others)), self.folds[fold]
 
     @property
@@ -180,8 +179,3 @@ class EpochEnded:
 
 
 Event = EpochEnded | TrialOutcome
-
-
-def family(values: Mapping[str, HyperparameterValue]) -> tuple[Part, ...]:
-    """What trials that cost the same and share a compiled graph have in common."""
-    return cost_identity(values)

@@ -171,7 +171,7 @@ def _planned(experiment: Experiment, times: Timekeeper, machine: MadeUpMachine) 
     times.keep_for_closing(measured, len(LOCKED), 1)
     cost = {"step_s": measured.step_s, "first_s": measured.first_s, "scoring_s": measured.scoring_s}
     price = Price.of(experiment.protocol, **cost)
-    chosen = plan_of(experiment, times.finals_s or 0.0, price=price, folds=len(FOLDS), places=1)
+    chosen = plan_of(experiment, times.finals_s or 0.0, price=price, folds=len(FOLDS), slots=1)
     times.keep_for_closing(measured, len(LOCKED), chosen.fitted or 9)
     return chosen, model
 

@@ -114,14 +114,14 @@ def outcome_of(executor: Executor, trial: TrialSpec) -> TrialOutcome:
 def outcomes(executor: Executor) -> dict[str, TrialOutcome]:
     """Whatever is under way, to its end."""
     ended: dict[str, TrialOutcome] = {}
-    while executor.free < executor.places:
+    while executor.free_slots < executor.slots:
         ended |= {event.record.trial_id: event for event in executor.events() if not isinstance(event, EpochEnded)}
     return ended
 
 
 def await_places(executor: RayExecutor, count: int) -> None:
     began = time.monotonic()
-    while executor.places != count:
+    while executor.slots != count:
         assert time.monotonic() - began < PATIENCE_S
         assert not [event for event in executor.events() if not isinstance(event, EpochEnded)]
 
@@ -136,7 +136,7 @@ def require_equal(one: TrialOutcome, other: TrialOutcome) -> None:
 
 
 class Kept:
-    """A study's keeper."""
+    """A study's recorder."""
 
     def __init__(self) -> None:
         self.proposals: list[ProposalRecord] = []
@@ -174,7 +174,7 @@ def study(executor: Executor, disturb: Callable[[], None], trials: int = 4) -> t
         finished=(),
         costs=CostModel(),
         deadline=Deadline.after(None),
-        keeper=kept,
+        recorder=kept,
         progress=progress,
     )
     return ended, kept, progress.lines
@@ -198,7 +198,7 @@ class TestTraining:
         for _ in range(PATIENCE_S):
             events = list(training.events())
             epochs += [event.epoch for event in events if isinstance(event, EpochEnded)]
-            if training.free == training.places:
+            if training.free_slots == training.slots:
                 break
         short = events[-1]
         assert tuple(epochs) == short.record.curve
