@@ -88,8 +88,8 @@ MAY_IMPORT = {
     | {"bench.engine", "bench.experiments", "bench.delivery"},
     "bench.doctor": NUMBERS | {"bench.datasets", "bench.progress", "bench.engine", "bench.experiments", "bench.run"},
 }
-"""Room -> the rooms that it may import, each after those that it imports: a run uses the engine and the analysis, nothing flows backwards. The command
-line may import all of them."""
+"""Room -> the rooms that it may import, each after those that it imports: a run uses the engine and the analysis,
+nothing flows backwards. The command line may import all of them."""
 
 
 def room_of(name: str) -> str:
