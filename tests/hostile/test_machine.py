@@ -1,4 +1,5 @@
-"""A machine at its limits: terminals, pipes and disks that say no, signals, what the dead left, trials that take everything down."""
+"""A machine at its limits: terminals, pipes and disks that say no, signals, what the dead left, trials
+that take everything down."""
 
 import errno
 import io
@@ -90,8 +91,9 @@ def test_a_command_ends_well_in_narrow_surroundings(surroundings: dict[str, str]
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("COLUMNS", "\u00b2"), ("COLUMNS", "0"), ("COLUMNS", "-3"), ("COLUMNS", "100000000"), ("COLUMNS", "9" * 5000), ("LINES", "x"), ("TERMINAL_WIDTH", "x"),
-        ("TERMINAL_WIDTH", ""), ("OPENCV_IO_MAX_IMAGE_PIXELS", "x"), ("OPENCV_IO_MAX_IMAGE_WIDTH", "-1"), ("OPENCV_IO_MAX_IMAGE_HEIGHT", "9" * 19),
+        ("COLUMNS", "\u00b2"), ("COLUMNS", "0"), ("COLUMNS", "-3"), ("COLUMNS", "100000000"), ("COLUMNS", "9" * 5000),
+        ("LINES", "x"), ("TERMINAL_WIDTH", "x"), ("TERMINAL_WIDTH", ""), ("OPENCV_IO_MAX_IMAGE_PIXELS", "x"),
+        ("OPENCV_IO_MAX_IMAGE_WIDTH", "-1"), ("OPENCV_IO_MAX_IMAGE_HEIGHT", "9" * 19),
     ],
 )  # fmt: skip
 def test_a_number_of_the_surroundings_that_is_none_is_forgotten(
