@@ -30,7 +30,7 @@ from bench.delivery import DESCRIPTION, NETWORK
 from bench.engine.executor import Executor
 from bench.experiments import Experiment
 from bench.progress import PlainProgress
-from bench.records import Run, TrainingRecord, TrialRecord, durable
+from bench.records import Run, TrainingRecord, TrialRecord, durable, store
 from bench.records.store import RunStore, load, load_arrays
 from bench.run.final_evaluation import unit_name
 from bench.run.setup import Material, prepare
@@ -164,6 +164,8 @@ class Told:
 def drawn_material(root: Path) -> Material:
     chosen = experiment("random", draw(root))
     build(0.5)  # imports what every child would import
+    for kind in (*store._FILES.values(), *store._LATER.values(), *store._LINES.values()):
+        store._adapter(kind)  # and what every child would make anew, for as long as a run takes
     return prepare(chosen.data, chosen.protocol, [32], root / "scratch", PlainProgress(write=lambda line: None))
 
 

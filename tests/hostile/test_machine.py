@@ -216,6 +216,25 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_what_lives_is_not(
     assert [path.name for path in tmp_path.iterdir()] == ["segbench-of-somebody-else"]
 
 
+def test_what_a_killed_worker_left_goes_with_its_runs_folder(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, signal, tempfile\n"
+        "from bench.engine.worker_process import keep_beside\n"
+        "tempfile.gettempdir()\n"
+        "keep_beside(pathlib.Path('worker.log'))\n"
+        "pathlib.Path(tempfile.mkdtemp(), 'weights').touch()\n"
+        "print('its last words', os.environ['TMPDIR'], flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    with scratch_folder() as folder:
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run([sys.executable, "-c", code], check=False, cwd=folder, env=environment)
+        assert done.returncode == -signal.SIGKILL
+        assert len([*folder.glob("*/weights")]) == 1
+        assert (folder / "worker.log").read_text() == f"its last words {folder}\n"
+    assert not folder.exists()
+
+
 def test_a_folder_whose_maker_died_before_it_had_its_name_is_removed_when_it_is_old(tmp_path: Path) -> None:
     for name in (".segbench-old", ".segbench-new"):
         (tmp_path / name).mkdir()
