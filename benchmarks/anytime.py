@@ -126,6 +126,8 @@ def _segbench(run: Line, data: str) -> Line:
         "mean_mask": pooled_iou(plain.counts),
         "candidates": len(record.finals.candidates) if record.finals else 0,
         "members": len(record.delivery.members),
+        "networks": [member.weights for member in record.delivery.members],  # their names end with fold or length
+        "recipe": record.delivery.members[0].hyperparameters,
         "trainings": len(record.trainings),
         "steps": record.finals.epochs * (record.finals.steps_per_epoch or 0) if record.finals else None,
     }

@@ -17,6 +17,7 @@ import json
 import random
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -212,7 +213,6 @@ def trained_life(root: Path, number: int, most: int, dice: random.Random) -> Lif
     """With TensorFlow, by the command line, killed a moment after it has printed a number of lines. There is no other
     acknowledgement: a record that exists after a kill must stay."""
     import subprocess
-    import time
 
     from bench.records.store import load
     from tests.killed import EXPERIMENT, draw, keys_of
@@ -277,6 +277,13 @@ def due(kills: int, names: Sequence[str], lives: Sequence[Life]) -> Iterator[tup
             yield name, len(of_phase)
 
 
+def said_of(life: Life, lives: Sequence[Life], took_s: float) -> str:
+    """A line for whoever waits; `lives` are all so far, those of earlier calls too."""
+    wrong = f", {life.said}" if life.said else ""
+    so_far = sum(each.kills for each in lives)
+    return f"{life.phase} {life.number}: {life.kills} kills in {took_s:.0f} s{wrong}; {so_far} kills so far"
+
+
 def main() -> None:
     from tabulate import tabulate
 
@@ -297,11 +304,12 @@ def main() -> None:
         kept = json.loads(arguments.out.read_text())["lives"] if arguments.out.is_file() else []
         lives = [Life(**life) for life in kept]
         for name, number in due(arguments.kills, arguments.only.split(","), lives):
+            began = time.monotonic()
             life = graveyard.live(name, number)
             lives.append(life)
             content = {"table": table(lives), "lives": [asdict(each) for each in lives]}
             write_file(arguments.out, json.dumps(content, indent=1).encode())
-            print(f"{name} {number}: {life.kills} kills{', ' + life.said if life.said else ''}", flush=True)
+            print(said_of(life, lives, time.monotonic() - began), flush=True)
     print(tabulate(table(lives), headers="keys", tablefmt="pipe"))
     sys.exit(any(life.lost or life.repeated or life.stuck for life in lives))
 

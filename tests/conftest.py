@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-# Ray reads these when it is imported: clusters of tests are no open doors either, and work on a busy machine, where their workers (niceness
-# 15 by default) would hardly get a core beside other tests.
+# Ray reads these when it is imported: clusters of tests are no open doors either, and work on a busy machine, where
+# their workers (niceness 15 by default) would hardly get a core beside other tests.
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 os.environ.setdefault("RAY_worker_niceness", "0")

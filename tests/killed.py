@@ -1,8 +1,8 @@
 """Runs that are killed: what dies when, what a child acknowledged before it died, and what must be there in the end.
 
-Children of this process run whole experiments with an executor that trains nothing, through the real store, and kill themselves with
-SIGKILL. What they acknowledged before that comes back over a pipe. The tests (`test_crashes.py`, `test_ray_crashes.py`) take a sample of it,
-`benchmarks/kills.py` a thousand.
+Children of this process run whole experiments with an executor that trains nothing, through the real store, and kill
+themselves with SIGKILL. What they acknowledged before that comes back over a pipe. The tests (`test_crashes.py`,
+`test_ray_crashes.py`) take a sample of it, `benchmarks/kills.py` a thousand.
 """
 
 import json
@@ -30,7 +30,7 @@ from bench.delivery import DESCRIPTION, NETWORK
 from bench.engine.executor import Executor
 from bench.experiments import Experiment
 from bench.progress import PlainProgress
-from bench.records import Run, TrainingRecord, TrialRecord, durable
+from bench.records import Run, TrainingRecord, TrialRecord, durable, store
 from bench.records.store import RunStore, load, load_arrays
 from bench.run.final_evaluation import unit_name
 from bench.run.setup import PreparedData, prepare
@@ -55,16 +55,16 @@ OF_A_DELIVERY = (
 
 
 def in_memory() -> tempfile.TemporaryDirectory:
-    """A folder in the system's memory where there is one. What a killed process has written is there whether the disk is fast or not: SIGKILL is
-    no power cut."""
+    """A folder in the system's memory where there is one. What a killed process has written is there whether the disk
+    is fast or not: SIGKILL is no power cut."""
     memory = Path("/dev/shm")
     return tempfile.TemporaryDirectory(prefix="killed", dir=memory if os.access(memory, os.W_OK) else None)
 
 
 @dataclass(slots=True)
 class Killer:
-    """Dies at write number `at` (counted from 0) in one of three phases; None: counts only. It counts writes to paths that match one of
-    `of`."""
+    """Dies at write number `at` (counted from 0) in one of three phases; None: counts only.
+    It counts writes to paths that match one of `of`."""
 
     at: int | None = None
     phase: str = "before"
@@ -137,7 +137,8 @@ class Killer:
 
 @dataclass(slots=True)
 class Told:
-    """What children said before they died: trials that were begun, and trials that were acknowledged as being on record."""
+    """What children said before they died: trials that were begun, and trials that were acknowledged
+    as being on record."""
 
     begun: list[tuple[str, str]] = field(default_factory=list)
     acknowledged: list[tuple[str, str]] = field(default_factory=list)
@@ -163,6 +164,8 @@ class Told:
 def drawn_material(root: Path) -> PreparedData:
     chosen = experiment("random", draw(root))
     build(0.5)  # imports what every child would import
+    for kind in (*store._FILES.values(), *store._LATER.values(), *store._LINES.values()):
+        store._adapter(kind)  # and what every child would make anew, for as long as a run takes
     return prepare(chosen.data, chosen.protocol, [32], root / "scratch", PlainProgress(write=lambda line: None))
 
 
@@ -218,8 +221,8 @@ FINISHED, KILLED = "finished", "killed"
 
 
 def lived(work: Work, killer: Killer, told: Told, *, limit_s: int = 0, moment_s: float | None = None) -> str:
-    """How a run ended in a process of its own: FINISHED, KILLED by its killer, or what else there was. It is ended by SIGALRM after
-    `limit_s` seconds, and killed after `moment_s`."""
+    """How a run ended in a process of its own: FINISHED, KILLED by its killer, or what else there was. It is ended by
+    SIGALRM after `limit_s` seconds, and killed after `moment_s`."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -300,7 +303,8 @@ def run_with(
     killer: Killer,
     pipe: int,
 ) -> None:
-    """Begins or resumes the run in this process, on `make_executor`'s executor, and tells of every trial that is on record."""
+    """Begins or resumes the run in this process, on `make_executor`'s executor, and tells of every trial
+    that is on record."""
     append = RunStore.append
 
     def acknowledging(store, record):
@@ -345,7 +349,8 @@ def keys_of(run: Run) -> list[tuple[str, str]]:
 
 
 def require_whole(root: Path, told: Told) -> list[TrialRecord]:
-    """A run that is over: every acknowledged trial is on record once, all of them are there, and none was begun again."""
+    """A run that is over: every acknowledged trial is on record once, all of them are there,
+    and none was begun again."""
     run = load(root / "results" / "killed")
     assert set(told.acknowledged) <= set(keys_of(run)), "a finished trial was lost"
     assert not told.repeated, "a finished trial was run again"
@@ -395,7 +400,8 @@ def require_delivered(directory: Path) -> None:
 
 
 def kills_until_through(attempt: Callable[[Killer], bool], dice: random.Random, *, writes: tuple[int, int]) -> int:
-    """Begins or resumes a run with killers that strike after so many writes, until one comes too late; how many did not."""
+    """Begins or resumes a run with killers that strike after so many writes, until one comes too late;
+    how many did not."""
     kills = 0
     while not attempt(Killer(dice.randrange(*writes), dice.choice(PHASES))):
         kills += 1

@@ -22,8 +22,8 @@ from tests.killed import FINISHED, KILLED, Killer, Told, experiment, run_with, s
 
 @contextlib.contextmanager
 def cluster() -> Iterator[str]:
-    """The address of a cluster that outlives its drivers, in a process of its own. Its folder has a short name: the path of a socket has
-    107 bytes."""
+    """The address of a cluster that outlives its drivers, in a process of its own. Its folder has a short name: the
+    path of a socket has 107 bytes."""
     node = {"num_cpus": 2, "object_store_memory": 100 * 2**20, "include_dashboard": False}
     code = (
         "import sys; from ray.cluster_utils import Cluster; "

@@ -88,8 +88,8 @@ MAY_IMPORT = {
     | {"bench.engine", "bench.experiments", "bench.delivery"},
     "bench.doctor": NUMBERS | {"bench.datasets", "bench.progress", "bench.engine", "bench.experiments", "bench.run"},
 }
-"""Room -> the rooms that it may import, each after those that it imports: a run uses the engine and the analysis, nothing flows backwards. The command
-line may import all of them."""
+"""Room -> the rooms that it may import, each after those that it imports: a run uses the engine and the analysis,
+nothing flows backwards. The command line may import all of them."""
 
 
 def room_of(name: str) -> str:
@@ -112,8 +112,8 @@ def test_nothing_flows_backwards(name: str) -> None:
 
 def test_every_room_has_its_rule_and_no_two_rooms_need_each_other() -> None:
     assert {room_of(name) for name in MODULES} - FREE - set(MAY_IMPORT) == {"bench", "bench.__main__", "bench.cli"}
-    order = list(TopologicalSorter(MAY_IMPORT).static_order())
-    assert order.index("bench.records") < order.index("bench.run")
+    rooms = list(MAY_IMPORT)
+    assert [room for number, room in enumerate(rooms) if MAY_IMPORT[room] - set(rooms[:number])] == []
 
 
 OF_SEVERAL_ROOMS = {
@@ -121,6 +121,7 @@ OF_SEVERAL_ROOMS = {
     "architecture": "who may import whom",
     "changes": "what a change costs",
     "container": "the image",
+    "documents": "what docs say of the code",
     "crashes": "runs that are killed at every write",
     "packaging": "what is installed",
     "ray_crashes": "the same on a cluster",

@@ -1,4 +1,5 @@
-"""What a change costs is as CONTRIBUTING says: each example in docs/changes applies, and touches as many files as the table has."""
+"""What a change costs is as CONTRIBUTING says: each example in docs/changes applies, and touches as many files
+as the table has."""
 
 import re
 import shutil

@@ -82,7 +82,9 @@ print(own.now() - began[0], time.monotonic() - began[1])
 
 
 def test_a_process_that_is_stopped_and_goes_on_has_not_used_that_time() -> None:
-    with subprocess.Popen([sys.executable, "-c", STOPPED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-c", STOPPED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
         assert child.stdin is not None
         assert child.stdout is not None
         child.stdout.readline()

@@ -1,4 +1,5 @@
-"""The container does what the README's first command does. Whether it builds only a daemon can tell: SEGBENCH_DOCKER=1."""
+"""The container does what the README's first command does. Whether it builds only a daemon can tell:
+SEGBENCH_DOCKER=1."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""kill -9 at every write and at random moments: nothing that was finished is lost, nothing runs twice, nothing is stuck.
+"""kill -9 at every write and at random moments: nothing that was finished is lost, nothing runs twice,
+nothing is stuck.
 
 A sample of what `benchmarks/kills.py` does a thousand times.
 """

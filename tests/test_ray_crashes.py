@@ -1,4 +1,5 @@
-"""kill -9 of a driver whose trials run on a Ray cluster: the cluster lives on, and nothing that was finished is lost or repeated."""
+"""kill -9 of a driver whose trials run on a Ray cluster: the cluster lives on, and nothing
+that was finished is lost or repeated."""
 
 import random
 import socket

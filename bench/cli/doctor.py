@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -99,14 +98,15 @@ def _timed(experiment: "Experiment", *, measure: bool, ill: bool) -> "tuple[Meas
     from bench.doctor import Finding
     from bench.doctor import experiment as planned
     from bench.progress import PlainProgress
+    from bench.run.scratch import scratch_folder
 
     if not measure or ill or experiment.cluster is not None:
         return None, planned.length(experiment, None)
     progress = PlainProgress(write=lambda line: typer.echo(f"  {line}", err=True))
     typer.echo("training a few steps, to say how long it takes: up to some minutes, none with --no-measure", err=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="segbench-") as scratch:
-            measured = planned.measure(experiment, Path(scratch), progress)
+        with scratch_folder() as scratch:
+            measured = planned.measure(experiment, scratch, progress)
     except UserError as error:
         mend = "python -m bench run --budget 5m" if experiment.budget else "python -m bench run"
         return None, Finding(subject="time", found="cannot be measured", problem=str(error), mend=mend)

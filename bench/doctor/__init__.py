@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What was found about a `subject`, for people. With a `problem` something is wrong that keeps an experiment from running well, and `mend` is
-    the line, a command where there is one, that puts it right."""
+    """What was found about a `subject`, for people. With a `problem` something is wrong that keeps an experiment from
+    running well, and `mend` is the line, a command where there is one, that puts it right."""
 
     subject: str
     found: str

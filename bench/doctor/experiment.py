@@ -1,4 +1,5 @@
-"""An experiment before it runs: its data, weights and workers, and how long it takes here, by the probe with which a run begins."""
+"""An experiment before it runs: its data, weights and workers, and how long it takes here, by the probe with which a
+run begins."""
 
 import inspect
 import math
@@ -27,8 +28,9 @@ _ENDLESS = "1000h"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What the first steps of the default configuration took, in seconds, and the scoring of a training in the end (`scoring_s`),
-    with how many trainings at once (`places`) and into how many `folds` the data were split; `plan` is what the experiment's budget has room for, None without one."""
+    """What the first steps of the default configuration took, in seconds, and the scoring of a training in the end
+    (`scoring_s`), with how many trainings at once (`places`) and into how many `folds` the data were split; `plan` is
+    what the experiment's budget has room for, None without one."""
 
     step_s: float
     first_s: float
@@ -100,8 +102,8 @@ def workers(experiment: Experiment) -> Finding:
 
 
 def measure(experiment: Experiment, scratch: Path, progress: Progress) -> Measured:
-    """Begins the experiment as a run does, with its data and workers, and holds the probe; `scratch` is an empty folder. Raises UserError where a
-    run would."""
+    """Begins the experiment as a run does, with its data and workers, and holds the probe; `scratch` is a folder of its
+    own, as `bench.run.scratch.scratch_folder` makes one. Raises UserError where a run would."""
     from bench.engine.executor import LocalExecutor
     from bench.run.open_run import OpenRun
     from bench.run.setup import prepare
@@ -134,7 +136,8 @@ def measure(experiment: Experiment, scratch: Path, progress: Progress) -> Measur
 
 
 def length(experiment: Experiment, measured: Measured | None) -> Finding:
-    """How long the experiment takes. Without a budget an estimate, as if every configuration cost what the default one does."""
+    """How long the experiment takes. Without a budget an estimate, as if every configuration cost what the default one
+    does."""
     protocol = experiment.protocol
     if experiment.budget_s is not None:
         found = said_of_time(experiment.budget_s, None)
@@ -168,7 +171,8 @@ def length(experiment: Experiment, measured: Measured | None) -> Finding:
 
 
 def _said(measured: Measured) -> str:
-    steps = f"a step of the default configuration takes {measured.step_s:.2f} s here, its first one {measured.first_s:.0f} s"
+    step = f"a step of the default configuration takes {measured.step_s:.2f} s here"
+    steps = f"{step}, its first one {measured.first_s:.0f} s"
     return f"{steps}, scoring a training {measured.scoring_s:.0f} s" if measured.scoring_s >= 1 else steps
 
 

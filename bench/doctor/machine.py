@@ -69,7 +69,8 @@ def memory() -> Finding:
 
 
 def disks(results: Path, pixel_bytes: int, *, on_ray: bool) -> Iterator[Finding]:
-    """Where runs are kept, where `pixel_bytes` of decoded images go while one is under way, and shared memory, which Ray alone needs."""
+    """Where runs are kept, where `pixel_bytes` of decoded images go while one is under way, and shared memory, which
+    Ray alone needs."""
     yield _disk("results", results, LEAST_DISK_BYTES, "--results DIR on another disk, or remove old runs")
     scratch = Path(tempfile.gettempdir())
     yield _disk("temporary files", scratch, pixel_bytes, "export TMPDIR=DIR on another disk")

@@ -73,8 +73,8 @@ def packages(
     *,
     python: str = platform.python_version(),
 ) -> Iterator[Finding]:
-    """Whether what SegBench requires is installed in versions that fit. `requirements` are those of its distribution, None where it is not
-    installed; `version_of` gives that of a distribution, None where it is missing."""
+    """Whether what SegBench requires is installed in versions that fit. `requirements` are those of its distribution,
+    None where it is not installed; `version_of` gives that of a distribution, None where it is missing."""
     versions = ", ".join(f"{name} {version}" for name, version in current_versions().items())
     broken = [
         (requirement, version_of(requirement.name))

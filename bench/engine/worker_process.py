@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import multiprocessing
 import os
+import tempfile
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -23,11 +24,9 @@ class Elsewhere:
 
 
 def run_worker(connection: Connection, placement: Placement, memory_bytes: int, log: Path) -> None:
-    """The child's loop; what libraries print goes to the worker's log."""
+    """The child's loop."""
     threading.Thread(target=end_with_parent, daemon=True).start()
-    with log.open("ab", buffering=0) as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
+    keep_beside(log)
     from bench.engine.devices import prepare
     from bench.engine.training.trainer import Trainer
 
@@ -36,6 +35,15 @@ def run_worker(connection: Connection, placement: Placement, memory_bytes: int, 
     with contextlib.suppress(EOFError, ConnectionError):
         setup, device = connection.recv()
         serve(connection, Trainer(setup, tell=connection.send, memory_bytes=memory_bytes), device)
+
+
+def keep_beside(log: Path) -> None:
+    """What libraries print goes to the worker's log, and temporary files stand beside it: they go with the run's folder
+    where the worker is killed."""
+    with log.open("ab", buffering=0) as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(log.absolute().parent)
 
 
 def serve(connection: Connection, trainer: Any, device: str | None) -> None:

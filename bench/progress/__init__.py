@@ -1,12 +1,13 @@
-"""What a run tells whoever watches it, and the plain form for logs: one line an event. `bench.progress.live` has the form for terminals."""
+"""What a run tells whoever watches it, and the plain form for logs: one line an event. `bench.progress.live` has the
+form for terminals."""
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from bench.clock import now
 from bench.formats import plural, rounded
 from bench.progress.ahead import Ahead, RunView
 from bench.records import COMPLETED, FAILED, NOTED, TROUBLES, EpochRecord, Status, StudyRecord, TrialRecord
@@ -39,10 +40,10 @@ class StudyView:
 
 
 class Progress:
-    """What a run tells whoever watches it: it calls these in order, and none of them may raise. This form keeps count and says nothing; the others
-    override what they say."""
+    """What a run tells whoever watches it: it calls these in order, and none of them may raise. This form keeps count
+    and says nothing; the others override what they say. `clock` gives seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = now) -> None:
         self.clock = clock
         self.run = RunView(clock=clock)
         self.view: StudyView | None = None
@@ -78,7 +79,8 @@ class Progress:
     ) -> None:
         """A study begins, with at most that many trials in that many seconds (None: no limit).
 
-        `earlier` are the trials, counted in `trials`, that a resumed study had finished before; `places` trials train at once.
+        `earlier` are the trials, counted in `trials`, that a resumed study had finished before; `places` trials train
+        at once.
         """
         self.view = StudyView(study_id, trials, budget_s, places)
         self.run.places = places
@@ -129,7 +131,7 @@ class PlainProgress(Progress):
     def __init__(
         self,
         write: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = now,
         *,
         verbose: bool = False,
         ended: Callable[[], threading.Event] = threading.Event,
@@ -195,12 +197,14 @@ class PlainProgress(Progress):
 
 
 def is_named(trial_id: str) -> bool:
-    """Whether it is a training of the final evaluation, whose name says candidate, seed and fold; a tuner numbers its trials."""
+    """Whether it is a training of the final evaluation, whose name says candidate, seed and fold; a tuner numbers its
+    trials."""
     return not trial_id.isdecimal()
 
 
 def outcome(record: TrialRecord, varies: Collection[str] = ()) -> str:
-    """A finished trial in one line: of its hyperparameters those that vary, or all; of a training of the final evaluation its name."""
+    """A finished trial in one line: of its hyperparameters those that vary, or all; of a training of the final
+    evaluation its name."""
     iou = _iou(record)
     if record.status == FAILED:
         result = f"failed: {(record.error or 'no reason recorded').splitlines()[0]}"
@@ -251,8 +255,8 @@ _NAMED = ("class_weights", "view")
 
 
 def configuration(hyperparameters: Mapping[str, object], shown: Collection[str] = ()) -> str:
-    """Hyperparameters in one line: names by their value alone, numbers and `_NAMED` with their name, a tuner's own book-keeping not at all. Of them those
-    that are to be `shown`; all, where none of these is there."""
+    """Hyperparameters in one line: names by their value alone, numbers and `_NAMED` with their name, a tuner's own
+    book-keeping not at all. Of them those that are to be `shown`; all, where none of these is there."""
     own = {name: value for name, value in hyperparameters.items() if not name.startswith(NOTED)}
     words = []
     for name, value in ({name: own[name] for name in own if name in shown} or own).items():

@@ -1,17 +1,17 @@
 """How long a whole run still takes, from what it has before it and what its trainings have taken so far."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from bench.clock import now
 from bench.records import HyperparameterValue, TrialRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ahead:
-    """What a run has before it when it starts or goes on: the seconds that its budget leaves (None: no budget) and the `epochs` of training
-    that are planned (None: as many as fit). `varies` names the hyperparameters of which a trial has one of several values, `fixed` has the
-    others with their only value."""
+    """What a run has before it when it starts or goes on: the seconds that its budget leaves (None: no budget) and the
+    `epochs` of training that are planned (None: as many as fit). `varies` names the hyperparameters of which a trial
+    has one of several values, `fixed` has the others with their only value."""
 
     budget_s: float | None = None
     epochs: int | None = None
@@ -24,7 +24,7 @@ class RunView:
     """The run under way, from the events so far. Times are seconds of `clock`."""
 
     ahead: Ahead = field(default_factory=Ahead)
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = now
     places: int = 1
     started: float = field(init=False)
     _epochs_over: int = 0
@@ -42,7 +42,8 @@ class RunView:
             self._epochs_s += record.wall_s
 
     def remaining_s(self) -> float | None:
-        """Seconds until the run ends, its budget at the most: the mean epoch so far for each epoch that is planned, `places` at a time.
+        """Seconds until the run ends, its budget at the most: the mean epoch so far for each epoch that is planned,
+        `places` at a time.
 
         None while nothing is known. Trainings under way count as not begun, so it is an upper estimate.
         """

@@ -1,6 +1,5 @@
 """The live display of a run in a terminal: what is being tried, how far it is, and the best so far."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -41,7 +40,7 @@ SLOW_S = 5.0
 
 @dataclass(slots=True)
 class _Running:
-    """A trial under way; `started` is on the monotonic clock, in seconds."""
+    """A trial under way; `started` is in seconds of the display's clock."""
 
     number: int
     name: str
@@ -51,8 +50,8 @@ class _Running:
 
 
 class LiveProgress(Progress):
-    """A few lines at the bottom that are drawn anew; finished trials and notes scroll above them. A context manager. `verbose` leaves a line
-    for each epoch too, and shows all hyperparameters of a trial."""
+    """A few lines at the bottom that are drawn anew; finished trials and notes scroll above them. A context manager.
+    `verbose` leaves a line for each epoch too, and shows all hyperparameters of a trial."""
 
     def __init__(self, console: Console, *, verbose: bool = False) -> None:
         super().__init__()
@@ -91,7 +90,7 @@ class LiveProgress(Progress):
     def trial_started(self, trial_id: str, *, hyperparameters: Mapping[str, object], epochs: int) -> None:
         number = self._numbers.setdefault(trial_id, len(self._numbers) + 1)
         name = trial_id if is_named(trial_id) else configuration(hyperparameters, self._shown)
-        self._running[trial_id] = _Running(number, name, epochs, time.monotonic())
+        self._running[trial_id] = _Running(number, name, epochs, self.clock())
 
     def epoch_ended(self, trial_id: str, epoch: EpochRecord) -> None:
         self._running[trial_id].epoch = epoch
@@ -119,7 +118,8 @@ class LiveProgress(Progress):
             self._spinner.update(text=Text(printable(f"{self._stage}{so_far}")))
             return Group(self._spinner)
         trials = sorted(self._running.values(), key=lambda trial: trial.number)
-        lines = [line for trial in trials for line in (self._trial_line(trial), _epoch_bar(trial))]
+        now_s = self.clock()
+        lines = [line for trial in trials for line in (self._trial_line(trial), _epoch_bar(trial, now_s))]
         return Group(*lines, self._best_line(self.view))
 
     @property
@@ -142,12 +142,12 @@ class LiveProgress(Progress):
         return Text(f"{eta}{troubles}{best}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
-def _epoch_bar(trial: _Running) -> Table:
+def _epoch_bar(trial: _Running, now_s: float) -> Table:
     done = 0 if trial.epoch is None else trial.epoch.epoch
     row = Table.grid(padding=(0, 1))
     iou = None if trial.epoch is None else trial.epoch.val_iou
     state = "compiling and first steps" if trial.epoch is None else "" if iou is None else f"IoU {rounded(iou)}"
-    spent = duration(time.monotonic() - trial.started)
+    spent = duration(now_s - trial.started)
     epochs = max(done, trial.epochs)  # a length that is fitted to the time may grow
     bar = ProgressBar(total=max(1, epochs), completed=done, width=30)
     row.add_row(f"epoch {done}/{epochs}", bar, spent, state)

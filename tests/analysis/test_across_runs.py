@@ -87,16 +87,21 @@ def test_finals_with_other_seeds_are_pooled_by_how_many_there_were():
     later = replace(
         second,
         finals=replace(second.finals, seeds=(7, 8, 9)),
-        trainings=tuple(replace(each, seed=each.seed + 7, candidate="x", hyperparameters=dict(each.hyperparameters) | {"loss": "bce"})
-                        for each in second.trainings),
-    )  # fmt: skip
+        trainings=tuple(
+            replace(each, seed=each.seed + 7, candidate="x", hyperparameters={**each.hyperparameters, "loss": "bce"})
+            for each in second.trainings
+        ),
+    )
     later = replace(
         later,
         finals=replace(
             later.finals,
-            candidates=tuple(replace(each, hyperparameters=dict(each.hyperparameters) | {"loss": "bce"}) for each in second.finals.candidates),
+            candidates=tuple(
+                replace(each, hyperparameters={**each.hyperparameters, "loss": "bce"})
+                for each in second.finals.candidates
+            ),
         ),
-    )  # fmt: skip
+    )
     held = across([fewer, later]).datasets[0].held
     assert isinstance(held, Finals)
     assert held.seeds == (0, 1)
@@ -122,11 +127,17 @@ def test_configurations_called_alike_are_told_apart_by_what_differs():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda run: replace(run, split=replace(run.split, fingerprint="ef" * 32)), r"the fingerprint of their split \(cdcdcdcdcdcd and efef"),
+        (
+            lambda run: replace(run, split=replace(run.split, fingerprint="ef" * 32)),
+            r"the fingerprint of their split \(cdcdcdcdcdcd and efef",
+        ),
         (lambda run: replace(run, finals=replace(run.finals, epochs=60)), r"the epochs of their finals \(12 and 60\)"),
-        (lambda run: replace(run, experiment=run.experiment | {"protocol": {"threshold": 0.3}}), r"the threshold \(0.5 and 0.3\)"),
+        (
+            lambda run: replace(run, experiment=run.experiment | {"protocol": {"threshold": 0.3}}),
+            r"the threshold \(0.5 and 0.3\)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_runs_of_the_same_data_that_were_not_made_alike_are_refused(change, said):
     with pytest.raises(StoreError, match=f"runs 'first' and 'second' are of the same data .cars. and differ in {said}"):
         across([made("first", "cars"), change(made("second", "cars"))])

@@ -7,7 +7,8 @@ from bench.records import ClassCounts, Evaluation
 
 
 def image(first: int, second: int) -> tuple[ClassCounts, ...]:
-    """Ten pixels of class 1, of which `first` are found; `second` of two pixels of class 2; all that is missed is taken for background."""
+    """Ten pixels of class 1, of which `first` are found; `second` of two pixels of class 2; all
+    that is missed is taken for background."""
     return (
         ClassCounts(tp=88, fp=12 - first - second, fn=0, tn=first + second),
         ClassCounts(tp=first, fp=0, fn=10 - first, tn=90),

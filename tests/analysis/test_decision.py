@@ -54,7 +54,8 @@ def delivered(made: Run) -> Run:
     )
     record = DeliveryRecord(
         members=members, image_size=96, flips=True, threshold=0.45, smallest_object=0.0, rule="the mean of three folds",
-        out_of_fold={name: counts(0.75) for name in folds}, test={name: counts(0.7) for name in made.split.test}, latency_s=0.05, num_bytes=31_000_000,
+        out_of_fold={name: counts(0.75) for name in folds}, test={name: counts(0.7) for name in made.split.test},
+        latency_s=0.05, num_bytes=31_000_000,
     )  # fmt: skip
     return replace(made, delivery=record)
 

@@ -31,9 +31,13 @@ def drawn(trials, seed=0):
     """A random search of which the truth is WORTH, plain without a backbone, and noise of 0.02."""
     random = np.random.default_rng(seed)
     chosen = [
-        {"architecture": str(random.choice(["unet", "fpn", "plain"])), "loss": str(random.choice(list("xyz"))), "learning_rate": 10 ** random.uniform(-4, -3)}
+        {
+            "architecture": str(random.choice(["unet", "fpn", "plain"])),
+            "loss": str(random.choice(list("xyz"))),
+            "learning_rate": 10 ** random.uniform(-4, -3),
+        }
         for _ in range(trials)
-    ]  # fmt: skip
+    ]
     for one in chosen:
         if one["architecture"] != "plain":
             one["backbone"] = str(random.choice(["a", "b"]))

@@ -39,8 +39,8 @@ def searched() -> Run:
     last = race(image_ious(other.out_of_fold), next_incumbent(None, best))
     error = f"behind trial 0001 after 1 of 2 folds (p = {last.p:.2g} on 8 images)"
     pruned = replace(other, status=PRUNED, race=last, error=error)
-    masks = evaluation(OUT_OF_FOLD, {name: iou for iou, fold in zip((0.2, 0.3, 0.9), FOLDS, strict=True) for name in fold},
-                       reference="mean_mask")  # fmt: skip
+    ious = {name: iou for iou, fold in zip((0.2, 0.3, 0.9), FOLDS, strict=True) for name in fold}
+    masks = evaluation(OUT_OF_FOLD, ious, reference="mean_mask")
     held_out = evaluation("val", {"a": 0.99}, reference="mean_mask")
     made = run(trials=[best, pruned], evaluations=[masks, held_out])
     protocol = {**made.experiment["protocol"], "folds": 3, "search_folds": 2}
@@ -99,11 +99,20 @@ def test_metrics_and_races_that_are_not_those_of_the_counts_are_found(searched):
 def test_effects_and_grids_know_the_pruned_trials():
     """Every trial with one of the losses was pruned: it has a score, or the other would have nothing to be compared
     with."""
-    rows = leaderboard(run(trials=[
-        trial(number, 0.5 - number / 100, status=(COMPLETED, PRUNED)[number % 2],
-              hyperparameters={"loss": ("bce", "dice")[number % 2], "backbone": ("resnet18", "mobilenet")[number // 2 % 2], "dropout": number / 100})
+    trials = [
+        trial(
+            number,
+            0.5 - number / 100,
+            status=(COMPLETED, PRUNED)[number % 2],
+            hyperparameters={
+                "loss": ("bce", "dice")[number % 2],
+                "backbone": ("resnet18", "mobilenet")[number // 2 % 2],
+                "dropout": number / 100,
+            },
+        )
         for number in range(24)
-    ]))  # fmt: skip
+    ]
+    rows = leaderboard(run(trials=trials))
     found = design(rows)
     assert (found.trials, found.names["loss"]) == (24, ("bce", "dice"))
     assert score_grid(run(), rows).counts == ((6, 6), (6, 6))

@@ -75,19 +75,21 @@ def training(
     name, test = f"finals/fold{fold}", locked or {}
     RunStore(directory).write_arrays(name, evidence({**counts, **test}, bins).arrays())
     return TrainingRecord(
-        candidate="a", hyperparameters={"loss": "dice"}, fold=fold, seed=0, status=COMPLETED, out_of_fold=counts, test=test,
-        evidence=name, started_at=START.isoformat(),
+        candidate="a", hyperparameters={"loss": "dice"}, fold=fold, seed=0, status=COMPLETED, out_of_fold=counts,
+        test=test, evidence=name, started_at=START.isoformat(),
     )  # fmt: skip
 
 
 def test_an_image_is_cut_at_the_threshold_that_is_best_on_the_other_folds(tmp_path):
     counts = pixels(tp=10, fp=10, fn=10, tn=70)
-    # Best on the first fold alone: from bin 20 on, 20 found of 30; on the second, where its false alarms are unsure: from bin 50 on.
+    # Best on the first fold alone: from bin 20 on, 20 found of 30; on the second,
+    # where its false alarms are unsure: from bin 50 on.
     first = training(tmp_path, 0, {"a": counts}, {"tp": 50, "fp": 40, "fn": 20, "tn": 4})
     second = training(tmp_path, 1, {"b": counts}, {"tp": 50, "fp": 10, "fn": 48, "tn": 4})
     found = probability_metrics(full_run(tmp_path), [first, second], [0])
-    # The second's choice (the nearest to 0.5 of those from bin 11 to 48: 32) is right for 10 of the first's 20, with its 10 false ones;
-    # the first's choice (the nearest to 0.5 of those from 5 to 20: 20) finds all of the second's without a false one.
+    # The second's choice (the nearest to 0.5 of those from bin 11 to 48: 32) is right for 10 of the first's 20, with
+    # its 10 false ones; the first's choice (the nearest to 0.5 of those from 5 to 20: 20) finds all
+    # of the second's without a false one.
     assert found.thresholds == (20 / 64, 26 / 64, 32 / 64)
     assert found.tuned.value == pytest.approx((10 + 20) / (30 + 20))
     assert found.gain.value == pytest.approx(30 / 50 - 20 / 60)
@@ -99,8 +101,8 @@ def test_locked_images_are_cut_at_the_threshold_that_is_best_on_all_images_out_o
     counts = pixels(tp=10, fp=10, fn=10, tn=70)
     first = training(tmp_path, 0, {"a": counts}, {"tp": 50, "fp": 40, "fn": 20, "tn": 4}, locked={"t": counts})
     second = training(tmp_path, 1, {"b": counts}, {"tp": 50, "fp": 10, "fn": 48, "tn": 4}, locked={"t": counts})
-    # Of both: all 40 and 10 false ones from bin 20 on, 30 and none from 48 on. On the locked image the first has 20 and 10 false ones, the
-    # second 20 and none.
+    # Of both: all 40 and 10 false ones from bin 20 on, 30 and none from 48 on. On the locked image the first has 20 and
+    # 10 false ones, the second 20 and none.
     assert probability_metrics(full_run(tmp_path), [first, second], [0]).tuned_test == pytest.approx((20 / 30 + 1) / 2)
 
 
@@ -111,7 +113,8 @@ def test_average_precision_contours_and_calibration_by_hand(tmp_path):
     # In order of probability: 10 right (precision 1), 10 wrong, 10 right (precision 20 / 30)
     assert found.average_precision.value == pytest.approx((10 * 1 + 10 * 2 / 3) / 20)
     assert found.boundary_f1.value == pytest.approx(0.5)  # half of either contour is near
-    # Confidence by mirrored bins, pixels, right: 50.5/64 of 10 (10), 40.5/64 of 10 (0), 43.5/64 of 10 (0), 59.5/64 of 70 (70)
+    # Confidence by mirrored bins, pixels, right: 50.5/64 of 10 (10), 40.5/64 of 10 (0), 43.5/64 of 10 (0),
+    # 59.5/64 of 70 (70)
     gaps = [10 * (1 - 50.5 / 64), 10 * 40.5 / 64, 10 * 43.5 / 64, 70 * (1 - 59.5 / 64)]
     assert found.calibration_error.value == pytest.approx(sum(gaps) / 100)
 

@@ -81,7 +81,8 @@ def test_a_trial_that_found_no_state_to_continue_has_only_its_own_costs():
 
 
 def promoted(higher: list[float]) -> list:
-    """Five configurations with 0.1 to 0.5 at 3 epochs, which were promoted to 9 and had `higher` there; one more was not promoted."""
+    """Five configurations with 0.1 to 0.5 at 3 epochs, which were promoted to 9 and had `higher` there;
+    one more was not promoted."""
     first = [asha(number, 0.1 * number) for number in range(1, 7)]
     return first + [asha(10 + number, iou, rung=1, parent=f"000{number}") for number, iou in enumerate(higher, start=1)]
 

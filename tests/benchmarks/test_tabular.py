@@ -89,8 +89,8 @@ def test_recording_goes_on_after_the_last_whole_line(tmp_path):
 
 
 def test_a_search_is_worth_what_its_best_looking_trial_is_worth_in_the_end():
-    """The reference recipe is the first trial and fails, for one epoch; the others take three each. So one full training's budget ends
-    before the second trial does, and four have room for all of them."""
+    """The reference recipe is the first trial and fails, for one epoch; the others take three each. So one full
+    training's budget ends before the second trial does, and four have room for all of them."""
     from oracles import search
 
     assert search(table_of(curve), "random", 0, [1, 4]) == [0.0, 0.6]

@@ -89,7 +89,8 @@ SUMMARY = {
     "verdict": "No clear winner. Stay with the default.",
     "kind": "no clear winner",
     "ranking": [
-        {"rank": 1, "model": "U-Net", "iou": 0.5, "iou_low": 0.4, "iou_high": 0.61, "test_iou": None, "latency_s": 0.02},
+        {"rank": 1, "model": "U-Net", "iou": 0.5, "iou_low": 0.4, "iou_high": 0.61, "test_iou": None,
+         "latency_s": 0.02},
         {"rank": None, "model": "Otsu threshold", "iou": 0.1, "iou_low": None, "iou_high": None, "test_iou": 0.2,
          "latency_s": None},
     ],
@@ -449,9 +450,13 @@ def small_photos(root: Path) -> None:
     ("called", "code", "said"),
     [
         ("/usr/bin/segbench", 0, "complete -o default -F _segbench_completion segbench"),
-        ("bench/__main__.py", 2, "error: a shell completes the command segbench, not python -m bench; try segbench --show-completion"),
+        (
+            "bench/__main__.py",
+            2,
+            "error: a shell completes the command segbench, not python -m bench; try segbench --show-completion",
+        ),
     ],
-)  # fmt: skip
+)
 def test_completion_is_of_the_command_that_a_shell_knows(called: str, code: int, said: str) -> None:
     program = f"import sys; sys.argv = [{called!r}, '--show-completion', 'bash']; from bench.cli import main; main()"
     no_shell = os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}

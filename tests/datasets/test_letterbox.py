@@ -96,7 +96,8 @@ def test_a_line_of_one_pixel_on_a_large_image_vanishes_by_default_and_is_left_by
     mask = np.zeros((1500, 2000), np.uint8)
     mask[700, 100:1900] = 1
     assert not letterbox_mask(mask, 64).any()
-    # 2000 / 64 = 31.25 source pixels to one of the target: row 700 is row 22.4 of the picture, which begins at row 8; columns 3.2 to 60.8
+    # 2000 / 64 = 31.25 source pixels to one of the target: row 700 is row 22.4 of the picture,
+    # which begins at row 8; columns 3.2 to 60.8
     rows, columns = np.nonzero(letterbox_mask(mask, 64, "thin_lines"))
     assert set(rows.tolist()) == {30}
     assert columns.tolist() == list(range(3, 61))

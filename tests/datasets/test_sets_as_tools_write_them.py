@@ -1,4 +1,5 @@
-"""Small sets as annotation tools, spreadsheets and cameras leave them; what is read is compared, pixel by pixel, with masks that NumPy drew."""
+"""Small sets as annotation tools, spreadsheets and cameras leave them; what is read is compared, pixel by pixel,
+with masks that NumPy drew."""
 
 import codecs
 import json
@@ -182,12 +183,14 @@ ONE_CLASS: dict[str, Callable[[int], np.ndarray | Image.Image]] = {
     "red on transparent": lambda n: rgba(n, 255),
     "half transparent": lambda n: rgba(n, 128),
     "opaque RGBA in black and white": lambda n: np.dstack([white(n)] * 3 + [np.full_like(white(n), 255)]),
-    "grey with an opaque alpha channel": lambda n: Image.fromarray(np.dstack([white(n), np.full_like(white(n), 255)]), "LA"),
+    "grey with an opaque alpha channel": lambda n: Image.fromarray(
+        np.dstack([white(n), np.full_like(white(n), 255)]), "LA"
+    ),
     "16 bit": lambda n: white(n).astype(np.uint16) * 257,
     "1 bit": lambda n: Image.fromarray(white(n)).convert("1"),
     "0, 254 and 255": nearly_white,
     "a palette that begins with white": white_first,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", ONE_CLASS)

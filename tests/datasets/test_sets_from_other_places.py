@@ -1,4 +1,5 @@
-"""Sets as public collections, converters and cameras leave them: masks that NumPy drew are compared pixel by pixel, or one line says the way out."""
+"""Sets as public collections, converters and cameras leave them: masks that NumPy drew are compared pixel by pixel,
+or one line says the way out."""
 
 import json
 from collections.abc import Callable

@@ -27,7 +27,8 @@ def test_windows_overlap_by_a_quarter_at_least_and_end_at_the_edge(length: int) 
 
 
 def test_a_window_counts_in_its_middle_and_hardly_at_its_edge() -> None:
-    """Two windows of 32 px at 0 and 24; one says 0, the other 1: equal in the middle between their centres, 4 px from either edge."""
+    """Two windows of 32 px at 0 and 24; one says 0, the other 1: equal in the middle between their centres,
+    4 px from either edge."""
     answers = iter([0.0, 1.0])
     found = through_windows(
         np.zeros((32, 56, 3), np.uint8), 32, lambda w: np.full((*w.shape[:3], 1), next(answers), np.float32), 1

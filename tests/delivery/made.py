@@ -1,4 +1,5 @@
-"""A made-up run whose members are small networks with drawn weights, so that a model can be delivered without training."""
+"""A made-up run whose members are small networks with drawn weights, so
+that a model can be delivered without training."""
 
 import json
 from collections.abc import Sequence
@@ -44,7 +45,8 @@ def truth_of(picture: np.ndarray, num_classes: int) -> np.ndarray:
 def save_members(
     directory: Path, configurations: Sequence[dict[str, object]], size: int, num_classes: int
 ) -> list[Member]:
-    """Networks with weights drawn from their place in the list, moving statistics too, saved as a training saves them."""
+    """Networks with weights drawn from their place in the list, moving statistics too, saved
+    as a training saves them."""
     from search_spaces.segmentation import build_network
 
     members = []

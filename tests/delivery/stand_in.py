@@ -18,8 +18,8 @@ def stand_in_deliver(
     tell: Callable[[str], None] = lambda text: None,
     **_: object,
 ) -> DeliveryRecord:
-    """As `bench.delivery.deliver.deliver`; the model is the bytes of its members' weights, each file of which must be whole: the name
-    of a training, in brackets, as `StandInExecutor` makes it."""
+    """As `bench.delivery.deliver.deliver`; the model is the bytes of its members' weights, each file of which must be
+    whole: the name of a training, in brackets, as `StandInExecutor` makes it."""
     weights = [(run_directory / member.weights).read_bytes() for member in record.members]
     for content in weights:
         assert content.startswith(b"('finals', "), content

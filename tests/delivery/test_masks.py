@@ -16,7 +16,8 @@ from tests.delivery.masks_read import read_mask
 
 
 def blobs(seed: int) -> np.ndarray:
-    """Ragged regions of two classes with holes, regions in holes, single pixels, and corners that touch; uint8 [40, 56]."""
+    """Ragged regions of two classes with holes, regions in holes, single pixels, and corners that touch;
+    uint8 [40, 56]."""
     import cv2
 
     noise = cv2.GaussianBlur(np.random.default_rng(seed).normal(size=(40, 56)), (0, 0), 1.2)

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.slow
 
 LIGHT = "mobilenetv2"
 ROUNDING = 3e-4
-"""In probability: Keras's normalisation rounds differently from the fused kernel, and untrained statistics let that grow (ResNet-18: 6e-5)."""
+"""In probability: Keras's normalisation rounds differently from the fused kernel,
+and untrained statistics let that grow (ResNet-18: 6e-5)."""
 
 FAMILIES = {name.rstrip("0123456789"): name for name in reversed(BACKBONES)}
 """The first backbone of each family: the others have more of the same layers."""

@@ -1,4 +1,5 @@
-"""A delivered model that sees patches: one answer from predict, predict.py and the scores, and one honest line from export."""
+"""A delivered model that sees patches: one answer from predict, predict.py and the scores,
+and one honest line from export."""
 
 import json
 from pathlib import Path

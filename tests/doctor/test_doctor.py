@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ from bench.run import earlier_costs
 from bench.run.costs import Price
 from bench.run.outlook import outlook
 from bench.run.plan import plan
+from bench.run.scratch import remove_abandoned
 from bench.run.setup import examine
 from search_spaces.encoders import packaged_weights
 from tests.datasets.drawings import folders
@@ -230,6 +232,30 @@ def test_json_says_what_is_wrong_with_exit_code_1(tmp_path: Path) -> None:
     assert wrong["subject"] == "data"
     assert wrong["mend"].startswith("python -m bench data audit")
     assert content["measured"] is None  # what is wrong comes first
+
+
+@pytest.mark.usefixtures("healthy")
+def test_it_measures_in_a_folder_that_the_next_run_removes_if_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    left = tmp_path / "tmp" / "segbench-left"
+    left.mkdir(parents=True)
+    (left / ".lock").touch()
+    seen: list[Path] = []
+
+    def own_measure(chosen: Experiment, scratch: Path, _: object) -> Measured:
+        seen.append(scratch)
+        assert not left.exists(), "a killed one's"
+        assert remove_abandoned(tmp_path / "tmp") == [], "it is of a process that lives"
+        assert (scratch / ".lock").is_file()
+        return measured(0.1, chosen)
+
+    monkeypatch.setattr("bench.doctor.experiment.measure", own_measure)
+    result = doctor("--data", folders(tmp_path / "photos", 4), "--results", tmp_path / "results")
+    assert result.exit_code == 0, result.output
+    assert len(seen) == 1
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_an_experiment_that_does_not_exist_is_a_mistake_of_one_line() -> None:

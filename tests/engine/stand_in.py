@@ -22,8 +22,8 @@ def configuration(values: Mapping[str, Any]) -> dict[str, Any]:
 class StandInExecutor:
     """Trials end at once, in the order in which they began or, with `shuffle`, in one that a seed decides.
 
-    `fails` says which trials fail, `collapses` which are stopped as collapsed, `crashes` which lose their process at this attempt. `specs` are all
-    that were submitted.
+    `fails` says which trials fail, `collapses` which are stopped as collapsed, `crashes` which lose their process at
+    this attempt. `specs` are all that were submitted.
     """
 
     def __init__(

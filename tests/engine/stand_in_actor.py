@@ -15,7 +15,8 @@ from tests.engine.stand_in import StandInExecutor
 
 
 class StandInActor:
-    """As `bench.engine.ray.actor.TrialActor`, without a trainer. A trial takes `PACE_S`, and `EPOCH_S` for each of its epochs."""
+    """As `bench.engine.ray.actor.TrialActor`, without a trainer. A trial takes `PACE_S`, and `EPOCH_S` for each
+    of its epochs."""
 
     PACE_S, EPOCH_S = 0.05, 0.0
 

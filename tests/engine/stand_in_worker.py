@@ -1,5 +1,5 @@
-"""The child of a `TrialWorker` that trains nothing: a process of its own, started and ended as a real one, whose trials are those of
-`StandInExecutor`. It imports no TensorFlow, and so it is up at once."""
+"""The child of a `TrialWorker` that trains nothing: a process of its own, started and ended as a real one, whose trials
+are those of `StandInExecutor`. It imports no TensorFlow, and so it is up at once."""
 
 import contextlib
 import threading

@@ -1,4 +1,5 @@
-"""On a machine with a GPU (`tox -e gpu`): workers train there, in half precision where it is fast, and share one if asked to."""
+"""On a machine with a GPU (`tox -e gpu`): workers train there, in half precision where it is fast,
+and share one if asked to."""
 
 from dataclasses import replace
 

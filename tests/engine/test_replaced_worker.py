@@ -1,4 +1,5 @@
-"""A worker process that takes another's place, and does not see what that one computed on. The processes are real, their devices are made up."""
+"""A worker process that takes another's place, and does not see what that one computed on.
+The processes are real, their devices are made up."""
 
 import os
 import signal

@@ -83,7 +83,8 @@ def test_a_trial_on_a_used_graph_equals_the_first(worker):
 
 
 def test_a_longer_trial_has_a_schedule_of_its_own_length(worker):
-    """Equal batches from equal weights: at a constant rate the short trial is the beginning of the long one, on a cosine it is not."""
+    """Equal batches from equal weights: at a constant rate the short trial is the beginning of the long one,
+    on a cosine it is not."""
     for schedule, is_beginning in (("constant", True), ("cosine", False)):
         short, long = (worker.run(spec("4", epochs=epochs, schedule=schedule), quietly).record for epochs in (2, 4))
         losses = [epoch.train_loss for epoch in short.curve], [epoch.train_loss for epoch in long.curve[:2]]

@@ -13,7 +13,8 @@ SIZE = 32
 
 
 def images(channels: int, count: int = 4) -> tuple[np.ndarray, ...]:
-    """Truth, predicted class ids, probabilities and valid area, with probabilities that lie on and beside the threshold."""
+    """Truth, predicted class ids, probabilities and valid area, with probabilities that lie on
+    and beside the threshold."""
     random = np.random.default_rng(channels)
     shape = (count, SIZE, SIZE)
     truth = random.integers(0, max(2, channels), shape, dtype=np.uint8)

@@ -172,7 +172,8 @@ def calibration(truth: np.ndarray, probability: np.ndarray, valid: np.ndarray) -
 
 
 def test_calibration_error_by_hand() -> None:
-    # Foreground at 0.9 twice, one right: |0.5 - 0.9|. Background at 0.6 twice, both right: |1 - 0.6|. Half of the pixels each: 0.4
+    # Foreground at 0.9 twice, one right: |0.5 - 0.9|. Background at 0.6 twice, both right: |1 - 0.6|. Half
+    # of the pixels each: 0.4
     sums = calibration(flat(1, 0, 0, 0) > 0, flat(0.9, 0.9, 0.4, 0.4), np.ones((1, 4), bool))
     assert expected_calibration_error(sums) == pytest.approx(0.4)
 

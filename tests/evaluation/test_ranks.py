@@ -39,7 +39,8 @@ def test_groups_overlap_where_neighbours_cannot_be_told_apart_and_the_ends_can()
 
 def test_friedmans_f_is_that_of_iman_and_davenport() -> None:
     # Ranks (1, 2, 3) four times and (2, 1, 3) once.
-    # Average ranks 1.2, 1.8, 3: chi square 12 * 5 / 12 * (1.44 + 3.24 + 9 - 3 * 16 / 4) = 8.4; F = 4 * 8.4 / (10 - 8.4) = 21 with 2 and 8
+    # Average ranks 1.2, 1.8, 3: chi square 12 * 5 / 12 * (1.44 + 3.24 + 9 - 3 * 16 / 4) = 8.4;
+    # F = 4 * 8.4 / (10 - 8.4) = 21 with 2 and 8
     scores = np.array([[3.0, 2.0, 1.0]] * 4 + [[2.0, 3.0, 1.0]])
     assert friedman_p(scores) == pytest.approx(
         (1 + 21 * 2 / 8) ** -4

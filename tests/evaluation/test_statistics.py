@@ -1,4 +1,5 @@
-"""Intervals, tests and ranks: numbers worked by hand, and data with known answers (`benchmarks/coverage.py` has more of them)."""
+"""Intervals, tests and ranks: numbers worked by hand, and data
+with known answers (`benchmarks/coverage.py` has more of them)."""
 
 import importlib.util
 import sys
@@ -120,7 +121,8 @@ def test_records_become_an_array_with_images_in_order() -> None:
 
 
 def test_spread_adds_luck_and_what_trainings_share_over_images() -> None:
-    # Resampled deviations of the two trainings (1, 1), (-1, -1), (1, 0), (-1, 0): variances 4/3 and 2/3, covariance 2/3.
+    # Resampled deviations of the two trainings (1, 1), (-1, -1), (1, 0), (-1, 0): variances 4/3 and 2/3,
+    # covariance 2/3.
     resampled = np.array([(1.0, 1.0), (-1.0, -1.0), (1.0, 0.0), (-1.0, 0.0)])
     own = spread(np.array([3.0, 5.0]), resampled, num_images=5)
     assert own.trainings == pytest.approx(2 / 2)  # variance 2, two trainings
@@ -298,9 +300,9 @@ def test_what_cannot_be_told_apart_is_none() -> None:
 
 
 def test_intervals_hold_what_they_say_and_equals_seldom_have_a_winner(simulation) -> None:
-    """50 images and 3 seeds. Of 500 data sets, the rate of a method that covers 95% has a standard error of 1.0 percentage points:
-    so 92-98% is the promise itself and three of those errors, and 5% of false winners is allowed two errors more, 7%.
-    benchmarks/coverage.py measures both on 2000 data sets."""
+    """50 images and 3 seeds. Of 500 data sets, the rate of a method that covers 95% has a standard error of 1.0
+    percentage points: so 92-98% is the promise itself and three of those errors, and 5% of false winners is allowed two
+    errors more, 7%. benchmarks/coverage.py measures both on 2000 data sets."""
     world, repeats = simulation.WORLDS["usual"], 500
     truth = [simulation.true_score(world, mean) for mean in (0.4, 0.4, 0.9)]
     random = np.random.default_rng(11)
@@ -319,7 +321,8 @@ def test_intervals_hold_what_they_say_and_equals_seldom_have_a_winner(simulation
 
 
 def test_images_alone_would_promise_too_much(simulation) -> None:
-    """The bootstrap over images, one training each: at 200 images its interval of a difference covers about half of the time."""
+    """The bootstrap over images, one training each: at 200 images its interval of a difference covers about half
+    of the time."""
     world = simulation.WORLDS["usual"]
     rates = simulation.simulate(world, 200, 1, 40, 200)
     assert rates["images only, percentile", "0"] < 0.7

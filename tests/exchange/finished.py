@@ -20,7 +20,8 @@ EVALUATION_SIZE = 32
 
 
 def data_set(root: Path, count: int = 12, *, classes: int = 1, void: bool = False) -> Path:
-    """Pictures of several sizes, one stored rotated and two of one name, with a rectangle of each class; one has a hole."""
+    """Pictures of several sizes, one stored rotated and two of one name, with a rectangle of each class;
+    one has a hole."""
     random = np.random.default_rng(3)
     for number in range(count):
         height, width = SIZES[number % len(SIZES)]

@@ -192,7 +192,8 @@ def test_the_command_says_how_to_open_what_it_wrote(tmp_path) -> None:
     not os.environ.get("SEGBENCH_PROGRAMS"), reason="starts servers: set SEGBENCH_PROGRAMS to their folder"
 )
 class TestRealPrograms:
-    """TensorBoard, optuna-dashboard and MLflow themselves, from the folders in SEGBENCH_PROGRAMS (with : between them)."""
+    """TensorBoard, optuna-dashboard and MLflow themselves, from the folders in SEGBENCH_PROGRAMS (with :
+    between them)."""
 
     def test_tensorboard_shows_it(self, run, tmp_path) -> None:
         export_records(run, "tensorboard", str(tmp_path / "logs"))

@@ -50,7 +50,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, data: Path) -> Run:
-    """A run whose candidates found the truth, shifted by 2 and by 4 pixels of the evaluation size, with what it keeps of them."""
+    """A run whose candidates found the truth, shifted by 2 and by 4 pixels of the evaluation size,
+    with what it keeps of them."""
     directory = finished_run(tmp_path, data)
     store, made = RunStore(directory), load(directory)
     store.write(FinalsRecord(candidates=CANDIDATES, folds=3, seeds=(1,), epochs=4, rule="made up", steps_per_epoch=25))
@@ -69,21 +70,24 @@ def cached(run: Run, data: Path, folder: Path) -> CachedPixels:
 
 
 def training(store, candidate, fold, ids, pixels, shift, test) -> TrainingRecord:
-    """With the maps and the file of weights that a real one leaves: foreground has 0.8 where it was found, else 0.1, some pixels less."""
+    """With the maps and the file of weights that a real one leaves: foreground has 0.8 where it was found,
+    else 0.1, some pixels less."""
 
     def found(names):
         rows = pixels.rows(names)
         return {name: np.roll(pixels.class_ids(rows)[row], shift, axis=1) for row, name in enumerate(names)}
 
     def counted(names):
+        rows = {name: pixels.rows([name]) for name in names}
         return {
-            name: counts_of(confusion_of(pixels.class_ids(pixels.rows([name]))[0], mask, pixels.valid[pixels.rows([name])[0]], 2))
+            name: counts_of(confusion_of(pixels.class_ids(rows[name])[0], mask, pixels.valid[rows[name][0]], 2))
             for name, mask in found(names).items()
-        }  # fmt: skip
+        }
 
     record = TrainingRecord(
         candidate=candidate.name, hyperparameters=candidate.hyperparameters, fold=fold, seed=1, status=COMPLETED,
-        out_of_fold=counted(ids), test=counted(test), epochs_run=4, train_s=1.0, wall_s=1.0, started_at="2026-01-01T00:00:00+00:00",
+        out_of_fold=counted(ids), test=counted(test), epochs_run=4, train_s=1.0, wall_s=1.0,
+        started_at="2026-01-01T00:00:00+00:00",
     )  # fmt: skip
     noise = np.random.default_rng(fold).integers(0, 130, (len(ids), 1, EVALUATION_SIZE, EVALUATION_SIZE, 1))
     values = np.stack(list(found(ids).values()))[:, None, ..., None] * 180 + noise // 2

@@ -16,8 +16,8 @@ def written(tmp_path: Path, data: str) -> str:
 
 
 def test_every_field_reaches_the_reader_and_survives_storing(tmp_path: Path) -> None:
-    text = '  classes: {crack: "#ff0000"}\n  ignore: [255, unsure]\n  images: a/*.jpg\n  masks: b/*.png\n  allow_outside: true\n'
-    text += "  mask_resize: thin_lines\n"
+    text = '  classes: {crack: "#ff0000"}\n  ignore: [255, unsure]\n  images: a/*.jpg\n  masks: b/*.png\n'
+    text += "  allow_outside: true\n  mask_resize: thin_lines\n"
     experiment = load_experiment(written(tmp_path, text))
     options = experiment.data.options
     assert (options.classes, options.ignore) == ({"crack": "#ff0000"}, (255, "unsure"))

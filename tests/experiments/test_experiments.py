@@ -1,4 +1,5 @@
-"""An experiment is checked as a whole before anything runs, and a mistake is one line that says where and what is allowed."""
+"""An experiment is checked as a whole before anything runs, and a mistake is one line that says where
+and what is allowed."""
 
 import json
 from pathlib import Path
@@ -166,7 +167,8 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("protocol: {search_folds: 0}", "my.yaml:2: protocol.search_folds: must be at least 1, not 0"),
         (
             "tuners: [random, asha]\nprotocol: {search_folds: 2}",
-            "my.yaml: tuner asha stops trials by rungs and cannot race on folds: set search_folds to 1, or choose from random, grid,",
+            "my.yaml: tuner asha stops trials by rungs and cannot race on folds: set search_folds to 1, or choose from "
+            "random, grid,",
         ),
         ("data: {path: 3}", "my.yaml:2: data.path: must be text, not 3"),
         ("data: {skip_unreadable: maybe}", "my.yaml:2: data.skip_unreadable: must be true or false, not 'maybe'"),

@@ -10,7 +10,8 @@ from tests.hostile.mutations import FULL, TALLY
 
 @pytest.fixture(autouse=True)
 def _no_last_net(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A report's last net turns an error that nobody foresaw into one line. Here such an error is what is looked for: it passes through."""
+    """A report's last net turns an error that nobody foresaw into one line.
+    Here such an error is what is looked for: it passes through."""
 
     def through(error: Exception, *_: object) -> NoReturn:
         raise error

@@ -87,12 +87,14 @@ class TooLongError(AssertionError):
 
 
 BLOCKED = 30
-"""An input that computes nothing hangs after so many times what it may compute: a busy machine is no fault of an input."""
+"""An input that computes nothing hangs after so many times what it may compute: a busy machine is no fault
+of an input."""
 
 
 @contextlib.contextmanager
 def bounded(seconds: float) -> Iterator[None]:
-    """Raises TooLongError where the block computes for longer or waits without end, and AssertionError where memory grows beyond bounds."""
+    """Raises TooLongError where the block computes for longer or waits without end, and AssertionError
+    where memory grows beyond bounds."""
 
     def late(*_: object) -> None:
         raise TooLongError(f"it takes more than {seconds} s of processor time")
@@ -113,7 +115,8 @@ def bounded(seconds: float) -> Iterator[None]:
 
 
 def command_ends(kind: str, *words: object, limit_s: float = 60) -> str:
-    """Runs a command in this process, and counts how it ended: "result" (exit code 0) or "one line" (2). Whatever else is an AssertionError."""
+    """Runs a command in this process, and counts how it ended: "result" (exit code 0) or "one line" (2).
+    Whatever else is an AssertionError."""
     out, err = io.StringIO(), io.StringIO()
     caught: BaseException | None = None
     argv = ["bench", *map(str, words)]
@@ -173,7 +176,8 @@ sys.addaudithook(_watch)
 
 
 def as_drawn(examples: int) -> settings:
-    """So many inputs, the same in every run; a failure is reported as it was drawn, without a search for a smaller one."""
+    """So many inputs, the same in every run; a failure is reported as it was drawn,
+    without a search for a smaller one."""
     return settings(
         max_examples=examples,
         phases=[Phase.generate],

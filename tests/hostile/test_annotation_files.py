@@ -1,4 +1,5 @@
-"""Annotation files that nobody would write, thousands of them: each ends in a data set or in one line that names the file."""
+"""Annotation files that nobody would write, thousands of them: each ends in a data set or in one line
+that names the file."""
 
 from collections import Counter
 from pathlib import Path
@@ -66,12 +67,14 @@ LABELME = labelme_content(
 BASES: dict[str, Any] = {"coco": COCO, "via": VIA, "via_3": VIA_3, "labelme": LABELME}
 
 ODD: list[Any] = [
-    None, True, False, 0, 1, -1, 3, 255, 256, 10**9, -(10**9), 10**308, 10**400, 1e308, -1e308, 1e-300, 0.5, float("nan"),
-    float("inf"), float("-inf"), "", "a", "1", "-7", "a.png", "b.png", "nowhere.png", f"../{SECRET}", f"..\\{SECRET}", "/etc/passwd",
-    "C:\\x\\a.png", "x" * 5000, "\ud800", "\0", "\n", "ä%20b", "polygon", "circle", "point", "mask", [], {}, [[]], [None], [1, 2], [[1, 2]],
-    [[1, 2], [3, 4]], [1e9] * 6, [-1e9, 1e9] * 4, [[1e308, -1e308]] * 3, [[1e12, 5], [5, 1e12], [-1e12, 7]], {"x": {}}, {"size": [12, 16]},
-    {"size": [12, 16], "counts": "bQ1"}, {"size": [10**6, 10**6], "counts": [10**12]}, {"size": [12, 16], "counts": [-1, 193]},
-    {"size": [12, 16], "counts": "~~~~"}, {"size": [12, 16], "counts": [192]}, {"size": 3, "counts": None},
+    None, True, False, 0, 1, -1, 3, 255, 256, 10**9, -(10**9), 10**308, 10**400, 1e308, -1e308, 1e-300, 0.5,
+    float("nan"), float("inf"), float("-inf"), "", "a", "1", "-7", "a.png", "b.png", "nowhere.png", f"../{SECRET}",
+    f"..\\{SECRET}", "/etc/passwd", "C:\\x\\a.png", "x" * 5000, "\ud800", "\0", "\n", "ä%20b", "polygon", "circle",
+    "point", "mask", [], {}, [[]], [None], [1, 2], [[1, 2]], [[1, 2], [3, 4]], [1e9] * 6, [-1e9, 1e9] * 4,
+    [[1e308, -1e308]] * 3, [[1e12, 5], [5, 1e12], [-1e12, 7]], {"x": {}}, {"size": [12, 16]},
+    {"size": [12, 16], "counts": "bQ1"}, {"size": [10**6, 10**6], "counts": [10**12]},
+    {"size": [12, 16], "counts": [-1, 193]}, {"size": [12, 16], "counts": "~~~~"}, {"size": [12, 16], "counts": [192]},
+    {"size": 3, "counts": None},
 ]  # fmt: skip
 
 
@@ -121,8 +124,9 @@ def test_a_made_up_annotation_file_is_read_or_refused_in_one_line(root: Path, na
 @pytest.mark.parametrize(
     "text",
     [
-        "", "[]", "{}", "null", "3", '"x"', "[" * 100_000, '{"a":' * 50_000, '{"shapes": [], "imagePath": "a.png"', "\x00", "NaN",
-        '{"shapes": [], "imagePath": ' + "9" * 5000 + "}", '{"images": [], "annotations": []}', '{"_via_img_metadata": {}}',
+        "", "[]", "{}", "null", "3", '"x"', "[" * 100_000, '{"a":' * 50_000, '{"shapes": [], "imagePath": "a.png"',
+        "\x00", "NaN", '{"shapes": [], "imagePath": ' + "9" * 5000 + "}", '{"images": [], "annotations": []}',
+        '{"_via_img_metadata": {}}',
     ],
 )  # fmt: skip
 def test_text_that_is_no_annotation_file_is_refused_in_one_line(tmp_path: Path, text: str) -> None:

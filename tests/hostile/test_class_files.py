@@ -1,5 +1,5 @@
-"""Texts beside pictures that nobody would write: lists of classes, YOLO's outlines and data.yaml, tables of VIA, lists of parts. Each ends in a data
-set or in one line that names the file."""
+"""Texts beside pictures that nobody would write: lists of classes, YOLO's outlines and data.yaml, tables of VIA, lists
+of parts. Each ends in a data set or in one line that names the file."""
 
 import os
 import re
@@ -24,11 +24,12 @@ EXAMPLES = examples(250, 25)
 """Of each kind of file."""
 
 ODD = (
-    "", " ", "-1", "0", "1", "255", "256", "9" * 5000, "1" * 400, "-0.0", "1e309", "nan", "inf", "0x10", "\u0663", "\u00b2", "a" * 200_000, "'", '"', "\\", "\0",
-    "\n", "\r", "\t", ",", ";", ":", "\ufeff", "\ud800", "\x1b[2J", "=1+1", "yes", "null", "~", "[", "]", "{", "}", "[[", "*a", "&a", "!!bool maybe",
-    "!!timestamp x", '!!int ""', "!!float _", "!!python/object/apply:os.system ['true']", "!!binary aaaa", "<<: *a", "? [a]", "%YAML 9.9", "---",
-    f"../{SECRET}", "/etc/passwd", "../../../../etc/passwd", "a.png", "images/a.png", '{"name": "polygon"}', "[]", "{}", "3", "polygon", "#ff0000",
-    " -0.1" * 40 + " x",
+    "", " ", "-1", "0", "1", "255", "256", "9" * 5000, "1" * 400, "-0.0", "1e309", "nan", "inf", "0x10", "\u0663",
+    "\u00b2", "a" * 200_000, "'", '"', "\\", "\0", "\n", "\r", "\t", ",", ";", ":", "\ufeff", "\ud800", "\x1b[2J",
+    "=1+1", "yes", "null", "~", "[", "]", "{", "}", "[[", "*a", "&a", "!!bool maybe", "!!timestamp x", '!!int ""',
+    "!!float _", "!!python/object/apply:os.system ['true']", "!!binary aaaa", "<<: *a", "? [a]", "%YAML 9.9", "---",
+    f"../{SECRET}", "/etc/passwd", "../../../../etc/passwd", "a.png", "images/a.png", '{"name": "polygon"}', "[]", "{}",
+    "3", "polygon", "#ff0000", " -0.1" * 40 + " x",
 )  # fmt: skip
 
 YOLO = "0 0.2 0.2 0.5 0.2 0.5 0.5\n1 -0.1 0.6 0.9 0.6 0.9 0.9 0.6 0.9\n1 0.5 0.5 0.2 0.2\n"
@@ -38,17 +39,23 @@ VIA = (
     'b.png,1,"{}",1,0,"{""name"":""circle"",""cx"":5,""cy"":5,""r"":3}","{""class"":""scratch""}"\n'
 )
 KINDS: dict[str, tuple[str, str]] = {
-    "labelmap.txt": ("masks/labelmap.txt", "# label:color_rgb:parts:actions\nbackground:0,0,0::\ndent:1,1,1::\nscratch:2,2,2::\n"),
+    "labelmap.txt": (
+        "masks/labelmap.txt",
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\ndent:1,1,1::\nscratch:2,2,2::\n",
+    ),
     "_classes.csv": ("masks/_classes.csv", "Pixel Value, Class\n0, background\n1, dent\n2, scratch\n"),
     "class_dict.csv": ("class_dict.csv", "name,r,g,b\nbackground,0,0,0\ndent,1,1,1\nscratch,2,2,2\n"),
     "class_names.txt": ("class_names.txt", "_background_\ndent\nscratch\n"),
     "classes.json": ("classes.json", '{"dent": 1, "scratch": 2}'),
-    "dataset.json": ("dataset.json", '{"labels": {"background": 0, "dent": 1, "scratch": 2}, "channel_names": {"0": "R"}}'),
+    "dataset.json": (
+        "dataset.json",
+        '{"labels": {"background": 0, "dent": 1, "scratch": 2}, "channel_names": {"0": "R"}}',
+    ),
     "lists of parts": ("ImageSets/Segmentation/train.txt", "a\n"),
     "YOLO outlines": ("labels/a.txt", YOLO),
     "YOLO data.yaml": ("data.yaml", "path: .\ntrain: images\nnames:\n  0: dent\n  1: scratch\n"),
     "VIA tables": ("images/via.csv", VIA),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -90,7 +97,9 @@ def changed_text(draw: Callable[[Any], Any], text: str) -> bytes:
         what = draw(st.integers(-6, len(ODD) - 1))
         parts[place] = ODD[what] if what >= 0 else "" if what < -3 else parts[place] * (2 if what < -1 else 3000)
     content = "".join(parts).encode("utf-8", "surrogatepass")
-    return draw(st.sampled_from((content, content, content, content[: len(content) // 2], b"\xff" + content, content.decode("utf-8", "replace").encode("utf-16"))))  # fmt: skip
+    in_utf_16 = content.decode("utf-8", "replace").encode("utf-16")
+    halved = content[: len(content) // 2]
+    return draw(st.sampled_from((content, content, content, halved, b"\xff" + content, in_utf_16)))
 
 
 def read(root: Path) -> str:

@@ -23,12 +23,14 @@ FILES = examples(300, 25)
 LINES = examples(250, 40)
 
 ODD: list[Any] = [
-    None, True, False, 0, 1, -1, 3, 2**31, 2**53, 10**6, 10**9, 10**15, 10**400, -(10**400), 0.5, -0.5, 1e-300, 1e308, float("inf"),
-    float("-inf"), float("nan"), "", " ", "a", "1", "no", "sample", "x" * 100_000, "\ud800", "\0", "\n", "\x1b[2J", "\u202e", "10m", "9" * 400 + "h",
-    "1s" + " " * 5000 + "x", "0s", "-1s", "README.md", "a" * 100, "\u6f22" * 100, "../up", "/", ".", "..", f"../{SECRET}", "/etc/passwd", "~nobody-at-all/x",
-    "*" * 40, "**/" * 100, "a*b*c*d*e*f*g*h*i*j*k*l", "[", "![x](y)", "ray://" + "a" * 1000 + ":1", "local", "auto", "host:99999", [], {}, [[]],
-    [None], [1, 1], list(range(2000)), {"x": {}}, {"min": 1, "max": 2}, {"min": float("-inf"), "max": float("inf")}, {1: 2}, {None: None},
-    {True: "a"}, [1e-3, float("inf")], {"a": "train"}, "2001-01-01",
+    None, True, False, 0, 1, -1, 3, 2**31, 2**53, 10**6, 10**9, 10**15, 10**400, -(10**400), 0.5, -0.5, 1e-300, 1e308,
+    float("inf"), float("-inf"), float("nan"), "", " ", "a", "1", "no", "sample", "x" * 100_000, "\ud800", "\0", "\n",
+    "\x1b[2J", "\u202e", "10m", "9" * 400 + "h", "1s" + " " * 5000 + "x", "0s", "-1s", "README.md", "a" * 100,
+    "\u6f22" * 100, "../up", "/", ".", "..", f"../{SECRET}", "/etc/passwd", "~nobody-at-all/x", "*" * 40, "**/" * 100,
+    "a*b*c*d*e*f*g*h*i*j*k*l", "[", "![x](y)", "ray://" + "a" * 1000 + ":1", "local", "auto", "host:99999", [], {},
+    [[]], [None], [1, 1], list(range(2000)), {"x": {}}, {"min": 1, "max": 2},
+    {"min": float("-inf"), "max": float("inf")}, {1: 2}, {None: None}, {True: "a"}, [1e-3, float("inf")],
+    {"a": "train"}, "2001-01-01",
 ]  # fmt: skip
 
 
@@ -39,19 +41,24 @@ def bomb(levels: int) -> str:
 
 
 TEXTS = [
-    "", "#", "- a", "a", "3", "[]", "{}", "null", "---\n---\n", "a: 1\na: 2", "a: [", "a: ]", "\t", "a: \tb: c", "%YAML 9.9\n---\na: 1", "!!python/object/apply:os.system ['true']",
-    "name: !!python/name:os.system", "name: !!binary |\n  aaaa", "name: !!set {a, b}", "name: !!timestamp 2001-02-30", "name: !!int x", "? [a, b]\n: c",
-    "? {a: b}\n: c", bomb(3), bomb(9), bomb(30), "a: &a [*a]", "a: &a {b: *a}", "a: *nowhere", "<<: {name: x}", "<<: [1, 2]", "<<: &x {<<: *x}", "a: " + "[" * 5000,
-    "a: " + "[" * 5000 + "]" * 5000, "a: " + "{b: " * 5000, "- " * 5000, "name: " + "9" * 5000, "trials: 0x" + "f" * 5000, "trials: 0b" + "1" * 5000,
-    "trials: 1:59:59:59:59:59", "trials: .inf", "trials: 1e400", "budget: .nan", "name: \"\\ud800\"", "name: \"\\0\"", "\ufeffname: x", "a: " + "x" * 130_000,
-    "\n".join(f"k{n}: {n}" for n in range(20_000)), "name: x\x00", "name: x\x1b", "space: {learning_rate: [.inf]}", "space: {weight_decay: [1.0e+400]}",
-    "space: ../../../etc/passwd", "space: /dev/zero", "space: {architecture: [plain_unet], image_size: [2147483648]}", "a: |\n" + "  x\n" * 100_000,
+    "", "#", "- a", "a", "3", "[]", "{}", "null", "---\n---\n", "a: 1\na: 2", "a: [", "a: ]", "\t", "a: \tb: c",
+    "%YAML 9.9\n---\na: 1", "!!python/object/apply:os.system ['true']", "name: !!python/name:os.system",
+    "name: !!binary |\n  aaaa", "name: !!set {a, b}", "name: !!timestamp 2001-02-30", "name: !!int x", "? [a, b]\n: c",
+    "? {a: b}\n: c", bomb(3), bomb(9), bomb(30), "a: &a [*a]", "a: &a {b: *a}", "a: *nowhere", "<<: {name: x}",
+    "<<: [1, 2]", "<<: &x {<<: *x}", "a: " + "[" * 5000, "a: " + "[" * 5000 + "]" * 5000, "a: " + "{b: " * 5000,
+    "- " * 5000, "name: " + "9" * 5000, "trials: 0x" + "f" * 5000, "trials: 0b" + "1" * 5000,
+    "trials: 1:59:59:59:59:59", "trials: .inf", "trials: 1e400", "budget: .nan", "name: \"\\ud800\"", "name: \"\\0\"",
+    "\ufeffname: x", "a: " + "x" * 130_000, "\n".join(f"k{n}: {n}" for n in range(20_000)), "name: x\x00",
+    "name: x\x1b", "space: {learning_rate: [.inf]}", "space: {weight_decay: [1.0e+400]}", "space: ../../../etc/passwd",
+    "space: /dev/zero", "space: {architecture: [plain_unet], image_size: [2147483648]}", "a: |\n" + "  x\n" * 100_000,
     *(f"{where}: {what}" for where in ("name", "trials") for what in (
-        "!!bool maybe", "!!timestamp x", '!!int ""', "!!int '-'", '!!float ""', "!!float _", "!!null x", "!!omap [a]", "!!pairs [a]", "!!merge x", "=", "!x y",
-        "!<tag:yaml.org,2002:bool> zz", "!!timestamp 9999-12-31 23:59:59 -23:59", "!!timestamp 0001-01-01 00:00:00 +23:59", "!!binary \u00e9",
+        "!!bool maybe", "!!timestamp x", '!!int ""', "!!int '-'", '!!float ""', "!!float _", "!!null x", "!!omap [a]",
+        "!!pairs [a]", "!!merge x", "=", "!x y", "!<tag:yaml.org,2002:bool> zz",
+        "!!timestamp 9999-12-31 23:59:59 -23:59", "!!timestamp 0001-01-01 00:00:00 +23:59", "!!binary \u00e9",
     )),
-    "2001-01-01: x", "!!bool maybe: x", "[]: x", "? !!timestamp x\n: y", "data: {path: data, classes: {a: !!bool x}}", "seeds: [!!int '']", "*a : &a x", "a: !!set {b, b}",
-    "name: \u0663", "trials: \u0663", "budget: \u0663m", "budget: " + "1h" * 19, "seeds: " + "[" + "1, " * 1001 + "2]", "\x85name: x", "name: a\u2028b", "name: a\x7fb",
+    "2001-01-01: x", "!!bool maybe: x", "[]: x", "? !!timestamp x\n: y", "data: {path: data, classes: {a: !!bool x}}",
+    "seeds: [!!int '']", "*a : &a x", "a: !!set {b, b}", "name: \u0663", "trials: \u0663", "budget: \u0663m",
+    "budget: " + "1h" * 19, "seeds: " + "[" + "1, " * 1001 + "2]", "\x85name: x", "name: a\u2028b", "name: a\x7fb",
 ]  # fmt: skip
 
 
@@ -121,8 +128,9 @@ def test_a_text_that_is_no_experiment_ends_in_one_line(root: Path) -> None:
 
 VALUES = [str(value) for value in ODD if isinstance(value, str | int | float)]
 OPTIONS = (
-    "--data", "--tuner", "--trials", "--budget", "--seed", "--name", "--workers", "--cluster", "--results", "--reports", "--resume", "--skip-unreadable",
-    "--learning-curve", "--wrong", "--", "-", "--run", "--as", "--to", "--for", "-o", "--format", "--polygons", "--force", "--dry-run", "--json", "--quiet", "--check",
+    "--data", "--tuner", "--trials", "--budget", "--seed", "--name", "--workers", "--cluster", "--results", "--reports",
+    "--resume", "--skip-unreadable", "--learning-curve", "--wrong", "--", "-", "--run", "--as", "--to", "--for", "-o",
+    "--format", "--polygons", "--force", "--dry-run", "--json", "--quiet", "--check",
 )  # fmt: skip
 COMMANDS = (
     ("run",),
@@ -186,15 +194,18 @@ def test_a_cluster_is_joined_by_its_address_only_where_the_command_line_says_it(
 def test_no_word_of_a_command_line_is_too_odd_for_its_place(root: Path) -> None:
     (root / "mine.yaml").write_text('space: "~nobody-at-all/x.yaml"\ntrials: 1\n', encoding="utf-8")
     home, long, surrogate = "~nobody-at-all/x", "x" * 5000, "\ud800"
+    odd = (home, long, "mine.yaml")
+    readers, writers = (("data", "audit"), ("report",), ("verify",), ("init",)), (("data", "convert"), ("data", "show"))
     failures: list[str] = []
     for words in (
         *(("run", word) for word in (home, f"{home}.yaml", "mine.yaml", f"{long}.yaml", "a\0b", surrogate)),
-        *((*command, word) for word in (home, long, "mine.yaml") for command in (("data", "audit"), ("report",), ("verify",), ("init",))),
-        *((*command, word, "-o", "out") for word in (home, long, "mine.yaml") for command in (("data", "convert"), ("data", "show"))),
+        *((*command, word) for word in odd for command in readers),
+        *((*command, word, "-o", "out") for word in odd for command in writers),
         *(("predict", "mine.yaml", "mine.yaml", "-o", word) for word in (long, "mine.yaml")),
         *(("export-records", word, "--to", "csv", "-o", "out") for word in (home, long, surrogate)),
         *(("score", word, "--run", word, "--as", "a tool") for word in (home, long, surrogate)),
-        ("data", "split", "data", "--run", surrogate, "-o", "out"), ("report", "--results", "mine.yaml"), ("report", "..", "--results", "."), ("run", "--name", surrogate),
+        ("data", "split", "data", "--run", surrogate, "-o", "out"), ("report", "--results", "mine.yaml"),
+        ("report", "..", "--results", "."), ("run", "--name", surrogate),
     ):  # fmt: skip
         with failures_in(failures, ascii(words)[:200]), watched(root.parent):
             command_ends("words of command lines", *words, limit_s=20)

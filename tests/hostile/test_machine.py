@@ -1,4 +1,5 @@
-"""A machine at its limits: terminals, pipes and disks that say no, signals, what the dead left, trials that take everything down."""
+"""A machine at its limits: terminals, pipes and disks that say no, signals, what the dead left, trials
+that take everything down."""
 
 import errno
 import io
@@ -90,8 +91,9 @@ def test_a_command_ends_well_in_narrow_surroundings(surroundings: dict[str, str]
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("COLUMNS", "\u00b2"), ("COLUMNS", "0"), ("COLUMNS", "-3"), ("COLUMNS", "100000000"), ("COLUMNS", "9" * 5000), ("LINES", "x"), ("TERMINAL_WIDTH", "x"),
-        ("TERMINAL_WIDTH", ""), ("OPENCV_IO_MAX_IMAGE_PIXELS", "x"), ("OPENCV_IO_MAX_IMAGE_WIDTH", "-1"), ("OPENCV_IO_MAX_IMAGE_HEIGHT", "9" * 19),
+        ("COLUMNS", "\u00b2"), ("COLUMNS", "0"), ("COLUMNS", "-3"), ("COLUMNS", "100000000"), ("COLUMNS", "9" * 5000),
+        ("LINES", "x"), ("TERMINAL_WIDTH", "x"), ("TERMINAL_WIDTH", ""), ("OPENCV_IO_MAX_IMAGE_PIXELS", "x"),
+        ("OPENCV_IO_MAX_IMAGE_WIDTH", "-1"), ("OPENCV_IO_MAX_IMAGE_HEIGHT", "9" * 19),
     ],
 )  # fmt: skip
 def test_a_number_of_the_surroundings_that_is_none_is_forgotten(
@@ -212,6 +214,25 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_what_lives_is_not(
         assert remove_abandoned(tmp_path) == []
         assert living.is_dir()
     assert [path.name for path in tmp_path.iterdir()] == ["segbench-of-somebody-else"]
+
+
+def test_what_a_killed_worker_left_goes_with_its_runs_folder(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, signal, tempfile\n"
+        "from bench.engine.worker_process import keep_beside\n"
+        "tempfile.gettempdir()\n"
+        "keep_beside(pathlib.Path('worker.log'))\n"
+        "pathlib.Path(tempfile.mkdtemp(), 'weights').touch()\n"
+        "print('its last words', os.environ['TMPDIR'], flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    with scratch_folder() as folder:
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run([sys.executable, "-c", code], check=False, cwd=folder, env=environment)
+        assert done.returncode == -signal.SIGKILL
+        assert len([*folder.glob("*/weights")]) == 1
+        assert (folder / "worker.log").read_text() == f"its last words {folder}\n"
+    assert not folder.exists()
 
 
 def test_a_folder_whose_maker_died_before_it_had_its_name_is_removed_when_it_is_old(tmp_path: Path) -> None:

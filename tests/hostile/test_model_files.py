@@ -1,4 +1,5 @@
-"""Model files that a stranger made: `predict` says in one line what is wrong, and nothing of theirs runs or is read outside."""
+"""Model files that a stranger made: `predict` says in one line what is wrong, and nothing
+of theirs runs or is read outside."""
 
 import io
 import json
@@ -24,10 +25,12 @@ pytestmark = pytest.mark.slow
 CHANGES = examples(60, 12)
 
 DESCRIPTIONS: list[tuple[str, Any]] = [
-    ("schema_version", 2), ("schema_version", None), ("classes", []), ("classes", ["x"] * 300), ("classes", "damage"), ("classes", [None]),
-    ("classes", ["a", "b"]), ("threshold", 2), ("threshold", float("nan")), ("threshold", "x"), ("image_size", 10**9), ("image_size", -1), ("image_size", 64),
-    ("smallest_object", -1), ("smallest_object", None), ("flips", "perhaps"), ("members", [{}]), ("members", None), ("versions", 3), ("value_range", {"low": 1}),
-    ("name", None), ("created_at", 5), ("num_bytes", 1), ("sha256", "0" * 64), ("name", "x" * 100_000), ("name", "\ud800"),
+    ("schema_version", 2), ("schema_version", None), ("classes", []), ("classes", ["x"] * 300), ("classes", "damage"),
+    ("classes", [None]), ("classes", ["a", "b"]), ("threshold", 2), ("threshold", float("nan")), ("threshold", "x"),
+    ("image_size", 10**9), ("image_size", -1), ("image_size", 64), ("smallest_object", -1), ("smallest_object", None),
+    ("flips", "perhaps"), ("members", [{}]), ("members", None), ("versions", 3), ("value_range", {"low": 1}),
+    ("name", None), ("created_at", 5), ("num_bytes", 1), ("sha256", "0" * 64), ("name", "x" * 100_000),
+    ("name", "\ud800"),
 ]  # fmt: skip
 
 
@@ -72,8 +75,10 @@ def networks(sound: bytes) -> Iterator[tuple[str, bytes]]:
     config = parts["config.json"].decode()
     layer = '"module": "keras.layers", "class_name": "Rescaling"'
     assert layer in config
-    for module, name in (("keras.layers", "Lambda"), ("keras.layers", "TFSMLayer"), ("os", "system"), ("builtins", "eval"), ("keras.src.utils", "get_file"),
-                         ("keras.layers", "Nonesuch")):  # fmt: skip
+    for module, name in (
+        ("keras.layers", "Lambda"), ("keras.layers", "TFSMLayer"), ("os", "system"), ("builtins", "eval"),
+        ("keras.src.utils", "get_file"), ("keras.layers", "Nonesuch"),
+    ):  # fmt: skip
         changed = config.replace(layer, f'"module": "{module}", "class_name": "{name}"').encode()
         yield f"a layer {module}.{name}", archive(parts | {"config.json": changed})
     yield "no config", archive({name: each for name, each in parts.items() if name != "config.json"})

@@ -78,8 +78,8 @@ def tiff_of(width: int, height: int, *, bits: int = 8, samples: int = 1, form: i
     rows = min(height, 64)
     strip = zlib.compress(bytes(min(width * rows * samples * bits // 8, 2**24)))
     tags = [
-        (256, 4, width), (257, 4, height), (258, 3, bits), (259, 3, compression), (262, 3, 1 if samples < 3 else 2), (273, 4, 8),
-        (277, 3, samples), (278, 4, height), (279, 4, len(strip)), (339, 3, form),
+        (256, 4, width), (257, 4, height), (258, 3, bits), (259, 3, compression), (262, 3, 1 if samples < 3 else 2),
+        (273, 4, 8), (277, 3, samples), (278, 4, height), (279, 4, len(strip)), (339, 3, form),
     ]  # fmt: skip
     directory = struct.pack("<H", len(tags))
     for tag, kind, value in tags:
@@ -143,11 +143,13 @@ def bombs() -> dict[str, bytes]:
         "huge.tif": tiff_of(2**32 - 1, 2**32 - 1),
         "unknown.tif": tiff_of(64, 64, compression=4711),
         "loop.tif": looping_tiff(),
-        "bomb.gif": b"GIF89a" + struct.pack("<HH", 65_535, 65_535) + b"\x80\0\0" + bytes(6) + b",\0\0\0\0\xff\xff\xff\xff\0\x02\x02L\x01\0;",
+        "bomb.gif": b"GIF89a" + struct.pack("<HH", 65_535, 65_535) + b"\x80\0\0" + bytes(6)
+        + b",\0\0\0\0\xff\xff\xff\xff\0\x02\x02L\x01\0;",
         "bomb.bmp": b"BM" + struct.pack("<IHHIIiiHHIIiiII", 100, 0, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0),
         "bomb.ppm": b"P6 99999 99999 255\n",
         "bomb ascii.ppm": b"P3 99999999999999999999 1 255\n1",
-        "empty.png": b"", "empty.tif": b"", "text.jpg": b"hello", "zip.png": b"PK\x03\x04" + bytes(100), "zeros.webp": bytes(5000),
+        "empty.png": b"", "empty.tif": b"", "text.jpg": b"hello", "zip.png": b"PK\x03\x04" + bytes(100),
+        "zeros.webp": bytes(5000),
         "script.svg.png": b"<svg onload='x'/>", "pickle.tif": b"\x80\x04cos\nsystem\n(S'true'\ntR.",
     }  # fmt: skip
 

@@ -43,10 +43,11 @@ ELSEWHERE = examples(400, 8)
 DAMAGES = examples(300, 8)
 
 ODD: list[Any] = [
-    None, True, False, 0, 1, -1, 7, 10**6, 2**53, 10**15, 10**400, -(10**9), 0.5, -0.5, 1e308, -1e308, 1e-300, float("nan"), float("inf"),
-    float("-inf"), "", "a", "1", "COMPLETED", "FAILED", "x" * 100_000, "\ud800", "\0", "\n", "\x1b[2J", "\u202e", "<script>alert(1)</script>",
-    f"../../{SECRET}", f"/tmp/../{SECRET}", "../../../../../../etc/passwd", "/etc/passwd", f"![x](../{SECRET})", [], {}, [[]], [None], [1, 2],
-    {"x": {}}, {"a": None}, "2026-13-45", "9999-12-31T23:59:59", "0001-01-01T00:00:00+00:00", "images/0.png", "0.png",
+    None, True, False, 0, 1, -1, 7, 10**6, 2**53, 10**15, 10**400, -(10**9), 0.5, -0.5, 1e308, -1e308, 1e-300,
+    float("nan"), float("inf"), float("-inf"), "", "a", "1", "COMPLETED", "FAILED", "x" * 100_000, "\ud800", "\0", "\n",
+    "\x1b[2J", "\u202e", "<script>alert(1)</script>", f"../../{SECRET}", f"/tmp/../{SECRET}",
+    "../../../../../../etc/passwd", "/etc/passwd", f"![x](../{SECRET})", [], {}, [[]], [None], [1, 2], {"x": {}},
+    {"a": None}, "2026-13-45", "9999-12-31T23:59:59", "0001-01-01T00:00:00+00:00", "images/0.png", "0.png",
 ]  # fmt: skip
 _deep: Any = 1
 for _ in range(200):
@@ -301,9 +302,11 @@ def damaged(draw: Callable[[Any], Any], path: Path) -> str:
 
 def odd_arrays(array: np.ndarray) -> list[np.ndarray | None]:
     return [
-        None, array[:0], array[..., None], array.astype(object), array.astype(np.str_), np.array(3), np.zeros((0, 0)), array[::-1], array.repeat(2, axis=0),
-        np.full(array.shape, np.nan), np.full(array.shape, np.inf, np.float16), np.full(array.shape, 255, np.uint8), np.full(array.shape, -1, np.int64),
-        np.full(array.shape, "../x"), np.array(["\ud800"] * max(1, len(array) if array.ndim else 1)), array.astype("datetime64[s]" if array.dtype.kind in "iu" else array.dtype),
+        None, array[:0], array[..., None], array.astype(object), array.astype(np.str_), np.array(3), np.zeros((0, 0)),
+        array[::-1], array.repeat(2, axis=0), np.full(array.shape, np.nan), np.full(array.shape, np.inf, np.float16),
+        np.full(array.shape, 255, np.uint8), np.full(array.shape, -1, np.int64), np.full(array.shape, "../x"),
+        np.array(["\ud800"] * max(1, len(array) if array.ndim else 1)),
+        array.astype("datetime64[s]" if array.dtype.kind in "iu" else array.dtype),
     ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from bench import clock
 from bench.progress import PlainProgress, Progress, QuietProgress, StudyView, configuration, duration, limits, outcome
 from bench.progress.ahead import Ahead, RunView
 from bench.progress.live import LiveProgress
@@ -118,6 +119,27 @@ def test_live_display_shows_trial_epoch_best_and_time_left() -> None:
         assert shown in captured.get()
 
 
+def test_live_display_says_how_long_a_trial_has_been() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    progress = LiveProgress(console)
+    progress.clock = own = Clock()
+    progress.study_started("random-0", trials=3, budget_s=None)
+    progress.trial_started("0000", hyperparameters={"architecture": "fpn"}, epochs=4)
+    own.now += 42
+    with console.capture() as captured:
+        console.print(progress)
+    assert "42.0 s" in captured.get()
+
+
+def test_time_in_which_the_process_was_stopped_is_shown_nowhere() -> None:
+    displays = PlainProgress(write=print), QuietProgress(write=print), LiveProgress(Console(file=io.StringIO()))
+    for progress in displays:
+        assert progress.clock is progress.run.clock is clock.now
+        progress.run_started(AHEAD)
+        assert progress.run.clock is clock.now
+    assert RunView().clock is clock.now
+
+
 def test_live_display_shows_every_trial_under_way() -> None:
     console = Console(file=io.StringIO(), width=200)
     progress = LiveProgress(console)
@@ -154,11 +176,11 @@ def test_epochs_that_a_trial_was_spared_are_over_too() -> None:
 
 
 def test_time_left_is_of_the_whole_run_and_never_more_than_its_budget() -> None:
-    clock = Clock()
-    view = RunView(Ahead(budget_s=60.0), clock=clock)
-    clock.now += 45.0
+    own = Clock()
+    view = RunView(Ahead(budget_s=60.0), clock=own)
+    own.now += 45.0
     assert view.remaining_s() == 15.0
-    clock.now += 45.0
+    own.now += 45.0
     assert view.remaining_s() == 0.0
 
 

@@ -1,5 +1,5 @@
-"""A run as versions 1 and 2 of the schema had it: the fields of the first reference run (trials alone), and of the one after it (a final
-evaluation on folds), with four images in place of sixty."""
+"""A run as versions 1 and 2 of the schema had it: the fields of the first reference run (trials alone), and of the one
+after it (a final evaluation on folds), with four images in place of sixty."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,9 @@ IMAGES = [f"images/panel_{number:03d}.jpg" for number in range(6)]
 TRAIN, VAL, TEST = IMAGES[:3], IMAGES[3:4], IMAGES[4:]
 FOLDS = [IMAGES[:2], IMAGES[2:4]]
 DEFAULT = {
-    "architecture": "unet", "backbone": "mobilenetv2", "encoder_weights": "none", "loss": "bce_dice", "augmentation": 0.5,
-    "image_size": 96, "batch_size": 8, "optimizer": "adam", "learning_rate": 0.001, "schedule": "cosine",
-    "weight_decay": 0.0,
+    "architecture": "unet", "backbone": "mobilenetv2", "encoder_weights": "none", "loss": "bce_dice",
+    "augmentation": 0.5, "image_size": 96, "batch_size": 8, "optimizer": "adam", "learning_rate": 0.001,
+    "schedule": "cosine", "weight_decay": 0.0,
 }  # fmt: skip
 PLAIN = {name: value for name, value in DEFAULT.items() if name not in ("backbone", "encoder_weights")} | {
     "architecture": "plain_unet", "loss": "bce", "schedule": "constant"
@@ -39,8 +39,8 @@ def single_records() -> dict[str, dict[str, Any]]:
             "device": "CPU: 2 cores, AMD EPYC", "cores": 2, "memory_bytes": 25276063744, "commit": "fdb388401e59",
         },
         "dataset.json": {
-            "name": "sample", "path": "sample", "format": "folders", "classes": ["foreground"], "fingerprint": "3e5203fb",
-            "num_images": 6, "skipped": [],
+            "name": "sample", "path": "sample", "format": "folders", "classes": ["foreground"],
+            "fingerprint": "3e5203fb", "num_images": 6, "skipped": [],
         },
         "audit.json": {
             "images": [
@@ -96,8 +96,8 @@ def experiment() -> dict[str, Any]:
         "evaluation_size": None, "keep_models": 3, "batch_norm": "reestimate", "precision": "auto",
     }  # fmt: skip
     return {
-        "name": "reference", "space": space, "data": {"path": "sample"}, "tuners": ["random"], "seeds": [0], "trials": 1,
-        "budget": None, "workers": None, "retries": 1, "protocol": protocol,
+        "name": "reference", "space": space, "data": {"path": "sample"}, "tuners": ["random"], "seeds": [0],
+        "trials": 1, "budget": None, "workers": None, "retries": 1, "protocol": protocol,
     }  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""How trials end, which they are, and where they stand with a tuner that promotes: types, with the same words on disk as ever."""
+"""How trials end, which they are, and where they stand with a tuner that promotes: types,
+with the same words on disk as ever."""
 
 import json
 from dataclasses import replace

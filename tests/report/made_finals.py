@@ -45,9 +45,10 @@ def with_finals(run: Run, levels: Mapping[str, float] = LEVELS, *, noise: float 
                 level = levels[each.name] + float(random.normal(0, luck))
                 trainings.append(
                     TrainingRecord(
-                        candidate=each.name, hyperparameters=each.hyperparameters, fold=number, seed=seed, status=COMPLETED,
-                        out_of_fold=scored(fold, level), test=scored(run.split.test, level), epochs_run=12, num_params=10**7,
-                        latency_s=0.02, peak_memory_bytes=2**30, train_s=20.0, wall_s=30.0, started_at=START.isoformat(),
+                        candidate=each.name, hyperparameters=each.hyperparameters, fold=number, seed=seed,
+                        status=COMPLETED, out_of_fold=scored(fold, level), test=scored(run.split.test, level),
+                        epochs_run=12, num_params=10**7, latency_s=0.02, peak_memory_bytes=2**30, train_s=20.0,
+                        wall_s=30.0, started_at=START.isoformat(),
                     )
                 )  # fmt: skip
     references = [

@@ -1,5 +1,5 @@
-"""Colours of the page for weak eyes, in both themes and on paper. axe-core looks at the rest in a browser (`test_html.py`); it does not
-know the contrast of marks, nor that of text which no test's page happens to show."""
+"""Colours of the page for weak eyes, in both themes and on paper. axe-core looks at the rest in a browser
+(`test_html.py`); it does not know the contrast of marks, nor that of text which no test's page happens to show."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,8 @@ GRAPHICS = 3.0
 
 
 def palettes() -> dict[str, dict[str, str]]:
-    """Theme -> variable -> colour: the light one, and over it the dark one, as the button and as the system choose it, and that of print."""
+    """Theme -> variable -> colour: the light one, and over it the dark one, as the button and
+    as the system choose it, and that of print."""
     blocks = re.findall(r"(:root[^{]*)\{([^{}]*)\}", STYLE.read_text(encoding="utf-8"))
     read = [(head.strip(), dict(re.findall(r"--([\w-]+):\s*(#[0-9a-f]{6})", body))) for head, body in blocks]
     (light,) = [colours for head, colours in read if head == ":root"]

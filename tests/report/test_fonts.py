@@ -1,4 +1,5 @@
-"""Names of classes in any script, in the pictures of the markdown page: letters or a number, never boxes, and no warning."""
+"""Names of classes in any script, in the pictures of the markdown page: letters or a number, never boxes,
+and no warning."""
 
 import warnings
 

@@ -23,7 +23,10 @@ from bench.report.render.html import target
 from tests.report.made_finals import with_finals
 from tests.report.runs import counts, full_run, write_arrays
 
-HOSTILE = "=1+1\"'><script>alert(1)</script><img src=x onerror=alert(2)>![p](/etc/passwd)[l](http://evil.example)<http://evil.example>|`\n\n# h\n| a | b |\x1b[2J\u202e</style>"
+HOSTILE = (
+    "=1+1\"'><script>alert(1)</script><img src=x onerror=alert(2)>![p](/etc/passwd)[l](http://evil.example)"
+    "<http://evil.example>|`\n\n# h\n| a | b |\x1b[2J\u202e</style>"
+)
 
 MEANT = re.compile(
     r"^(COMPLETED|FAILED|STOPPED|COLLAPSED|PRUNED|val|test|train|out_of_fold|predict_nothing|mean_mask|otsu|tuner/.*|\d{4}-\d\d-\d\dT.*)$"

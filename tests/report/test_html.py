@@ -1,5 +1,5 @@
-"""The page for a browser, in a browser: it shows its verdict, sorts, filters, switches models, follows the theme, prints, can be read
-by everyone (axe-core), and says nothing on the console."""
+"""The page for a browser, in a browser: it shows its verdict, sorts, filters, switches models, follows the theme,
+prints, can be read by everyone (axe-core), and says nothing on the console."""
 
 import re
 import shutil
@@ -93,8 +93,8 @@ def unfold(page: Page) -> None:
 
 
 def violations(page: Page) -> list[tuple[str, str]]:
-    """What axe-core finds, of whatever weight: the rule and the first element that breaks it. Its script comes in past the page's
-    policy, which stays as it is for the page."""
+    """What axe-core finds, of whatever weight: the rule and the first element that breaks it. Its script comes in past
+    the page's policy, which stays as it is for the page."""
     page.evaluate(AXE)
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     return [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]]

@@ -1,4 +1,5 @@
-"""A comparison of levels: what a budget has room for, in which order it is trained, and that nothing shorter than sufficient takes part."""
+"""A comparison of levels: what a budget has room for, in which order it is trained, and
+that nothing shorter than sufficient takes part."""
 
 from dataclasses import replace
 

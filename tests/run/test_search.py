@@ -1,4 +1,5 @@
-"""Ask, train, tell: what every tuner must do. The worker is a stand-in whose scores are a function of the configuration."""
+"""Ask, train, tell: what every tuner must do. The worker is a stand-in whose scores are a function
+of the configuration."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -52,11 +52,16 @@ def drawn(root: Path, images: int) -> Path:
 
 def run(data: Path, root: Path, *, trials: int = TRIALS, resume: bool = False, folds: int = 2) -> Run:
     content = {
-        "name": "raced",
-        "data": {"path": str(data)},
-        "space": {"architecture": ["plain_unet"], "loss": ["bce", "dice", "focal"], "augmentation": [0.0, 1.0], "image_size": [32]},
+        "name": "raced", "data": {"path": str(data)},
+        "space": {
+            "architecture": ["plain_unet"], "loss": ["bce", "dice", "focal"], "augmentation": [0.0, 1.0],
+            "image_size": [32],
+        },
         "trials": trials,
-        "protocol": {"steps": 6, "steps_per_epoch": 3, "folds": folds, "search_folds": folds, "finalists": 1, "final_seeds": 1, "test_share": 0.1},
+        "protocol": {
+            "steps": 6, "steps_per_epoch": 3, "folds": folds, "search_folds": folds, "finalists": 1, "final_seeds": 1,
+            "test_share": 0.1,
+        },
     }  # fmt: skip
     runner.run_experiment(
         Experiment.model_validate(content),

@@ -1,4 +1,5 @@
-"""Encoders of keras.applications: their skips, their preprocessing, and weights out of a file. ImageNet's own files are not needed."""
+"""Encoders of keras.applications: their skips, their preprocessing, and weights out of a file.
+ImageNet's own files are not needed."""
 
 import keras
 import numpy as np

@@ -36,7 +36,8 @@ def test_focal_tversky_of_half_an_object() -> None:
 
 
 def test_lovasz_hinge_weighs_margins_by_what_they_cost_in_iou() -> None:
-    # Errors 1 - logit * sign are -1, 2 and 0.5. Sorted 2 (1 - 1/2), 0.5 (1 - 1/3), -1 (1): slopes 1/2, 1/6, 1/3, and -1 is no loss.
+    # Errors 1 - logit * sign are -1, 2 and 0.5. Sorted 2 (1 - 1/2), 0.5 (1 - 1/3), -1 (1): slopes 1/2, 1/6, 1/3,
+    # and -1 is no loss.
     assert value("lovasz", [1, 0, 0], sigmoid(2, 1, -0.5)) == pytest.approx(2 / 2 + 0.5 / 6, abs=1e-4)
 
 

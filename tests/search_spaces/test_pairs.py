@@ -1,8 +1,8 @@
-"""Every architecture with every backbone that a space allows builds, trains a step, is saved as a delivered model is, and predicts as before when it
-is loaded: at its smallest size.
+"""Every architecture with every backbone that a space allows builds, trains a step, is saved as a delivered model is,
+and predicts as before when it is loaded: at its smallest size.
 
-There are some two hundred pairs, a few seconds each. Those of `DRAWN` are tried always, all with CONTRACTS=all, and with CONTRACTS=2/8 the second of
-eight parts.
+There are some two hundred pairs, a few seconds each. Those of `DRAWN` are tried always, all with CONTRACTS=all, and
+with CONTRACTS=2/8 the second of eight parts.
 """
 
 import os

@@ -1,4 +1,5 @@
-"""What every oracle must do when it is asked and told in any order. Nothing trains: a score is a function of the configuration."""
+"""What every oracle must do when it is asked and told in any order. Nothing trains: a score is a function
+of the configuration."""
 
 import functools
 import random
@@ -138,7 +139,8 @@ def test_no_configuration_is_started_twice_whatever_the_order_of_ends(tuner):
 
 
 def test_the_gaussian_process_minds_what_is_under_way_and_what_failed(monkeypatch):
-    """Eight of nine configurations are tried (one failed, three under way) when it chooses: whatever it wants, it gets the ninth."""
+    """Eight of nine configurations are tried (one failed, three under way) when it chooses: whatever it wants,
+    it gets the ninth."""
     oracle = make("bayesian", SMALL)
     proposals = ask_for(oracle, 8)
     for proposal in proposals[:5]:
@@ -281,7 +283,8 @@ def ended_rung(tuner: str, scores: list[float | None], *, epochs: int = 9) -> An
 
 @pytest.mark.parametrize(("failures", "promotions"), [(0, 3), (2, 3), (6, 3), (7, 2), (8, 1), (9, 0)])
 def test_a_failed_trial_takes_no_promotion_from_hyperband(failures, promotions):
-    """The first bracket of 9 epochs has 9 trials of 1 epoch, 3 of 3 and 1 of 9; Keras Tuner promotes 3, 1 and 0 of the first three cases."""
+    """The first bracket of 9 epochs has 9 trials of 1 epoch, 3 of 3 and 1 of 9; Keras Tuner promotes 3, 1 and 0
+    of the first three cases."""
     oracle = ended_rung("hyperband", [None] * failures + [n / 10 for n in range(9 - failures)])
     rounds = []
     for _ in range(promotions + 2):
@@ -335,7 +338,8 @@ def test_asha_promotes_the_best_third_of_those_that_ended():
 
 
 def test_asha_promotes_from_the_highest_rung_first():
-    """Nine ended at 1 epoch, three of them at 3 epochs: one goes on to 9 epochs, and after it comes a new configuration."""
+    """Nine ended at 1 epoch, three of them at 3 epochs: one goes on to 9 epochs,
+    and after it comes a new configuration."""
     oracle = ended_rung("asha", [n / 10 for n in range(9)])
     for proposal in ask_for(oracle, 3):
         end(oracle, proposal, 0.5 + int(proposal.values["tuner/trial_id"]) / 100)

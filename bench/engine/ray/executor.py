@@ -171,15 +171,15 @@ class RayExecutor:
     def _await_slot(self, settle_s: float = 0.0) -> None:
         """Waits until a worker is up and free, and up to `settle_s` for those that are starting. Raises
         ExperimentError, one line, if none comes."""
-        began = time.monotonic()
-        while not self.free_slots or (self.slots < len(self._workers) and time.monotonic() - began < settle_s):
+        began = clock.now()
+        while not self.free_slots or (self.slots < len(self._workers) and clock.now() - began < settle_s):
             done = self._wait()
             for worker in list(self._workers):
                 self._ended(worker, done)
             if self._refused and not self._workers:
                 reason = next(iter(self._refused.values()))
                 raise ExperimentError(f"no machine of the Ray cluster {self._cluster!r} is of use; {reason}")
-            if not self.free_slots and time.monotonic() - began > self._patience_s:
+            if not self.free_slots and clock.now() - began > self._patience_s:
                 raise ExperimentError(
                     f"no worker came up on the Ray cluster {self._cluster!r} within {self._patience_s:.0f} s; "
                     "look at its free CPUs and GPUs with: ray status"

@@ -61,8 +61,14 @@ def test_a_local_cluster_listens_on_loopback_alone_and_asks_for_a_token_that_is_
 
 @pytest.mark.parametrize(
     ("address", "is_here"),
-    [("127.0.0.1:6379", True), ("[::1]:6379", True), ("localhost:1", True), ("10.0.0.1:6379", False), ("head:6379", False)],
-)  # fmt: skip
+    [
+        ("127.0.0.1:6379", True),
+        ("[::1]:6379", True),
+        ("localhost:1", True),
+        ("10.0.0.1:6379", False),
+        ("head:6379", False),
+    ],
+)
 def test_loopback_is_known_by_its_address(address: str, is_here: bool) -> None:
     assert is_loopback(address) == is_here
 

@@ -66,7 +66,8 @@ def test_each_step_of_a_probe_is_an_epoch(tmp_path):
 
 
 def three_classes() -> CachedPixels:
-    """Ten images: class 1 in image0 to image7, class 2 in image7 alone, class 3 nowhere; image8 and image9 are empty but for void."""
+    """Ten images: class 1 in image0 to image7, class 2 in image7 alone, class 3 nowhere; image8
+    and image9 are empty but for void."""
     masks = np.zeros((10, 32, 32), np.uint8)
     masks[:8, 0, 0], masks[7, 1, 1], masks[8:, 2, 2] = 1, 2, VOID
     return replace(pixels(), masks=masks)

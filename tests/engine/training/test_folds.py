@@ -19,17 +19,19 @@ UNBEATEN = Incumbent(
 
 
 def of_fold(fold: int, ious: list[float], *, status: str = COMPLETED, error: str | None = None) -> TrialOutcome:
-    """Ten images of ten foreground pixels each, of which the best epoch finds its IoU on each; a fold takes a minute."""
+    """Ten images of ten foreground pixels each, of which the best epoch finds its IoU on each;
+    a fold takes a minute."""
     best = max(ious)
     curve = tuple(
         EpochRecord(epoch=n, train_loss=0.5, val_loss=None, val_iou=iou, elapsed_s=10.0 * n + 30.0 * (fold == 0))
         for n, iou in enumerate(ious, start=1)
     )
     record = TrialRecord(
-        study_id="study", trial_id="0", status=status, hyperparameters=spec().hyperparameters, seed=0, val_metrics={"iou": best},
-        curve=curve, epochs_run=len(curve), best_epoch=ious.index(best) + 1, num_params=7, graph_reused=fold > 0,
-        build_s=5.0 * (fold == 0), reset_s=1.0, first_step_s=20.0 if fold == 0 else 2.0, train_s=8.0, evaluate_s=4.0,
-        input_wait_s=0.5, wall_s=10.0 * len(curve) + 30.0 * (fold == 0), latency_s=0.1, started_at=f"fold {fold}", error=error,
+        study_id="study", trial_id="0", status=status, hyperparameters=spec().hyperparameters, seed=0,
+        val_metrics={"iou": best}, curve=curve, epochs_run=len(curve), best_epoch=ious.index(best) + 1, num_params=7,
+        graph_reused=fold > 0, build_s=5.0 * (fold == 0), reset_s=1.0, first_step_s=20.0 if fold == 0 else 2.0,
+        train_s=8.0, evaluate_s=4.0, input_wait_s=0.5, wall_s=10.0 * len(curve) + 30.0 * (fold == 0), latency_s=0.1,
+        started_at=f"fold {fold}", error=error,
     )  # fmt: skip
     found = ClassCounts(tp=round(10 * best), fp=0, fn=10 - round(10 * best), tn=10)
     counts = {f"{fold}-{n}": (found, found) for n in range(IMAGES)}

@@ -1,4 +1,5 @@
-"""Windows that train, and pictures that are scored through them, with a network that does nothing but look at brightness."""
+"""Windows that train, and pictures that are scored through them, with a network
+that does nothing but look at brightness."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,5 @@
-"""A trial of several classes: weights from the images that train, no mirrored image where a class forbids it, void nowhere."""
+"""A trial of several classes: weights from the images that train, no mirrored image where a class forbids it,
+void nowhere."""
 
 from dataclasses import replace
 

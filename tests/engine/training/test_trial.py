@@ -1,4 +1,5 @@
-"""Which epoch a trial is scored by, when it ends early, how its learning rate goes, and the probabilities that it leaves."""
+"""Which epoch a trial is scored by, when it ends early, how its learning rate goes, and the probabilities
+that it leaves."""
 
 import math
 from dataclasses import replace
@@ -136,7 +137,8 @@ def test_a_trial_that_runs_out_of_time_is_what_its_last_epoch_was(make_run):
 
 @pytest.mark.parametrize("epochs", [2, 5])
 def test_the_schedule_spans_the_training_whatever_its_length(make_run, epochs):
-    """Epochs of 4 steps: the factor of step k of n is that of the share k / n, up in the first tenth and down to nearly 0 at the end."""
+    """Epochs of 4 steps: the factor of step k of n is that of the share k / n, up in the first tenth
+    and down to nearly 0 at the end."""
     run = make_run(epochs=epochs, schedule="cosine", learning_rate=0.5)
     run._validate = lambda: scored(5)
     run.train(pretrained=None, reused=True, on_epoch=lambda epoch: None)
