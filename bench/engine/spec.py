@@ -1,4 +1,4 @@
-"""What the parent and a worker tell each other about a trial. Imports no TensorFlow: the parent computes nothing."""
+"""Messages between the parent and a worker about a trial. Imports no TensorFlow: the parent computes nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets.splits import nested_subset
-from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.evidence import PixelStatistics
 from bench.evaluation.racing import Incumbent
 from bench.records import FAILED, ClassCounts, EpochRecord, HyperparameterValue, TrialRecord
 
@@ -16,19 +16,19 @@ Counts = Mapping[str, tuple[ClassCounts, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """What a worker needs to know of one trial. It is trained from its initial weights for `epochs` epochs, over which
-    its learning-rate schedule spans. A trial that cannot end within `time_limit_s` is STOPPED as soon as that shows.
-    With `fit_s` its length is fitted while it trains, so that its steps end after so many seconds
+    """What a worker needs to know of one trial. It is trained from its initial weights for `epochs` epochs, the length
+    of its learning-rate schedule. A trial that cannot end within `time_limit_s` is STOPPED as soon as that shows. With
+    `fit_s` its length is fitted while it trains, so that its steps end after this many seconds
     (`bench.engine.training.length`). `attempt` counts from 1: a trial whose process died may be tried again.
 
-    With several `search_folds` it is trained on the first so many folds in turn, each for `epochs`, unless it is
-    clearly behind `incumbent` before that (`bench.engine.training.folds`).
+    With several `search_folds` it is trained on that many folds in turn, each for `epochs`, unless it is clearly behind
+    `incumbent` before that (`bench.engine.training.folds`).
 
-    With a `fold` it is a training of the final evaluation: on all folds but this one, to its last epoch, scored once
-    on this fold and on the locked test images. With a `train_share` below 1 only so many of those images train, for as
-    many steps. A `probe` is such a training that is held for its cost alone: its epochs are steps, it scores no locked
-    image, and its process ends where it says nothing for `time_limit_s`. A `refit` is trained on all images of the
-    folds, to its last epoch, and scores nothing."""
+    With a `fold` it is a training of the final evaluation: on all folds but this one, to its last epoch, scored once on
+    this fold and on the held-out test images. With a `train_share` below 1 only this fraction of the images trains, for
+    as many steps. A `probe` is such a training that measures costs alone: its epochs are steps, it scores no held-out
+    image, and its process ends if it sends nothing for `time_limit_s`. A `refit` is trained on all images of the folds,
+    to its last epoch, and scores nothing."""
 
     study_id: str
     trial_id: str
@@ -47,7 +47,7 @@ class TrialSpec:
 
     @property
     def epochs_planned(self) -> int:
-        """Of all folds together."""
+        """Epochs of all folds together."""
         return self.epochs * self.search_folds
 
     @property
@@ -96,7 +96,7 @@ class TrialSetup:
 
     @property
     def development_ids(self) -> tuple[str, ...]:
-        """Of all folds, sorted: what is not locked."""
+        """The ids of all folds, sorted."""
         return tuple(sorted(name for ids in self.folds for name in ids))
 
     @property
@@ -129,7 +129,7 @@ class Scored:
     counts: Counts
     predictions: np.ndarray
     confusion: np.ndarray | None = None
-    evidence: PixelEvidence | None = None
+    evidence: PixelStatistics | None = None
     maps: ProbabilityMaps | None = None
 
 

@@ -44,7 +44,7 @@ class OnRecord:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Whoever started the executor ends its processes."""
+        """Does nothing: the code that made the executor ends its processes."""
 
     @property
     def slots(self) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 from bench.engine.executor import Executor
 from bench.engine.spec import TrialOutcome, TrialSpec
 from bench.evaluation.counting import confusion_record
-from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.evidence import PixelStatistics
 from bench.progress import Progress
 from bench.records import (
     COMPLETED,
@@ -50,7 +50,7 @@ def run_finals(
     deadline: Deadline,
     costs: CostModel,
     keep: Callable[[TrainingRecord], None],
-    keep_evidence: Callable[[str, PixelEvidence], None],
+    keep_evidence: Callable[[str, PixelStatistics], None],
     progress: Progress,
     study: str = FINALS,
     shares: Sequence[float] = (1.0,),
@@ -115,7 +115,7 @@ class _Trainings:
     deadline: Deadline
     costs: CostModel
     keep: Callable[[TrainingRecord], None]
-    keep_evidence: Callable[[str, PixelEvidence], None]
+    keep_evidence: Callable[[str, PixelStatistics], None]
     keep_model: Callable[[str, TrialSpec, TrialOutcome], None] | None
     again: list[TrialSpec] = field(default_factory=list)
     """Trainings whose process died, to be tried again."""
@@ -258,7 +258,7 @@ def _training(outcome: TrialOutcome, spec: TrialSpec, candidate: Candidate) -> T
     )
 
 
-def _evidence(outcome: TrialOutcome) -> PixelEvidence | None:
+def _evidence(outcome: TrialOutcome) -> PixelStatistics | None:
     """Of the images out of fold and the held-out ones together."""
     parts = [scored.evidence for scored in (outcome.scored, outcome.test) if scored and scored.evidence]
     return reduce(add, parts) if parts else None

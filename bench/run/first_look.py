@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.baselines import evaluate_baselines
 from bench.records import Evaluation
-from bench.run.setup import PreparedData, augmentation_pictures, validation_pictures
+from bench.run.setup import PreparedData, augmentation_images, validation_images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ def first_look(prepared: PreparedData, seed: int) -> FirstLook:
         seed=seed,
     )
     return FirstLook(
-        validation=validation_pictures(prepared),
-        augmentation=augmentation_pictures(prepared, seed),
+        validation=validation_images(prepared),
+        augmentation=augmentation_images(prepared, seed),
         baselines=tuple(baselines),
     )

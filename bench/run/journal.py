@@ -10,7 +10,7 @@ import numpy as np
 from bench.engine.executor import Executor
 from bench.engine.spec import Scored, TrialOutcome, TrialSpec
 from bench.errors import StoreError, UserError
-from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.evidence import PixelStatistics
 from bench.experiments import Experiment, to_json
 from bench.progress import Progress
 from bench.records import Environment, Evaluation, ProposalRecord, Run, RunRecord, TrainingRecord, TrialRecord
@@ -95,7 +95,7 @@ class Journal:
         self.store.append(record)
         self.mark("running")
 
-    def keep_evidence(self, name: str, evidence: PixelEvidence) -> None:
+    def keep_evidence(self, name: str, evidence: PixelStatistics) -> None:
         self.store.write_arrays(name, evidence.arrays())
 
     def proposed(self, proposal: ProposalRecord) -> None:

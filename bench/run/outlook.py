@@ -100,7 +100,7 @@ def outlook(experiment: Experiment, found: Examined, measured: Measured | None, 
     left_s = Timekeeper(experiment, None, clock.now()).finals_s
     cut = left_s is not None and bool(protocol.finalists) and folds > 1
     candidates = None if cut else most_candidates(experiment)
-    told = ahead(experiment, folds, left_s, 0)
+    shown = ahead(experiment, folds, left_s, 0)
     return Outlook(
         name=experiment.name,
         images={"train": len(split.train), "val": len(split.val), "test": len(split.test)},
@@ -123,8 +123,8 @@ def outlook(experiment: Experiment, found: Examined, measured: Measured | None, 
         measured=measured,
         cache_bytes=_cache_bytes(experiment, found),
         memory_limit_bytes=memory_limit(),
-        varies={name: _range(getattr(experiment.space, name)) for name in HYPERPARAMETERS if name in told.varies},
-        fixed=told.fixed,
+        varies={name: _range(getattr(experiment.space, name)) for name in HYPERPARAMETERS if name in shown.varies},
+        fixed=shown.fixed,
     )
 
 

@@ -209,7 +209,7 @@ def examine(
     )
 
 
-def validation_pictures(prepared: PreparedData) -> dict[str, np.ndarray]:
+def validation_images(prepared: PreparedData) -> dict[str, np.ndarray]:
     """Arrays for the report's overlays: ids, images uint8 [N, e, e, 3], truth uint8 [N, e, e], valid bool [N, e, e]."""
     pixels = prepared.pixels()
     rows = pixels.rows(prepared.split.val)
@@ -221,7 +221,7 @@ def validation_pictures(prepared: PreparedData) -> dict[str, np.ndarray]:
     }
 
 
-def augmentation_pictures(prepared: PreparedData, seed: int) -> dict[str, np.ndarray]:
+def augmentation_images(prepared: PreparedData, seed: int) -> dict[str, np.ndarray]:
     """One training image at every strength: the one with the foreground share nearest to the mean. It is drawn as in
     the one of the first `DRAWS` passes that changes it most at full strength."""
     pixels = prepared.pixels()
