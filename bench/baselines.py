@@ -20,7 +20,7 @@ Predictor = Callable[[np.ndarray], np.ndarray]
 _LEVELS = np.linspace(0.02, 0.9, 45)
 
 
-def evaluate_references(
+def evaluate_baselines(
     pixels: CachedPixels, *, train_ids: Sequence[str], parts: dict[str, Sequence[str]], num_classes: int, seed: int
 ) -> list[Evaluation]:
     """Every reference on every part, as records. `pixels` is the cache at the evaluation size."""
@@ -47,7 +47,7 @@ def evaluate_on_folds(
     whole: dict[str | None, Evaluation] = {}
     for number, ids in enumerate(folds):
         others = [name for other, names in enumerate(folds) if other != number for name in names]
-        for part in evaluate_references(
+        for part in evaluate_baselines(
             pixels, train_ids=others, parts={OUT_OF_FOLD: ids}, num_classes=num_classes, seed=seed
         ):
             before = whole[part.reference].counts if part.reference in whole else {}

@@ -12,7 +12,7 @@ import numpy as np
 from bench.errors import UserError
 from search_spaces.architectures import ARCHITECTURES
 from search_spaces.backbones import BACKBONES
-from search_spaces.reference import RECIPE
+from search_spaces.defaults import DEFAULT
 
 SIZES = (192, 384)
 """Sides of the images for which multiply-adds are told, pixels."""
@@ -56,7 +56,7 @@ def pairs(names: Sequence[str] = ()) -> list[Pair]:
 
 def usual_pairs() -> list[Pair]:
     """Each architecture with the default backbone, then the default architecture with each other backbone."""
-    architecture, backbone = str(RECIPE["architecture"]), str(RECIPE["backbone"])
+    architecture, backbone = str(DEFAULT["architecture"]), str(DEFAULT["backbone"])
     first = [pair for pair in pairs() if pair[1] in (backbone, None)]
     return first + [pair for pair in pairs([architecture]) if pair not in first]
 
@@ -77,14 +77,14 @@ def costs(pairs: Sequence[Pair], sizes: Iterable[int] = SIZES) -> Iterator[Cost]
 def measured(of: Cost, size: int, *, batch_size: int, steps: int) -> Cost:
     """With the median of `steps` training steps and predictions of a batch, after the first ones, which compile."""
     from bench.engine.training.graph import GraphKey, TrainingGraph
-    from search_spaces.reference import reference_recipe
+    from search_spaces.defaults import default_configuration
     from search_spaces.space import Space
 
     multiple = ARCHITECTURES[of.architecture].size_multiple
     if size % multiple:
         raise UserError(f"{size} px is no size of {of.architecture}: choose a multiple of {multiple}")
     backbone = (of.backbone,) if of.backbone else ()
-    values = reference_recipe(
+    values = default_configuration(
         Space(architecture=(of.architecture,), backbone=backbone, image_size=(size,), batch_size=(batch_size,))
     )
     graph = TrainingGraph(GraphKey.of(values, num_classes=2, evaluation_size=size, threshold=0.5))

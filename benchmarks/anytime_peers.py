@@ -32,7 +32,7 @@ from bench.evaluation.postprocess import class_ids
 from bench.experiments import load_experiment, override
 from bench.progress import PlainProgress
 from bench.records import ClassCounts
-from bench.run.setup import Material, prepare
+from bench.run.setup import PreparedData, prepare
 from search_spaces.portfolio import portfolio
 from search_spaces.space import Space
 
@@ -57,7 +57,7 @@ MARGIN = 1.1
 class Task:
     """A set, decoded, and what a peer may do with it until `deadline` (monotonic seconds)."""
 
-    material: Material
+    material: PreparedData
     setup: TrialSetup
     space: Space
     seed: int

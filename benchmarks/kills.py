@@ -146,7 +146,7 @@ class Graveyard:
         from bench.tuners import ORACLES
         from tests.killed import Killer, lived, stand_in_work
 
-        tuner, places = dice.choice(phase.tuners or tuple(ORACLES)), dice.choice((1, 3))
+        tuner, slots = dice.choice(phase.tuners or tuple(ORACLES)), dice.choice((1, 3))
         changes, pace_s = phase.changes or {}, 0.02 if phase.by_time else 0.0
         if "Ray" in phase.workers:
             from tests.killed_on_ray import lived as lived_on_ray
@@ -155,9 +155,9 @@ class Graveyard:
         if "processes" in phase.workers:
             work = worker_processes(root, tuner, self.material)
         else:
-            work = stand_in_work(root, tuner, self.material, places=places, pace_s=pace_s, **changes)
+            work = stand_in_work(root, tuner, self.material, slots=slots, pace_s=pace_s, **changes)
         if phase.first == "whole":
-            plain = stand_in_work(root, tuner, self.material, places=places)
+            plain = stand_in_work(root, tuner, self.material, slots=slots)
             lived(plain, Killer(), told, limit_s=LIMIT_S)
         elif phase.first == "undelivered":
             lived(work, Killer(), told, limit_s=LIMIT_S)

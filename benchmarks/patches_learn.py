@@ -97,9 +97,9 @@ def _trained(
 ) -> Callable[[np.ndarray], np.ndarray]:
     prepare(Placement())  # before TensorFlow is imported, as in a worker
     from bench.engine.training.graph import GraphKey, TrainingGraph
+    from search_spaces.defaults import default_configuration
     from search_spaces.initial_weights import load_encoder
     from search_spaces.optimizers import SCHEDULES
-    from search_spaces.reference import reference_recipe
     from search_spaces.space import Space
 
     space = Space(
@@ -108,7 +108,7 @@ def _trained(
         encoder_weights=("imagenet",),
         image_size=(asked.size,),
     )
-    values = reference_recipe(space)
+    values = default_configuration(space)
     graph = TrainingGraph(GraphKey.of(values, num_classes=2, evaluation_size=asked.size, threshold=0.5))
     graph.reset(values, seed=0, pretrained=load_encoder(asked.backbone, "imagenet"))
     factor, rate = SCHEDULES[str(values["schedule"])][1], float(values["learning_rate"])

@@ -14,7 +14,7 @@ import argparse
 import numpy as np
 from coverage import WORLDS, World, draw, true_score
 
-from bench.evaluation.racing import Rival, is_behind, race
+from bench.evaluation.racing import Incumbent, is_behind, race
 from bench.evaluation.resampling import pooled_scores
 
 FOLDS, CONFIGURATIONS, SPREAD = 3, 24, 0.5
@@ -68,7 +68,7 @@ def scored(
 
 def raced(scores: np.ndarray, image_iou: np.ndarray) -> np.ndarray:
     """Folds that each configuration was trained on, one after the other in their order, as a search does it."""
-    best: Rival | None = None
+    best: Incumbent | None = None
     folds_run = []
     for own_scores, own in zip(scores, image_iou, strict=True):
         done = 1
@@ -76,7 +76,7 @@ def raced(scores: np.ndarray, image_iou: np.ndarray) -> np.ndarray:
             done += 1
         folds_run.append(done)
         if done == FOLDS and (best is None or own_scores.mean() > best.iou):
-            best = Rival(trial_id="", iou=own_scores.mean(), image_iou=by_image(own))
+            best = Incumbent(trial_id="", iou=own_scores.mean(), image_iou=by_image(own))
     return np.array(folds_run)
 
 

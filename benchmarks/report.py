@@ -26,7 +26,7 @@ from unittest.mock import patch
 import numpy as np
 from tabulate import tabulate
 
-from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.evidence import PixelStatistics
 from bench.evaluation.pixel_metrics import BINS
 from bench.records import (
     COMPLETED,
@@ -267,7 +267,7 @@ def _trainings(
                 )
 
 
-def _evidence(ids: Sequence[str], random: np.random.Generator) -> PixelEvidence:
+def _evidence(ids: Sequence[str], random: np.random.Generator) -> PixelStatistics:
     """Probabilities that lean to the truth, 700 pixels of which are foreground."""
     sure = np.linspace(0, 1, BINS) ** 2
     leaning = [weights / weights.sum() for weights in (sure[::-1], sure)]
@@ -281,7 +281,7 @@ def _evidence(ids: Sequence[str], random: np.random.Generator) -> PixelEvidence:
     middles = (np.arange(BINS) + 0.5) / BINS
     near = random.integers(50, 150, (len(ids), 1, 2))
     contours = np.stack([near[..., 0] + 60, near[..., 0], near[..., 1] + 60, near[..., 1]], -1)
-    return PixelEvidence(
+    return PixelStatistics(
         ids=tuple(ids),
         histogram=histogram.astype(np.uint32),
         sums=(histogram.sum(2) * middles).astype(np.float32),

@@ -53,8 +53,8 @@ def run(specs: list[TrialSpec], setup: TrialSetup, scratch: Path, workers: int) 
     graph."""
     waiting, started = list(specs), time.perf_counter()
     with LocalExecutor(setup, scratch, placements(workers)) as executor:
-        while waiting or executor.free < executor.places:
-            while waiting and executor.free:
+        while waiting or executor.free_slots < executor.slots:
+            while waiting and executor.free_slots:
                 spec = min(waiting, key=lambda each: not executor.is_warm(each))
                 waiting.remove(spec)
                 executor.submit(spec)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from itertools import zip_longest
 
 from search_spaces.architectures import ARCHITECTURES
+from search_spaces.defaults import default_configuration
 from search_spaces.hyperparameters import Value
 from search_spaces.portfolio import active, whole
-from search_spaces.reference import reference_recipe
 from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
 
 
@@ -22,7 +22,7 @@ def one_at_a_time(space: Space) -> tuple[dict[str, Value], ...]:
     leaves out values of all of them. Of a range both ends are compared. Backbones are compared if the default
     configuration's architecture has one. If it has none, an architecture with a backbone takes the first of the space.
     """
-    default = reference_recipe(space)
+    default = default_configuration(space)
     others = [[(name, value) for value in levels(space, name)[1:]] for name in HYPERPARAMETERS if name in default]
     found = [default]
     for of_round in zip_longest(*others):
@@ -33,7 +33,7 @@ def one_at_a_time(space: Space) -> tuple[dict[str, Value], ...]:
 def levels(space: Space, name: str) -> tuple[Value, ...]:
     """The compared values of a hyperparameter of the default configuration: its own value, then the others in the order
     of the space."""
-    own = reference_recipe(space)[name]
+    own = default_configuration(space)[name]
     values = getattr(space, name)
     listed = (values.min, values.max) if isinstance(values, Range) else values
     return (own, *(value for value in listed if value != own))

@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 from search_spaces.architectures import ARCHITECTURES
+from search_spaces.defaults import default_configuration
 from search_spaces.hyperparameters import Value
-from search_spaces.reference import reference_recipe
 from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
 
 VARIATIONS: tuple[Mapping[str, Value], ...] = (
@@ -46,7 +46,7 @@ def portfolio(space: Space) -> tuple[dict[str, Value], ...]:
 
 def whole(space: Space) -> dict[str, Value]:
     """The default configuration with a backbone, even if its own architecture has none."""
-    recipe = reference_recipe(space)
+    recipe = default_configuration(space)
     if space.backbone:
         first = {name: _first(getattr(space, name)) for name in OF_BACKBONE if getattr(space, name)}
         recipe = {**first, **recipe}

@@ -12,9 +12,9 @@ from search_spaces import batch_normalization, initial_weights
 from search_spaces.architectures import ARCHITECTURES
 from search_spaces.backbones import BACKBONES, UNIT
 from search_spaces.class_weights import class_weights
+from search_spaces.defaults import default_configuration
 from search_spaces.losses import LOSSES, loss_value
 from search_spaces.optimizers import OPTIMIZERS
-from search_spaces.reference import reference_recipe
 from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
 
 Values = Mapping[str, Any]
@@ -37,7 +37,7 @@ class SegmentationHyperModel(kt.HyperModel):
     def declare(self, hp: kt.HyperParameters) -> kt.HyperParameters:
         """Adds the whole space to `hp`, so that no trial can make it grow. Its defaults are the default
         configuration."""
-        space, recipe = self.space, reference_recipe(self.space)
+        space, recipe = self.space, default_configuration(self.space)
         hp.Choice("architecture", list(space.architecture), default=recipe["architecture"])
         with_backbone = [name for name in space.architecture if ARCHITECTURES[name].has_backbone]
         if with_backbone:

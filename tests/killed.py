@@ -33,7 +33,7 @@ from bench.progress import PlainProgress
 from bench.records import Run, TrainingRecord, TrialRecord, durable, store
 from bench.records.store import RunStore, load, load_arrays
 from bench.run.final_evaluation import unit_name
-from bench.run.setup import Material, prepare
+from bench.run.setup import PreparedData, prepare
 from bench.run.stages import delivery as delivery_stage
 from search_spaces.augmentations import build
 from tests.delivery.stand_in import stand_in_deliver
@@ -161,7 +161,7 @@ class Told:
             self.acknowledged.append(tuple(key))
 
 
-def drawn_material(root: Path) -> Material:
+def drawn_material(root: Path) -> PreparedData:
     chosen = experiment("random", draw(root))
     build(0.5)  # imports what every child would import
     for kind in (*store._FILES.values(), *store._LATER.values(), *store._LINES.values()):
@@ -249,7 +249,7 @@ def lived(work: Work, killer: Killer, told: Told, *, limit_s: int = 0, moment_s:
     return KILLED if number == signal.SIGKILL else f"ended by {signal.Signals(number).name}"
 
 
-def in_child(root: Path, tuner: str, material: Material, killer: Killer, told: Told, **how: Any) -> bool:
+def in_child(root: Path, tuner: str, material: PreparedData, killer: Killer, told: Told, **how: Any) -> bool:
     """Begins or resumes the run in a process of its own, as `stand_in_work` has it; whether it came to its end."""
     ended = lived(stand_in_work(root, tuner, material, **how), killer, told)
     assert ended in (FINISHED, KILLED), f"the run {ended}, by itself"
@@ -257,7 +257,7 @@ def in_child(root: Path, tuner: str, material: Material, killer: Killer, told: T
 
 
 def stand_in_work(
-    root: Path, tuner: str, material: Material, *, places: int = 1, pace_s: float = 0.0, **chosen: Any
+    root: Path, tuner: str, material: PreparedData, *, slots: int = 1, pace_s: float = 0.0, **chosen: Any
 ) -> Work:
     """A run without training, so many trials at once; `chosen` is of `experiment`."""
 
@@ -268,8 +268,8 @@ def stand_in_work(
                 yield from super().events()
 
         executor = Paced(
-            places,
-            shuffle=3 if places > 1 else None,
+            slots,
+            shuffle=3 if slots > 1 else None,
             val_ids=material.split.val,
             folds=material.split.folds,
             test_ids=material.split.test,
@@ -299,7 +299,7 @@ def run_with(
     make_executor: Callable[..., Executor],
     root: Path,
     experiment: Experiment,
-    material: Material,
+    material: PreparedData,
     killer: Killer,
     pipe: int,
 ) -> None:

@@ -15,7 +15,7 @@ from unittest import mock
 import search_spaces.segmentation  # noqa: F401  imported once by whoever forks the drivers
 from bench.engine.ray import executor as ray_executor
 from bench.engine.ray import worker as ray_worker
-from bench.run.setup import Material
+from bench.run.setup import PreparedData
 from tests.engine.stand_in_actor import StandInActor
 from tests.killed import FINISHED, KILLED, Killer, Told, experiment, run_with, saying
 
@@ -43,7 +43,7 @@ def cluster() -> Iterator[str]:
             head.stdin.close()
 
 
-def drive(address: str, root: Path, tuner: str, material: Material, killer: Killer, pipe) -> None:
+def drive(address: str, root: Path, tuner: str, material: PreparedData, killer: Killer, pipe) -> None:
     """Begins or resumes the run in this process, which the killer may end."""
     own = experiment(tuner).model_copy(update={"cluster": address, "workers": 2})
 
@@ -55,7 +55,7 @@ def drive(address: str, root: Path, tuner: str, material: Material, killer: Kill
         run_with(executor, root, own, material, killer, pipe.fileno())
 
 
-def lived(address: str, root: Path, tuner: str, material: Material, told: Told, killer: Killer) -> str:
+def lived(address: str, root: Path, tuner: str, material: PreparedData, told: Told, killer: Killer) -> str:
     """How the run ended in a driver of its own, as `tests.killed.lived` says it."""
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tests.killed_on_ray"])

@@ -21,7 +21,7 @@ from bench.delivery import NETWORK
 from bench.errors import StoreError
 from bench.records import TrialRecord
 from bench.records.store import load
-from bench.run.setup import Material
+from bench.run.setup import PreparedData
 from bench.tuners import ORACLES
 from tests.killed import (
     EXPERIMENT,
@@ -51,7 +51,7 @@ EVERY = 1 if os.environ.get("SEGBENCH_KILLS") == "all" else 4
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory) -> Material:
+def material(tmp_path_factory) -> PreparedData:
     return drawn_material(tmp_path_factory.mktemp("data"))
 
 
@@ -97,18 +97,18 @@ def test_killed_at_every_write_a_run_ends_as_if_it_had_not_been(material, whole,
     assert writes > 80
 
 
-@pytest.mark.parametrize("places", [1, 3])
-def test_killed_at_each_write_of_its_delivery_a_run_goes_on_and_delivers(material, root, say_at_the_end, places):
+@pytest.mark.parametrize("slots", [1, 3])
+def test_killed_at_each_write_of_its_delivery_a_run_goes_on_and_delivers(material, root, say_at_the_end, slots):
     """One run, killed before, in the middle of and after each of them in turn."""
     told, kills = Told(), 0
     for of in OF_A_DELIVERY:
         for phase in PHASES:
             killer = Killer(0, phase, of)
-            assert not in_child(root, "random", material, killer, told, places=places), (of, phase)
+            assert not in_child(root, "random", material, killer, told, slots=slots), (of, phase)
             kills += 1
-    assert in_child(root, "random", material, Killer(), told, places=places)
+    assert in_child(root, "random", material, Killer(), told, slots=slots)
     require_whole(root, told)
-    say_at_the_end(f"{kills} kills in a delivery, {places} at a time: 0 trials lost, 0 repeated, 0 stuck")
+    say_at_the_end(f"{kills} kills in a delivery, {slots} at a time: 0 trials lost, 0 repeated, 0 stuck")
     assert kills == 3 * len(OF_A_DELIVERY)
 
 
@@ -129,12 +129,12 @@ def test_killed_while_it_takes_the_place_of_an_earlier_model_the_one_or_the_othe
     require_whole(root, told)
 
 
-@pytest.mark.parametrize("places", [1, 3])
-def test_killed_in_its_learning_curve_a_finished_run_goes_on_with_what_is_left_of_it(material, whole, root, places):
+@pytest.mark.parametrize("slots", [1, 3])
+def test_killed_in_its_learning_curve_a_finished_run_goes_on_with_what_is_left_of_it(material, whole, root, slots):
     finals = load(whole[0] / "results" / "killed").trainings
     kills = 0
     for at in range(10, 100, 4):
-        place, told, settings = root / f"at{at}", Told(), {"places": places, "learning_curve": True}
+        place, told, settings = root / f"at{at}", Told(), {"slots": slots, "learning_curve": True}
         shutil.copytree(whole[0], place)
         if in_child(place, "random", material, Killer(at, PHASES[at // 4 % 3]), told, **settings):
             break
@@ -150,27 +150,27 @@ def test_killed_in_its_learning_curve_a_finished_run_goes_on_with_what_is_left_o
     assert kills >= 3
 
 
-@pytest.mark.parametrize("places", [1, 3])
+@pytest.mark.parametrize("slots", [1, 3])
 @pytest.mark.parametrize("tuner", ORACLES)
-def test_killed_again_and_again_every_tuner_gets_to_its_end(material, root, say_at_the_end, tuner, places):
+def test_killed_again_and_again_every_tuner_gets_to_its_end(material, root, say_at_the_end, tuner, slots):
     told = Told()
     kills = kills_until_through(
-        lambda killer: in_child(root, tuner, material, killer, told, places=places),
-        random.Random(f"{tuner}{places}"),
+        lambda killer: in_child(root, tuner, material, killer, told, slots=slots),
+        random.Random(f"{tuner}{slots}"),
         writes=(3, 45),  # the delivery alone makes some 25, and begins again each time
     )
     require_whole(root, told)
-    say_at_the_end(f"{tuner}, {places} at a time: {kills} kills at writes, 0 trials lost, 0 repeated, 0 stuck")
+    say_at_the_end(f"{tuner}, {slots} at a time: {kills} kills at writes, 0 trials lost, 0 repeated, 0 stuck")
     assert kills >= 3
 
 
-@pytest.mark.parametrize("places", [1, 3])
-def test_killed_at_random_moments_runs_get_to_their_end(material, root, say_at_the_end, places):
+@pytest.mark.parametrize("slots", [1, 3])
+def test_killed_at_random_moments_runs_get_to_their_end(material, root, say_at_the_end, slots):
     """One run after the other, each killed until it gets through, until there were enough kills."""
-    dice, kills, runs = random.Random(places), 0, 0
+    dice, kills, runs = random.Random(slots), 0, 0
     while kills < 8:
         place, told, ended = root / str(runs), Told(), KILLED
-        work = stand_in_work(place, "random", material, places=places, pace_s=0.05)
+        work = stand_in_work(place, "random", material, slots=slots, pace_s=0.05)
         while ended == KILLED:
             moment_s = dice.uniform(0.05, 0.8) * (1 + kills / 20)  # a slow machine gets to the end too
             ended = lived(work, Killer(), told, moment_s=moment_s)
@@ -180,7 +180,7 @@ def test_killed_at_random_moments_runs_get_to_their_end(material, root, say_at_t
         require_whole(place, told)
         runs += 1
     say_at_the_end(
-        f"random moments, {places} at a time: {kills} kills of {runs} runs, 0 trials lost, 0 repeated, 0 stuck"
+        f"random moments, {slots} at a time: {kills} kills of {runs} runs, 0 trials lost, 0 repeated, 0 stuck"
     )
 
 

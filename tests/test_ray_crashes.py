@@ -13,7 +13,7 @@ import pytest
 from bench.delivery import NETWORK
 from bench.records import COMPLETED
 from bench.records.store import load
-from bench.run.setup import Material
+from bench.run.setup import PreparedData
 from bench.tuners import ORACLES
 from tests.killed import (
     FINISHED,
@@ -107,11 +107,11 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory) -> Material:
+def material(tmp_path_factory) -> PreparedData:
     return drawn_material(tmp_path_factory.mktemp("data"))
 
 
-def attempt(address: str, root: Path, tuner: str, material: Material, told: Told, killer: Killer) -> bool:
+def attempt(address: str, root: Path, tuner: str, material: PreparedData, told: Told, killer: Killer) -> bool:
     """Begins or resumes the run in a driver of its own; whether it came to its end."""
     ended = lived(address, root, tuner, material, told, killer)
     assert ended in (FINISHED, KILLED), f"the run {ended}, by itself"

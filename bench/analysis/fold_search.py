@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.evaluation.metrics import metrics_agree, pool, summarise
 from bench.evaluation.pooling import estimate
-from bench.evaluation.racing import image_ious, leader, mean_over_folds, race
+from bench.evaluation.racing import image_ious, mean_over_folds, next_incumbent, race
 from bench.evaluation.resampling import SEED
 from bench.evaluation.statistics import Interval
 from bench.records import COMPLETED, PRUNED, ClassCounts, Race, Run, TrialRecord
@@ -76,7 +76,7 @@ def contradictions(run: Run) -> Iterator[str]:
         counted = fold_metrics(trial.out_of_fold, folds[: trial.folds_run], run.dataset.classes)
         if not metrics_agree(trial.val_metrics, counted):
             yield f"{who}: its recorded metrics are not those of its counts"
-        rival = leader(None, by_name[trial.study_id, trial.race.rival]) if trial.race else None
+        rival = next_incumbent(None, by_name[trial.study_id, trial.race.rival]) if trial.race else None
         again = race(image_ious(trial.out_of_fold), rival) if rival else None
         if rival and trial.race and (again is None or not _is_same(again, trial.race)):
             yield f"{who}: its race against trial {rival.trial_id} is not that of their counts"

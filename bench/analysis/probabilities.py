@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.evidence import PixelStatistics
 from bench.evaluation.metrics import mean
 from bench.evaluation.pixel_metrics import (
     BINS,
@@ -81,14 +81,14 @@ def probability_metrics(
     )
 
 
-def evidence_of_training(run: Run, training: TrainingRecord) -> PixelEvidence | None:
+def evidence_of_training(run: Run, training: TrainingRecord) -> PixelStatistics | None:
     """What a training kept, None where it kept none or the file is gone."""
     arrays = load_arrays(Path(run.directory), training.evidence) if training.evidence else None
-    return PixelEvidence.of_arrays(arrays) if arrays else None
+    return PixelStatistics.of_arrays(arrays) if arrays else None
 
 
 def _of_images(
-    kept: Mapping[tuple[int, int], PixelEvidence],
+    kept: Mapping[tuple[int, int], PixelStatistics],
     seed: int,
     fold_of: Mapping[str, int],
     names: Sequence[str],
@@ -119,7 +119,7 @@ def _counted(trainings: Sequence[TrainingRecord], seeds: Sequence[int], names: S
 
 
 def _tuned_test(
-    kept: Mapping[tuple[int, int], PixelEvidence], out_of_fold: Mapping[int, np.ndarray], fold_of: Mapping[str, int]
+    kept: Mapping[tuple[int, int], PixelStatistics], out_of_fold: Mapping[int, np.ndarray], fold_of: Mapping[str, int]
 ) -> float | None:
     """`out_of_fold` has a seed's histogram over all its images, [classes, 2, 64]; the held-out test images are those
     in no fold."""

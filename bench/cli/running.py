@@ -125,13 +125,13 @@ def _say_what_it_would_do(experiment: "Experiment", results: Path, as_json: bool
     from bench.run.setup import examine
 
     require_new(results / experiment.name)
-    places = (experiment.workers or 1) if experiment.cluster else len(placements(experiment.workers))
+    slots = (experiment.workers or 1) if experiment.cluster else len(placements(experiment.workers))
     warned = QuietProgress(functools.partial(typer.echo, err=True))
     with scratch_folder() as scratch:
         space = experiment.space
         found = examine(experiment.data, experiment.protocol, space.image_size, scratch, warned, views=space.view)
     experiment = found.resolved(experiment)
-    told = outlook(experiment, found, measured_before(results, experiment), places=places)
+    told = outlook(experiment, found, measured_before(results, experiment), slots=slots)
     if as_json:
         write_json(asdict(told))
         return

@@ -67,7 +67,7 @@ def make_split(
     )
 
 
-def stratified_line(
+def stratified_order(
     names: Sequence[str], facts_of: Mapping[str, ImageFacts], twin_groups: Sequence[Sequence[str]]
 ) -> list[tuple[str, ...]]:
     """Units (an image, or twins together) in a line by dominant class and foreground share: neighbours resemble each other."""
@@ -75,7 +75,7 @@ def stratified_line(
 
 
 def nested_subset(line: Sequence[Sequence[str]], share: float, seed: Sequence[int]) -> tuple[str, ...]:
-    """`share` (0-1) of the images of a `stratified_line`, sorted by name; at least one unit. With the same `seed` a smaller share is a part
+    """`share` (0-1) of the images of a `stratified_order`, sorted by name; at least one unit. With the same `seed` a smaller share is a part
     of a larger one.
 
     Of each four neighbours the first quarter takes one by chance, the next quarter another, and so on: every share resembles the whole.
@@ -151,7 +151,7 @@ def _hold_out(
     Units stand in a line by dominant class and foreground share; the line is cut into as many blocks as images are wanted, and
     each block gives one unit by chance. So the held-out part resembles the whole even with ten images, or three of a class.
     """
-    line = stratified_line(names, facts_of, twin_groups)
+    line = stratified_order(names, facts_of, twin_groups)
     if len(line) <= reserve:
         return list(names), []
     wanted = max(1, round(share * len(names)))

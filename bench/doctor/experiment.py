@@ -113,11 +113,11 @@ def measure(experiment: Experiment, scratch: Path, progress: Progress) -> Measur
     timed = experiment if experiment.budget else experiment.model_copy(update={"budget": _ENDLESS})
     with LocalExecutor(None, scratch, placements(experiment.workers)) as executor:
         space = experiment.space
-        material = prepare(experiment.data, experiment.protocol, space.image_size, scratch, progress, views=space.view)
-        timed = material.resolved(timed)
-        executor.begin(material.trial_setup(experiment.protocol))
+        prepared = prepare(experiment.data, experiment.protocol, space.image_size, scratch, progress, views=space.view)
+        timed = prepared.resolved(timed)
+        executor.begin(prepared.trial_setup(experiment.protocol))
         executor.check_weights(experiment.space.pretrained_backbones)
-        run = OpenRun(timed, material, RunStore(scratch), executor, progress, None, "doctor", began)
+        run = OpenRun(timed, prepared, RunStore(scratch), executor, progress, None, "doctor", began)
         plan_budget(run)
     if run.probe is None:
         raise UserError(
@@ -129,8 +129,8 @@ def measure(experiment: Experiment, scratch: Path, progress: Progress) -> Measur
         step_s=run.probe.step_s,
         first_s=run.probe.first_s,
         scoring_s=run.probe.scoring_s,
-        places=executor.places,
-        folds=len(material.split.folds),
+        places=executor.slots,
+        folds=len(prepared.split.folds),
         plan=run.chosen if experiment.budget else None,
     )
 
@@ -166,7 +166,7 @@ def length(experiment: Experiment, measured: Measured | None) -> Finding:
     if measured is None:
         return Finding(subject="time", found=f"{steps}, which are not measured")
     cost = {"step_s": measured.step_s, "first_s": measured.first_s, "scoring_s": measured.scoring_s}
-    found = said_of_time(None, planned_s(experiment, folds, places=measured.places, **cost))
+    found = said_of_time(None, planned_s(experiment, folds, slots=measured.places, **cost))
     return Finding(subject="time", found=f"{found}: {steps}; {_said(measured)}")
 
 

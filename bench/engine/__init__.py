@@ -1,1 +1,1 @@
-"""The trial engine: oracles propose, a worker process trains and scores, the oracle is told."""
+"""The trial engine: worker processes on this machine or a Ray cluster, which train and score trials."""

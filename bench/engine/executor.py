@@ -1,7 +1,7 @@
 """Where trials run: one interface, and worker processes on this machine behind it.
 
-The search asks whether a worker slot is free, submits a trial, and waits for what the trials under way have to say.
-Nothing about oracles or records is known here, and nothing about processes or machines outside.
+A caller asks for a free worker slot, submits a trial, and waits for events of running trials. Executors know nothing of
+oracles and records; callers know nothing of processes and machines.
 """
 
 import multiprocessing.connection
@@ -12,18 +12,18 @@ from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 from bench.engine.devices import Placement
-from bench.engine.spec import Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
+from bench.engine.spec import Event, Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.worker import MEMORY_SHARE, SILENCE_S, TrialWorker, WorkerDiedError
 from bench.errors import ExperimentError, StoreError
 from bench.formats import plural
 from bench.records.environment import memory_limit
+from search_spaces.space import cost_identity
 
 _LOOK_S = 1.0
 
 
 class Executor(Protocol):
-    """Worker slots for trials. Use as a context manager: leaving it ends every process, and abandons what is under
-    way."""
+    """Worker slots for trials. Use as a context manager: leaving it ends every process, and abandons running trials."""
 
     def __enter__(self) -> Self: ...
 
@@ -32,38 +32,36 @@ class Executor(Protocol):
     ) -> None: ...
 
     @property
-    def places(self) -> int:
-        """How many trials may be under way at once."""
+    def slots(self) -> int:
+        """How many trials can run at once."""
 
     @property
-    def free(self) -> int:
-        """How many more may be submitted now."""
+    def free_slots(self) -> int:
+        """How many more trials can be submitted now."""
 
     def device(self) -> str:
-        """What trials compute on, for people. Raises ExperimentError where it is not what was planned with."""
+        """The devices of the trials, in words. Raises ExperimentError if they are not those of the plan."""
 
     def precision(self) -> str:
-        """In which precision trials compute, all in one: what the protocol's "auto" comes to here. Raises
-        ExperimentError."""
+        """The precision of all trials, to which the protocol's "auto" resolves here. Raises ExperimentError."""
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Makes sure that every (backbone, encoder_weights) pair can be had. Raises ExperimentError, one line."""
+        """Checks that every (backbone, encoder_weights) pair is available. Raises ExperimentError, one line."""
 
     def is_warm(self, spec: TrialSpec) -> bool:
         """Whether a free slot has this trial's graph compiled."""
 
     def submit(self, spec: TrialSpec) -> None:
-        """Begins a trial in a free slot, one that has its graph compiled if there is any."""
+        """Starts a trial in a free slot, if possible in one with its graph compiled."""
 
     def events(self) -> Iterator[Event]:
-        """Waits until a trial under way has something to say, and gives it; ends after an outcome, so that its slot
-        can be filled."""
+        """Yields events of running trials as they come; ends after an outcome, so that its slot can be filled."""
 
     def model(self, spec: TrialSpec) -> bytes:
-        """The weights of a trial whose outcome was the last event. Raises UserError where they are gone."""
+        """The weights of the trial whose outcome was the last event. Raises UserError if they are gone."""
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored:
-        """What saved weights say about images. Raises StoreError where they cannot be scored."""
+        """Scores saved weights on images. Raises StoreError if that fails."""
 
 
 class _HasGraphs(Protocol):
@@ -74,14 +72,14 @@ _Worker = TypeVar("_Worker", bound=_HasGraphs)
 
 
 def warmest(workers: Iterable[_Worker], spec: TrialSpec) -> _Worker:
-    """Of at least one worker the one that has the trial's graph compiled, else the one with the fewest graphs."""
-    wanted = family(spec.hyperparameters)
+    """The worker with the trial's graph compiled, else the one with the fewest graphs. `workers` is not empty."""
+    wanted = cost_identity(spec.hyperparameters)
     return min(workers, key=lambda each: (wanted not in each.compiled, len(each.compiled)))
 
 
 class LocalExecutor:
-    """A worker process for each placement, on this machine. Without a `setup` they start, and wait for `begin`. A place
-    whose new process no longer computes on what the old one did is closed, which `note` hears."""
+    """A worker process for each placement, on this machine. Without a `setup` they start and wait for `begin`. If a
+    slot's new process computes on another device than the old one, the slot is closed, and `note` gets a line."""
 
     def __init__(
         self,
@@ -114,15 +112,15 @@ class LocalExecutor:
         self._stack.close()
 
     @property
-    def places(self) -> int:
+    def slots(self) -> int:
         return len(self._workers)
 
     @property
-    def free(self) -> int:
+    def free_slots(self) -> int:
         return max(0, sum(worker.spec is None for worker in self._workers) - len(self._displaced))
 
     def begin(self, setup: TrialSetup) -> None:
-        """Says what the trials have in common, where the workers were started before that was known."""
+        """Sends the setup of all trials to workers that started without one."""
         for worker in self._workers:
             worker.begin(setup)
 
@@ -150,7 +148,7 @@ class LocalExecutor:
         self._workers[0].check_weights(pairs)
 
     def is_warm(self, spec: TrialSpec) -> bool:
-        return any(family(spec.hyperparameters) in worker.compiled for worker in self._free_workers())
+        return any(cost_identity(spec.hyperparameters) in worker.compiled for worker in self._free_workers())
 
     def submit(self, spec: TrialSpec) -> None:
         warmest(self._free_workers(), spec).submit(spec)
@@ -187,14 +185,14 @@ class LocalExecutor:
         raise StoreError(f"cannot score the model of trial {'/'.join(spec.key)}: {answer}")
 
     def _busy(self) -> list[TrialWorker]:
-        """Those with a trial under way; one whose place was closed goes on at the next free one."""
+        """Workers with a running trial. First, trials of closed slots are submitted again."""
         while self._displaced and any(worker.spec is None for worker in self._workers):
             self.submit(self._displaced.pop(0))
         return [worker for worker in self._workers if worker.spec is not None]
 
     def _close(self, worker: TrialWorker) -> None:
-        """A place where trials would cost and score otherwise. Raises ExperimentError, one line, where it was the last
-        one."""
+        """Closes the slot of a worker on another device, where trials would cost and score otherwise. Raises
+        ExperimentError, one line, if it was the last slot."""
         worker.stop()
         self._workers.remove(worker)
         said = (

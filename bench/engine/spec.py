@@ -1,4 +1,4 @@
-"""What the parent and a worker tell each other about a trial. Imports no TensorFlow: the parent computes nothing."""
+"""Messages between the parent and a worker about a trial. Imports no TensorFlow: the parent computes nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,29 +7,28 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets.splits import nested_subset
-from bench.evaluation.evidence import PixelEvidence
-from bench.evaluation.racing import Rival
+from bench.evaluation.evidence import PixelStatistics
+from bench.evaluation.racing import Incumbent
 from bench.records import FAILED, ClassCounts, EpochRecord, HyperparameterValue, TrialRecord
-from search_spaces.space import Part, cost_identity
 
 Counts = Mapping[str, tuple[ClassCounts, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """What a worker needs to know of one trial. It is trained from its initial weights for `epochs` epochs, over which
-    its learning-rate schedule spans. A trial that cannot end within `time_limit_s` is STOPPED as soon as that shows.
-    With `fit_s` its length is fitted while it trains, so that its steps end after so many seconds
+    """What a worker needs to know of one trial. It is trained from its initial weights for `epochs` epochs, the length
+    of its learning-rate schedule. A trial that cannot end within `time_limit_s` is STOPPED as soon as that shows. With
+    `fit_s` its length is fitted while it trains, so that its steps end after this many seconds
     (`bench.engine.training.length`). `attempt` counts from 1: a trial whose process died may be tried again.
 
-    With several `search_folds` it is trained on the first so many folds in turn, each for `epochs`, unless it is
-    clearly behind `rival` before that (`bench.engine.training.folds`).
+    With several `search_folds` it is trained on that many folds in turn, each for `epochs`, unless it is clearly behind
+    `incumbent` before that (`bench.engine.training.folds`).
 
-    With a `fold` it is a training of the final evaluation: on all folds but this one, to its last epoch, scored once
-    on this fold and on the locked test images. With a `train_share` below 1 only so many of those images train, for as
-    many steps. A `probe` is such a training that is held for its cost alone: its epochs are steps, it scores no locked
-    image, and its process ends where it says nothing for `time_limit_s`. A `refit` is trained on all images of the
-    folds, to its last epoch, and scores nothing."""
+    With a `fold` it is a training of the final evaluation: on all folds but this one, to its last epoch, scored once on
+    this fold and on the held-out test images. With a `train_share` below 1 only this fraction of the images trains, for
+    as many steps. A `probe` is such a training that measures costs alone: its epochs are steps, it scores no held-out
+    image, and its process ends if it sends nothing for `time_limit_s`. A `refit` is trained on all images of the folds,
+    to its last epoch, and scores nothing."""
 
     study_id: str
     trial_id: str
@@ -41,14 +40,14 @@ class TrialSpec:
     attempt: int = 1
     fold: int | None = None
     search_folds: int = 1
-    rival: Rival | None = None
+    incumbent: Incumbent | None = None
     train_share: float = 1.0
     probe: bool = False
     refit: bool = False
 
     @property
     def epochs_planned(self) -> int:
-        """Of all folds together."""
+        """Epochs of all folds together."""
         return self.epochs * self.search_folds
 
     @property
@@ -62,9 +61,9 @@ class TrialSetup:
     """What is equal for every trial of a run: data, parts and the training side of the protocol. Sizes are in pixels;
     `steps_per_epoch` are the optimiser steps between two validations; `precision` and `xla` are of
     `bench.engine.devices.PRECISIONS` and `XLA`; a trial ends that has collapsed in `collapse_epochs` epochs in a row
-    (0: none does). `line` are the images of all folds, twins together, in the order of
-    `bench.datasets.splits.stratified_line`: shares of them are drawn along it. Without `mirror` no image is seen
-    mirrored, neither in training nor by a delivered model."""
+    (0: none does). `stratified_order` has the images of all folds, duplicates together, as
+    `bench.datasets.splits.stratified_order` sorts them: fractions of them are drawn along it. Without `mirror` no image
+    is seen mirrored, neither in training nor by a delivered model."""
 
     cache_directory: Path
     train_ids: tuple[str, ...]
@@ -79,7 +78,7 @@ class TrialSetup:
     folds: tuple[tuple[str, ...], ...] = ()
     test_ids: tuple[str, ...] = ()
     collapse_epochs: int = 0
-    line: tuple[tuple[str, ...], ...] = ()
+    stratified_order: tuple[tuple[str, ...], ...] = ()
     mirror: bool = True
 
     def parts(
@@ -91,13 +90,13 @@ class TrialSetup:
             return self.train_ids, self.val_ids
         others = {name for number, ids in enumerate(self.folds) if number != fold for name in ids}
         if train_share < 1:
-            line = [unit for unit in self.line if others.issuperset(unit)]
-            return nested_subset(line, train_share, (seed, fold)), self.folds[fold]
+            order = [unit for unit in self.stratified_order if others.issuperset(unit)]
+            return nested_subset(order, train_share, (seed, fold)), self.folds[fold]
         return tuple(sorted(others)), self.folds[fold]
 
     @property
     def development_ids(self) -> tuple[str, ...]:
-        """Of all folds, sorted: what is not locked."""
+        """The ids of all folds, sorted."""
         return tuple(sorted(name for ids in self.folds for name in ids))
 
     @property
@@ -130,7 +129,7 @@ class Scored:
     counts: Counts
     predictions: np.ndarray
     confusion: np.ndarray | None = None
-    evidence: PixelEvidence | None = None
+    evidence: PixelStatistics | None = None
     maps: ProbabilityMaps | None = None
 
 
@@ -180,8 +179,3 @@ class EpochEnded:
 
 
 Event = EpochEnded | TrialOutcome
-
-
-def family(values: Mapping[str, HyperparameterValue]) -> tuple[Part, ...]:
-    """What trials that cost the same and share a compiled graph have in common."""
-    return cost_identity(values)

@@ -1,5 +1,4 @@
-"""A process that trains. It is told what to do over a pipe, does one thing at a time, and may die without harm to the
-search."""
+"""A process that trains. It gets commands over a pipe, runs one at a time, and may die without harm to the search."""
 
 import contextlib
 import multiprocessing
@@ -15,30 +14,31 @@ import psutil
 from bench import clock
 from bench.engine.devices import Placement
 from bench.engine.processes import apart_from_the_working_folder
-from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, failed, family
+from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, failed
 from bench.engine.worker_process import Elsewhere, run_worker
 from bench.errors import DataError, ExperimentError, UserError
 from bench.records import EpochRecord
 from bench.records.environment import memory_limit
+from search_spaces.space import cost_identity
 
 LOG_LINES = 3
-"""Of what a worker printed that died, so much is on record."""
+"""Recorded lines of the output of a worker that died."""
 
 _LOOK_S = 1.0
-"""How often a worker's memory is looked at."""
+"""Interval at which a worker's memory is measured."""
 
 SILENCE_S = 1800.0
-"""A worker that sends nothing for so long hangs: an epoch is bounded by the protocol, a graph compiles in a minute."""
+"""A worker that sends nothing for this long hangs: the protocol bounds an epoch, and a graph compiles in a minute."""
 
 OVERTIME_S = 300.0
-"""A worker that is silent for so long when its trial's time is over hangs too: epochs and compiling take less."""
+"""A worker that is silent for this long after its trial's time limit hangs too: epochs and compiling take less."""
 
 MEMORY_SHARE = 0.6
 """Workers that together have held more than this share of the machine's memory are replaced after their trial:
 TensorFlow gives little back."""
 
 TRIALS_A_PROCESS = 200
-"""After so many trials a process is replaced, whatever it holds."""
+"""A process is replaced after this many trials, whatever its memory."""
 
 
 class TrialWorker:
@@ -63,15 +63,15 @@ class TrialWorker:
         self._memory_bytes = memory_bytes or int(MEMORY_SHARE * memory_limit())
         self._silence_s = silence_s
         self.starts = 0
-        """How many processes there have been; a new one has no compiled graphs."""
+        """Number of processes so far; a new one has no compiled graphs."""
         self.spec: TrialSpec | None = None
-        """The trial under way."""
+        """The running trial."""
         self.last: tuple[str, str] | None = None
         """The key of the trial that was submitted last."""
         self.compiled: set[object] = set()
-        """Families of graphs that the present process has met."""
+        """Cost identities of the trials that the present process has trained."""
         self.elsewhere: str | None = None
-        """What the present process computes on, where that is not what the first one did."""
+        """The device of the present process, if it is not that of the first one."""
         self._device: str | None = None
         self._trials, self._peak_bytes, self._log_start = 0, 0, 0
         self._start()
@@ -83,7 +83,7 @@ class TrialWorker:
         self.stop()
 
     def begin(self, setup: TrialSetup) -> None:
-        """Says what the trials of this worker have in common, where that was not known when it started."""
+        """Sends the setup of all trials to a worker that started without one."""
         self._setup = setup
         with contextlib.suppress(ConnectionError):  # a dead process says so when it is listened to
             self._connection.send((setup, self._device))
@@ -97,8 +97,7 @@ class TrialWorker:
         return self._connection
 
     def device(self) -> str:
-        """What the worker computes on, for people. Once this was asked, a process that takes its place must compute on
-        the same."""
+        """The worker's device, in words. After this call a process that replaces it must compute on the same device."""
         self._device = str(self._ask("device"))
         return self._device
 
@@ -107,14 +106,14 @@ class TrialWorker:
         return str(self._ask("precision"))
 
     def check_weights(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Loads every (backbone, encoder_weights) pair once. Raises ExperimentError, one line, for the first that
-        cannot be had."""
+        """Loads every (backbone, encoder_weights) pair once. Raises ExperimentError, one line, for the first that is
+        not available."""
         problem = self._ask("check_weights", tuple(pairs))
         if problem:
             raise ExperimentError(problem)
 
     def run(self, spec: TrialSpec, on_epoch: Callable[[EpochRecord], None] = lambda epoch: None) -> TrialOutcome:
-        """Trains one trial. Whatever goes wrong in it, a dead process included, is a FAILED outcome."""
+        """Trains one trial. Any error in it, and the death of its process, is a FAILED outcome."""
         self.submit(spec)
         while True:
             event = self.receive(_LOOK_S)
@@ -124,33 +123,33 @@ class TrialWorker:
                 on_epoch(event.epoch)
 
     def submit(self, spec: TrialSpec) -> None:
-        """Begins a trial, on a new process where the old one has done or held too much."""
+        """Starts a trial, on a new process if the old one has trained too many or held too much memory."""
         if self._trials >= TRIALS_A_PROCESS or self._peak_bytes > self._memory_bytes:
             self.restart()
         self._trials += 1
         self._peak_bytes = 0
-        self.compiled.add(family(spec.hyperparameters))
+        self.compiled.add(cost_identity(spec.hyperparameters))
         self.spec, self.last, self._started_at = spec, spec.key, datetime.now(UTC).isoformat(timespec="seconds")
-        self._started = self._heard = clock.now()
+        self._started = self._last_seen = clock.now()
         self._log_start = self._log.stat().st_size if self._log.is_file() else 0
         with contextlib.suppress(ConnectionError):  # a dead process says so when it is listened to
             self._connection.send(("run", (spec,)))
 
     def receive(self, timeout_s: float = 0.0) -> Event | None:
-        """What the trial under way says next, None if nothing within the time. A process that died or hung is an
-        outcome too. Raises DataError where the run's pixels are gone."""
+        """The next event of the running trial, None if none comes within the time. A process that died or hung is an
+        outcome too. Raises DataError if the run's pixels are gone."""
         assert self.spec is not None
         self._watch_memory()
         try:
             if not self._connection.poll(timeout_s):
-                silent_s = clock.now() - self._heard
-                hangs = silent_s > silence_limit_s(self.spec, self._heard - self._started, self._silence_s)
+                silent_s = clock.now() - self._last_seen
+                hangs = silent_s > silence_limit_s(self.spec, self._last_seen - self._started, self._silence_s)
                 return self._failed(f"no sign of life for {silent_s:.0f} s") if hangs else None
             answer = self._connection.recv()
         except (EOFError, OSError):  # a plain OSError: it died in the middle of a message
             self._process.join()
             return self._failed(_cause_of_death(self._process.exitcode))
-        self._heard = clock.now()
+        self._last_seen = clock.now()
         if isinstance(answer, DataError):
             raise answer
         if isinstance(answer, Elsewhere):
@@ -168,7 +167,7 @@ class TrialWorker:
         return bytes(self._ask("model"))
 
     def score(self, spec: TrialSpec, model: bytes, ids: Sequence[str]) -> Scored | str:
-        """What a model says about images; in one line why it cannot. Raises WorkerDiedError."""
+        """A model's scores on images, or why there are none, in one line. Raises WorkerDiedError."""
         return self._ask("score", spec, model, tuple(ids))
 
     def restart(self) -> None:
@@ -199,9 +198,9 @@ class TrialWorker:
         self._peak_bytes = 0
 
     def _failed(self, cause: str) -> TrialOutcome:
-        """The outcome of a process that is gone or of no more use; a new one takes its place."""
+        """The outcome of a process that died or hung; a new one replaces it."""
         self.stop()
-        outcome = self._outcome(f"the worker process {cause}{self._last_words()}", crashed=True)
+        outcome = self._outcome(f"the worker process {cause}{self._log_tail()}", crashed=True)
         self._start()
         return outcome
 
@@ -221,14 +220,14 @@ class TrialWorker:
         self.elsewhere = answer.device
         return f"the worker process computes on {answer.device} now, and on {self._device} before"
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
         """The last lines that were printed since the trial began."""
         printed = self._log.read_bytes()[self._log_start :] if self._log.is_file() else b""
         lines = printed.decode(errors="replace").strip().splitlines()[-LOG_LINES:]
         return f"; its last words: {' | '.join(lines)}" if lines else ""
 
     def _watch_memory(self) -> None:
-        """What the process holds now: after its death nobody could tell."""
+        """Measures the process's memory now: after its death it is not known."""
         with contextlib.suppress(psutil.Error):
             self._peak_bytes = max(self._peak_bytes, psutil.Process(self._process.pid).memory_info().rss)
 
@@ -243,19 +242,19 @@ class TrialWorker:
             return answer
         except (EOFError, OSError) as error:
             self._process.join()
-            said = f"the worker process {_cause_of_death(self._process.exitcode)}{self._last_words()}"
+            said = f"the worker process {_cause_of_death(self._process.exitcode)}{self._log_tail()}"
             self._start()
             raise WorkerDiedError(said) from error
 
 
-def silence_limit_s(spec: TrialSpec, heard_after_s: float, silence_s: float) -> float:
-    """How long a worker may be silent that last spoke `heard_after_s` seconds into its trial: not far beyond the
-    trial's time."""
+def silence_limit_s(spec: TrialSpec, seen_after_s: float, silence_s: float) -> float:
+    """The longest silence of a worker whose last sign came `seen_after_s` seconds into its trial: not far beyond the
+    trial's time limit."""
     if spec.time_limit_s is None:
         return silence_s
     if spec.probe:
-        return min(silence_s, max(0.0, spec.time_limit_s - heard_after_s))
-    return min(silence_s, max(OVERTIME_S, spec.time_limit_s - heard_after_s + OVERTIME_S))
+        return min(silence_s, max(0.0, spec.time_limit_s - seen_after_s))
+    return min(silence_s, max(OVERTIME_S, spec.time_limit_s - seen_after_s + OVERTIME_S))
 
 
 class WorkerDiedError(UserError):

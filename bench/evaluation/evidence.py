@@ -15,7 +15,7 @@ from bench.evaluation.pixel_metrics import TOLERANCE, contour_counts, probabilit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PixelEvidence:
+class PixelStatistics:
     """Of N images and C foreground classes, padding left out, at the evaluation size.
 
     `histogram` uint32 [N, C, 2, 64] and `sums` float32 [N, C, 64] are those of `pixel_metrics`; `contours` uint32 [N,
@@ -28,11 +28,11 @@ class PixelEvidence:
     contours: np.ndarray
     tolerance_px: float
 
-    def __add__(self, other: "PixelEvidence") -> "PixelEvidence":
+    def __add__(self, other: "PixelStatistics") -> "PixelStatistics":
         """Of the images of both. Raises ValueError where their tolerances differ: then contours do not add up."""
         if self.tolerance_px != other.tolerance_px:
             raise ValueError(f"contours at two tolerances, {self.tolerance_px} and {other.tolerance_px} px")
-        return PixelEvidence(
+        return PixelStatistics(
             ids=self.ids + other.ids,
             histogram=np.concatenate([self.histogram, other.histogram]),
             sums=np.concatenate([self.sums, other.sums]),
@@ -51,7 +51,7 @@ class PixelEvidence:
         }
 
     @classmethod
-    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "PixelEvidence":
+    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "PixelStatistics":
         """The reverse of `arrays`."""
         return cls(
             ids=tuple(arrays["ids"].tolist()),
@@ -69,7 +69,7 @@ def tolerance_of(evaluation_size: int) -> float:
 
 def evidence_of(
     ids: Sequence[str], truth: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray, valid: np.ndarray
-) -> PixelEvidence:
+) -> PixelStatistics:
     """`truth` and `predicted` are class ids uint8 [N, e, e], `valid` is bool; `probabilities`, float32 [N, e, e,
     channels], are foreground's in one channel, or those of all classes, background first. What is no number counts as
     0, as it does where it is thresholded."""
@@ -90,7 +90,7 @@ def evidence_of(
         for row in range(len(ids))
     ]
     histogram, sums, contours = (np.array([[of[part] for of in image] for image in each]) for part in range(3))
-    return PixelEvidence(
+    return PixelStatistics(
         ids=tuple(ids),
         histogram=histogram.astype(np.uint32),
         sums=sums.astype(np.float32),

@@ -15,7 +15,7 @@ from bench.evaluation.metrics import iou, mean
 from bench.records import COMPLETED, ClassCounts, Race, TrialRecord
 
 LEVEL = 0.05
-"""Who is behind with a smaller p than this is out. It is not corrected for looking after each fold."""
+"""A trial that is behind with a smaller p than this is out. It is not corrected for looking after each fold."""
 
 FEWEST = 8
 """Images that must differ. For the test five that are all behind would do (p is 1/32); they are too few to end a trial
@@ -23,7 +23,7 @@ on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rival:
+class Incumbent:
     """The best complete trial so far: its validation IoU, and that of each image on which it was scored."""
 
     trial_id: str
@@ -38,25 +38,24 @@ def image_ious(counts: Mapping[str, Sequence[ClassCounts]]) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def leader(before: Rival | None, trial: TrialRecord) -> Rival | None:
-    """Who is to be beaten after this trial. The first of equals stays; a trial on one hold-out part runs in no race."""
+def next_incumbent(before: Incumbent | None, trial: TrialRecord) -> Incumbent | None:
+    """The incumbent after this trial. The first of equals stays; a trial on one hold-out part does not race."""
     score = trial.val_metrics.get("iou")
     if trial.status != COMPLETED or not trial.out_of_fold or score is None or (before and score <= before.iou):
         return before
-    return Rival(trial_id=trial.trial_id, iou=score, image_iou=image_ious(trial.out_of_fold))
+    return Incumbent(trial_id=trial.trial_id, iou=score, image_iou=image_ious(trial.out_of_fold))
 
 
-def race(own: Mapping[str, float], rival: Rival) -> Race | None:
-    """How likely it is, were both equal, to be so far behind the rival: one-sided signed-rank test on the images that
-    both have been scored on, level ones left out. `own` is IoU by image. None with fewer than FEWEST images that
-    differ."""
+def race(own: Mapping[str, float], incumbent: Incumbent) -> Race | None:
+    """One-sided signed-rank test of being behind the incumbent, on the images that both were scored on, without ties.
+    `own` is IoU by image. None with fewer than FEWEST images that differ."""
     from scipy.stats import wilcoxon
 
-    gaps = [own[name] - rival.image_iou[name] for name in sorted(own) if name in rival.image_iou]
+    gaps = [own[name] - incumbent.image_iou[name] for name in sorted(own) if name in incumbent.image_iou]
     gaps = [gap for gap in gaps if gap]
     if len(gaps) < FEWEST:
         return None
-    return Race(rival=rival.trial_id, images=len(gaps), p=float(wilcoxon(gaps, alternative="less").pvalue))
+    return Race(rival=incumbent.trial_id, images=len(gaps), p=float(wilcoxon(gaps, alternative="less").pvalue))
 
 
 def is_behind(last: Race | None) -> bool:

@@ -68,7 +68,7 @@ class TrainingRecord(Configured):
     `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the locked test images; both
     are empty where the training did not complete, and `error` says why. `train_share` is 1 in the final evaluation; a
     training of the learning curve saw a smaller share of the images, `train_images` of them (None where that is not on
-    record). `evidence` names the arrays of a `bench.evaluation.evidence.PixelEvidence` of the same images; None where
+    record). `evidence` names the arrays of a `bench.evaluation.evidence.PixelStatistics` of the same images; None where
     none were kept. `confusion` is of the images out of fold.
     """
 

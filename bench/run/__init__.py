@@ -19,7 +19,7 @@ from bench.records.store import RunStore, load
 from bench.report import write_index, write_report
 from bench.run.first_look import first_look
 from bench.run.open_run import OpenRun
-from bench.run.resume import earlier_part, locked, require_same, went_on
+from bench.run.resume import load_previous, locked, merge_environment, require_same
 from bench.run.scratch import scratch_folder
 from bench.run.setup import prepare
 from bench.run.stages.baselines import record_baselines
@@ -48,30 +48,30 @@ def run_experiment(
     with ExitStack() as stack:
         # Set-up: the data are read once, the workers start, and what an interrupted run left must belong to the same
         # experiment.
-        earlier = earlier_part(directory, resume, stack)
+        earlier = load_previous(directory, resume, stack)
         scratch = stack.enter_context(scratch_folder())
         workers = None if experiment.cluster else stack.enter_context(_started_workers(experiment, scratch, progress))
         space = experiment.space
-        material = prepare(experiment.data, experiment.protocol, space.image_size, scratch, progress, views=space.view)
-        experiment = material.resolved(experiment)
+        prepared = prepare(experiment.data, experiment.protocol, space.image_size, scratch, progress, views=space.view)
+        experiment = prepared.resolved(experiment)
         if earlier is not None:
-            require_same(earlier, experiment, material)
-        setup = material.trial_setup(experiment.protocol)
+            require_same(earlier, experiment, prepared)
+        setup = prepared.trial_setup(experiment.protocol)
         executor = _begun(workers, setup) or stack.enter_context(_on_cluster(experiment, setup, progress))
         progress.stage("scoring baselines")
-        look = first_look(material, experiment.seeds[0])
+        look = first_look(prepared, experiment.seeds[0])
         progress.stage("starting TensorFlow")
-        environment = went_on(earlier, current_environment(executor.device(), executor.precision()))
+        environment = merge_environment(earlier, current_environment(executor.device(), executor.precision()))
         progress.stage("reading pretrained weights")
         executor.check_weights(experiment.space.pretrained_backbones)
         with RunStore.create(directory) if earlier is None else nullcontext(RunStore(directory)) as store:
-            run = OpenRun(experiment, material, store, executor, progress, earlier, command, began)
+            run = OpenRun(experiment, prepared, store, executor, progress, earlier, command, began)
             run.record_setting(environment, look)
         if earlier is None:
             stack.enter_context(locked(directory))
         # The story: each stage begins where an interrupted one stopped.
         with run.marked():
-            record_baselines(run, look.references)
+            record_baselines(run, look.baselines)
             plan_budget(run)
             run_search(run)
             score_best_models(run)

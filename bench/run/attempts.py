@@ -33,7 +33,7 @@ class OnRecord:
         self._lost: Counter[Unit] = Counter()
         for attempt in earlier:
             self._lost[attempt.study_id, attempt.unit] += 1 if attempt.event == BEGAN else -1
-        self._under_way: dict[tuple[str, str], TrialSpec] = {}
+        self._running: dict[tuple[str, str], TrialSpec] = {}
         self._given_up: list[TrialOutcome] = []
         self._held: list[TrialSpec] = []
         """Suspected trials, waiting until nothing else runs."""
@@ -44,17 +44,17 @@ class OnRecord:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Whoever started the executor ends its processes."""
+        """Does nothing: the code that made the executor ends its processes."""
 
     @property
-    def places(self) -> int:
-        return self._executor.places
+    def slots(self) -> int:
+        return self._executor.slots
 
     @property
-    def free(self) -> int:
+    def free_slots(self) -> int:
         """0 while a suspected trial waits or runs: it trains alone, since trials beside it would be lost with it."""
-        suspected = any(self._is_suspected(spec) for spec in self._under_way.values())
-        return 0 if self._held or suspected else self._executor.free
+        suspected = any(self._is_suspected(spec) for spec in self._running.values())
+        return 0 if self._held or suspected else self._executor.free_slots
 
     def _is_suspected(self, spec: TrialSpec) -> bool:
         """Whether it was running when a whole session died. It may or may not be the cause."""
@@ -82,25 +82,25 @@ class OnRecord:
             )
             self._given_up.append(failed(spec, error, crashed=False, started_at=_now(), wall_s=0.0))
             return
-        if self._under_way and self._is_suspected(spec):
+        if self._running and self._is_suspected(spec):
             self._held.append(spec)
             return
         self._begin(spec)
 
     def _begin(self, spec: TrialSpec) -> None:
         self._write(spec, BEGAN)
-        self._under_way[spec.key] = spec
+        self._running[spec.key] = spec
         self._executor.submit(spec)
 
     def events(self) -> Iterator[Event]:
         if self._given_up:
             yield self._given_up.pop(0)
             return
-        if self._held and not self._under_way:
+        if self._held and not self._running:
             self._begin(self._held.pop(0))
         for event in self._executor.events():
             if isinstance(event, TrialOutcome):
-                spec = self._under_way.pop((event.record.study_id, event.record.trial_id), None)
+                spec = self._running.pop((event.record.study_id, event.record.trial_id), None)
                 if spec is not None:
                     self._write(spec, ENDED)
             yield event
@@ -113,10 +113,10 @@ class OnRecord:
 
     def let_go(self) -> None:
         """The run ends in order: its running trials end too, and none of them is to blame."""
-        for spec in self._under_way.values():
+        for spec in self._running.values():
             with contextlib.suppress(StoreError):  # the run ends for a reason of its own, perhaps this disk
                 self._write(spec, ENDED)
-        self._under_way.clear()
+        self._running.clear()
 
     def _write(self, spec: TrialSpec, event: str) -> None:
         self._store.append(

@@ -45,7 +45,7 @@ class Timekeeper:
             for tuner in experiment.tuners
         ]
         self._studies = {study.study_id: before.get(study.study_id, study) for study in new}
-        self._under_way: tuple[str, float] | None = None
+        self._running: tuple[str, float] | None = None
 
     @property
     def wall_s(self) -> float:
@@ -68,7 +68,7 @@ class Timekeeper:
         left_s = min(open_s * self.search_share - searched_s, open_s - self.wall_s)
         left_s = max(0.0, left_s)
         spent_s = [self._studies[study_id].wall_s or 0.0 for study_id in study_ids]
-        return max(0.0, level(left_s, spent_s) - spent_s[0])
+        return max(0.0, water_level(left_s, spent_s) - spent_s[0])
 
     @property
     def finals_s(self) -> float | None:
@@ -96,12 +96,12 @@ class Timekeeper:
     def timing(self, study_id: str) -> Iterator[None]:
         """Counts the time of a study, however the block ends."""
         self._studies[study_id] = replace(self._studies[study_id], ended=None)
-        self._under_way = study_id, clock.now()
+        self._running = study_id, clock.now()
         try:
             yield
         finally:
             self._spend()
-            self._under_way = None
+            self._running = None
 
     def end(self, study_id: str, ended: str) -> StudyRecord:
         """Says why a study is over (`StudyRecord.ended`)."""
@@ -115,15 +115,15 @@ class Timekeeper:
                 self.end(study.study_id, "interrupted")
 
     def _spend(self) -> None:
-        if self._under_way is None:
+        if self._running is None:
             return
-        study_id, since = self._under_way
+        study_id, since = self._running
         now, study = clock.now(), self._studies[study_id]
         self._studies[study_id] = replace(study, wall_s=(study.wall_s or 0.0) + now - since)
-        self._under_way = study_id, now
+        self._running = study_id, now
 
 
-def level(left: float, spent: Sequence[float]) -> float:
+def water_level(left: float, spent: Sequence[float]) -> float:
     """The level that water reaches when `left` is poured on ground of these heights: those that have spent least get
     the time."""
     ground = sorted(spent)

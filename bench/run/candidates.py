@@ -17,9 +17,9 @@ from bench.records import (
     configuration_key,
     configuration_of,
 )
+from search_spaces.defaults import original_baseline
 from search_spaces.one_at_a_time import changed_factor, one_at_a_time
 from search_spaces.portfolio import portfolio
-from search_spaces.reference import origin_recipe
 from search_spaces.space import HYPERPARAMETERS, Space
 
 AMOUNTS = tuple(name for name, row in HYPERPARAMETERS.items() if row.tuned_finely)
@@ -27,7 +27,12 @@ AMOUNTS = tuple(name for name, row in HYPERPARAMETERS.items() if row.tuned_finel
 
 
 def select_candidates(
-    trials: Sequence[TrialRecord], space: Space, finalists: int, *, from_portfolio: int = 0, with_origin: bool = True
+    trials: Sequence[TrialRecord],
+    space: Space,
+    finalists: int,
+    *,
+    from_portfolio: int = 0,
+    with_original_baseline: bool = True,
 ) -> tuple[Candidate, ...]:
     """The best `finalists` configurations of the search by validation IoU, then the default configuration, the next
     recipes of the portfolio until there are `from_portfolio` candidates in all, and last the original baseline.
@@ -56,8 +61,8 @@ def select_candidates(
     for number, recipe in enumerate(others, start=2):
         if len(chosen) < from_portfolio:
             _take_part(chosen, PORTFOLIO, recipe, name=f"recipe {number}")
-    if with_origin:
-        _take_part(chosen, ORIGIN, origin_recipe(space), name=ORIGIN)
+    if with_original_baseline:
+        _take_part(chosen, ORIGIN, original_baseline(space), name=ORIGIN)
     if from_portfolio:  # the default first: a deliverable model exists early, and is replaced only by a better one
         return tuple(sorted(chosen.values(), key=lambda each: DEFAULT not in each.roles))
     return tuple(chosen.values())

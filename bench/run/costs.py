@@ -9,16 +9,16 @@ from statistics import median
 from typing import Any
 
 from bench import clock
-from bench.engine.spec import TrialSpec, family
+from bench.engine.spec import TrialSpec
 from bench.experiments import Protocol
 from bench.records import TrainingRecord, TrialRecord
-from search_spaces.space import Part
+from search_spaces.space import Part, cost_identity
 from search_spaces.views import PATCHES
 
 MARGIN = 1.1
 """Every estimate is multiplied by this, for other work on the machine and the noise of a short history."""
 
-Family = tuple[Part, ...]
+CostIdentity = tuple[Part, ...]
 """Trials of one compiled graph and batch size."""
 
 _SIZES = ("image_size", "batch_size")
@@ -56,10 +56,10 @@ class CostModel:
         trainings: Iterable[TrainingRecord] = (),
         probe: Probe | None = None,
     ) -> None:
-        self._trial_epoch_s: dict[Family, float] = {}
-        self._first_time_s: dict[Family, float] = {}
-        self._training_epoch_s: dict[Family, float] = {}
-        self._is_measured: set[Family] = set()
+        self._trial_epoch_s: dict[CostIdentity, float] = {}
+        self._first_time_s: dict[CostIdentity, float] = {}
+        self._training_epoch_s: dict[CostIdentity, float] = {}
+        self._is_measured: set[CostIdentity] = set()
         """Networks whose trainings were timed. For others an epoch costs what a probe or a trial measured."""
         self._first_s = self.scoring_s = 0.0
         if probe:
@@ -70,12 +70,12 @@ class CostModel:
             self.add_training(training)
 
     def add_probe(self, probe: Probe) -> None:
-        self._training_epoch_s.setdefault(family(probe.hyperparameters), probe.epoch_s)
+        self._training_epoch_s.setdefault(cost_identity(probe.hyperparameters), probe.epoch_s)
         self._first_s, self.scoring_s = probe.first_s, probe.scoring_s
 
     def add(self, record: TrialRecord) -> None:
         """Takes a trial's times into account; one that failed teaches nothing."""
-        own = family(record.hyperparameters)
+        own = cost_identity(record.hyperparameters)
         if record.train_s and record.epochs_run and own not in self._is_measured:
             validated = 1 if record.hyperparameters.get("view") == PATCHES else record.epochs_run
             last_s = (record.evaluate_s or 0.0) / validated
@@ -101,7 +101,7 @@ class CostModel:
     def add_training(self, training: TrainingRecord) -> None:
         """The first training of a network includes compiling, so that the cheapest counts."""
         if training.wall_s and training.epochs_run:
-            own = family(training.hyperparameters)
+            own = cost_identity(training.hyperparameters)
             own_s = training.wall_s / training.epochs_run
             self._training_epoch_s[own] = min(own_s, self._training_epoch_s[own]) if own in self._is_measured else own_s
             self._is_measured.add(own)
@@ -109,28 +109,30 @@ class CostModel:
     def estimate_s(self, values: Mapping[str, Any], epochs: int, *, warm: bool) -> float | None:
         """Wall seconds of a trial of `epochs`, on a worker that has compiled its graph (`warm`) or has not; None while
         nothing is known."""
-        own = family(values)
+        own = cost_identity(values)
         epoch_s = _of_network(own, self._trial_epoch_s, max)
         if epoch_s is None:
             return None
-        dearest_s = max(self._first_time_s.values(), default=0.0)
-        first_time_s = 0.0 if warm else self._first_time_s.get(own, dearest_s)
+        most_expensive_s = max(self._first_time_s.values(), default=0.0)
+        first_time_s = 0.0 if warm else self._first_time_s.get(own, most_expensive_s)
         return MARGIN * (first_time_s + epochs * epoch_s)
 
     def knows(self, spec: TrialSpec) -> bool:
         """Whether a training of its network has a price."""
-        return family(spec.hyperparameters) in self._training_epoch_s
+        return cost_identity(spec.hyperparameters) in self._training_epoch_s
 
     def of(self, spec: TrialSpec) -> float:
         """Wall seconds of the training `spec` of a final evaluation; 0 while nothing is known."""
-        epoch_s = _of_network(family(spec.hyperparameters), self._training_epoch_s, median)
+        epoch_s = _of_network(cost_identity(spec.hyperparameters), self._training_epoch_s, median)
         if epoch_s is None:
             return 0.0
         scoring_s = 0.0 if self._is_measured else self.scoring_s  # what was measured includes it
         return MARGIN * (spec.epochs * epoch_s + scoring_s + (0.0 if self.knows(spec) else self._first_s))
 
 
-def _of_network(own: Family, known: Mapping[Family, float], among: Callable[[Iterable[float]], float]) -> float | None:
+def _of_network(
+    own: CostIdentity, known: Mapping[CostIdentity, float], among: Callable[[Iterable[float]], float]
+) -> float | None:
     """Seconds of an epoch: the `known` ones, else one `among` those of the other networks (`scaled_to`)."""
     if own in known or not known:
         return known.get(own)
@@ -176,7 +178,7 @@ class Deadline:
         return left is None or (left > 0 and (seconds is None or seconds <= left))
 
 
-def scaled_to(own: Family, measured: Mapping[Family, float]) -> list[float]:
+def scaled_to(own: CostIdentity, measured: Mapping[CostIdentity, float]) -> list[float]:
     """Estimates of the cost of `own`, which was not measured, one from each measured cost of its network, else from
     all. Each is scaled as measured costs grow with the pixels of a batch (`growth`)."""
     of_network = {other: cost for other, cost in measured.items() if _network(other) == _network(own)}
@@ -184,7 +186,7 @@ def scaled_to(own: Family, measured: Mapping[Family, float]) -> list[float]:
     return [cost * (pixels(own) / pixels(other)) ** exponent for other, cost in (of_network or measured).items()]
 
 
-def growth(measured: Mapping[Family, float]) -> float:
+def growth(measured: Mapping[CostIdentity, float]) -> float:
     """The exponent with which costs grow with the pixels of a batch, 0 to 1: the median over pairs of measurements of
     one network at different sizes of image or batch. It is small on a GPU that a small batch leaves idle. Without a
     pair it is 1, in proportion."""
@@ -196,12 +198,12 @@ def growth(measured: Mapping[Family, float]) -> float:
     return min(1.0, max(0.0, median(slopes))) if slopes else 1.0
 
 
-def _network(family: Family) -> Family:
+def _network(identity: CostIdentity) -> CostIdentity:
     """The part that is equal at any size of image and batch."""
-    return tuple(part for part in family if part[0] not in _SIZES)
+    return tuple(part for part in identity if part[0] not in _SIZES)
 
 
-def pixels(family: Family) -> float:
+def pixels(identity: CostIdentity) -> float:
     """Of a batch."""
-    of = dict(family)
+    of = dict(identity)
     return float(of["image_size"] or 0) ** 2 * float(of["batch_size"] or 0)

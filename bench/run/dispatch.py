@@ -51,7 +51,7 @@ def dispatch(source: Source, executor: Executor, progress: Progress, *, retries:
 
 
 def _start(source: Source, executor: Executor, progress: Progress, running: dict[str, TrialSpec]) -> None:
-    while executor.free and (spec := source.next(running)) is not None:
+    while executor.free_slots and (spec := source.next(running)) is not None:
         running[spec.trial_id] = spec
         progress.trial_started(spec.trial_id, hyperparameters=spec.hyperparameters, epochs=spec.epochs_planned)
         executor.submit(spec)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.engine.devices import describe_cpu, visible_gpus
-from bench.engine.spec import family
 from bench.errors import StoreError
 from bench.experiments import Experiment
 from bench.records import Run, TrainingRecord, TrialRecord
 from bench.records.store import load
 from search_spaces.portfolio import portfolio
+from search_spaces.space import cost_identity
 from search_spaces.views import PATCHES
 
 MOST_RUNS = 10
@@ -50,11 +50,17 @@ def measured_before(results: Path, experiment: Experiment) -> Measured | None:
 def _measured(run: Run, experiment: Experiment) -> Measured | None:
     protocol = run.experiment.get("protocol")
     per_epoch = protocol.get("steps_per_epoch") if isinstance(protocol, Mapping) else None
-    own = family(portfolio(experiment.space)[0])
+    own = cost_identity(portfolio(experiment.space)[0])
     timed = [
-        trial for trial in run.trials if family(trial.hyperparameters) == own and trial.train_s and trial.epochs_run
+        trial
+        for trial in run.trials
+        if cost_identity(trial.hyperparameters) == own and trial.train_s and trial.epochs_run
     ]
-    again = [each for each in run.trainings if family(each.hyperparameters) == own and each.train_s and each.epochs_run]
+    again = [
+        each
+        for each in run.trainings
+        if cost_identity(each.hyperparameters) == own and each.train_s and each.epochs_run
+    ]
     costs = [(each.train_s or 0.0) / each.epochs_run for each in timed]
     costs += [(each.train_s or 0.0) / each.epochs_run for each in again]
     if not costs or not isinstance(per_epoch, int):

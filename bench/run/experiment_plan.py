@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench.engine.spec import family
 from bench.experiments import WITHOUT_TUNERS, Experiment
 from bench.formats import listing
 from bench.progress import duration
@@ -16,7 +15,7 @@ from bench.run.data_curve import SHARES
 from bench.run.plan import Plan, comparison_plan, plan
 from search_spaces.one_at_a_time import one_at_a_time
 from search_spaces.portfolio import portfolio
-from search_spaces.space import HYPERPARAMETERS, Range, Space
+from search_spaces.space import HYPERPARAMETERS, Range, Space, cost_identity
 
 ROOM = 1.1
 """A recommended larger budget is multiplied by this, since a share of it is kept for the delivery."""
@@ -29,13 +28,13 @@ SEARCH_SHARE = 0.3
 
 
 def plan_of(
-    experiment: Experiment, left_s: float, *, price: Price, folds: int, places: int, steps: int | None = None
+    experiment: Experiment, left_s: float, *, price: Price, folds: int, slots: int, steps: int | None = None
 ) -> Plan:
     """The plan of an experiment for `left_s` seconds (`bench.run.plan`), with a search if the experiment asks for one.
     After a search its finalists and the default configuration alone are candidates: it has compared the others. `steps`
     is the length of an interrupted comparison's trainings."""
     if experiment.search == "compare":
-        return _plan_of_comparison(experiment, left_s, price, folds, max(1, places), steps)
+        return _plan_of_comparison(experiment, left_s, price, folds, max(1, slots), steps)
     share = SEARCH_SHARE if experiment.search == "always" else 0.0
     recipes = len(portfolio(experiment.space))
     chosen = plan(
@@ -43,7 +42,7 @@ def plan_of(
         price=price,
         folds=folds,
         available=min(recipes, experiment.protocol.finalists + 1) if share else recipes,
-        places=max(1, places),
+        slots=max(1, slots),
         epoch=experiment.protocol.steps_per_epoch,
         shortest=experiment.protocol.shortest_steps,
         may_search=experiment.search == "auto",
@@ -57,7 +56,7 @@ def plan_of(
 
 
 def _plan_of_comparison(
-    experiment: Experiment, left_s: float, price: Price, folds: int, places: int, steps: int | None
+    experiment: Experiment, left_s: float, price: Price, folds: int, slots: int, steps: int | None
 ) -> Plan:
     """The reason names the levels that are left out, and a budget that has room for them."""
     design = one_at_a_time(experiment.space)
@@ -66,7 +65,7 @@ def _plan_of_comparison(
         price=price,
         folds=folds,
         costs=relative_costs(experiment.space),
-        places=places,
+        slots=slots,
         epoch=experiment.protocol.steps_per_epoch,
         shortest=experiment.protocol.shortest_steps,
         steps=experiment.protocol.steps or steps,
@@ -75,9 +74,9 @@ def _plan_of_comparison(
         return chosen
     said = listing([level_name(recipe, design[0]) for recipe in design[chosen.candidates :]])
     left_out = f"{chosen.reason}; left out are {said}"
-    if left_s * places < price.unit_s:  # what one takes was not measured, or would not be to its end
+    if left_s * slots < price.unit_s:  # what one takes was not measured, or would not be to its end
         return replace(chosen, reason=left_out)
-    whole_s = experiment.budget_s + ROOM * chosen.missing_units * price.unit_s / places
+    whole_s = experiment.budget_s + ROOM * chosen.missing_units * price.unit_s / slots
     budget = f"{math.ceil(whole_s / 60)}m"
     return replace(chosen, reason=f"{left_out}, for which --budget {budget} has room")
 
@@ -101,8 +100,8 @@ def relative_costs(space: Space) -> tuple[float, ...]:
     """Costs of a comparison's candidates by their pixels, in trainings of the default configuration, at least 1 each.
     The cost of another network shows when it is trained."""
     design = one_at_a_time(space)
-    own = pixels(family(design[0]))
-    return tuple(max(1.0, pixels(family(recipe)) / own) for recipe in design)
+    own = pixels(cost_identity(design[0]))
+    return tuple(max(1.0, pixels(cost_identity(recipe)) / own) for recipe in design)
 
 
 def unmeasured_price(left_s: float) -> Price:
@@ -154,7 +153,7 @@ def most_candidates(experiment: Experiment) -> int:
 
 
 def planned_s(
-    experiment: Experiment, folds: int, *, step_s: float, first_s: float, scoring_s: float, places: int
+    experiment: Experiment, folds: int, *, step_s: float, first_s: float, scoring_s: float, slots: int
 ) -> float | None:
     """Seconds of all trainings without a budget, `slots` at a time, if each costs what the default configuration does:
     `step_s` for a step, `first_s` to build and compile, `scoring_s` to score it at its end. None if a search lasts as
@@ -163,7 +162,7 @@ def planned_s(
     if trainings is None:
         return None
     training_s = experiment.protocol.epochs * experiment.protocol.steps_per_epoch * step_s + scoring_s
-    return MARGIN * (trainings * training_s + first_s) / max(1, places)
+    return MARGIN * (trainings * training_s + first_s) / max(1, slots)
 
 
 def said_of_time(budget_s: float | None, planned_s: float | None) -> str:

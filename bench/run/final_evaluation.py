@@ -15,7 +15,7 @@ from typing import Any
 from bench.engine.executor import Executor
 from bench.engine.spec import TrialOutcome, TrialSpec
 from bench.evaluation.counting import confusion_record
-from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.evidence import PixelStatistics
 from bench.progress import Progress
 from bench.records import (
     COMPLETED,
@@ -50,13 +50,13 @@ def run_finals(
     deadline: Deadline,
     costs: CostModel,
     keep: Callable[[TrainingRecord], None],
-    keep_evidence: Callable[[str, PixelEvidence], None],
+    keep_evidence: Callable[[str, PixelStatistics], None],
     progress: Progress,
     study: str = FINALS,
     shares: Sequence[float] = (1.0,),
     keep_model: Callable[[str, TrialSpec, TrialOutcome], None] | None = None,
     leaders_first: bool = False,
-    dearest_s: float | None = None,
+    longest_s: float | None = None,
     fitted: int | None = None,
 ) -> str:
     """Trains what is left of the plan and returns why it ended: "trials" or "budget".
@@ -76,9 +76,9 @@ def run_finals(
         keep=keep,
         keep_evidence=keep_evidence,
         keep_model=keep_model,
-        dearest_s=dearest_s,
+        longest_s=longest_s,
         fitted=None if fitted is None else len(finished) + fitted,
-        places=executor.places,
+        slots=executor.slots,
     )
     waiting = sum(1 for _ in trainings.waiting({}))
     if not waiting:
@@ -87,7 +87,7 @@ def run_finals(
         study,
         trials=None if leaders_first and deadline.left_s is not None else waiting,
         budget_s=deadline.left_s,
-        places=max(1, executor.places),
+        places=max(1, executor.slots),
     )
     dispatch(trainings, executor, progress, retries=retries, called="training")
     progress.study_ended(StudyRecord(study_id=study, tuner=study, seed=record.seeds[0], ended=trainings.reason))
@@ -115,17 +115,17 @@ class _Trainings:
     deadline: Deadline
     costs: CostModel
     keep: Callable[[TrainingRecord], None]
-    keep_evidence: Callable[[str, PixelEvidence], None]
+    keep_evidence: Callable[[str, PixelStatistics], None]
     keep_model: Callable[[str, TrialSpec, TrialOutcome], None] | None
     again: list[TrialSpec] = field(default_factory=list)
     """Trainings whose process died, to be tried again."""
     candidates: dict[str, Candidate] = field(default_factory=dict)
     """By trial id, of the trainings that were started."""
-    dearest_s: float | None = None
+    longest_s: float | None = None
     """The longest that a training of unknown cost may take (None: all the time left)."""
     fitted: int | None = None
     """Number of trainings whose lengths are fitted to the time, finished ones included."""
-    places: int = 1
+    slots: int = 1
     reason: str = "trials"
     """Why it ends."""
 
@@ -162,7 +162,7 @@ class _Trainings:
         wanted = self.fitted - len(self.finished) - len(running)
         if wanted < 1:
             return None
-        return FILLED * left_s / ceil(wanted / self.places) - self.costs.scoring_s
+        return FILLED * left_s / ceil(wanted / self.slots) - self.costs.scoring_s
 
     def is_over(self, running: Mapping[str, TrialSpec]) -> bool:
         if next(self.waiting(running), None) is None:
@@ -174,9 +174,9 @@ class _Trainings:
     def _limit_s(self, spec: TrialSpec) -> float | None:
         """The longest that a training may take: within a budget no candidate may use the time of several others."""
         left_s = self.deadline.left_s
-        if left_s is None or self.dearest_s is None or self.fitted is not None:
+        if left_s is None or self.longest_s is None or self.fitted is not None:
             return left_s
-        return min(left_s, max(self.dearest_s, self.costs.of(spec) if self.costs.knows(spec) else 0.0))
+        return min(left_s, max(self.longest_s, self.costs.of(spec) if self.costs.knows(spec) else 0.0))
 
     def take_again(self, spec: TrialSpec) -> bool:
         """Always. A training without time is not recorded, and a run with more time trains it."""
@@ -200,7 +200,7 @@ class _Trainings:
     def _had_all_the_time(self) -> bool:
         """Whether the end of the budget stopped a training, not its own limit."""
         left_s = self.deadline.left_s
-        return self.dearest_s is None or self.fitted is not None or left_s is None or left_s < self.dearest_s
+        return self.longest_s is None or self.fitted is not None or left_s is None or left_s < self.longest_s
 
 
 def _specs(
@@ -258,7 +258,7 @@ def _training(outcome: TrialOutcome, spec: TrialSpec, candidate: Candidate) -> T
     )
 
 
-def _evidence(outcome: TrialOutcome) -> PixelEvidence | None:
+def _evidence(outcome: TrialOutcome) -> PixelStatistics | None:
     """Of the images out of fold and the held-out ones together."""
     parts = [scored.evidence for scored in (outcome.scored, outcome.test) if scored and scored.evidence]
     return reduce(add, parts) if parts else None

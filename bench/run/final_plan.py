@@ -51,7 +51,7 @@ def budgeted_finals(
             experiment.space,
             finalists,
             from_portfolio=max(chosen.candidates, finalists + 1),
-            with_origin=chosen.everywhere and chosen.candidates > 1,
+            with_original_baseline=chosen.everywhere and chosen.candidates > 1,
         )
     )
     more = before is None

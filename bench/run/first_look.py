@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.baselines import evaluate_references
+from bench.baselines import evaluate_baselines
 from bench.records import Evaluation
-from bench.run.setup import Material, augmentation_pictures, validation_pictures
+from bench.run.setup import PreparedData, augmentation_images, validation_images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,21 +15,21 @@ class FirstLook:
 
     validation: dict[str, np.ndarray]
     augmentation: dict[str, np.ndarray]
-    references: tuple[Evaluation, ...]
+    baselines: tuple[Evaluation, ...]
 
 
-def first_look(material: Material, seed: int) -> FirstLook:
-    """`seed` is that of augmentation and of the references."""
-    split = material.split
-    references = evaluate_references(
-        material.pixels(),
+def first_look(prepared: PreparedData, seed: int) -> FirstLook:
+    """`seed` is that of augmentation and of the baselines."""
+    split = prepared.split
+    baselines = evaluate_baselines(
+        prepared.pixels(),
         train_ids=split.train,
         parts={"val": split.val, "test": split.test},
-        num_classes=len(material.dataset.classes) + 1,
+        num_classes=len(prepared.dataset.classes) + 1,
         seed=seed,
     )
     return FirstLook(
-        validation=validation_pictures(material),
-        augmentation=augmentation_pictures(material, seed),
-        references=tuple(references),
+        validation=validation_images(prepared),
+        augmentation=augmentation_images(prepared, seed),
+        baselines=tuple(baselines),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from bench.engine.executor import Executor
 from bench.engine.spec import Scored, TrialOutcome, TrialSpec
 from bench.errors import StoreError, UserError
-from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.evidence import PixelStatistics
 from bench.experiments import Experiment, to_json
 from bench.progress import Progress
 from bench.records import Environment, Evaluation, ProposalRecord, Run, RunRecord, TrainingRecord, TrialRecord
@@ -22,7 +22,7 @@ from bench.run.costs import CostModel
 from bench.run.delivery import MAPS, MEMBERS
 from bench.run.experiment_plan import ahead
 from bench.run.first_look import FirstLook
-from bench.run.setup import Material
+from bench.run.setup import PreparedData
 
 
 class Journal:
@@ -31,7 +31,7 @@ class Journal:
     def __init__(
         self,
         experiment: Experiment,
-        material: Material,
+        prepared: PreparedData,
         store: RunStore,
         executor: Executor,
         progress: Progress,
@@ -39,7 +39,7 @@ class Journal:
         command: str,
         began: float,
     ) -> None:
-        self.experiment, self.material, self.store = experiment, material, store
+        self.experiment, self.prepared, self.store = experiment, prepared, store
         self.executor = OnRecord(executor, store, earlier.attempts if earlier else (), experiment.retries)
         self.progress = progress
         self.proposals: list[ProposalRecord] = list(earlier.proposals) if earlier else []
@@ -61,13 +61,13 @@ class Journal:
         if earlier is not None:
             store.remove_unfinished()
         keep = experiment.protocol.keep_models
-        self.best = BestModels(store, keep, material.split.val, self.trials)
+        self.best = BestModels(store, keep, prepared.split.val, self.trials)
 
     def record_setting(self, environment: Environment, look: FirstLook) -> None:
         """Writes what does not depend on a trial: experiment, environment, data, split and the images to show."""
-        material, store = self.material, self.store
+        prepared, store = self.prepared, self.store
         store.write_experiment(to_json(self.experiment))  # a resumed run may have new limits
-        for record in (environment, material.dataset, material.audit, material.split, self.record):
+        for record in (environment, prepared.dataset, prepared.audit, prepared.split, self.record):
             store.write(record)
         store.write_arrays("predictions/images", look.validation)
         store.write_arrays("augmentation", look.augmentation)
@@ -95,7 +95,7 @@ class Journal:
         self.store.append(record)
         self.mark("running")
 
-    def keep_evidence(self, name: str, evidence: PixelEvidence) -> None:
+    def keep_evidence(self, name: str, evidence: PixelStatistics) -> None:
         self.store.write_arrays(name, evidence.arrays())
 
     def proposed(self, proposal: ProposalRecord) -> None:
@@ -136,7 +136,7 @@ class Journal:
     def marked(self) -> Iterator[None]:
         """Around the stages of the run: marks it as interrupted on Ctrl-C or an error, and as finished at the end."""
         over = sum(trial.epochs_planned for trial in self.trials) + sum(each.epochs_run for each in self.trainings)
-        self.progress.run_started(ahead(self.experiment, len(self.material.split.folds), self.times.left_s, over))
+        self.progress.run_started(ahead(self.experiment, len(self.prepared.split.folds), self.times.left_s, over))
         try:
             yield
             self.mark("finished")

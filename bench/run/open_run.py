@@ -25,4 +25,4 @@ class OpenRun(Journal):
         comparison has no fewer levels."""
         if self.experiment.search != "compare":
             return 0.0
-        return sum(each.wall_s or 0.0 for each in self.trainings) / max(1, self.executor.places)
+        return sum(each.wall_s or 0.0 for each in self.trainings) / max(1, self.executor.slots)

@@ -95,12 +95,12 @@ class Outlook:
     fixed: Mapping[str, HyperparameterValue]
 
 
-def outlook(experiment: Experiment, found: Examined, measured: Measured | None, *, places: int) -> Outlook:
+def outlook(experiment: Experiment, found: Examined, measured: Measured | None, *, slots: int) -> Outlook:
     protocol, split, folds = experiment.protocol, found.split, len(found.split.folds)
     left_s = Timekeeper(experiment, None, clock.now()).finals_s
     cut = left_s is not None and bool(protocol.finalists) and folds > 1
     candidates = None if cut else most_candidates(experiment)
-    told = ahead(experiment, folds, left_s, 0)
+    shown = ahead(experiment, folds, left_s, 0)
     return Outlook(
         name=experiment.name,
         images={"train": len(split.train), "val": len(split.val), "test": len(split.test)},
@@ -118,17 +118,17 @@ def outlook(experiment: Experiment, found: Examined, measured: Measured | None, 
         steps=None if cut else protocol.epochs * protocol.steps_per_epoch,
         trainings=None if candidates is None else candidates * folds * protocol.final_seeds,
         budget_s=experiment.budget_s,
-        seconds=_seconds(experiment, folds, measured, places),
-        plans=tuple(_plans(experiment, left_s, measured, folds, places)) if cut and left_s is not None else (),
+        seconds=_seconds(experiment, folds, measured, slots),
+        plans=tuple(_plans(experiment, left_s, measured, folds, slots)) if cut and left_s is not None else (),
         measured=measured,
         cache_bytes=_cache_bytes(experiment, found),
         memory_limit_bytes=memory_limit(),
-        varies={name: _range(getattr(experiment.space, name)) for name in HYPERPARAMETERS if name in told.varies},
-        fixed=told.fixed,
+        varies={name: _range(getattr(experiment.space, name)) for name in HYPERPARAMETERS if name in shown.varies},
+        fixed=shown.fixed,
     )
 
 
-def _seconds(experiment: Experiment, folds: int, measured: Measured | None, places: int) -> float | None:
+def _seconds(experiment: Experiment, folds: int, measured: Measured | None, slots: int) -> float | None:
     if experiment.budget_s is not None:
         return experiment.budget_s
     if measured is None:
@@ -139,12 +139,12 @@ def _seconds(experiment: Experiment, folds: int, measured: Measured | None, plac
         step_s=measured.step_s,
         first_s=measured.first_s,
         scoring_s=measured.scoring_s,
-        places=places,
+        slots=slots,
     )
 
 
 def _plans(
-    experiment: Experiment, left_s: float, measured: Measured | None, folds: int, places: int
+    experiment: Experiment, left_s: float, measured: Measured | None, folds: int, slots: int
 ) -> Iterator[Supposed]:
     """For the measured cost, or for several possible ones."""
     if left_s < LEAST_FOR_PROBE_S:
@@ -159,10 +159,10 @@ def _plans(
             price.unit_s,
             plan_of(
                 experiment,
-                left_s - kept_s(experiment, left_s, price, places),
+                left_s - kept_s(experiment, left_s, price, slots),
                 price=price,
                 folds=folds,
-                places=places,
+                slots=slots,
             ),
         )
         for price in prices

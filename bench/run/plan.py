@@ -88,7 +88,7 @@ def plan(
     price: Price,
     folds: int,
     available: int,
-    places: int = 1,
+    slots: int = 1,
     epoch: int = 25,
     shortest: int = 100,
     may_search: bool = True,
@@ -102,16 +102,16 @@ def plan(
     `available` is the number of recipes. Lengths are in steps: multiples of an `epoch` and, if that fits, at least
     `shortest`, or the `given` one. Without `may_search` no time is kept for a search. `fits`: the default configuration
     alone gets a length that is fitted to its time. `is_before_last`: a training on all images follows."""
-    units = left_s * places / price.unit_s
+    units = left_s * slots / price.unit_s
     rule = next(rule for rule in RULES if units >= rule.begins(is_before_last=is_before_last))
     candidates = min(rule.candidates, available)
     if candidates == 1:
-        alone = _default_alone(left_s, price, folds, places, epoch, shortest, given)
+        alone = _default_alone(left_s, price, folds, slots, epoch, shortest, given)
         return alone if fits else _beside_others(alone, epoch, max(LONGEST, shortest))
     trainings = candidates * folds if rule.everywhere else candidates + folds
     search_share = rule.search_share if may_search else 0.0
-    open_s = (left_s - price.first_s * (candidates - 1) / places) * (1 - search_share)
-    stretch = price.length(open_s / ceil(trainings / places))
+    open_s = (left_s - price.first_s * (candidates - 1) / slots) * (1 - search_share)
+    stretch = price.length(open_s / ceil(trainings / slots))
     steps = min(max(LONGEST, shortest), max(shortest, int(shortest * stretch / epoch) * epoch))
     return Plan(
         candidates=candidates,
@@ -124,22 +124,22 @@ def plan(
 
 
 def _default_alone(
-    left_s: float, price: Price, folds: int, places: int, epoch: int, shortest: int, given: int | None
+    left_s: float, price: Price, folds: int, slots: int, epoch: int, shortest: int, given: int | None
 ) -> Plan:
     """Length comes first, while it is worth more, then folds, then whole seeds. The rest of the time makes all
     trainings longer."""
     longest, least = max(LONGEST, shortest), given or epoch
-    fit = f"{left_s * places / price.unit_s:.1f} short trainings fit"
+    fit = f"{left_s * slots / price.unit_s:.1f} short trainings fit"
 
     def steps_of(trainings: int) -> float:
-        return shortest * price.length(left_s / ceil(trainings / places))
+        return shortest * price.length(left_s / ceil(trainings / slots))
 
     if MARGIN * steps_of(1) < least:
         reason = f"{fit}: not even one of {least} steps, so that there will be no model"
         return Plan(candidates=0, steps=0, everywhere=True, search_share=0.0, reason=reason)
     settled = max((number for number in range(1, folds + 1) if steps_of(number) >= max(SETTLED, shortest)), default=1)
     no_longer = next((number for number in range(1, folds) if steps_of(number) <= longest), folds)
-    on = min(folds, max(places, settled, no_longer))
+    on = min(folds, max(slots, settled, no_longer))
     seeds = max((number for number in range(1, MOST_SEEDS + 1) if steps_of(on * number) >= longest), default=1)
     trainings = on * seeds if on == folds else on
     steps = min(2 * longest, max(epoch, int(steps_of(trainings) / epoch) * epoch))
@@ -177,7 +177,7 @@ def comparison_plan(
     price: Price,
     folds: int,
     costs: Sequence[float],
-    places: int = 1,
+    slots: int = 1,
     epoch: int = 25,
     shortest: int = 100,
     steps: int | None = None,
@@ -188,13 +188,13 @@ def comparison_plan(
     As many candidates as fit come on `LEAST_FOLDS` folds, then all folds, then a second seed, then length. No training
     is shorter than `shortest` to make room for others. If no two candidates fit, it is the plan of `plan` for the
     default configuration alone."""
-    units = left_s * places / (price.unit_s + price.first_s / 2)  # the trainings of a network share its compiling
+    units = left_s * slots / (price.unit_s + price.first_s / 2)  # the trainings of a network share its compiling
     length = (steps or shortest) / shortest
     whole = [LEAST_FOLDS * length * cost for cost in accumulate(costs)]
     candidates = sum(cost <= units for cost in whole)
     missing = max(0.0, whole[-1] - units)
     if candidates < 2:
-        fitted = _default_alone(left_s, price, folds, places, epoch, shortest, steps)
+        fitted = _default_alone(left_s, price, folds, slots, epoch, shortest, steps)
         alone = _beside_others(fitted, epoch, max(LONGEST, shortest))
         too_few = f"{units:.1f} short trainings fit, too few to compare two levels on {LEAST_FOLDS} folds"
         instead = f"the default configuration alone, {alone.steps} steps each"

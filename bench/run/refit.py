@@ -45,16 +45,16 @@ WORTH = 1.5
 """A network from an earlier session is trained again if there is time for this many times its length."""
 
 
-def kept_s(experiment: Experiment, left_s: float, price: Price, places: int = 1) -> float:
+def kept_s(experiment: Experiment, left_s: float, price: Price, slots: int = 1) -> float:
     """Seconds of `left_s` that are kept for the training on all images."""
-    return price.unit_s * kept_units(left_s / price.unit_s, places) if experiment.single else 0.0
+    return price.unit_s * kept_units(left_s / price.unit_s, slots) if experiment.single else 0.0
 
 
-def kept_units(units: float, places: int = 1) -> float:
+def kept_units(units: float, slots: int = 1) -> float:
     """The same in short trainings; one worker slot has time for `units` of them."""
     if units < LEAST_ROOM:
         return 0.0
-    several = units * places * (1 - SHARE) >= BEFORE_LAST
+    several = units * slots * (1 - SHARE) >= BEFORE_LAST
     return min(LONG, units * SHARE if several else units / 2)
 
 
@@ -137,7 +137,7 @@ def refitted(selected: DeliveryRecord, spec: TrialSpec, epochs: int, num_images:
 
 
 def _outcome(spec: TrialSpec, executor: Executor) -> TrialOutcome:
-    while not executor.free:  # a worker that died is replaced at the next look
+    while not executor.free_slots:  # a worker that died is replaced at the next look
         for _ in executor.events():
             pass
     executor.submit(spec)

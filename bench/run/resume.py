@@ -20,10 +20,10 @@ from bench.records import Environment, Run
 from bench.records.durable import write_file
 from bench.records.environment import current_versions
 from bench.records.store import load, require_new
-from bench.run.setup import Material
+from bench.run.setup import PreparedData
 
 
-def earlier_part(directory: Path, resume: bool, stack: ExitStack) -> Run | None:
+def load_previous(directory: Path, resume: bool, stack: ExitStack) -> Run | None:
     """The records of the run so far, locked before they are read; None for a new run. Raises StoreError for a name that
     is taken, or if there is nothing to resume."""
     if resume:
@@ -34,7 +34,7 @@ def earlier_part(directory: Path, resume: bool, stack: ExitStack) -> Run | None:
     return None
 
 
-def require_same(earlier: Run, experiment: Experiment, material: Material) -> None:
+def require_same(earlier: Run, experiment: Experiment, prepared: PreparedData) -> None:
     """Raises StoreError if more changed than how far, where and with how many workers a run trains."""
     now, then = to_json(experiment), _as_read_today(earlier.experiment)
     for free in (name for name, option in OPTIONS.items() if option.may_change):
@@ -48,9 +48,9 @@ def require_same(earlier: Run, experiment: Experiment, material: Material) -> No
         )
     differences = {
         **{f"the experiment's {name}": (then.get(name), now[name]) for name in now},
-        "the data": (earlier.dataset.fingerprint, material.dataset.fingerprint),
-        "the split": (earlier.split.fingerprint, material.split.fingerprint),
-        "the folds": (earlier.split.folds, material.split.folds),
+        "the data": (earlier.dataset.fingerprint, prepared.dataset.fingerprint),
+        "the split": (earlier.split.fingerprint, prepared.split.fingerprint),
+        "the folds": (earlier.split.folds, prepared.split.folds),
         "the versions": (dict(earlier.environment.versions), current_versions()),
         "Python": (earlier.environment.python, platform.python_version()),
     }
@@ -70,7 +70,7 @@ def _as_read_today(stored: Mapping[str, Any]) -> dict[str, Any]:
         return dict(stored)
 
 
-def went_on(earlier: Run | None, here: Environment) -> Environment:
+def merge_environment(earlier: Run | None, here: Environment) -> Environment:
     """The environment of a run that is resumed here: it names all devices on which costs were measured, and all
     commits. Raises StoreError if trials would compute in another precision than before."""
     if earlier is None:

@@ -9,7 +9,7 @@ import keras_tuner as kt
 
 from bench.engine.executor import Executor
 from bench.engine.spec import TrialOutcome, TrialSpec
-from bench.evaluation.racing import Rival, leader
+from bench.evaluation.racing import Incumbent, next_incumbent
 from bench.progress import Progress
 from bench.records import ProposalRecord, TrialRecord
 from bench.run.costs import CostModel, Deadline
@@ -47,7 +47,7 @@ SET_ASIDE = 8
 """This many proposals that cannot end in time end a search: a cheaper one is not likely to come."""
 
 
-class Keeper(Protocol):
+class Recorder(Protocol):
     """Makes proposals and trials durable: when a method returns, a crash cannot undo it."""
 
     def proposed(self, proposal: ProposalRecord) -> None: ...
@@ -64,7 +64,7 @@ def run_study(
     finished: Sequence[TrialRecord],
     costs: CostModel,
     deadline: Deadline,
-    keeper: Keeper,
+    recorder: Recorder,
     progress: Progress,
 ) -> str:
     """Runs what is left of a study, and returns why it ended (`StudyRecord.ended`).
@@ -72,7 +72,7 @@ def run_study(
     `proposals` and `finished` are its records so far, in their order. A proposal without a result is run first. A trial
     that the budget stopped has a result, and keeps it with more time. A trial starts after its proposal is recorded,
     and the oracle is told of recorded trials only."""
-    study = _Study(plan, hypermodel, executor, costs, deadline, keeper, progress)
+    study = _Study(plan, hypermodel, executor, costs, deadline, recorder, progress)
     return study.run(proposals, finished)
 
 
@@ -86,11 +86,11 @@ class _Study:
         executor: Executor,
         costs: CostModel,
         deadline: Deadline,
-        keeper: Keeper,
+        recorder: Recorder,
         progress: Progress,
     ) -> None:
         self.plan, self.executor, self.costs, self.deadline = plan, executor, costs, deadline
-        self.keeper, self.progress = keeper, progress
+        self.recorder, self.progress = recorder, progress
         self.kind = ORACLES[plan.tuner]
         self.oracle = self.kind.make(
             hypermodel.declare(kt.HyperParameters()), plan.seed, max(1, plan.epochs // plan.rung_epochs)
@@ -98,7 +98,7 @@ class _Study:
         self.oracle.first = portfolio(hypermodel.space)
         self.proposed = self.on_record = 0
         self.waiting: list[TrialSpec] = []
-        self.rival: Rival | None = None
+        self.incumbent: Incumbent | None = None
         self.reason: str | None = None
 
     def run(self, proposals: Sequence[ProposalRecord], finished: Sequence[TrialRecord]) -> str:
@@ -106,13 +106,13 @@ class _Study:
         self.waiting = [self._spec(proposal) for proposal in replay(self.oracle, proposals, finished)]
         self.proposed, self.on_record = len(proposals), len(finished)
         for record in finished:
-            self.rival = leader(self.rival, record)
+            self.incumbent = next_incumbent(self.incumbent, record)
         self.progress.study_started(
             plan.study_id,
             trials=plan.trials,
             budget_s=self.deadline.left_s,
             earlier=finished,
-            places=max(1, self.executor.places),
+            places=max(1, self.executor.slots),
         )
         dispatch(self, self.executor, self.progress, retries=plan.retries, called="trial")
         if self.reason == "budget" and not self.proposed:
@@ -133,13 +133,13 @@ class _Study:
             return None
         spec = min(fitting, key=lambda each: not self.executor.is_warm(each))  # else the oldest
         self.waiting.remove(spec)
-        return replace(spec, time_limit_s=self.deadline.left_s, rival=self.rival)
+        return replace(spec, time_limit_s=self.deadline.left_s, incumbent=self.incumbent)
 
     def is_over(self, running: Mapping[str, TrialSpec]) -> bool:
         """A search without a known end waits for a worker slot to find it: machines of a cluster come and go."""
-        if not self.executor.places:
+        if not self.executor.slots:
             self._find_end_without_place(running)
-        return (not self.waiting or self.reason == "budget") and (self.reason is not None or self.executor.places > 0)
+        return (not self.waiting or self.reason == "budget") and (self.reason is not None or self.executor.slots > 0)
 
     def _find_end_without_place(self, running: Mapping[str, TrialSpec]) -> None:
         """Without a worker slot `next` is not asked, and a slot may never come again."""
@@ -156,8 +156,8 @@ class _Study:
         """Asks until there is a proposal that can end in time, or several if proposals do not depend on results and
         their order can save compiling. Proposals that cannot end in time wait: a resumed run with more time starts with
         them."""
-        places = self.executor.places
-        ahead = LOOKAHEAD * places if places > 1 and not self.kind.adapts else 1
+        slots = self.executor.slots
+        ahead = LOOKAHEAD * slots if slots > 1 and not self.kind.adapts else 1
         while self.reason is None and self._too_few(ahead):
             if self.plan.trials is not None and self.proposed >= self.plan.trials:
                 self.reason = "trials"
@@ -174,7 +174,7 @@ class _Study:
                     hyperparameters=proposal.values,
                     after=self.on_record,
                 )
-                self.keeper.proposed(record)
+                self.recorder.proposed(record)
                 self.proposed += 1
                 self.waiting.append(self._spec(record))
 
@@ -190,10 +190,10 @@ class _Study:
 
     def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None:
         """Makes a trial durable, then tells the oracle."""
-        self.keeper.ended(spec, outcome)
+        self.recorder.ended(spec, outcome)
         self.on_record += 1
         self.costs.add(outcome.record)
-        self.rival = leader(self.rival, outcome.record)
+        self.incumbent = next_incumbent(self.incumbent, outcome.record)
         tell(self.oracle, outcome.record)
 
     def _spec(self, proposal: ProposalRecord) -> TrialSpec:

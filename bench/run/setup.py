@@ -14,7 +14,7 @@ from bench.datasets.findings import memory_said, warnings_of
 from bench.datasets.handedness import handed_classes
 from bench.datasets.native import native_bytes, write_native
 from bench.datasets.sample import write_sample_set
-from bench.datasets.splits import make_split, stratified_line
+from bench.datasets.splits import make_split, stratified_order
 from bench.datasets.vanishing import sizes_said
 from bench.datasets.view import chosen_views, size_of_evaluation
 from bench.engine.spec import TrialSetup
@@ -35,7 +35,7 @@ DRAWS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class PreparedData:
     """The prepared data of a run. `cache_directory` holds the pixels at every size of the space and at
     `evaluation_size`, the side in pixels of the square on which all trials are compared. `mirror` is that of
     `TrialSetup`; `view` are the views that trials use."""
@@ -66,7 +66,7 @@ class Material:
             val_ids=self.split.val,
             test_ids=self.split.test,
             folds=folds,
-            line=tuple(stratified_line(images, facts_of, self.audit.twin_groups)),
+            stratified_order=tuple(stratified_order(images, facts_of, self.audit.twin_groups)),
             classes=self.dataset.classes,
             evaluation_size=self.evaluation_size,
             threshold=protocol.threshold,
@@ -82,7 +82,7 @@ class Material:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
     """A data set that was read, audited and split, before its pixels are laid out. `evaluation_size` and `view` as in
-    `Material`."""
+    `PreparedData`."""
 
     source: Dataset
     dataset: DatasetRecord
@@ -93,7 +93,7 @@ class Examined:
     view: tuple[str, ...]
 
     def resolved(self, experiment: Experiment) -> Experiment:
-        """As of `Material`."""
+        """As of `PreparedData`."""
         return resolved(experiment, self.view, self.evaluation_size, self.split)
 
     @property
@@ -117,7 +117,7 @@ def prepare(
     progress: Progress,
     *,
     views: Sequence[str] = (WHOLE,),
-) -> Material:
+) -> PreparedData:
     """Reads everything once. `views` are those of the space. Raises DataError, naming the file, for data that cannot be
     used."""
     found = examine(data, protocol, sizes, scratch, progress, views=views)
@@ -130,7 +130,7 @@ def prepare(
     write_cache(
         found.source, found.used_ids, {*sizes, found.evaluation_size}, cache, fingerprint=found.dataset.fingerprint
     )
-    return Material(
+    return PreparedData(
         dataset=found.dataset,
         audit=found.audit,
         split=found.split,
@@ -209,26 +209,26 @@ def examine(
     )
 
 
-def validation_pictures(material: Material) -> dict[str, np.ndarray]:
+def validation_images(prepared: PreparedData) -> dict[str, np.ndarray]:
     """Arrays for the report's overlays: ids, images uint8 [N, e, e, 3], truth uint8 [N, e, e], valid bool [N, e, e]."""
-    pixels = material.pixels()
-    rows = pixels.rows(material.split.val)
+    pixels = prepared.pixels()
+    rows = pixels.rows(prepared.split.val)
     return {
-        "ids": np.array(material.split.val, np.str_),
+        "ids": np.array(prepared.split.val, np.str_),
         "images": pixels.images[rows],
         "truth": pixels.class_ids(rows),
         "valid": pixels.valid[rows],
     }
 
 
-def augmentation_pictures(material: Material, seed: int) -> dict[str, np.ndarray]:
+def augmentation_images(prepared: PreparedData, seed: int) -> dict[str, np.ndarray]:
     """One training image at every strength: the one with the foreground share nearest to the mean. It is drawn as in
     the one of the first `DRAWS` passes that changes it most at full strength."""
-    pixels = material.pixels()
-    rows = pixels.rows(material.split.train)
+    pixels = prepared.pixels()
+    rows = pixels.rows(prepared.split.train)
     shares = (pixels.class_ids(rows) > 0).mean(axis=(1, 2))
     index = int(np.abs(shares - shares.mean()).argmin())
-    image_id, row = material.split.train[index], rows[index]
+    image_id, row = prepared.split.train[index], rows[index]
 
     def drawn(number: int, strength: float) -> tuple[np.ndarray, np.ndarray]:
         return augment(
@@ -238,7 +238,7 @@ def augmentation_pictures(material: Material, seed: int) -> dict[str, np.ndarray
             seed=seed,
             epoch=number,
             image_id=image_id,
-            mirror=material.mirror,
+            mirror=prepared.mirror,
         )
 
     def change(number: int) -> float:

@@ -3,8 +3,8 @@
 Its own persistence loses finished trials on a crash, so it is off: the run's records are the state, and `replay` leads
 a new oracle through them. Seed 0 is a seed and no two seeds share their draws, three failures in a row do not end a
 search, the direction of the objective is given, nothing is printed, any number of trials may be under way, the first
-trials are the portfolio, which begins with the reference recipe, and no configuration is proposed twice until all have
-been: then the search ends, and not before.
+trials are the portfolio, which begins with the default configuration, and no configuration is proposed twice until all
+have been: then the search ends, and not before.
 """
 
 import enum
@@ -112,8 +112,8 @@ class RandomSearch(PatchedOracle, kt.oracles.RandomSearchOracle):
 
 
 class GridSearch(PatchedOracle, kt.oracles.GridSearchOracle):
-    """Every combination in Keras Tuner's order: the reference recipe first, and of each hyperparameter the recipe's
-    value first. A continuous range has ten steps and the recipe's value.
+    """Every combination in Keras Tuner's order: the default configuration first, and of each hyperparameter the
+    recipe's value first. A continuous range has ten steps and the recipe's value.
 
     Keras Tuner goes on from a trial that has ended, lest it had brought new hyperparameters, so that hardly two could
     be under way; ours are all declared, and the next combination follows from the last.
@@ -124,7 +124,7 @@ class GridSearch(PatchedOracle, kt.oracles.GridSearchOracle):
             return proposed(values)
         if not self.start_order:
             return proposed(reference(self.hyperparameters))
-        begun = self.start_order[max(1, len(self.first)) - 1 :]  # the combinations begin with the reference recipe
+        begun = self.start_order[max(1, len(self.first)) - 1 :]  # the combinations begin with the default configuration
         last = self.trials[begun[-1]].hyperparameters.values if begun[1:] else reference(self.hyperparameters)
         while (values := self._get_next_combination(last)) is not None and self._is_tried(values):
             last = values
@@ -180,7 +180,7 @@ def proposed(values: Configuration | None) -> dict[str, Any]:
 
 
 def reference(hyperparameters: kt.HyperParameters) -> Configuration:
-    """Every default that is active: the reference recipe of the space (`search_spaces.reference`)."""
+    """Every default that is active: the default configuration of the space (`search_spaces.defaults`)."""
     values: Configuration = {}
     for hp in hyperparameters.space:
         if _is_active(hp, values):

@@ -11,7 +11,7 @@ from bench.analysis.fold_search import contradictions, fold_metrics
 from bench.analysis.leaderboard import counted, evaluation_of, leaderboard, references
 from bench.analysis.search_result import judge
 from bench.analysis.series import score_grid
-from bench.evaluation.racing import image_ious, leader, race
+from bench.evaluation.racing import image_ious, next_incumbent, race
 from bench.records import COMPLETED, OUT_OF_FOLD, PRUNED, Run, TrialRecord
 from bench.report.sections.best_trials import trial_records
 from tests.report.runs import counts, evaluation, run, trial
@@ -36,7 +36,7 @@ def on_folds(number: int, ious: list[float], **changed: object) -> TrialRecord:
 def searched() -> Run:
     """Two folds of three were searched. Trial 1 is complete, trial 2 fell behind it on the first."""
     best, other = on_folds(1, [0.6, 0.4]), on_folds(2, [0.3])
-    last = race(image_ious(other.out_of_fold), leader(None, best))
+    last = race(image_ious(other.out_of_fold), next_incumbent(None, best))
     error = f"behind trial 0001 after 1 of 2 folds (p = {last.p:.2g} on 8 images)"
     pruned = replace(other, status=PRUNED, race=last, error=error)
     ious = {name: iou for iou, fold in zip((0.2, 0.3, 0.9), FOLDS, strict=True) for name in fold}

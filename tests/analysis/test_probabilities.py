@@ -12,7 +12,7 @@ from bench.analysis.final_evaluation import finals
 from bench.analysis.probabilities import counts_at, probability_metrics
 from bench.analysis.run_analysis import Analysis
 from bench.errors import StoreError
-from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.evidence import PixelStatistics
 from bench.evaluation.pixel_metrics import BINS
 from bench.evaluation.pooling import estimate
 from bench.records import COMPLETED, ClassCounts, Run, SecondAnnotation, TrainingRecord
@@ -32,7 +32,7 @@ SHARE = {"tp": 50, "fp": 40, "fn": 20, "tn": 4}
 """The bin of probability in which the pixels of each kind are."""
 
 
-def evidence(counts: Mapping[str, tuple[ClassCounts, ...]], bins: Mapping[str, int] = SHARE) -> PixelEvidence:
+def evidence(counts: Mapping[str, tuple[ClassCounts, ...]], bins: Mapping[str, int] = SHARE) -> PixelStatistics:
     """Of images with these counts; their contours are 100 pixels, as much of them near as of the foreground was
     found."""
     foreground = [per_class[1:] for per_class in counts.values()]
@@ -44,7 +44,7 @@ def evidence(counts: Mapping[str, tuple[ClassCounts, ...]], bins: Mapping[str, i
                 histogram[place, column, truth, bins[kind]] += getattr(own, kind)
             contours[place, column, 1::2] = round(100 * own.tp / max(1, own.tp + own.fn))
     sums = histogram.sum(-2) * (np.arange(BINS) + 0.5) / BINS
-    return PixelEvidence(
+    return PixelStatistics(
         ids=tuple(counts), histogram=histogram, sums=sums.astype(np.float32), contours=contours, tolerance_px=2.036
     )
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.datasets.dataset import Dataset
-from bench.datasets.splits import fingerprint, make_split, nested_subset, stratified_line
+from bench.datasets.splits import fingerprint, make_split, nested_subset, stratified_order
 from bench.errors import DataError
 from bench.records import AuditRecord, ImageFacts, SplitRecord
 
@@ -182,7 +182,7 @@ def test_fewer_images_than_folds_give_fewer_folds() -> None:
 def lined(shares: list[tuple[float, ...]], twins: tuple[tuple[int, ...], ...] = ()) -> list[tuple[str, ...]]:
     record = audited(shares, twins)
     facts_of = {facts.id: facts for facts in record.images}
-    return stratified_line(list(facts_of), facts_of, record.twin_groups)
+    return stratified_order(list(facts_of), facts_of, record.twin_groups)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 39, 40])

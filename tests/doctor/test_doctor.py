@@ -206,7 +206,7 @@ def test_it_says_the_same_time_as_a_dry_run(tmp_path: Path, budget: str | None, 
     )
     data_, protocol = chosen.data, chosen.protocol
     found = examine(data_, protocol, chosen.space.image_size, tmp_path, QuietProgress(write=lambda line: None))
-    lines = list(dry_run_lines(outlook(chosen, found, earlier, places=own.places)))
+    lines = list(dry_run_lines(outlook(chosen, found, earlier, slots=own.places)))
     (time,) = [line.removeprefix("time:").strip() for line in lines if line.startswith("time:")]
     assert length(chosen, own).found.startswith(f"{time}: ")
 

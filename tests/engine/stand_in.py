@@ -7,10 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from bench.engine.spec import EpochEnded, Event, ProbabilityMaps, Scored, TrialOutcome, TrialSetup, TrialSpec, family
+from bench.engine.spec import EpochEnded, Event, ProbabilityMaps, Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.training.folds import on_folds
-from bench.evaluation.evidence import PixelEvidence, evidence_of
+from bench.evaluation.evidence import PixelStatistics, evidence_of
 from bench.records import COLLAPSED, COMPLETED, FAILED, ClassCounts, EpochRecord, TrialRecord
+from search_spaces.space import cost_identity
 
 
 def configuration(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,7 +28,7 @@ class StandInExecutor:
 
     def __init__(
         self,
-        places: int = 1,
+        slots: int = 1,
         *,
         fails: Callable[[TrialSpec], bool] = lambda spec: False,
         crashes: Callable[[TrialSpec], bool] = lambda spec: False,
@@ -38,7 +39,7 @@ class StandInExecutor:
         test_ids: Sequence[str] = (),
         size: int = 8,
     ) -> None:
-        self.places = places
+        self.slots = slots
         self.specs: list[TrialSpec] = []
         self._fails, self._crashes, self._val_ids, self._size = fails, crashes, val_ids, size
         self._collapses = collapses
@@ -58,8 +59,8 @@ class StandInExecutor:
         self._val_ids, self._folds, self._test_ids = setup.val_ids, setup.folds, setup.test_ids
 
     @property
-    def free(self) -> int:
-        return self.places - len(self._running)
+    def free_slots(self) -> int:
+        return self.slots - len(self._running)
 
     def device(self) -> str:
         return "nothing"
@@ -71,13 +72,13 @@ class StandInExecutor:
         pass
 
     def is_warm(self, spec: TrialSpec) -> bool:
-        return family(spec.hyperparameters) in self._warm
+        return cost_identity(spec.hyperparameters) in self._warm
 
     def submit(self, spec: TrialSpec) -> None:
-        assert self.free
+        assert self.free_slots
         self.specs.append(spec)
         self._running.append(spec)
-        self._warm.add(family(spec.hyperparameters))
+        self._warm.add(cost_identity(spec.hyperparameters))
 
     def events(self) -> Iterator[Event]:
         index = 0 if self._order is None else self._order.randrange(len(self._running))
@@ -158,7 +159,7 @@ class StandInExecutor:
         values = np.broadcast_to(row[:, None], (len(ids), 2, size, size, 1))
         return ProbabilityMaps(ids=tuple(ids), values=values.copy())
 
-    def _evidence(self, ids: Sequence[str]) -> PixelEvidence:
+    def _evidence(self, ids: Sequence[str]) -> PixelStatistics:
         truth = np.zeros((len(ids), self._size, self._size), np.uint8)
         truth[:, : self._size // 2] = 1
         return evidence_of(ids, truth, truth, truth[..., None].astype(np.float32), np.ones_like(truth, bool))

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import ray
 
-from bench.engine.ray.actor import News, Pixels, WorkerInfo, log_of_this_process, num_bytes_of
+from bench.engine.ray.actor import Pixels, Update, WorkerInfo, log_of_this_process, num_bytes_of
 from bench.engine.spec import EpochEnded, Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.records.environment import current_versions
 from tests.engine.stand_in import StandInExecutor
@@ -61,11 +61,11 @@ class StandInActor:
         return self._executor.score(spec, model, ids)
 
     @ray.method(concurrency_group="listen")
-    def listen(self) -> News:
+    def listen(self) -> Update:
         time.sleep(0.2 if self.EPOCH_S else 1.0)
-        told, self._ended = self._ended, []
+        epochs, self._ended = self._ended, []
         held_bytes = psutil.Process().memory_info().rss
-        return News(epochs=told, held_bytes=held_bytes, log_start=self._log_start)
+        return Update(epochs=epochs, held_bytes=held_bytes, log_start=self._log_start)
 
 
 class SlowActor(StandInActor):

@@ -31,7 +31,7 @@ def executor(setup, tmp_path_factory):
 def outcomes(executor: LocalExecutor) -> dict[str, TrialOutcome]:
     """Whatever is under way, to its end."""
     ended = {}
-    while executor.free < executor.places:
+    while executor.free_slots < executor.slots:
         for event in executor.events():
             if not isinstance(event, EpochEnded):
                 ended[event.record.trial_id] = event
@@ -39,10 +39,10 @@ def outcomes(executor: LocalExecutor) -> dict[str, TrialOutcome]:
 
 
 def test_two_trials_train_at_once_and_equal_trials_end_equal(executor):
-    assert (executor.places, executor.free) == (2, 2)
+    assert (executor.slots, executor.free_slots) == (2, 2)
     executor.submit(spec("a"))
     executor.submit(spec("b"))
-    assert executor.free == 0
+    assert executor.free_slots == 0
     ended = outcomes(executor)
     assert {name: outcome.record.status for name, outcome in ended.items()} == {"a": COMPLETED, "b": COMPLETED}
     first, second = (ended[name] for name in "ab")

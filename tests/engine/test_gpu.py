@@ -25,7 +25,7 @@ def train(executor: LocalExecutor, count: int) -> dict[str, TrialOutcome]:
     for number in range(count):
         executor.submit(spec(str(number), epochs=4))
     ended = {}
-    while executor.free < executor.places:
+    while executor.free_slots < executor.slots:
         for event in executor.events():
             if isinstance(event, TrialOutcome):
                 ended[event.record.trial_id] = event
@@ -34,9 +34,9 @@ def train(executor: LocalExecutor, count: int) -> dict[str, TrialOutcome]:
 
 def test_every_gpu_has_a_worker_that_trains_on_it(setup, tmp_path):
     with LocalExecutor(setup, tmp_path, placements()) as executor:
-        assert executor.places == len(visible_gpus())
+        assert executor.slots == len(visible_gpus())
         assert "GPU" in executor.device()
-        ended = train(executor, executor.places)
+        ended = train(executor, executor.slots)
     assert {outcome.record.status for outcome in ended.values()} == {COMPLETED}
 
 

@@ -65,7 +65,7 @@ def test_the_trial_of_a_place_that_lost_its_gpu_goes_on_at_another(tmp_path: Pat
             "one": COMPLETED,
             "other": COMPLETED,
         }
-        assert (executor.places, executor.free) == (1, 1)
+        assert (executor.slots, executor.free_slots) == (1, 1)
     (line,) = said
     assert line.endswith("; 1 worker left")
 

@@ -20,7 +20,7 @@ from bench.engine.training.batches import PROBE_STEPS
 from bench.engine.worker import OVERTIME_S, TrialWorker, silence_limit_s
 from bench.errors import DataError, ExperimentError
 from bench.evaluation.metrics import pool, summarise
-from bench.evaluation.racing import Rival, mean_over_folds
+from bench.evaluation.racing import Incumbent, mean_over_folds
 from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, STOPPED, EpochRecord, Race
 from tests.engine.stand_in_worker import serve_stand_in
 from tests.engine.tiny import IDS, SIZE, make_setup, spec
@@ -158,9 +158,9 @@ def test_a_trial_on_folds_is_scored_out_of_each_of_them(worker, setup):
 
 def test_a_trial_that_is_behind_on_the_images_of_its_first_fold_gets_no_second(setup, tmp_path):
     folds = (IDS[:8], IDS[8:])
-    rival = Rival(trial_id="0", iou=1.0, image_iou=dict.fromkeys(IDS, 1.0))
+    incumbent = Incumbent(trial_id="0", iou=1.0, image_iou=dict.fromkeys(IDS, 1.0))
     with TrialWorker(replace(setup, folds=folds), tmp_path / "worker.log") as worker:
-        record = worker.run(replace(spec("1", epochs=1), search_folds=2, rival=rival), quietly).record
+        record = worker.run(replace(spec("1", epochs=1), search_folds=2, incumbent=incumbent), quietly).record
         assert (record.status, record.folds_run, record.race) == (PRUNED, 1, Race(rival="0", images=8, p=2**-8))
         assert set(record.out_of_fold) == set(IDS[:8])
 

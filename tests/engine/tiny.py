@@ -35,7 +35,7 @@ def make_setup(root: Path) -> TrialSetup:
         batch_norm="reestimate",
         folds=(IDS[:4], IDS[4:8]),
         test_ids=IDS[8:],
-        line=tuple((name,) for name in IDS[:8]),
+        stratified_order=tuple((name,) for name in IDS[:8]),
     )
 
 

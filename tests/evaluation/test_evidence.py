@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.evaluation.counting import confusion_of, counts_of
-from bench.evaluation.evidence import PixelEvidence, evidence_of, tolerance_of
+from bench.evaluation.evidence import PixelStatistics, evidence_of, tolerance_of
 from bench.evaluation.pixel_metrics import BINS
 
 SIZE = 32
@@ -73,7 +73,7 @@ def test_evidence_comes_back_from_arrays_and_adds_up():
     whole = evidence_of("abcd", *images(3))
     halves = [evidence_of(ids, *(part[rows] for part in images(3))) for ids, rows in (("ab", [0, 1]), ("cd", [2, 3]))]
     sent = [pickle.loads(pickle.dumps(half)) for half in halves]  # as a worker sends it
-    again = PixelEvidence.of_arrays((sent[0] + sent[1]).arrays())
+    again = PixelStatistics.of_arrays((sent[0] + sent[1]).arrays())
     assert (again.ids, again.tolerance_px) == (whole.ids, whole.tolerance_px)
     for name in ("histogram", "sums", "contours"):
         np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))

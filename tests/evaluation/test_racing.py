@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.evaluation.racing import FEWEST, Rival, image_ious, is_behind, leader, mean_over_folds, race
+from bench.evaluation.racing import FEWEST, Incumbent, image_ious, is_behind, mean_over_folds, next_incumbent, race
 from bench.records import COLLAPSED, COMPLETED, PRUNED, ClassCounts, TrialRecord
 
 
@@ -12,8 +12,8 @@ def counts(tp: int, fp: int = 0, fn: int = 0) -> ClassCounts:
 
 def against(gaps: list[float]):
     """A race in which image number n is ahead or behind by `gaps[n]`."""
-    rival = Rival(trial_id="0003", iou=0.5, image_iou={f"image{n}": 0.5 for n in range(len(gaps))})
-    return race({f"image{n}": 0.5 + gap for n, gap in enumerate(gaps)}, rival)
+    incumbent = Incumbent(trial_id="0003", iou=0.5, image_iou={f"image{n}": 0.5 for n in range(len(gaps))})
+    return race({f"image{n}": 0.5 + gap for n, gap in enumerate(gaps)}, incumbent)
 
 
 def one_ahead(rank: int) -> list[float]:
@@ -43,8 +43,8 @@ def test_level_images_and_images_of_one_alone_do_not_count():
     behind = [-n / 100 for n in range(1, FEWEST)]
     assert against([*behind, 0.0, 0.0]) is None
     assert against([*behind, -0.2, 0.0]).images == FEWEST
-    rival = Rival(trial_id="0", iou=0.5, image_iou={f"image{n}": 0.5 for n in range(20)})
-    assert race({f"image{n}": 0.1 + n / 100 for n in range(13, 30)}, rival) is None
+    incumbent = Incumbent(trial_id="0", iou=0.5, image_iou={f"image{n}": 0.5 for n in range(20)})
+    assert race({f"image{n}": 0.1 + n / 100 for n in range(13, 30)}, incumbent) is None
     assert is_behind(None) is False
 
 
@@ -65,13 +65,13 @@ def trial(number: int, iou: float | None, status: str = COMPLETED, *, on_folds: 
     )  # fmt: skip
 
 
-def test_the_leader_is_the_first_of_the_best_that_ran_on_all_folds():
-    first = leader(None, trial(0, 0.3))
-    assert first == Rival(trial_id="0000", iou=0.3, image_iou={"a": 0.5})
+def test_the_incumbent_is_the_first_of_the_best_that_ran_on_all_folds():
+    first = next_incumbent(None, trial(0, 0.3))
+    assert first == Incumbent(trial_id="0000", iou=0.3, image_iou={"a": 0.5})
     for other in (trial(1, 0.3), trial(2, 0.9, PRUNED), trial(3, 0.9, COLLAPSED), trial(4, None)):
-        assert leader(first, other) is first
-    assert leader(first, trial(5, 0.31)).trial_id == "0005"
-    assert leader(None, trial(0, 0.3, on_folds=False)) is None
+        assert next_incumbent(first, other) is first
+    assert next_incumbent(first, trial(5, 0.31)).trial_id == "0005"
+    assert next_incumbent(None, trial(0, 0.3, on_folds=False)) is None
 
 
 def test_every_fold_weighs_the_same_and_what_is_undefined_counts_in_no_mean():

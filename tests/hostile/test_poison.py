@@ -14,7 +14,7 @@ from tests.killed import TRIALS, Killer, drawn_material, experiment, run_with
 pytestmark = pytest.mark.slow
 
 
-def sitting(root: Path, material, retries: int, poison: tuple[str, str], places: int) -> int:
+def sitting(root: Path, material, retries: int, poison: tuple[str, str], slots: int) -> int:
     """One session of the run in a process of its own, which dies when `poison` begins; its wait status."""
     child = os.fork()
     if child:
@@ -27,7 +27,7 @@ def sitting(root: Path, material, retries: int, poison: tuple[str, str], places:
             super().submit(spec)
 
     split = material.split
-    executor = Poisoned(places, val_ids=split.val, folds=split.folds, test_ids=split.test, size=32)
+    executor = Poisoned(slots, val_ids=split.val, folds=split.folds, test_ids=split.test, size=32)
     chosen = experiment("random").model_copy(update={"retries": retries})
     try:
         run_with(lambda *_: executor, root, chosen, material, Killer(), os.open(os.devnull, os.O_WRONLY))
@@ -38,7 +38,7 @@ def sitting(root: Path, material, retries: int, poison: tuple[str, str], places:
 
 
 @pytest.mark.parametrize(
-    ("retries", "poison", "places"),
+    ("retries", "poison", "slots"),
     [
         (0, ("random-seed0", "0002"), 1),
         (1, ("random-seed0", "0002"), 1),
@@ -47,12 +47,12 @@ def sitting(root: Path, material, retries: int, poison: tuple[str, str], places:
     ],
 )
 def test_a_trial_that_takes_the_container_down_is_begun_so_often_as_it_may_be(
-    retries: int, poison: tuple[str, str], places: int, tmp_path: Path
+    retries: int, poison: tuple[str, str], slots: int, tmp_path: Path
 ) -> None:
     material = drawn_material(tmp_path / "data")
     ends = []
     while not ends or os.WIFSIGNALED(ends[-1]):
-        ends.append(sitting(tmp_path, material, retries, poison, places))
+        ends.append(sitting(tmp_path, material, retries, poison, slots))
         assert len(ends) < 20, "the run does not get on"
     assert ends[-1] == 0
     run = load(tmp_path / "results" / "killed")

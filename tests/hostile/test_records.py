@@ -23,7 +23,7 @@ from bench import run as runner
 from bench.records import ExternalRecord, Run
 from bench.records.durable import read_lines
 from bench.records.store import RunStore, load
-from bench.run.setup import Material
+from bench.run.setup import PreparedData
 from bench.run.stages import delivery as delivery_stage
 from tests.datasets.drawings import save
 from tests.delivery.stand_in import stand_in_deliver
@@ -76,17 +76,17 @@ VERSIONS: list[Any] = [0, 1, 2, 3, 4, -1, 1.0, 2.5, "1", True, None, [1], {"1": 
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+def material(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     return drawn_material(tmp_path_factory.mktemp("data"))
 
 
-def executor(material: Material) -> Callable[..., StandInExecutor]:
+def executor(material: PreparedData) -> Callable[..., StandInExecutor]:
     split = material.split
     return lambda *_: StandInExecutor(val_ids=split.val, folds=split.folds, test_ids=split.test, size=32)
 
 
 @pytest.fixture(scope="module")
-def base(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def base(material: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with `results/killed`, a whole run; a secret lies beside it."""
     outer = tmp_path_factory.mktemp("stranger")
     (outer / SECRET).write_bytes(b"secret")
@@ -157,7 +157,7 @@ def report(base: Path, kind: str) -> str:
     return command_ends(kind, "report", "killed", "--results", base / "results", "--reports", base / "reports")
 
 
-def resume(base: Path, material: Material, kind: str) -> str:
+def resume(base: Path, material: PreparedData, kind: str) -> str:
     """With an executor that trains nothing; what a resumed run does with records is what it always does."""
     with (
         mock.patch.object(bench.cli.running, "_require_tensorflow"),
@@ -173,14 +173,14 @@ def resume(base: Path, material: Material, kind: str) -> str:
         return command_ends(kind, *words)
 
 
-def test_the_run_as_it_was_made_ends_in_a_report_and_can_be_resumed(base: Path, material: Material) -> None:
+def test_the_run_as_it_was_made_ends_in_a_report_and_can_be_resumed(base: Path, material: PreparedData) -> None:
     put_back(base)
     with watched(base):
         assert report(base, "records as they were made") == "result"
         assert resume(base, material, "records as they were made") == "result"
 
 
-def test_a_mutated_record_ends_in_a_report_or_in_one_line(base: Path, material: Material) -> None:
+def test_a_mutated_record_ends_in_a_report_or_in_one_line(base: Path, material: PreparedData) -> None:
     failures: list[str] = []
 
     @as_drawn(MUTATIONS)
@@ -215,7 +215,7 @@ OTHERS = (
 
 
 def test_another_command_on_a_mutated_record_ends_in_a_result_or_in_one_line(
-    base: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+    base: Path, material: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures: list[str] = []
     draw_set(base / "data")
@@ -317,7 +317,7 @@ def npy(array: np.ndarray, shape: tuple[int, ...]) -> bytes:
     return content.getvalue() + array.tobytes()
 
 
-def test_damaged_arrays_end_in_a_result_or_in_one_line(base: Path, material: Material) -> None:
+def test_damaged_arrays_end_in_a_result_or_in_one_line(base: Path, material: PreparedData) -> None:
     failures: list[str] = []
 
     @as_drawn(DAMAGES)

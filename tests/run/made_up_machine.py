@@ -151,7 +151,7 @@ class MadeUpRun(OpenRun):
         self.experiment, self.progress = experiment, Progress()
         self.executor, self.costs = MadeUpMachine(costs, clock), CostModel()
         self.times = Timekeeper(experiment, None, clock())
-        self.material = SimpleNamespace(
+        self.prepared = SimpleNamespace(
             split=SPLIT, dataset=SimpleNamespace(classes=("damage",)), cache_directory=NOWHERE, evaluation_size=2,
             pixels=lambda: None,
         )  # fmt: skip

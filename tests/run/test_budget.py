@@ -8,7 +8,7 @@ import pytest
 from bench import clock
 from bench.experiments import load_experiment, override
 from bench.records import StudyRecord
-from bench.run.budget import CLOSING_S, CLOSING_SHARE, LONGEST_CLOSING_S, SEARCH_SHARE, Timekeeper, level
+from bench.run.budget import CLOSING_S, CLOSING_SHARE, LONGEST_CLOSING_S, SEARCH_SHARE, Timekeeper, water_level
 from tests.report.runs import run
 
 
@@ -22,7 +22,7 @@ from tests.report.runs import run
     ],
 )
 def test_time_goes_to_the_studies_that_had_least(left, spent, expected):
-    assert level(left, spent) == pytest.approx(expected)
+    assert water_level(left, spent) == pytest.approx(expected)
 
 
 def experiment(finalists: int = 0):

@@ -26,7 +26,7 @@ def compared(units: float, **changed):
 
 
 def planned(units: float, **changed):
-    return plan_of(EXPERIMENT, units * 100.0, **{"price": Price(unit_s=100.0), "folds": 3, "places": 1, **changed})
+    return plan_of(EXPERIMENT, units * 100.0, **{"price": Price(unit_s=100.0), "folds": 3, "slots": 1, **changed})
 
 
 def test_levels_that_do_not_fit_on_two_folds_are_left_out_and_no_training_is_shorter():
@@ -136,7 +136,7 @@ def test_without_a_budget_every_level_is_trained_on_every_fold_with_every_seed()
     record = whole_finals(whole, FOLDS, [])
     assert (len(record.candidates), record.folds, record.seeds) == (len(DESIGN), 2, (1, 2, 3))
     assert record.balanced
-    ended, kept = hold(record, StandInExecutor(folds=FOLDS, test_ids=("t",), places=3), leaders_first=True)
+    ended, kept = hold(record, StandInExecutor(folds=FOLDS, test_ids=("t",), slots=3), leaders_first=True)
     assert ended == "trials"
     assert len({each.unit for each in kept}) == len(kept) == len(DESIGN) * 2 * 3
     assert most_candidates(whole) == len(DESIGN)

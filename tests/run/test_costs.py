@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from bench import clock
-from bench.engine.spec import family
 from bench.experiments import Protocol
 from bench.records import COMPLETED, FAILED, EpochRecord, TrainingRecord, TrialRecord
 from bench.run.costs import MARGIN, CostModel, Deadline, Price, growth, scaled_to
 from bench.run.earlier_costs import scoring_s
+from search_spaces.space import cost_identity
 
 VALUES = {"architecture": "unet", "backbone": "resnet18", "image_size": 96, "batch_size": 8}
 
@@ -81,26 +81,28 @@ def test_compiling_within_an_only_epoch_is_not_taken_for_the_cost_of_epochs():
 
 def measured(*costs: tuple[str, int, float]) -> dict:
     """Seconds of an epoch by backbone and batch size."""
-    return {family(VALUES | {"backbone": name, "batch_size": batch}): seconds for name, batch, seconds in costs}
+    return {cost_identity(VALUES | {"backbone": name, "batch_size": batch}): seconds for name, batch, seconds in costs}
 
 
 def test_a_larger_batch_costs_what_larger_batches_have_been_seen_to_cost():
     costs = measured(("resnet18", 4, 2.0), ("resnet18", 8, 3.0))  # twice the pixels, 1.5 times the seconds
-    (larger,) = set(scaled_to(family(VALUES | {"batch_size": 16}), costs))
+    (larger,) = set(scaled_to(cost_identity(VALUES | {"batch_size": 16}), costs))
     assert larger == pytest.approx(3.0 * 1.5)
 
 
 def test_a_batch_that_costs_no_more_is_expected_to_cost_no_more():
     costs = measured(("resnet18", 4, 2.0), ("resnet18", 8, 1.9))
     assert growth(costs) == 0
-    assert max(scaled_to(family(VALUES | {"batch_size": 64}), costs)) == 2.0
+    assert max(scaled_to(cost_identity(VALUES | {"batch_size": 64}), costs)) == 2.0
 
 
 def test_while_one_size_was_measured_costs_are_in_proportion():
     costs = measured(("resnet18", 4, 2.0), ("mobilenet", 8, 10.0))
     assert growth(costs) == 1
-    assert scaled_to(family(VALUES | {"batch_size": 8}), costs) == [4.0], "its own network says more than another"
-    assert scaled_to(family(VALUES | {"backbone": "vgg16"}), costs) == [4.0, 10.0]
+    assert scaled_to(cost_identity(VALUES | {"batch_size": 8}), costs) == [4.0], (
+        "its own network says more than another"
+    )
+    assert scaled_to(cost_identity(VALUES | {"backbone": "vgg16"}), costs) == [4.0, 10.0]
 
 
 def test_scoring_through_windows_is_what_an_earlier_training_took_beside_its_steps():

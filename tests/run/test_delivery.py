@@ -97,18 +97,18 @@ def test_a_single_network_is_of_the_best_recipe_alone_and_as_long(tmp_path, trut
     assert record.rule.startswith("one network, trained on all 4 development images")
 
 
-class Places:
+class Slots:
     """An executor whose trainings end as they are told to, and which has no free place at first."""
 
     def __init__(self, *outcomes: TrialOutcome, lost: bool = False) -> None:
         self.outcomes, self.specs, self.looks, self.lost = list(outcomes), [], 0, lost
 
     @property
-    def free(self) -> int:
+    def free_slots(self) -> int:
         return int(self.looks > 0)
 
     def submit(self, spec):
-        assert self.free
+        assert self.free_slots
         self.specs.append(spec)
 
     def events(self):
@@ -126,11 +126,11 @@ DIED, FAILURE = (failed(SPEC, why, crashed=why == "died", started_at="", wall_s=
 GOOD = TrialOutcome(record=replace(DIED.record, status=COMPLETED, error=None, epochs_run=9))
 
 
-def trained(places: Places, *left_s: float) -> tuple[int | None, list, list]:
+def trained(slots: Slots, *left_s: float) -> tuple[int | None, list, list]:
     kept, said, left = [], [], list(left_s)
     epochs = train(
         SPEC,
-        places,
+        slots,
         retries=1,
         left_s=lambda: left.pop(0) if len(left) > 1 else left[0],
         least_s=40.0,
@@ -141,24 +141,24 @@ def trained(places: Places, *left_s: float) -> tuple[int | None, list, list]:
 
 
 def test_a_training_whose_process_died_is_tried_again_in_the_time_that_is_left():
-    places = Places(DIED, GOOD)
-    assert trained(places, 100.0, 60.0, 60.0) == (9, [(9, b"weights")], [])
-    assert [(each.attempt, each.time_limit_s) for each in places.specs] == [(1, 100.0), (2, 60.0)]
-    assert all(each.fit_s < each.time_limit_s for each in places.specs)
+    slots = Slots(DIED, GOOD)
+    assert trained(slots, 100.0, 60.0, 60.0) == (9, [(9, b"weights")], [])
+    assert [(each.attempt, each.time_limit_s) for each in slots.specs] == [(1, 100.0), (2, 60.0)]
+    assert all(each.fit_s < each.time_limit_s for each in slots.specs)
 
 
 def test_one_that_died_when_no_time_is_left_is_not_tried_again():
-    places = Places(DIED, GOOD)
-    epochs, kept, (said,) = trained(places, 100.0, 20.0)
-    assert (epochs, kept, len(places.specs)) == (None, [], 1)
+    slots = Slots(DIED, GOOD)
+    epochs, kept, (said,) = trained(slots, 100.0, 20.0)
+    assert (epochs, kept, len(slots.specs)) == (None, [], 1)
     assert said == "the ensemble is delivered, since its best recipe could not be trained again: died"
 
 
 def test_one_that_failed_and_one_whose_weights_were_lost_are_said():
-    assert trained(Places(FAILURE), 100.0)[2] == [
+    assert trained(Slots(FAILURE), 100.0)[2] == [
         "the ensemble is delivered, since its best recipe could not be trained again: no memory"
     ]
-    epochs, kept, said = trained(Places(GOOD, GOOD, lost=True), 100.0)
+    epochs, kept, said = trained(Slots(GOOD, GOOD, lost=True), 100.0)
     assert (epochs, kept) == (None, [])
     assert said[0].endswith("killed by signal 9")
 

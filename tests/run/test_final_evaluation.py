@@ -25,8 +25,8 @@ from bench.run.costs import MARGIN, CostModel, Deadline, Probe
 from bench.run.final_evaluation import FILLED, _specs, evidence_name, run_finals, unit_name
 from bench.run.final_plan import budgeted_finals, in_order, leaders, whole_finals
 from bench.run.plan import Plan
+from search_spaces.defaults import default_configuration, original_baseline
 from search_spaces.portfolio import portfolio
-from search_spaces.reference import origin_recipe, reference_recipe
 from tests import examples
 from tests.engine.stand_in import StandInExecutor
 
@@ -39,7 +39,7 @@ FOLDS = (("a", "c"), ("b", "d"))
 
 
 def trial(number: int, iou: float, **changed: object) -> TrialRecord:
-    values = reference_recipe(SPACE) | {"architecture": "linknet", "learning_rate": 1e-3 + number * 1e-4} | changed
+    values = default_configuration(SPACE) | {"architecture": "linknet", "learning_rate": 1e-3 + number * 1e-4} | changed
     curve = tuple(
         EpochRecord(epoch=epoch, train_loss=0.5, val_loss=0.5, val_iou=iou, elapsed_s=10.0 * epoch) for epoch in (1, 2)
     )
@@ -89,12 +89,12 @@ def test_the_best_distinct_configurations_and_both_recipes_compete():
     assert [each.roles for each in chosen] == [(FINALIST,), (FINALIST,), (DEFAULT,), (ORIGIN,)]
     assert [each.search_iou for each in chosen] == [0.3, 0.2, None, None]
     assert chosen[0].trial_id == TRIALS[1].trial_id
-    assert chosen[3].hyperparameters == origin_recipe(SPACE)
+    assert chosen[3].hyperparameters == original_baseline(SPACE)
     assert chosen[3].hyperparameters["architecture"] == "plain_unet"
 
 
 def test_a_recipe_that_is_a_finalist_competes_once():
-    own = replace(trial(5, 0.9), hyperparameters=reference_recipe(SPACE) | {"tuner/epochs": 3})
+    own = replace(trial(5, 0.9), hyperparameters=default_configuration(SPACE) | {"tuner/epochs": 3})
     chosen = select_candidates([*TRIALS, own], SPACE, 2)
     assert chosen[0].roles == (FINALIST, DEFAULT)
     assert len(chosen) == 3
@@ -124,7 +124,7 @@ def test_no_finals_where_nothing_completed():
 
 def test_every_candidate_is_trained_on_every_fold_with_every_seed():
     record = planned()
-    ended, kept = hold(record, StandInExecutor(folds=FOLDS, test_ids=("t",), places=3, shuffle=1))
+    ended, kept = hold(record, StandInExecutor(folds=FOLDS, test_ids=("t",), slots=3, shuffle=1))
     assert ended == "trials"
     units = [(each.candidate, each.seed, each.fold) for each in kept]
     assert len(set(units)) == len(units) == 4 * 3 * 2

@@ -59,7 +59,7 @@ def test_a_length_that_is_given_is_kept_or_nothing_fits():
 
 
 def test_two_workers_train_two_folds_of_the_default_configuration_at_once():
-    found = plan_of(1.5, places=2)
+    found = plan_of(1.5, slots=2)
     assert (found.fitted, found.steps) == (2, 150)
 
 
@@ -95,4 +95,4 @@ def test_a_small_portfolio_bounds_the_candidates():
 
 
 def test_more_workers_have_room_for_more():
-    assert plan_of(8, places=8).candidates == 10
+    assert plan_of(8, slots=8).candidates == 10

@@ -91,6 +91,6 @@ def test_a_length_that_the_protocol_gives_is_its_own_too() -> None:
 
 def test_with_several_places_several_candidates_fit_beside_it_sooner() -> None:
     assert kept_units(6.0) == 3.0
-    assert kept_units(6.0, places=4) == 2.0
+    assert kept_units(6.0, slots=4) == 2.0
     assert kept_s(experiment(single=True), 600.0, Price(unit_s=100.0), 4) == pytest.approx(200.0)
     assert kept_s(experiment().model_copy(update={"single": False}), 600.0, Price(unit_s=100.0)) == 0.0

@@ -7,7 +7,7 @@ import pytest
 
 from bench.errors import StoreError
 from bench.records import environment
-from bench.run.resume import went_on
+from bench.run.resume import merge_environment
 from tests.report.runs import run
 
 
@@ -17,20 +17,20 @@ def test_a_run_does_not_go_on_in_another_precision_and_names_every_device():
     with pytest.raises(
         StoreError, match=r"trials computed in float32 on .* and would compute in mixed_float16 on GPU: one"
     ):
-        went_on(earlier, replace(here, precision="mixed_float16"))
-    both = went_on(earlier, here)
+        merge_environment(earlier, replace(here, precision="mixed_float16"))
+    both = merge_environment(earlier, here)
     assert both.device == f"{earlier.environment.device}; then GPU: one"
-    assert went_on(replace(earlier, environment=both), here).device == both.device
-    assert went_on(None, here) == here
+    assert merge_environment(replace(earlier, environment=both), here).device == both.device
+    assert merge_environment(None, here) == here
 
 
 def test_a_run_that_goes_on_names_the_commits_of_all_its_sittings():
     earlier = run()
     first, second = (replace(earlier.environment, commit=commit) for commit in ("a1", "b2"))
-    both = went_on(replace(earlier, environment=first), second)
+    both = merge_environment(replace(earlier, environment=first), second)
     assert both.commit == "a1; then b2"
-    assert went_on(replace(earlier, environment=both), second).commit == "a1; then b2"
-    assert went_on(replace(earlier, environment=first), replace(second, commit=None)).commit is None
+    assert merge_environment(replace(earlier, environment=both), second).commit == "a1; then b2"
+    assert merge_environment(replace(earlier, environment=first), replace(second, commit=None)).commit is None
 
 
 @pytest.mark.parametrize(("said", "limit"), [("max", 100), ("60", 60), ("200", 100)])

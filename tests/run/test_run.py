@@ -17,7 +17,7 @@ from PIL import Image
 from bench.delivery import verification
 from bench.delivery.model import load_model
 from bench.errors import ExperimentError, StoreError
-from bench.evaluation.evidence import PixelEvidence
+from bench.evaluation.evidence import PixelStatistics
 from bench.evaluation.pixel_metrics import BINS
 from bench.experiments import Experiment
 from bench.progress import PlainProgress
@@ -149,7 +149,7 @@ def test_the_finals_keep_what_probabilities_and_contours_say(finished):
     middle = BINS // 2
     for each in record.trainings:
         arrays = load_arrays(directory, each.evidence)
-        evidence = PixelEvidence.of_arrays(arrays)
+        evidence = PixelStatistics.of_arrays(arrays)
         counts = {**each.out_of_fold, **each.test}
         assert set(evidence.ids) == set(counts)
         for name, histogram in zip(evidence.ids, evidence.histogram[:, 0], strict=True):

@@ -77,7 +77,7 @@ def run(
         finished=before.records,
         costs=costs or CostModel(),
         deadline=deadline,
-        keeper=kept,
+        recorder=kept,
         progress=PlainProgress(write=lambda line: None),
     )
     return ended, kept
@@ -146,9 +146,9 @@ def two_thirds_collapse(spec: TrialSpec) -> bool:
 
 
 @every_tuner
-@pytest.mark.parametrize("places", [1, 3])
-def test_what_has_collapsed_is_not_promoted_holds_nothing_up_and_is_never_run_again(tuner, places):
-    executor = StandInExecutor(places, shuffle=1, collapses=two_thirds_collapse)
+@pytest.mark.parametrize("slots", [1, 3])
+def test_what_has_collapsed_is_not_promoted_holds_nothing_up_and_is_never_run_again(tuner, slots):
+    executor = StandInExecutor(slots, shuffle=1, collapses=two_thirds_collapse)
     ended, whole = run(tuner, trials=30, executor=executor)
     assert (ended, len(whole.records)) == ("trials", 30)
     collapsed = {record.trial_id for record in whole.records if record.status == COLLAPSED}
@@ -156,7 +156,7 @@ def test_what_has_collapsed_is_not_promoted_holds_nothing_up_and_is_never_run_ag
     parents = {str(parent_of(record)) for record in whole.records if parent_of(record)}
     assert not collapsed & parents
     assert bool(parents) == ORACLES[tuner].promotes
-    rest = StandInExecutor(places, collapses=two_thirds_collapse)
+    rest = StandInExecutor(slots, collapses=two_thirds_collapse)
     earlier = whole.first(15)
     run(tuner, trials=30, earlier=earlier, executor=rest)
     assert {spec.trial_id for spec in rest.specs}.isdisjoint(record.trial_id for record in earlier.records)
@@ -187,22 +187,22 @@ def test_bayesian_does_not_propose_a_failed_configuration_again():
 
 
 @every_tuner
-@pytest.mark.parametrize("places", [1, 3])
-def test_a_resumed_study_runs_the_rest_and_repeats_nothing(tuner, places):
+@pytest.mark.parametrize("slots", [1, 3])
+def test_a_resumed_study_runs_the_rest_and_repeats_nothing(tuner, slots):
     trials = 12
     done = trials // 2
-    _, whole = run(tuner, trials=trials, executor=StandInExecutor(places, shuffle=1))
+    _, whole = run(tuner, trials=trials, executor=StandInExecutor(slots, shuffle=1))
     earlier = whole.first(done)
     under_way = len(earlier.proposals) - done
-    executor = StandInExecutor(places)
+    executor = StandInExecutor(slots)
     ended, rest = run(tuner, trials=trials, earlier=earlier, executor=executor)
-    assert under_way >= places - 1
+    assert under_way >= slots - 1
     begun = {spec.trial_id for spec in executor.specs}
     assert begun == {record.trial_id for record in rest.records}
     assert not begun & {record.trial_id for record in earlier.records}
     assert len(begun) == trials - done
     assert ended == "trials"
-    if places == 1:
+    if slots == 1:
         assert [record.hyperparameters for record in rest.records] == [r.hyperparameters for r in whole.records[done:]]
 
 
@@ -287,10 +287,10 @@ class DearRates(CostModel):
 
 
 @every_tuner
-@pytest.mark.parametrize("places", [1, 3])
-def test_what_cannot_end_in_time_is_set_aside_and_run_first_when_there_is_more(tuner, places):
+@pytest.mark.parametrize("slots", [1, 3])
+def test_what_cannot_end_in_time_is_set_aside_and_run_first_when_there_is_more(tuner, slots):
     trials, deadline = 24, Deadline.after(600)
-    ended, kept = run(tuner, trials=trials, executor=StandInExecutor(places), costs=DearRates(), deadline=deadline)
+    ended, kept = run(tuner, trials=trials, executor=StandInExecutor(slots), costs=DearRates(), deadline=deadline)
     aside = [p.trial_id for p in kept.proposals if p.hyperparameters["learning_rate"] > 1e-3]
     assert (ended, len(aside) > 0) == ("budget", True)
     assert {record.trial_id for record in kept.records} == {p.trial_id for p in kept.proposals} - set(aside)
@@ -360,17 +360,17 @@ class Vanishing(StandInExecutor):
     """Has no place until it was listened to so often, and none again after some trials."""
 
     def __init__(self, late: int, trials: int) -> None:
-        super().__init__(places=0)
+        super().__init__(slots=0)
         self.late, self.left, self.waited = late, trials, 0
 
     def events(self):
         if self._running:
             yield from super().events()
             self.left -= 1
-            self.places = int(self.left > 0)
+            self.slots = int(self.left > 0)
             return
         self.waited += 1
-        self.places = int(self.waited >= self.late and self.left > 0)
+        self.slots = int(self.waited >= self.late and self.left > 0)
 
 
 def test_a_study_waits_for_a_place_and_ends_as_ever():
@@ -390,9 +390,9 @@ FOLDS = tuple(tuple(f"image{5 * fold + number}" for number in range(5)) for fold
 racing = pytest.mark.parametrize("tuner", [name for name, kind in ORACLES.items() if not kind.promotes])
 
 
-def on_folds(places: int = 1, **settings: Any) -> StandInExecutor:
+def on_folds(slots: int = 1, **settings: Any) -> StandInExecutor:
     """A worse configuration is worse on every image: after two of three folds of five images that is clear."""
-    return StandInExecutor(places, folds=FOLDS, size=64, **settings)
+    return StandInExecutor(slots, folds=FOLDS, size=64, **settings)
 
 
 @racing
@@ -438,15 +438,15 @@ def test_a_race_whose_process_died_is_run_again_whole_against_who_leads_by_then(
     again = next(spec for spec in executor.specs if spec.attempt == 2)
     record = next(record for record in records if record.trial_id == again.trial_id)
     assert (record.attempts, record.folds_run) == (2, 3 if record.status == COMPLETED else 2)
-    assert again.rival is not None
-    assert next(spec for spec in executor.specs if spec.trial_id == "0001").rival is None
+    assert again.incumbent is not None
+    assert next(spec for spec in executor.specs if spec.trial_id == "0001").incumbent is None
 
 
 def test_what_collapses_on_a_fold_is_no_rival_and_goes_no_further():
     executor = on_folds(collapses=lambda spec: spec.trial_id == "0000")
     _, records = search("random", trials=2, search_folds=3, executor=executor)
     assert [(record.status, record.folds_run) for record in records] == [(COLLAPSED, 1), (COMPLETED, 3)]
-    assert [spec.rival for spec in executor.specs] == [None, None]
+    assert [spec.incumbent for spec in executor.specs] == [None, None]
 
 
 def test_a_trial_on_folds_starts_only_where_all_of_them_fit_into_the_time():

@@ -2,8 +2,8 @@
 
 import pytest
 
+from search_spaces.defaults import default_configuration, original_baseline
 from search_spaces.portfolio import active, whole
-from search_spaces.reference import origin_recipe, reference_recipe
 from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space, cost_identity, graph_identity
 
 VALUES = {
@@ -63,9 +63,11 @@ def test_two_weight_decays_share_a_graph() -> None:
 def test_a_space_that_does_not_name_a_newer_hyperparameter_has_configurations_without_it() -> None:
     space = Space(architecture=("unet", "plain_unet"), backbone=("mobilenet",), encoder_weights=("imagenet",))
     newer = {"frozen_start", "foreground_oversampling"}
-    assert not newer & set(reference_recipe(space))
-    assert not newer & set(origin_recipe(space))
-    assert graph_identity(reference_recipe(space)) == graph_identity(reference_recipe(space) | {"frozen_start": 0.0})
+    assert not newer & set(default_configuration(space))
+    assert not newer & set(original_baseline(space))
+    assert graph_identity(default_configuration(space)) == graph_identity(
+        default_configuration(space) | {"frozen_start": 0.0}
+    )
 
 
 def test_a_newer_hyperparameter_is_off_in_the_default_recipe_of_a_space_that_begins_with_off() -> None:
@@ -75,7 +77,7 @@ def test_a_newer_hyperparameter_is_off_in_the_default_recipe_of_a_space_that_beg
         frozen_start=(0.0, 0.1),
         foreground_oversampling=Range(min=0.0, max=0.5),
     )
-    recipe = reference_recipe(space)
+    recipe = default_configuration(space)
     assert (recipe["frozen_start"], recipe["foreground_oversampling"]) == (0.0, 0.0)
     assert "frozen_start" not in active(whole(space) | {"architecture": "plain_unet"})
 

@@ -6,8 +6,8 @@ import pytest
 
 from bench.experiments import load_space
 from search_spaces import PRESETS
+from search_spaces.defaults import default_configuration
 from search_spaces.one_at_a_time import changed_factor, levels, one_at_a_time
-from search_spaces.reference import reference_recipe
 from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
 
 SPACES = {
@@ -21,7 +21,7 @@ SPACES = {
 @pytest.mark.parametrize("name", SPACES)
 def test_each_candidate_differs_from_the_default_recipe_in_exactly_one_factor(name: str) -> None:
     default, *others = one_at_a_time(SPACES[name])
-    assert default == reference_recipe(SPACES[name])
+    assert default == default_configuration(SPACES[name])
     assert changed_factor(default, default) is None
     for other in others:
         factor = changed_factor(other, default)
@@ -30,7 +30,7 @@ def test_each_candidate_differs_from_the_default_recipe_in_exactly_one_factor(na
         follows = set(OF_BACKBONE) if factor == "architecture" else set()
         assert differing - follows == {factor}
         single = {key: (value,) for key, value in other.items()}
-        assert reference_recipe(Space.model_validate(single)) == other  # it can be built as it stands
+        assert default_configuration(Space.model_validate(single)) == other  # it can be built as it stands
 
 
 @pytest.mark.parametrize("name", SPACES)

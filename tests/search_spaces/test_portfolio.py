@@ -5,8 +5,8 @@ import json
 import pytest
 
 from search_spaces import PRESETS
+from search_spaces.defaults import default_configuration
 from search_spaces.portfolio import VARIATIONS, portfolio
-from search_spaces.reference import reference_recipe
 from search_spaces.space import Range, Space
 
 WIDE = Space(
@@ -28,7 +28,7 @@ SPACES = {
 
 
 def test_a_space_with_everything_has_every_variation_in_its_order() -> None:
-    recipes, default = portfolio(WIDE), reference_recipe(WIDE)
+    recipes, default = portfolio(WIDE), default_configuration(WIDE)
     assert (default["architecture"], default["backbone"]) == ("unet_slim", "efficientnet_lite0")
     assert [{**default, **variation} for variation in VARIATIONS] == list(recipes)
 
@@ -36,7 +36,7 @@ def test_a_space_with_everything_has_every_variation_in_its_order() -> None:
 @pytest.mark.parametrize("name", SPACES)
 def test_recipes_are_distinct_and_the_default_one_is_first(name: str) -> None:
     recipes = portfolio(SPACES[name])
-    assert recipes[0] == reference_recipe(SPACES[name])
+    assert recipes[0] == default_configuration(SPACES[name])
     assert len({json.dumps(recipe, sort_keys=True) for recipe in recipes}) == len(recipes)
 
 

@@ -14,8 +14,8 @@ from bench.records import COMPLETED, FAILED, TrialRecord
 from bench.tuners import ORACLES
 from bench.tuners.keras_tuner import EXHAUSTED, RANDOM_POINTS, WAIT, NoProposal, Proposal, ask, configurations, tell
 from bench.tuners.successive_halving import Asha
+from search_spaces.defaults import default_configuration
 from search_spaces.portfolio import portfolio
-from search_spaces.reference import reference_recipe
 from search_spaces.segmentation import SegmentationHyperModel
 from search_spaces.space import Range, Space
 
@@ -153,9 +153,9 @@ def test_the_gaussian_process_minds_what_is_under_way_and_what_failed(monkeypatc
 
 
 @every_tuner
-def test_the_reference_recipe_is_the_first_trial(tuner):
+def test_the_default_configuration_is_the_first_trial(tuner):
     first = played_with_failures(tuner).proposals[0]
-    assert configuration(first) == reference_recipe(SPACE)
+    assert configuration(first) == default_configuration(SPACE)
 
 
 @every_tuner
@@ -170,7 +170,7 @@ def test_the_portfolio_is_tried_first_and_nothing_of_it_again(tuner):
 @every_tuner
 def test_a_small_space_is_tried_to_its_end_after_its_portfolio(tuner):
     """Two of the nine configurations come first, and the other seven after them."""
-    recipes = (dict(reference_recipe(SMALL)), configurations_of(SMALL)[-1])
+    recipes = (dict(default_configuration(SMALL)), configurations_of(SMALL)[-1])
     played = play(tuner, SMALL, trials=1000, first=recipes)
     tried = [configuration(p) for p in started(played.proposals)]
     assert played.last_answer is EXHAUSTED
@@ -267,7 +267,7 @@ def test_every_configuration_of_a_finite_space_is_listed_once_with_active_values
     ]
 
 
-def test_grid_goes_through_the_space_in_order_from_the_reference_recipe():
+def test_grid_goes_through_the_space_in_order_from_the_default_configuration():
     space = Space(architecture=("plain_unet",), loss=("dice", "bce_dice"), augmentation=(0.0, 0.5, 1.0))
     order = [(p.values["loss"], p.values["augmentation"]) for p in play("grid", space).proposals]
     assert order == [(loss, strength) for loss in ("bce_dice", "dice") for strength in (0.5, 0.0, 1.0)]

@@ -72,8 +72,8 @@ class Pixels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerInfo:
-    """What a worker says of itself when it is up. `memory_bytes` is what its process may hold; `problem` is why it is
-    of no use; `log` is the file of its machine that gets what it prints."""
+    """Facts of a worker that is up. `memory_bytes` is the limit of its process; `problem` is why it is of no use; `log`
+    is the file on its machine with its output."""
 
     process_id: int
     device: str
@@ -85,9 +85,9 @@ class WorkerInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """Epochs that have ended since the last news, what the process holds, and where in its log the trial under way
-    begins."""
+class Update:
+    """Epochs that have ended since the last update, the memory of the process, and the start of the running trial in
+    its log."""
 
     epochs: Sequence[EpochEnded] = ()
     held_bytes: int = 0
@@ -95,9 +95,9 @@ class News:
 
 
 class TrialActor:
-    """Computes in one thread ("compute") and tells of epochs in another ("listen"). `share` is this worker's part of
-    its machine, of which it holds `memory_bytes` at most where Ray knows them; `gpu_share` its part of the GPU that Ray
-    gave it; `threads` bounds a CPU operation."""
+    """Computes in one thread ("compute") and sends epochs in another ("listen"). `share` is this worker's part of its
+    machine, whose memory is `memory_bytes` if Ray knows it. `gpu_share` is its part of the GPU that Ray gave it.
+    `threads` limits a CPU operation."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class TrialActor:
         self._memory_bytes = int(share * min(total, memory_bytes or total))
         self._setup = replace(setup, cache_directory=pixels.written())
         self._gpu_share, self._threads = gpu_share, threads
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._ended: list[EpochEnded] = []
         self._spec: TrialSpec | None = None
         self._log_start = 0
@@ -150,13 +150,13 @@ class TrialActor:
         return self._trainer.score(spec, model, ids)
 
     @ray.method(concurrency_group="listen")
-    def listen(self) -> News:
+    def listen(self) -> Update:
         """Epochs since the last call, as soon as there are any; none after a while. A pending call is also how a death
         is noticed."""
-        with self._news:
-            self._news.wait_for(lambda: self._ended, LISTEN_S)
-            told, self._ended = self._ended, []
-            return News(epochs=told, held_bytes=psutil.Process().memory_info().rss, log_start=self._log_start)
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended, LISTEN_S)
+            epochs, self._ended = self._ended, []
+            return Update(epochs=epochs, held_bytes=psutil.Process().memory_info().rss, log_start=self._log_start)
 
     @property
     def _trainer(self) -> "Trainer":
@@ -175,9 +175,9 @@ class TrialActor:
 
     def _tell(self, epoch: EpochRecord) -> None:
         assert self._spec is not None
-        with self._news:
+        with self._changed:
             self._ended.append(EpochEnded(spec=self._spec, epoch=epoch))
-            self._news.notify()
+            self._changed.notify()
 
 
 def log_of_this_process() -> str:
@@ -192,8 +192,7 @@ def num_bytes_of(path: str) -> int:
 
 
 def end_of_log(path: str, start: int, lines: int, num_bytes: int = 4096) -> str:
-    """The last lines from byte `start` on of a file of this machine, in one line; "" where there are none. A worker
-    that is dead can no longer say them."""
+    """The last lines from byte `start` on of a file of this machine, in one line; "" if there are none."""
     try:
         with Path(path).open("rb") as file:
             file.seek(max(start, file.seek(0, os.SEEK_END) - num_bytes))

@@ -20,9 +20,10 @@ from bench.engine.executor import warmest
 from bench.engine.ray.actor import Pixels, WorkerInfo
 from bench.engine.ray.cluster import Node, Reservation, connect, nodes_of, reservation
 from bench.engine.ray.worker import RayWorker, cause_of_death, log_tail, problem_of, start_actor
-from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, family
+from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.worker import SILENCE_S, WorkerDiedError, silence_limit_s
 from bench.errors import ExperimentError, StoreError
+from search_spaces.space import cost_identity
 
 _LOOK_S = 1.0
 _CLUSTER_S = 5.0
@@ -39,9 +40,9 @@ FAILED_STARTS = 3
 
 
 class RayExecutor:
-    """Joins `cluster` ("local", "auto", HOST:PORT or ray://HOST:PORT) and leaves it at the end. `workers` is how many
-    trials may be under way at most (None: as many as the cluster has GPUs, or machines); `note` hears of machines that
-    come and go."""
+    """Joins `cluster` ("local", "auto", HOST:PORT or ray://HOST:PORT) and leaves it at the end. `workers` is the most
+    trials at once (None: one for each GPU of the cluster, or machine). `note` gets a line when a machine comes or
+    goes."""
 
     def __init__(
         self,
@@ -83,11 +84,11 @@ class RayExecutor:
         ray.shutdown()
 
     @property
-    def places(self) -> int:
+    def slots(self) -> int:
         return sum(worker.info is not None for worker in self._workers)
 
     @property
-    def free(self) -> int:
+    def free_slots(self) -> int:
         return sum(worker.is_free for worker in self._workers)
 
     @property
@@ -115,7 +116,7 @@ class RayExecutor:
             self._await_slot(_SETTLE_S)
 
     def is_warm(self, spec: TrialSpec) -> bool:
-        return any(family(spec.hyperparameters) in worker.compiled for worker in self._free_workers())
+        return any(cost_identity(spec.hyperparameters) in worker.compiled for worker in self._free_workers())
 
     def submit(self, spec: TrialSpec) -> None:
         worker = warmest(self._free_workers(), spec)
@@ -124,16 +125,15 @@ class RayExecutor:
         worker.submit(spec)
 
     def events(self) -> Iterator[Event]:
-        """As `Executor.events`; while no trial is under way it waits a moment for a place, and ends without an
-        event."""
+        """As `Executor.events`. While no trial runs it waits a moment for a slot, and ends without an event."""
         while True:
             idle = all(worker.spec is None for worker in self._workers)
             done = self._wait()
             for worker in list(self._workers):
-                yield from self._heard_of(worker, done)
+                yield from self._epochs_of(worker, done)
                 spec, event = worker.spec, self._ended(worker, done)
                 if event is not None and spec is not None:
-                    for epoch in event.record.curve[worker.epochs_told :]:
+                    for epoch in event.record.curve[worker.epochs_sent :]:
                         yield EpochEnded(spec=spec, epoch=epoch)
                     yield event
                     return
@@ -170,28 +170,28 @@ class RayExecutor:
 
     def _await_slot(self, settle_s: float = 0.0) -> None:
         """Waits until a worker is up and free, and up to `settle_s` for those that are starting. Raises
-        ExperimentError, one line, where none comes."""
+        ExperimentError, one line, if none comes."""
         began = clock.now()
-        while not self.free or (self.places < len(self._workers) and clock.now() - began < settle_s):
+        while not self.free_slots or (self.slots < len(self._workers) and clock.now() - began < settle_s):
             done = self._wait()
             for worker in list(self._workers):
                 self._ended(worker, done)
             if self._refused and not self._workers:
                 reason = next(iter(self._refused.values()))
                 raise ExperimentError(f"no machine of the Ray cluster {self._cluster!r} is of use; {reason}")
-            if not self.free and clock.now() - began > self._patience_s:
+            if not self.free_slots and clock.now() - began > self._patience_s:
                 raise ExperimentError(
                     f"no worker came up on the Ray cluster {self._cluster!r} within {self._patience_s:.0f} s; "
                     "look at its free CPUs and GPUs with: ray status"
                 )
 
     def _note_waiting(self) -> None:
-        if not self.places and not self._waiting:
+        if not self.slots and not self._waiting:
             self._note("no worker is up; waiting for a machine to join the Ray cluster")
-        self._waiting = not self.places
+        self._waiting = not self.slots
 
     def _wait(self) -> set[Any]:
-        """Waits a moment; the references that are done."""
+        """Waits a moment and returns the references that are done."""
         try:
             self._look_at_cluster()
             awaited = [reference for worker in self._workers for reference in worker.awaited]
@@ -225,7 +225,7 @@ class RayExecutor:
         return RayWorker(actor, node, self._pairs)
 
     def _renewed(self, worker: RayWorker) -> RayWorker:
-        """Another process in a worker's place. What it is told meanwhile waits until it is up."""
+        """Replaces a worker's process. Calls to the new one wait until it is up."""
         assert self._reservation is not None
         self._drop(worker)
         new = self._start(worker.node, self._reservation)
@@ -233,25 +233,25 @@ class RayExecutor:
         self._workers.append(new)
         return new
 
-    def _heard_of(self, worker: RayWorker, done: set[Any]) -> Iterator[EpochEnded]:
-        """The epochs that a worker tells of."""
+    def _epochs_of(self, worker: RayWorker, done: set[Any]) -> Iterator[EpochEnded]:
+        """The epochs that a worker has sent."""
         if worker.listening not in done:
             return
         try:
-            told = ray.get(worker.listening)
+            update = ray.get(worker.listening)
         except RayError:
             return
         worker.listening = worker.actor.listen.remote()
         if worker.spec is not None:
-            worker.hears(told)
-        for event in told.epochs:
+            worker.take_note(update)
+        for event in update.epochs:
             if worker.spec is not None and event.spec.key == worker.spec.key:
-                worker.last_heard = clock.now()
-                worker.epochs_told += 1
+                worker.last_seen = clock.now()
+                worker.epochs_sent += 1
                 yield event
 
     def _ended(self, worker: RayWorker, done: set[Any]) -> TrialOutcome | None:
-        """Takes note of a worker that is up, has an outcome, or is dead; the outcome of its trial if that is over."""
+        """Notes that a worker is up, has an outcome, or is dead. Returns the outcome of its trial if that is over."""
         try:
             if worker.setting_up in done:
                 self._came_up(worker, ray.get(worker.setting_up))
@@ -261,15 +261,16 @@ class RayExecutor:
                 ray.get(worker.listening)
         except RayError as error:
             return self._lost(worker, cause_of_death(worker, error))
-        silent_s = clock.now() - worker.last_heard
+        silent_s = clock.now() - worker.last_seen
         if worker.spec is not None and silent_s > silence_limit_s(
-            worker.spec, worker.last_heard - worker.started, self._silence_s
+            worker.spec, worker.last_seen - worker.started, self._silence_s
         ):
             return self._lost(worker, f"the worker on {worker.node.host} gave no sign of life for {silent_s:.0f} s")
         return None
 
     def _came_up(self, worker: RayWorker, info: WorkerInfo) -> None:
-        """A worker is up. It may be of no use, and one that began before the weights were asked for must load them."""
+        """A worker is up. It is refused if it has a problem; if it started before `check_weights`, it loads the
+        weights."""
         worker.setting_up = None
         problem = problem_of(info, self._precision)
         if problem is not None:
@@ -294,7 +295,7 @@ class RayExecutor:
         return answer
 
     def _lost(self, worker: RayWorker, cause: str) -> TrialOutcome | None:
-        """A worker is dead or of no more use; its trial, if it had one, comes back."""
+        """A worker is dead or useless. Returns the outcome of its trial, if it had one."""
         node = worker.node
         self._drop(worker)
         if worker.info is None:

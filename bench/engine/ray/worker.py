@@ -1,5 +1,5 @@
-"""One Ray worker as the driver sees it: how its actor starts, whether it is of use, what is under way on it, and why it
-died."""
+"""One Ray worker as the driver sees it: its actor's start, its problems, its running trial, and the cause of its
+death."""
 
 import re
 from datetime import UTC, datetime
@@ -10,17 +10,18 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bench import clock
-from bench.engine.ray.actor import News, Pixels, TrialActor, WorkerInfo, end_of_log
+from bench.engine.ray.actor import Pixels, TrialActor, Update, WorkerInfo, end_of_log
 from bench.engine.ray.cluster import Node, Reservation
-from bench.engine.spec import TrialOutcome, TrialSetup, TrialSpec, failed, family
+from bench.engine.spec import TrialOutcome, TrialSetup, TrialSpec, failed
 from bench.engine.worker import LOG_LINES, TRIALS_A_PROCESS
 from bench.records.environment import current_versions
+from search_spaces.space import cost_identity
 
 _DEATH = re.compile(r"The actor (?:is dead|died) because its (.+?)(?= Some common causes|$)")
 _CAUSE_LENGTH = 300
 
 _READ_S = 20.0
-"""How long the last words of a dead worker may take to be read: its machine starts a process for that."""
+"""The longest time to read the log's end of a dead worker: its machine starts a process for that."""
 
 
 def start_actor(setup: TrialSetup, pixels: Pixels, node: Node, reserved: Reservation) -> Any:
@@ -44,7 +45,7 @@ def start_actor(setup: TrialSetup, pixels: Pixels, node: Node, reserved: Reserva
 
 
 class RayWorker:
-    """An actor, and what is under way on it."""
+    """An actor and its running trial."""
 
     def __init__(self, actor: Any, node: Node, pairs: tuple[tuple[str, str], ...]) -> None:
         self.actor, self.node, self.pairs = actor, node, pairs
@@ -55,8 +56,8 @@ class RayWorker:
         self.spec: TrialSpec | None = None
         self.last: tuple[str, str] | None = None
         self.compiled: set[object] = set()
-        self.trials = self.epochs_told = self.peak_bytes = self.log_start = 0
-        self.last_heard = self.started = clock.now()
+        self.trials = self.epochs_sent = self.peak_bytes = self.log_start = 0
+        self.last_seen = self.started = clock.now()
         self.started_at = ""
 
     @property
@@ -69,21 +70,21 @@ class RayWorker:
 
     @property
     def needs_restart(self) -> bool:
-        """Whether its process has done or held too much."""
+        """Whether its process has trained too many trials or held too much memory."""
         assert self.info is not None
         return self.trials >= TRIALS_A_PROCESS or self.peak_bytes > self.info.memory_bytes
 
     def submit(self, spec: TrialSpec) -> None:
-        self.spec, self.last, self.epochs_told, self.peak_bytes = spec, spec.key, 0, 0
+        self.spec, self.last, self.epochs_sent, self.peak_bytes = spec, spec.key, 0, 0
         self.trials += 1
-        self.compiled.add(family(spec.hyperparameters))
+        self.compiled.add(cost_identity(spec.hyperparameters))
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        self.last_heard = self.started = clock.now()
+        self.last_seen = self.started = clock.now()
         self.running = self.actor.run.remote(spec)
 
-    def hears(self, news: News) -> None:
-        """How the trial under way gets on."""
-        self.peak_bytes, self.log_start = max(self.peak_bytes, news.held_bytes), news.log_start
+    def take_note(self, update: Update) -> None:
+        """Keeps the memory and the log's position of the running trial."""
+        self.peak_bytes, self.log_start = max(self.peak_bytes, update.held_bytes), update.log_start
 
     def failed(self, error: str, *, crashed: bool) -> TrialOutcome:
         spec, self.spec, self.running = self.spec, None, None
@@ -100,7 +101,7 @@ class RayWorker:
 
 
 def cause_of_death(worker: RayWorker, error: Exception) -> str:
-    """In one line why a worker died, as far as Ray knows; of an exception in it, its last line."""
+    """Why a worker died, in one line, as far as Ray knows; of an exception its last line."""
     said = str(error).strip()
     if found := _DEATH.search(" ".join(said.split())):
         said = f"its {found[1]}"
@@ -110,8 +111,8 @@ def cause_of_death(worker: RayWorker, error: Exception) -> str:
 
 
 def log_tail(worker: RayWorker) -> str:
-    """What a dead worker printed last, as another process of its machine reads it; "" where that is gone, too, or has
-    no time."""
+    """The last lines that a dead worker printed, read by another process of its machine; "" if that machine is gone or
+    slow."""
     if worker.info is None or not worker.info.log:
         return ""
     remote: Any = ray.remote
@@ -125,8 +126,8 @@ def log_tail(worker: RayWorker) -> str:
 
 
 def problem_of(info: WorkerInfo, precision: str | None) -> str | None:
-    """Why a worker is of no use. What "auto" comes to on the first one, `precision`, holds for all (None: it is the
-    first): where a trial ran must not show in its score."""
+    """Why a worker is of no use; None if it is. All workers compute in `precision`, to which "auto" resolved on the
+    first one (None: it is the first), since scores must not depend on where a trial ran."""
     problem = info.problem or _other_versions(info)
     if problem is not None or precision in (None, info.precision):
         return problem
@@ -134,7 +135,7 @@ def problem_of(info: WorkerInfo, precision: str | None) -> str | None:
 
 
 def _other_versions(info: WorkerInfo) -> str | None:
-    """What is installed there and differs from here; either build of TensorFlow will do."""
+    """Differences of installed versions there and here. Both builds of TensorFlow are accepted."""
     here, there = (
         {name.removesuffix("-cpu"): version for name, version in versions.items()}
         for versions in (current_versions(), info.versions)

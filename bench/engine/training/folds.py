@@ -13,8 +13,9 @@ def on_folds(spec: TrialSpec, train: Callable[[TrialSpec, int], TrialOutcome]) -
     """One outcome from those of the folds 0, 1, ...; `train` gives that of one fold, within the time limit of the spec
     that it gets.
 
-    What collapses or runs out of time on a fold ends as that. Who is clearly behind `spec.rival` after a fold gets no
-    more: PRUNED. No weights are kept, and no predictions: they would be those of one fold.
+    A trial that collapses or runs out of time on a fold ends with that status. One that is clearly behind
+    `spec.incumbent` after a fold gets no more: PRUNED. No weights or predictions are kept: they would be those of one
+    fold.
     """
     done: list[TrialOutcome] = []
     last: Race | None = None
@@ -22,7 +23,7 @@ def on_folds(spec: TrialSpec, train: Callable[[TrialSpec, int], TrialOutcome]) -
         done.append(train(_in_what_is_left(spec, done), len(done)))
         if done[-1].record.status != COMPLETED:
             break
-        last = race(image_ious(_counts(done)), spec.rival) if spec.rival else None
+        last = race(image_ious(_counts(done)), spec.incumbent) if spec.incumbent else None
         if is_behind(last):
             break
     return TrialOutcome(record=_together(spec, done, last))

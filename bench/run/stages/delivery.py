@@ -38,9 +38,9 @@ def deliver_model(run: OpenRun) -> None:
     record = deliver(
         directory,
         selection.record,
-        cache_directory=run.material.cache_directory,
-        test_ids=run.material.split.test,
-        evaluation_size=run.material.evaluation_size,
+        cache_directory=run.prepared.cache_directory,
+        test_ids=run.prepared.split.test,
+        evaluation_size=run.prepared.evaluation_size,
         tell=run.progress.stage,
     )
     run.store.write(record)
@@ -48,8 +48,8 @@ def deliver_model(run: OpenRun) -> None:
 
 
 def _selected(run: OpenRun, most: int = MOST_MEMBERS) -> Selection | None:
-    num_classes = len(run.material.dataset.classes) + 1
-    return select(run.store.directory, run.trainings, run.material.pixels(), num_classes, most=most)
+    num_classes = len(run.prepared.dataset.classes) + 1
+    return select(run.store.directory, run.trainings, run.prepared.pixels(), num_classes, most=most)
 
 
 def _single(run: OpenRun) -> Selection | None:
@@ -57,7 +57,7 @@ def _single(run: OpenRun) -> Selection | None:
     selection = _selected(run, most=1)
     if selection is None:
         return None
-    left_s, development = run.times.finals_s, run.material.split.folds
+    left_s, development = run.times.finals_s, run.prepared.split.folds
     spec = refit_spec(selection.record, run.trainings, protocol=run.experiment.protocol, left_s=left_s)
     epochs = trained_before(run.store.directory, spec)
     if epochs is None or _has_time_for_a_longer_one(run, spec, epochs):
@@ -110,7 +110,7 @@ def _keep_predictions(run: OpenRun, selection: Selection) -> None:
     """Keeps what the report shows: some images, and the delivered model's predictions of them out of fold."""
     places = even_spread(len(selection.ids), SHOWN)
     ids = [selection.ids[place] for place in places]
-    pixels = run.material.pixels()
+    pixels = run.prepared.pixels()
     rows = pixels.rows(ids)
     run.store.write_arrays(
         "predictions/development",

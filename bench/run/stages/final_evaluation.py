@@ -9,7 +9,7 @@ from bench.run.experiment_plan import measured_unit_s, plan_of
 from bench.run.final_plan import budgeted_finals, whole_finals
 from bench.run.open_run import OpenRun
 from bench.run.plan import Plan
-from bench.run.stages.baselines import score_references_on_folds
+from bench.run.stages.baselines import score_baselines_on_folds
 from bench.run.stages.trainings import train_candidates
 
 
@@ -20,17 +20,17 @@ def evaluate_finally(run: OpenRun) -> None:
     if run.chosen is not None:
         _evaluate_in_budget(run, run.chosen)
         return
-    planned = whole_finals(run.experiment, run.material.split.folds, run.trials)
+    planned = whole_finals(run.experiment, run.prepared.split.folds, run.trials)
     if planned is None:
         run.progress.warning("no final evaluation: nothing completed, or too few images for folds")
         return
-    score_references_on_folds(run)
+    score_baselines_on_folds(run)
     run.store.write(planned)
     train_candidates(run, planned, finished=run.trainings, keep=run.keep_training, leaders_first=planned.balanced)
 
 
 def _evaluate_in_budget(run: OpenRun, chosen: Plan) -> None:
-    score_references_on_folds(run)
+    score_baselines_on_folds(run)
     planned = _plan_finals(run, chosen)
     while planned.balanced and chosen.missing_units:
         larger = _with_more_levels(run, planned, chosen)
@@ -42,7 +42,7 @@ def _evaluate_in_budget(run: OpenRun, chosen: Plan) -> None:
 
 
 def _plan_finals(run: OpenRun, chosen: Plan) -> FinalsRecord:
-    folds = len(run.material.split.folds)
+    folds = len(run.prepared.split.folds)
     run.finals = budgeted_finals(run.experiment, chosen, folds, run.trials, run.finals)
     run.store.write(run.finals)
     return run.finals
@@ -51,7 +51,7 @@ def _plan_finals(run: OpenRun, chosen: Plan) -> FinalsRecord:
 def _with_more_levels(run: OpenRun, planned: FinalsRecord, chosen: Plan) -> Plan | None:
     """Trains the levels of a comparison on the fewest folds that count, and plans again with the time that this took.
     None if the new plan has no more levels, or if trainings are too short to compare."""
-    protocol, folds = run.experiment.protocol, len(run.material.split.folds)
+    protocol, folds = run.experiment.protocol, len(run.prepared.split.folds)
     steps = planned.epochs * protocol.steps_per_epoch
     first = replace(planned, folds=min(LEAST_FOLDS, folds), seeds=planned.seeds[:1])
     ended = train_candidates(run, first, finished=run.trainings, keep=run.keep_training, leaders_first=True)
@@ -63,7 +63,7 @@ def _with_more_levels(run: OpenRun, planned: FinalsRecord, chosen: Plan) -> Plan
         left_s - run.times.kept_s + run.compared_s,
         price=Price(unit_s=unit_s),
         folds=folds,
-        places=run.executor.places,
+        slots=run.executor.slots,
         steps=steps,
     )
     if larger.candidates <= chosen.candidates:

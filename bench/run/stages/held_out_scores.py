@@ -14,7 +14,7 @@ def score_best_models(run: OpenRun) -> None:
         run.progress.warning(
             f"the locked test images were scored before: {len(before)} models then, {len(new)} more now"
         )
-    parts = {"val": run.material.split.val, "test": run.material.split.test}
+    parts = {"val": run.prepared.split.val, "test": run.prepared.split.test}
     for number, record in enumerate(run.best.records, start=1):
         run.progress.stage(f"scoring the best models on the test images, {number} of {len(run.best.records)}")
         spec = TrialSpec(

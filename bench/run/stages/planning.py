@@ -15,7 +15,7 @@ def plan_budget(run: OpenRun) -> None:
     """Plans the budget from a few measured steps of the default configuration. Without a budget the protocol is the
     plan."""
     left_s = run.times.finals_s
-    if left_s is None or not run.experiment.protocol.finalists or len(run.material.split.folds) < 2:
+    if left_s is None or not run.experiment.protocol.finalists or len(run.prepared.split.folds) < 2:
         return
     protocol = run.experiment.protocol
     steps = run.finals.epochs * protocol.steps_per_epoch if run.finals else None
@@ -26,20 +26,20 @@ def plan_budget(run: OpenRun) -> None:
         )
     price = _measured_price(run, left_s)
     left_s = run.times.finals_s or 0.0
-    run.times.kept_s = kept_s(run.experiment, left_s, price, run.executor.places)
+    run.times.kept_s = kept_s(run.experiment, left_s, price, run.executor.slots)
     run.chosen = plan_of(
         run.experiment,
         left_s - run.times.kept_s + run.compared_s,
         price=price,
-        folds=len(run.material.split.folds),
-        places=run.executor.places,
+        folds=len(run.prepared.split.folds),
+        slots=run.executor.slots,
         steps=steps,
     )
     run.times.search_share = run.chosen.search_share
     if run.probe is not None and run.chosen.candidates:
         units = 1 if run.chosen.candidates == 1 or run.times.kept_s else MOST_MEMBERS
-        networks = run.chosen.fitted or units * len(run.material.split.folds)
-        run.times.keep_for_closing(run.probe, len(run.material.split.test), networks)
+        networks = run.chosen.fitted or units * len(run.prepared.split.folds)
+        run.times.keep_for_closing(run.probe, len(run.prepared.split.test), networks)
     if run.fits_nothing and run.trainings:
         return  # it has its models, and only no time for more
     last = f"; then one training on all images, about {run.times.kept_s:.0f} s" if run.times.kept_s else ""
@@ -70,13 +70,13 @@ def _measured_price(run: OpenRun, left_s: float) -> Price:
     if left_s < LEAST_FOR_PROBE_S:
         return unmeasured_price(left_s)
     with run.progress.lasting("measuring what a training costs here"):
-        measured = probe(run.experiment, run.executor, run.material.split, left_s)
+        measured = probe(run.experiment, run.executor, run.prepared.split, left_s)
     if isinstance(measured, NoProbe):
         run.progress.warning(f"the default configuration cannot be measured: {measured.reason}")
         return Price(unit_s=max(1.0, left_s / 6))
     run.probe = measured
     run.costs.add_probe(measured)
-    run.times.keep_for_closing(measured, len(run.material.split.test), 1)
+    run.times.keep_for_closing(measured, len(run.prepared.split.test), 1)
     run.progress.note(
         f"a step of the default configuration takes {measured.step_s:.2f} s here, its first one "
         f"{measured.first_s:.0f} s"

@@ -19,7 +19,7 @@ def run_search(run: OpenRun) -> None:
         from search_spaces.segmentation import SegmentationHyperModel
 
     experiment = run.experiment
-    hypermodel = SegmentationHyperModel(experiment.space, len(run.material.dataset.classes) + 1)
+    hypermodel = SegmentationHyperModel(experiment.space, len(run.prepared.dataset.classes) + 1)
     plans = [
         StudyPlan(
             tuner=tuner,
@@ -44,7 +44,7 @@ def run_search(run: OpenRun) -> None:
                 finished=[record for record in run.trials if record.study_id == study.study_id],
                 costs=run.costs,
                 deadline=Deadline.after(share_s),
-                keeper=run,
+                recorder=run,
                 progress=run.progress,
             )
         run.progress.study_ended(run.times.end(study.study_id, ended))

@@ -36,7 +36,7 @@ def train_candidates(
         shares=shares,
         keep_model=run.keep_model if study == FINALS else None,
         leaders_first=leaders_first,
-        dearest_s=_dearest_s(run, planned) if leaders_first else None,
+        longest_s=_longest_s(run, planned) if leaders_first else None,
         fitted=run.chosen.fitted if run.chosen and planned.fitted else None,
     )
 
@@ -47,7 +47,7 @@ def _trainings_s(run: OpenRun) -> float | None:
     return None if left_s is None else max(0.0, left_s - run.times.kept_s)
 
 
-def _dearest_s(run: OpenRun, planned: FinalsRecord) -> float | None:
+def _longest_s(run: OpenRun, planned: FinalsRecord) -> float | None:
     """The longest time of a candidate within a budget: `PATIENCE` times that of the default configuration, or of the
     largest images of a comparison (None: not known)."""
     if run.probe is None:

@@ -85,7 +85,7 @@ def two_nodes(nodes) -> str:
 def training(setup, two_nodes) -> Iterator[RayExecutor]:
     with RayExecutor(setup, two_nodes) as executor:
         executor.device()
-        await_places(executor, 2)  # on a busy machine the second one is late
+        await_slots(executor, 2)  # on a busy machine the second one is late
         assert executor.device().startswith("2 Ray workers on CPU")
         yield executor
 
@@ -95,7 +95,7 @@ def executor(setup, two_nodes) -> Iterator[RayExecutor]:
     """Its actors, and the cluster that they are on, are real; what they would train is not."""
     with mock.patch.object(ray_worker, "TrialActor", SlowActor), RayExecutor(setup, two_nodes) as executor:
         executor.device()
-        await_places(executor, 2)
+        await_slots(executor, 2)
         yield executor
 
 
@@ -114,14 +114,14 @@ def outcome_of(executor: Executor, trial: TrialSpec) -> TrialOutcome:
 def outcomes(executor: Executor) -> dict[str, TrialOutcome]:
     """Whatever is under way, to its end."""
     ended: dict[str, TrialOutcome] = {}
-    while executor.free < executor.places:
+    while executor.free_slots < executor.slots:
         ended |= {event.record.trial_id: event for event in executor.events() if not isinstance(event, EpochEnded)}
     return ended
 
 
-def await_places(executor: RayExecutor, count: int) -> None:
+def await_slots(executor: RayExecutor, count: int) -> None:
     began = time.monotonic()
-    while executor.places != count:
+    while executor.slots != count:
         assert time.monotonic() - began < PATIENCE_S
         assert not [event for event in executor.events() if not isinstance(event, EpochEnded)]
 
@@ -136,7 +136,7 @@ def require_equal(one: TrialOutcome, other: TrialOutcome) -> None:
 
 
 class Kept:
-    """A study's keeper."""
+    """A study's recorder."""
 
     def __init__(self) -> None:
         self.proposals: list[ProposalRecord] = []
@@ -174,7 +174,7 @@ def study(executor: Executor, disturb: Callable[[], None], trials: int = 4) -> t
         finished=(),
         costs=CostModel(),
         deadline=Deadline.after(None),
-        keeper=kept,
+        recorder=kept,
         progress=progress,
     )
     return ended, kept, progress.lines
@@ -198,7 +198,7 @@ class TestTraining:
         for _ in range(PATIENCE_S):
             events = list(training.events())
             epochs += [event.epoch for event in events if isinstance(event, EpochEnded)]
-            if training.free == training.places:
+            if training.free_slots == training.slots:
                 break
         short = events[-1]
         assert tuple(epochs) == short.record.curve
@@ -225,7 +225,7 @@ class TestTraining:
 
 
 def test_a_killed_worker_costs_a_study_nothing(executor):
-    await_places(executor, 2)
+    await_slots(executor, 2)
     busy = {}
 
     def kill() -> None:
@@ -266,14 +266,14 @@ def test_the_last_lines_are_those_of_the_trial_that_died(tmp_path):
 
 
 def test_an_idle_workers_death_is_noticed(executor):
-    await_places(executor, 2)
+    await_slots(executor, 2)
     os.kill(executor.process_ids[0], signal.SIGKILL)
-    await_places(executor, 1)
+    await_slots(executor, 1)
     assert outcome_of(executor, spec("after", epochs=1)).record.status == COMPLETED
 
 
 def test_a_worker_that_hangs_is_replaced(executor, monkeypatch):
-    await_places(executor, 2)
+    await_slots(executor, 2)
     executor.submit(spec("hung", epochs=5000))
     worker = next(worker for worker in executor._workers if worker.spec is not None)
     while not isinstance(next(executor.events(), None), EpochEnded):
@@ -284,7 +284,7 @@ def test_a_worker_that_hangs_is_replaced(executor, monkeypatch):
     assert hung.crashed
     assert "gave no sign of life for 2 s" in hung.record.error
     assert hung.record.peak_memory_bytes > 10**7
-    await_places(executor, 2)
+    await_slots(executor, 2)
 
 
 def test_a_worker_that_has_done_enough_is_renewed(executor, monkeypatch):
@@ -295,7 +295,7 @@ def test_a_worker_that_has_done_enough_is_renewed(executor, monkeypatch):
 
 
 def test_a_killed_node_costs_a_study_nothing_and_a_late_one_is_used(executor, nodes):
-    await_places(executor, 2)
+    await_slots(executor, 2)
     head = nodes.cluster.head_node.node_id
     doomed = next(node for node in nodes.cluster.list_all_nodes() if node.node_id != head)
     next(worker for worker in executor._workers if worker.node.node_id == doomed.node_id).submit(SHORT)
@@ -310,7 +310,7 @@ def test_a_killed_node_costs_a_study_nothing_and_a_late_one_is_used(executor, no
     require_whole(ended, kept, trials=5)
     told = [line for line in lines if "died: " in line and "tried again" in line]
     assert told, lines  # in which words depends on what Ray notices first
-    await_places(executor, 2)
+    await_slots(executor, 2)
     assert {worker.node.node_id for worker in executor._workers} == {head, *late}
     executor.submit(spec("b", epochs=1))
     executor.submit(spec("c", epochs=1))

@@ -7,13 +7,15 @@ import pytest
 
 from bench.engine.spec import Scored, TrialOutcome, TrialSpec
 from bench.engine.training.folds import on_folds
-from bench.evaluation.racing import Rival
+from bench.evaluation.racing import Incumbent
 from bench.records import COLLAPSED, COMPLETED, PRUNED, STOPPED, ClassCounts, EpochRecord, TrialRecord
 from bench.run.costs import MARGIN, CostModel
 from tests.engine.tiny import spec
 
 IMAGES = 10
-UNBEATEN = Rival(trial_id="0007", iou=1.0, image_iou={f"{fold}-{n}": 1.0 for fold in range(3) for n in range(IMAGES)})
+UNBEATEN = Incumbent(
+    trial_id="0007", iou=1.0, image_iou={f"{fold}-{n}": 1.0 for fold in range(3) for n in range(IMAGES)}
+)
 
 
 def of_fold(fold: int, ious: list[float], *, status: str = COMPLETED, error: str | None = None) -> TrialOutcome:
@@ -73,7 +75,7 @@ def test_a_clock_learns_what_an_epoch_costs_and_what_only_the_first_fold_does():
 
 
 def test_who_is_clearly_behind_after_a_fold_gets_no_more():
-    outcome, seen = run(FOLDS, rival=UNBEATEN)
+    outcome, seen = run(FOLDS, incumbent=UNBEATEN)
     record = outcome.record
     assert (record.status, record.folds_run, len(seen)) == (PRUNED, 1, 1)
     assert (record.race.rival, record.race.images) == ("0007", IMAGES)
@@ -82,11 +84,11 @@ def test_who_is_clearly_behind_after_a_fold_gets_no_more():
 
 
 def test_who_falls_behind_on_the_last_fold_is_complete_and_its_race_is_on_record():
-    """Level with the rival on two folds, behind on the ten images of the third."""
-    rival = replace(
+    """Level with the incumbent on two folds, behind on the ten images of the third."""
+    incumbent = replace(
         UNBEATEN, image_iou={f"{f}-{n}": iou for f, iou in enumerate((0.4, 0.6, 0.9)) for n in range(IMAGES)}
     )
-    record = run(FOLDS, rival=rival)[0].record
+    record = run(FOLDS, incumbent=incumbent)[0].record
     assert (record.status, record.folds_run, record.race.images) == (COMPLETED, 3, IMAGES)
     assert record.race.p < 0.05
 

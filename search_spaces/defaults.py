@@ -7,11 +7,11 @@ from search_spaces.architectures import ARCHITECTURES
 from search_spaces.hyperparameters import Value
 from search_spaces.space import HYPERPARAMETERS, OF_BACKBONE, Range, Space
 
-RECIPE: dict[str, Value] = {name: row.default for name, row in HYPERPARAMETERS.items() if row.default is not None}
+DEFAULT: dict[str, Value] = {name: row.default for name, row in HYPERPARAMETERS.items() if row.default is not None}
 """A good start on most data sets. A hyperparameter without a value here (batch size) takes the first one of the
 space."""
 
-ORIGIN: dict[str, Value] = {
+ORIGINAL_BASELINE: dict[str, Value] = {
     "architecture": "plain_unet",
     "loss": "bce",
     "augmentation": 0.5,
@@ -23,8 +23,8 @@ ORIGIN: dict[str, Value] = {
 """The original baseline; hyperparameters that came later have their default."""
 
 
-def reference_recipe(space: Space) -> dict[str, Value]:
-    """The active values of the configuration of `space` that is nearest to `RECIPE`.
+def default_configuration(space: Space) -> dict[str, Value]:
+    """The active values of the configuration of `space` that is nearest to `DEFAULT`.
 
     If the space lacks a name, its first one is taken; if it lacks a number, the nearest (learning rates: by ratio), of
     two equally near ones the first.
@@ -35,16 +35,16 @@ def reference_recipe(space: Space) -> dict[str, Value]:
     return recipe
 
 
-def origin_recipe(space: Space) -> dict[str, Value]:
+def original_baseline(space: Space) -> dict[str, Value]:
     """The original baseline, with which the project began: a plain U-Net of 16 start filters without pretraining,
     binary cross-entropy, Adam at a constant 1e-3, augmentation at half strength. It has the largest image size and the
     first batch size of the space."""
-    whole = {**RECIPE, "image_size": max(space.image_size), "batch_size": space.batch_size[0], **ORIGIN}
+    whole = {**DEFAULT, "image_size": max(space.image_size), "batch_size": space.batch_size[0], **ORIGINAL_BASELINE}
     return {name: whole[name] for name, row in HYPERPARAMETERS.items() if name in whole and not row.of_backbone}
 
 
 def _nearest(name: str, values: Sequence[Value] | Range) -> Value:
-    wanted = RECIPE.get(name)
+    wanted = DEFAULT.get(name)
     if isinstance(values, Range):
         return min(max(float(wanted or 0.0), values.min), values.max)
     if wanted in values:

@@ -4,7 +4,7 @@ import pytest
 
 from bench.experiments import load_space
 from search_spaces import PRESETS
-from search_spaces.reference import RECIPE, reference_recipe
+from search_spaces.defaults import DEFAULT, default_configuration
 from search_spaces.space import Range, Space
 
 
@@ -19,13 +19,13 @@ def test_a_space_that_has_the_whole_recipe_begins_with_it() -> None:
         batch_size=(16, 8),
         schedule=("constant", "cosine"),
     )
-    assert reference_recipe(space) == {**RECIPE, "batch_size": 16}
+    assert default_configuration(space) == {**DEFAULT, "batch_size": 16}
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_space_has_all_of_the_recipe_that_it_can(name: str) -> None:
-    space, recipe = load_space(name), reference_recipe(load_space(name))
-    for part, wanted in RECIPE.items():
+    space, recipe = load_space(name), default_configuration(load_space(name))
+    for part, wanted in DEFAULT.items():
         listed = getattr(space, part)
         if isinstance(listed, tuple) and part in recipe:
             assert recipe[part] == wanted or wanted not in listed
@@ -35,19 +35,19 @@ def test_imagenet_weights_are_taken_wherever_the_space_has_them() -> None:
     space = Space(
         architecture=("linknet", "unet"), backbone=("vgg16", "mobilenet"), encoder_weights=("none", "imagenet")
     )
-    recipe = reference_recipe(space)
+    recipe = default_configuration(space)
     assert (recipe["architecture"], recipe["backbone"], recipe["encoder_weights"]) == ("linknet", "vgg16", "imagenet")
 
 
 def test_an_architecture_without_a_backbone_has_no_encoder_weights() -> None:
-    recipe = reference_recipe(Space(architecture=("plain_unet", "linknet"), backbone=("mobilenet",)))
+    recipe = default_configuration(Space(architecture=("plain_unet", "linknet"), backbone=("mobilenet",)))
     assert recipe["architecture"] == "plain_unet"
     assert not {"backbone", "encoder_weights"} & set(recipe)
 
 
 def test_a_name_that_the_space_lacks_is_its_first_one() -> None:
     space = Space(architecture=("plain_unet",), loss=("focal", "dice"), optimizer=("sgd",))
-    recipe = reference_recipe(space)
+    recipe = default_configuration(space)
     assert (recipe["loss"], recipe["optimizer"]) == ("focal", "sgd")
 
 
@@ -66,4 +66,4 @@ def test_a_name_that_the_space_lacks_is_its_first_one() -> None:
     ],
 )
 def test_a_number_that_the_space_lacks_is_the_nearest_one(name: str, values: object, nearest: float) -> None:
-    assert reference_recipe(Space.model_validate({"architecture": ("plain_unet",), name: values}))[name] == nearest
+    assert default_configuration(Space.model_validate({"architecture": ("plain_unet",), name: values}))[name] == nearest
