@@ -14,6 +14,29 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 
 _SAID = "said"
 
+ENDS_WITHIN_S = 20.0
+"""A worker that is asked to end has this long to write down which lines it ran."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def workers_write_down_what_they_ran() -> Iterator[None]:
+    """Under `--cov` a worker is asked to end before it is killed, since a killed process leaves no measurement."""
+    if "COVERAGE_PROCESS_CONFIG" not in os.environ:
+        yield
+        return
+    from bench.engine.worker import TrialWorker
+
+    killed = TrialWorker.stop
+
+    def asked_first(worker: TrialWorker) -> None:
+        worker._process.terminate()
+        worker._process.join(ENDS_WITHIN_S)
+        killed(worker)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrialWorker, "stop", asked_first)
+        yield
+
 
 @pytest.fixture
 def say_at_the_end(record_property: Callable[[str, object], None]) -> Callable[[str], None]:

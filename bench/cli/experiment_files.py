@@ -24,12 +24,13 @@ def init(
     python -m bench init cars.yaml --data photos
     python -m bench run cars.yaml
     """
-    from bench.cli.init import schema_text, write_experiment
+    from bench.cli.init import write_experiment
+    from bench.cli.schema import schema_text
 
-    write_experiment(path, data)
+    beside = path.with_suffix(".schema.json") if schema else None
+    write_experiment(path, data, beside)
     typer.echo(f"experiment: {path}; run it with: python -m bench run {path}")
-    if schema:
-        beside = path.with_suffix(".schema.json")
+    if beside:
         beside.write_text(schema_text(), encoding="utf-8")
         typer.echo(f"schema:     {beside}")
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from bench.errors import UserError
-from bench.experiments import PRESETS, Experiment
+from bench.experiments import PRESETS
 
 FOR_YOUR_DATA = {
     "space": "transfer",
@@ -30,15 +30,12 @@ def experiment_text(name: str, data: str | None) -> str:
     return f"# An experiment: python -m bench run {name}.yaml\n\n{text}"
 
 
-def write_experiment(path: Path, data: str | None) -> None:
-    """Raises UserError for a file that exists, or a name that a run cannot have."""
+def write_experiment(path: Path, data: str | None, schema: Path | None = None) -> None:
+    """Its first line tells editors where the `schema` beside it is. Raises UserError for a file that exists, or a name
+    that a run cannot have."""
     if path.suffix not in {".yaml", ".yml"}:
         raise UserError(f"{path} is no YAML file: choose a name that ends in .yaml")
     if path.exists():
         raise UserError(f"{path} exists: choose another name")
-    path.write_text(experiment_text(path.stem, data), encoding="utf-8")
-
-
-def schema_text() -> str:
-    """The JSON schema of an experiment file, for editors that complete and check YAML."""
-    return json.dumps(Experiment.model_json_schema(), indent=2) + "\n"
+    for_editors = f"# yaml-language-server: $schema={schema.name}\n" if schema else ""
+    path.write_text(for_editors + experiment_text(path.stem, data), encoding="utf-8")

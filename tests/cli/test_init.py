@@ -1,12 +1,14 @@
 """`init`: the file that it writes is whole, and can be run."""
 
-import json
-
+import jsonschema
 import pytest
+import yaml
 
-from bench.cli.init import experiment_text, schema_text, write_experiment
+from bench.cli.init import experiment_text, write_experiment
+from bench.cli.schema import experiment_schema
 from bench.errors import UserError
-from bench.experiments import Data, Experiment, Protocol, load_experiment
+from bench.experiments import PRESETS, Data, Experiment, Protocol, load_experiment
+from bench.options import OPTIONS
 
 
 def test_the_file_names_every_field(tmp_path):
@@ -38,6 +40,54 @@ def test_nothing_is_overwritten_and_the_name_is_a_yaml_file(tmp_path):
         write_experiment(tmp_path / "there.txt", None)
 
 
-def test_the_schema_knows_every_field_of_the_protocol():
-    schema = json.loads(schema_text())
-    assert set(schema["$defs"]["Protocol"]["properties"]) == set(Protocol.model_fields)
+SCHEMA = jsonschema.Draft202012Validator(experiment_schema())
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_schema_takes_every_preset(preset):
+    assert list(SCHEMA.iter_errors(yaml.safe_load(PRESETS[preset].read_text()))) == []
+
+
+@pytest.mark.parametrize("data", [None, "photos"])
+def test_the_schema_takes_what_init_writes(data):
+    assert list(SCHEMA.iter_errors(yaml.safe_load(experiment_text("mine", data)))) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ("space: tranfer", ["space"]),
+        ("space: {architecture: [unte]}", ["space"]),
+        ("tuners: [rnd]", ["tuners", 0]),
+        ("search: sometimes", ["search"]),
+        ("bugdet: 8m", []),
+        ("protocol: {folds: three}", ["protocol", "folds"]),
+        ("protocol: {precision: half}", ["protocol", "precision"]),
+        ("data: {mask_resize: majorty}", ["data", "mask_resize"]),
+    ],
+)
+def test_the_schema_finds_a_mistake_where_it_stands(content, place):
+    assert [list(error.path) for error in SCHEMA.iter_errors(yaml.safe_load(content))] == [place]
+
+
+@pytest.mark.parametrize(
+    "content", ["space: mine.yaml", "space: {architecture: [unet], learning_rate: {min: 1, max: 2}}"]
+)
+def test_the_schema_takes_a_space_of_ones_own(content):
+    assert list(SCHEMA.iter_errors(yaml.safe_load(content))) == []
+
+
+def test_the_schema_says_what_fields_mean():
+    sections = experiment_schema()
+    protocol = sections["$defs"]["Protocol"]["properties"]
+    assert set(protocol) == set(Protocol.model_fields)
+    assert protocol["threshold"]["description"] == "a pixel of at least this probability is foreground"
+    assert sections["properties"]["search"]["description"].endswith("(docs/decisions/0016-comparison.md)")
+    assert sections["properties"]["workers"]["description"] == OPTIONS["workers"].help
+
+
+def test_the_experiment_names_the_schema_beside_it(tmp_path):
+    write_experiment(tmp_path / "cars.yaml", None, tmp_path / "cars.schema.json")
+    first, _, rest = (tmp_path / "cars.yaml").read_text().partition("\n")
+    assert first == "# yaml-language-server: $schema=cars.schema.json"
+    assert rest == experiment_text("cars", None)

@@ -1,6 +1,7 @@
 """The page for a browser, in a browser: it shows its verdict, sorts, filters, switches models, follows the theme,
 prints, can be read by everyone (axe-core), and says nothing on the console."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ needs_browser = pytest.mark.skipif(BROWSER is None, reason="neither chromium nor
 CLASSES = ("dent", "scratch")
 WIDE, NARROW = 1440, 390
 HEIGHT = 900
+MOST_BYTES = 1_000_000
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +57,19 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+def console_of(page: Page) -> list[str]:
+    """What the page will have said on its console."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    return said
+
+
 @pytest.fixture(scope="module")
 def tab(browser: Browser, written: Path) -> Iterator[Page]:
     """One tab for all tests, that must end without a word on its console."""
     opened = browser.new_page(viewport={"width": WIDE, "height": HEIGHT})
-    said: list[str] = []
-    opened.on("console", lambda message: said.append(message.text))
-    opened.on("pageerror", lambda error: said.append(str(error)))
+    said = console_of(opened)
     opened.goto(written.as_uri())
     yield opened
     assert said == []
@@ -109,18 +117,22 @@ def test_axe_finds_nothing_folded_or_unfolded(page: Page, width: int, theme: str
     assert violations(page) == []
 
 
+CUT = """
+[...document.querySelectorAll("body *")]
+  .filter((each) => !each.closest(".table, .command code, svg svg, svg *, .skip"))
+  .filter((each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1
+    || (each.clientWidth && each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== "visible"))
+  .map((each) => each.outerHTML.slice(0, 200))
+"""
+"""Elements that end beyond the window or hide a part of what they hold; wide tables and commands scroll in themselves."""
+
+
 @needs_browser
 @both_widths
 def test_nothing_is_cut(page: Page, width: int) -> None:
-    """Wide tables scroll in themselves; charts fit."""
     unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-    assert (
-        page.evaluate(
-            "[...document.querySelectorAll('.chart')].filter((each) => each.scrollWidth > each.clientWidth).length"
-        )
-        == 0
-    )
+    assert page.evaluate(CUT) == []
     pictures = page.evaluate(
         "Promise.all([...document.images].map((each) => each.decode().then(() => each.naturalWidth)))"
     )
@@ -131,8 +143,8 @@ def test_nothing_is_cut(page: Page, width: int) -> None:
 @needs_browser
 @both_widths
 def test_the_verdict_is_seen_without_scrolling(page: Page, width: int) -> None:
-    last = page.locator(".tiles" if width == WIDE else ".verdict .answer")
-    assert ends_at(last) < HEIGHT
+    last = [".tiles", ".steps .command >> nth=0"] if width == WIDE else [".verdict .answer"]
+    assert max(ends_at(page.locator(place)) for place in (*last, ".verdict .badge")) < HEIGHT
 
 
 def ranking(page: Page) -> Locator:
@@ -196,6 +208,42 @@ def test_the_viewer_shows_other_models_other_orders_and_single_classes(page: Pag
     assert page.locator("#class option").all_inner_texts() == ["all", *CLASSES]
     page.locator("#class").select_option("dent")
     assert captions(page) != worst
+
+
+@needs_browser
+def test_the_viewer_sorts_by_disagreement_and_by_the_smallest_object(page: Page) -> None:
+    page.get_by_label("Right").select_option(index=2)
+    data = json.loads(page.locator("#predictions-data").text_content() or "")
+    left, right = (data["models"][number]["iou"] for number in (0, 2))
+    gaps = {each["name"]: abs(left[at] - right[at]) for at, each in enumerate(data["images"])}
+    smallest = {each["name"]: each["smallest"] for each in data["images"]}
+
+    def shown(of: dict[str, float]) -> list[float]:
+        names = page.locator(".sight .caption span:first-child").all_inner_texts()
+        return [of[name.partition(" · ")[0]] for name in names]
+
+    assert len(set(shown(gaps))) > 1
+    assert shown(gaps) == sorted(shown(gaps), reverse=True)
+    page.get_by_label("Order").select_option("small")
+    assert len(set(shown(smallest))) > 1
+    assert shown(smallest) == sorted(shown(smallest))
+
+
+@needs_browser
+def test_a_tap_hides_the_colours_another_shows_them_and_two_enlarge(browser: Browser, written: Path) -> None:
+    viewport = {"width": NARROW, "height": HEIGHT}
+    with browser.new_context(viewport=viewport, has_touch=True, is_mobile=True) as phone:
+        page = phone.new_page()
+        page.goto(written.as_uri())
+        view, large = page.locator(".view").first, page.locator("#large")
+        colours = view.locator("canvas")
+        view.tap()
+        page.wait_for_function("each => getComputedStyle(each).opacity === '0'", arg=colours.element_handle())
+        view.tap()
+        page.wait_for_function("each => getComputedStyle(each).opacity > 0.5", arg=colours.element_handle())
+        assert large.is_hidden()
+        view.dispatch_event("dblclick")
+        assert large.is_visible()
 
 
 @needs_browser
@@ -271,14 +319,18 @@ def test_the_page_of_several_runs_is_as_sound(browser: Browser, tmp_path: Path) 
     ]
     path = write_across(runs, tmp_path / "both").with_name("leaderboard.html")
     page = browser.new_page(viewport={"width": WIDE, "height": HEIGHT})
+    said = console_of(page)
     page.goto(path.as_uri())
     assert ends_at(page.locator(".tiles")) < HEIGHT
     unfold(page)
     assert violations(page) == []
     page.set_viewport_size({"width": NARROW, "height": HEIGHT})
     assert ends_at(page.locator(".verdict .answer")) < HEIGHT
+    assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert page.evaluate(CUT) == []
     page.close()
+    assert said == []
 
 
 def test_the_page_is_one_file(written: Path) -> None:
@@ -286,7 +338,8 @@ def test_the_page_is_one_file(written: Path) -> None:
     assert not re.findall(r'(?:src|href)="(?:https?:|//)', html)
     assert all(source.startswith("data:") for source in re.findall(r'<img src="([^"]{1,40})', html))
     assert "style=" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
-    assert len(html) < 1_000_000
+    reference = Path(__file__).parents[2] / "reports" / "reference" / written.name
+    assert max(written.stat().st_size, reference.stat().st_size) < MOST_BYTES
 
 
 def test_what_a_trial_says_is_not_markup(tmp_path: Path) -> None:
