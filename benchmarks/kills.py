@@ -99,7 +99,7 @@ class Graveyard:
         from tests.killed import in_memory
 
         self._stack = stack
-        self.root = Path(stack.enter_context(in_memory()))
+        self.root = stack.enter_context(in_memory())
 
     @cached_property
     def material(self) -> Any:

@@ -33,6 +33,7 @@ from bench.progress import PlainProgress
 from bench.records import Run, TrainingRecord, TrialRecord, durable, store
 from bench.records.store import RunStore, load, load_arrays
 from bench.run.final_evaluation import unit_name
+from bench.run.scratch import scratch_folder
 from bench.run.setup import PreparedData, prepare
 from bench.run.stages import delivery as delivery_stage
 from search_spaces.augmentations import build
@@ -54,11 +55,16 @@ OF_A_DELIVERY = (
 """What a run writes for its model, in this order; the first two once for each training of the final evaluation."""
 
 
-def in_memory() -> tempfile.TemporaryDirectory:
-    """A folder in the system's memory where there is one. What a killed process has written is there whether the disk
-    is fast or not: SIGKILL is no power cut."""
-    memory = Path("/dev/shm")
-    return tempfile.TemporaryDirectory(prefix="killed", dir=memory if os.access(memory, os.W_OK) else None)
+@contextmanager
+def in_memory() -> Iterator[Path]:
+    """A folder in the system's memory where there is one, which the next removes if this process is killed too. What a
+    killed process has written is there whether the disk is fast or not: SIGKILL is no power cut."""
+    memory = "/dev/shm"
+    place = memory if os.access(memory, os.W_OK) else tempfile.gettempdir()
+    with ExitStack() as stack:
+        with mock.patch.object(tempfile, "tempdir", place):
+            folder = stack.enter_context(scratch_folder())
+        yield folder
 
 
 @dataclass(slots=True)

@@ -58,7 +58,7 @@ def material(tmp_path_factory) -> PreparedData:
 @pytest.fixture
 def root() -> Iterator[Path]:
     with in_memory() as folder:
-        yield Path(folder)
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +69,11 @@ def whole(material) -> Iterator[tuple[Path, int]]:
         reader, writer = os.pipe()
 
         def work(killer: Killer, pipe: int) -> None:
-            stand_in_work(Path(folder), "random", material)(killer, pipe)
+            stand_in_work(folder, "random", material)(killer, pipe)
             os.write(writer, str(killer.writes).encode())
 
         assert lived(work, counting, told) == FINISHED
-        yield Path(folder), int(os.read(reader, 20))
+        yield folder, int(os.read(reader, 20))
 
 
 def configurations(trials: list[TrialRecord]) -> dict[str, dict]:

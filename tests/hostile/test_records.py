@@ -202,6 +202,28 @@ def test_a_mutated_record_ends_in_a_report_or_in_one_line(base: Path, material: 
     )
 
 
+def test_a_clock_that_was_set_back_costs_no_report_no_resume_and_no_export(
+    base: Path, material: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every other trial and training began years before the run."""
+    directory, kind = put_back(base), "a clock that was set back"
+    for name in ("trials.jsonl", "trainings.jsonl"):
+        for number, (_, content) in enumerate(list(read_lines(directory / name))):
+            if number % 2:
+                write_line(directory / name, number, content | {"started_at": "2001-01-01T00:00:00+00:00"})
+    monkeypatch.chdir(base)
+    with watched(base):
+        assert report(base, kind) == "result"
+        assert resume(base, material, kind) == "result"
+        for target, out in (("csv", "out"), ("optuna", "out.db"), ("tensorboard", "events")):
+            assert command_ends(kind, "export-records", "killed", "--to", target, "-o", out) == "result"
+            assert Path(out).exists()
+    for left in ("out", "events"):
+        shutil.rmtree(base / left)
+    (base / "out.db").unlink()
+    put_back(base)
+
+
 OTHERS = (
     ("export-records", "killed", "--to", "csv", "-o", "out"),
     ("export-records", "killed", "--to", "optuna", "-o", "out.db"),

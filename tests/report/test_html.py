@@ -124,7 +124,7 @@ CUT = """
     || (each.clientWidth && each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== "visible"))
   .map((each) => each.outerHTML.slice(0, 200))
 """
-"""Elements that end beyond the window or hide a part of what they hold; wide tables and commands scroll in themselves."""
+"""Elements that end beyond the window or hide a part of what they hold; wide tables and commands scroll."""
 
 
 @needs_browser
