@@ -1,6 +1,8 @@
 """A few steps of the default configuration at the start of a run, to measure the cost of a training on this machine."""
 
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 
 from bench.engine.executor import Executor
 from bench.engine.spec import MAP_IMAGES, TrialOutcome, TrialSpec
@@ -40,11 +42,12 @@ def probe(experiment: Experiment, executor: Executor, split: SplitRecord, left_s
     while outcome is None:
         outcome = next((event for event in executor.events() if isinstance(event, TrialOutcome)), None)
     record = outcome.record
-    if record.status not in (COMPLETED, STOPPED) or not record.train_s:
+    if record.status not in (COMPLETED, STOPPED) or len(record.curve) < 2:
         return NoProbe(record.error)
+    paces_s = [after.elapsed_s - before.elapsed_s for before, after in pairwise(record.curve)]
     return Probe(
         hyperparameters=spec.hyperparameters,
-        step_s=record.train_s / (record.epochs_run - 1),
+        step_s=median(paces_s),  # not their mean: a moment's other work would cost candidates and folds
         steps_per_epoch=experiment.protocol.steps_per_epoch,
         first_s=(record.build_s or 0.0) + (record.first_step_s or 0.0),
         scoring_s=_scoring_s(record, split),

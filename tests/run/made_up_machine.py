@@ -4,7 +4,7 @@ python -m tests.run.made_up_machine    prints the table of docs/decisions/0014-l
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from bench.records import (
     OUT_OF_FOLD,
     STOPPED,
     DeliveryRecord,
+    EpochRecord,
     Member,
     SplitRecord,
     TrainingRecord,
@@ -112,7 +113,7 @@ class MadeUpMachine(StandInExecutor):
         record = replace(
             outcome.record,
             status=STOPPED if stopped else outcome.record.status,
-            curve=(),
+            curve=curve(ended) if spec.probe else (),
             epochs_run=len(ended),
             build_s=0.0,
             first_step_s=compile_s,
@@ -142,6 +143,11 @@ class MadeUpMachine(StandInExecutor):
             if left > 0 and limit_s is not None and ended[-1] + left * epoch_s > 1.05 * share * limit_s:
                 return ended, True
         return ended, False
+
+
+def curve(ended: Sequence[float]) -> tuple[EpochRecord, ...]:
+    known = {"train_loss": 0.5, "val_loss": None, "val_iou": None}
+    return tuple(EpochRecord(epoch=number, elapsed_s=at, **known) for number, at in enumerate(ended, 1))
 
 
 class MadeUpRun(OpenRun):

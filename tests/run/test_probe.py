@@ -19,6 +19,7 @@ from bench.run.stages.final_evaluation import evaluate_finally
 from bench.run.stages.planning import plan_budget
 from bench.run.stages.search import run_search
 from tests.engine.stand_in import StandInExecutor
+from tests.run import made_up_machine
 from tests.run.made_up_machine import FOLDS, LOCKED, SPLIT, Clock, Costs, MadeUpMachine
 
 EXPERIMENT = override(load_experiment("transfer"), budget="3m", name="x")
@@ -46,9 +47,16 @@ class Ended(StandInExecutor):
 
 
 def test_a_probe_that_was_ended_early_counts_with_what_it_has_measured():
-    early = Ended(status=STOPPED, epochs_run=2, train_s=3.0, first_step_s=60.0, build_s=5.0, latency_s=0.1)
+    curve = made_up_machine.curve([65.0, 68.0])
+    early = Ended(status=STOPPED, curve=curve, first_step_s=60.0, build_s=5.0, latency_s=0.1)
     found = probe(EXPERIMENT, early, SPLIT, 120.0)
     assert (found.step_s, found.first_s) == (3.0, 65.0)
+
+
+def test_other_work_of_a_moment_does_not_make_a_training_expensive():
+    curve = made_up_machine.curve([65.0, 68.0, 71.0, 90.0, 93.0, 99.0])
+    found = probe(EXPERIMENT, Ended(curve=curve, latency_s=0.1), SPLIT, 120.0)
+    assert found.step_s == 3.0
 
 
 def test_a_run_that_has_no_room_for_a_training_says_what_has_and_trains_nothing(tmp_path: Path):
@@ -86,5 +94,5 @@ def test_a_run_that_took_its_budget_to_begin_says_that_nothing_is_known(tmp_path
 
 
 def test_a_network_that_does_not_compile_in_time_is_not_measured_and_why_is_known():
-    silent = Ended(status=FAILED, epochs_run=0, train_s=None, error="the worker process no sign of life for 120 s")
+    silent = Ended(status=FAILED, epochs_run=0, curve=(), error="the worker process no sign of life for 120 s")
     assert probe(EXPERIMENT, silent, SPLIT, 120.0) == NoProbe("the worker process no sign of life for 120 s")

@@ -27,7 +27,7 @@ THREADS = max(1, (os.cpu_count() or 1) // 2)
 
 _BATCHES_AHEAD = 8
 
-PROBE_STEPS = 6
+PROBE_STEPS = 10
 """Of a training that is held for its cost: the first compiles, the others are measured. Each is an epoch, which is
 heard of."""
 
