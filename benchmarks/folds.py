@@ -5,10 +5,11 @@
 `--images` development images of each set are drawn to train. Up to 100 others score the mean of the networks'
 probabilities, mirrored copies included, at a threshold of 0.5. No held-out image is used.
 
-All arrangements train the default configuration for the same number of steps in all: one network for each of three or
-five folds, trained on the others; three or two seeds on all images; or one long training on all images. Differences are
-paired over images (95 % intervals), to three folds where they were trained, else to the first of this list that was.
-Every finished arrangement is appended to --out and not trained again. The last line is one JSON object.
+An arrangement trains the default configuration for a number of steps in all: one network for each of three or five
+folds, trained on the others; three or two seeds on all images; or one long training on all images. Those of both
+take the steps once for each. Differences are paired over images (95 % intervals), to three folds where they
+were trained, else to the first arrangement that was. Every finished arrangement is appended to --out and not trained
+again. The last line is one JSON object.
 """
 
 import argparse
@@ -37,21 +38,27 @@ KEY = ("data", "images", "steps", "arrangement", "seed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrangement:
-    """`networks` share the steps equally. With `folds` there is one for each fold (0: each trains on all images, with
-    its own seed)."""
+class Part:
+    """`networks` that share the steps equally: one for each of so many `folds`, or on all images (0), with seeds of
+    their own."""
 
     networks: int
     folds: int = 0
 
 
-ARRANGEMENTS: Mapping[str, Arrangement] = {
-    "3 folds": Arrangement(networks=3, folds=3),
-    "5 folds": Arrangement(networks=5, folds=5),
-    "all images, 3 seeds": Arrangement(networks=3),
-    "all images, 2 seeds": Arrangement(networks=2),
-    "all images, one training": Arrangement(networks=1),
+FOLDS, SEEDS, ONE = Part(networks=3, folds=3), Part(networks=2), Part(networks=1)
+
+ARRANGEMENTS: Mapping[str, Sequence[Part]] = {
+    "3 folds": (FOLDS,),
+    "5 folds": (Part(networks=5, folds=5),),
+    "all images, 3 seeds": (Part(networks=3),),
+    "all images, 2 seeds": (SEEDS,),
+    "all images, one training": (ONE,),
+    "3 folds and 2 seeds of all images": (FOLDS, SEEDS),
+    "3 folds and one training of all images": (FOLDS, ONE),
 }
+"""The model of each is the mean of its networks. Those of two parts take the steps twice: a run that compares recipes
+on folds has the networks of the folds anyway."""
 
 
 def main() -> None:
@@ -69,40 +76,50 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             task = prepared(data, 0, time.monotonic(), Path(folder))
             for seed in asked.seeds:
+                maps: Maps = {}
                 for name in asked.arrangements:
                     line: Line = dict(zip(KEY, (Path(data).name, asked.images, asked.steps, name, seed), strict=True))
                     if tuple(line.values()) in known:
                         continue
-                    counts = trained(task, ARRANGEMENTS[name], asked.images, asked.steps, seed)
+                    counts = trained(task, ARRANGEMENTS[name], asked.images, asked.steps, seed, maps)
                     done.append(line | {"counts": told(counts)})
                     append(asked.out, done[-1])
                     print(f"{' '.join(map(str, line.values()))}: {pooled_iou(counts):.3f}", flush=True)
     say(done)
 
 
-def trained(task: Task, arrangement: Arrangement, images: int, steps: int, seed: int) -> Counts:
-    """Counts of the scored images by the mean of the arrangement's networks."""
+Maps = dict[tuple[Part, int], np.ndarray]
+"""Probabilities of the scored images by part and number of the network, so that arrangements share their networks."""
+
+
+def trained(task: Task, arrangement: Sequence[Part], images: int, steps: int, seed: int, known: Maps) -> Counts:
+    """Counts of the scored images by the mean of the arrangement's networks, of which those not `known` are trained."""
     order = np.random.default_rng(seed).permutation(task.development).tolist()
     development, scored = order[:images], order[images : images + SCORED]
-    epochs = max(1, round(steps / arrangement.networks / task.setup.steps_per_epoch))
-    values, maps = portfolio(task.space)[0], []
-    for number in range(arrangement.networks):
-        left_out = development[number :: arrangement.folds] if arrangement.folds else []
-        setup = task.trained_on([name for name in development if name not in left_out], scored)
-        spec = TrialSpec(
-            study_id="folds",
-            trial_id=str(number),
-            hyperparameters=values,
-            seed=seed + 1000 * number,
-            epochs=epochs,
-            fold=0,
-        )
-        with TrialWorker(setup, task.scratch / "log") as worker:
-            outcome = worker.run(spec)
-        if outcome.scored is None or outcome.scored.maps is None:
-            raise SystemExit(f"the training failed: {outcome.record.error}")
-        maps.append(outcome.scored.maps.values[:, 1].astype(np.float32) / 255)
-    return _counts(task, scored, np.mean(maps, axis=0))
+    networks = [(part, number) for part in arrangement for number in range(part.networks)]
+    for part, number in networks:
+        if (part, number) not in known:
+            left_out = development[number :: part.folds] if part.folds else []
+            used = [name for name in development if name not in left_out]
+            known[part, number] = _probabilities(task, used, scored, steps / part.networks, seed + 1000 * number)
+    return _counts(task, scored, np.mean([known[network] for network in networks], axis=0))
+
+
+def _probabilities(task: Task, used: list[str], scored: list[str], steps: float, seed: int) -> np.ndarray:
+    setup = task.trained_on(used, scored)
+    spec = TrialSpec(
+        study_id="folds",
+        trial_id=str(seed),
+        hyperparameters=portfolio(task.space)[0],
+        seed=seed,
+        epochs=max(1, round(steps / task.setup.steps_per_epoch)),
+        fold=0,
+    )
+    with TrialWorker(setup, task.scratch / "log") as worker:
+        outcome = worker.run(spec)
+    if outcome.scored is None or outcome.scored.maps is None:
+        raise SystemExit(f"the training failed: {outcome.record.error}")
+    return outcome.scored.maps.values[:, 1].astype(np.float32) / 255
 
 
 def _counts(task: Task, scored: Sequence[str], probabilities: np.ndarray) -> Counts:
