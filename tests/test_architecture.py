@@ -1,6 +1,7 @@
 """Who may import whom."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -147,9 +148,27 @@ def test_only_the_command_line_prints_and_exits() -> None:
             assert not {ast.unparse(call) for call in calls} & {"print", "sys.exit", "exit"}, name
 
 
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith(("bench.analysis", "bench.report."))])
+def test_analysis_and_the_parts_of_a_report_write_no_file(name: str) -> None:
+    """`bench.report` itself does, once the page is whole."""
+    calls = [node.func for node in ast.walk(parsed(name)) if isinstance(node, ast.Call)]
+    methods = {call.attr for call in calls if isinstance(call, ast.Attribute)}
+    assert not methods & {"write_text", "write_bytes", "mkdir", "unlink", "rename", "replace_file", "to_csv"}
+    assert "open" not in {ast.unparse(call) for call in calls}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith(("bench.analysis", "bench.report.s"))])
+def test_analysis_and_sections_know_no_html(name: str) -> None:
+    texts = [node.value for node in ast.walk(parsed(name)) if isinstance(node, ast.Constant)]
+    assert not [
+        text for text in texts if isinstance(text, str) and re.search(r"</|<(div|p|b|i|a|br|span|table)\b", text)
+    ]
+
+
 @pytest.mark.parametrize(
     "name",
     [
+        "bench.analysis.run_analysis",
         "bench.records",
         "bench.records.store",
         "bench.report",

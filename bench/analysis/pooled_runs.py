@@ -78,7 +78,7 @@ _ALIKE: Mapping[str, Callable[[Run], object]] = {
     "the steps of an epoch": _of_protocol("steps_per_epoch"),
     "their batch statistics": _of_protocol("batch_norm"),
     "their precision": lambda run: run.environment.precision,
-    "the epochs of their finals": lambda run: run.finals.epochs if run.finals else None,
+    "the epochs of their final evaluations": lambda run: run.finals.epochs if run.finals else None,
 }
 """What must be equal for scores on the same data to compare; None where a run does not say."""
 

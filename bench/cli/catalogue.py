@@ -39,6 +39,14 @@ def catalogue() -> dict[str, dict[str, str]]:
     }
 
 
+def preset_files() -> dict[str, Mapping[str, Path]]:
+    """Of the kinds that are files, where each is: to read, and to copy."""
+    from bench.experiments import PRESETS as EXPERIMENTS
+    from search_spaces import PRESETS as SPACES
+
+    return {"experiments": EXPERIMENTS, "search spaces": SPACES}
+
+
 def _first_comments(presets: Mapping[str, Path]) -> dict[str, str]:
     """A preset's first line is a comment that says what it is."""
     return {name: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for name, path in presets.items()}

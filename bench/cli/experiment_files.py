@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.arguments import Json
-from bench.cli.output import write_json
+from bench.cli.output import require_one_of, write_json
 
 
 def init(
@@ -36,16 +36,22 @@ def init(
 
 
 def list_names(
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the names alone.")] = False, as_json: Json = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the names alone.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the files of presets too.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print everything that an experiment can name, one line each."""
-    from bench.cli.catalogue import catalogue
+    from bench.cli.catalogue import catalogue, preset_files
 
+    require_one_of(quiet, verbose)
     if as_json:
         write_json(catalogue())
         return
+    files = preset_files() if verbose else {}
     for kind, names in catalogue().items():
         typer.secho(kind, bold=True)
         width = max(map(len, names), default=0)
         for name, description in names.items():
             typer.echo(f"  {name}" if quiet else f"  {name:{width}}  {description}")
+            if kind in files:
+                typer.echo(f"  {'':{width}}  {files[kind][name]}")

@@ -11,6 +11,8 @@ from typing import Any, TextIO
 
 import typer
 
+from bench.errors import UserError
+
 
 class Unfailing:
     """A text stream on which writing never raises. Once the system says no, what follows goes nowhere, and `on_failure`
@@ -99,6 +101,12 @@ def _say_on_stderr(error: OSError) -> None:
     if sys.stderr is None:
         return
     sys.stderr.write(f"note: nothing more is printed: {error.strerror}; what was begun goes on\n")
+
+
+def require_one_of(quiet: bool, verbose: bool) -> None:
+    """Raises UserError where a command is to say both less and more."""
+    if quiet and verbose:
+        raise UserError("--quiet and --verbose are opposites; choose one of them")
 
 
 def write_json(content: object) -> None:

@@ -12,7 +12,7 @@ from bench.errors import UserError
 if TYPE_CHECKING:
     from bench.records import Run
 from bench.cli.arguments import Json, Reports, Results
-from bench.cli.output import say_ending, write_json
+from bench.cli.output import require_one_of, say_ending, write_json
 from bench.cli.places import run_folder
 
 LONGEST_FOLDER_NAME = 200
@@ -37,6 +37,9 @@ def report(
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say where the page is, and nothing else.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print the whole summary, as leaderboard.md has it.")
+    ] = False,
     as_json: Json = False,
     results: Results = Path("results"),
     reports: Reports = Path("reports"),
@@ -55,6 +58,7 @@ def report(
     from bench.records.store import load
     from bench.report import BROWSER_PAGE, write_across, write_index, write_report
 
+    require_one_of(quiet, verbose)
     directories = [_run_directory(run, results) for run in runs] if runs else [_run_directory(None, results)]
     loaded = [load(directory) for directory in directories]
     target = reports / _report_name(directories, name, results)
@@ -66,6 +70,8 @@ def report(
     if quiet and not as_json:
         typer.echo(page.parent / BROWSER_PAGE)
         return
+    if verbose and not as_json:
+        typer.echo(page.read_text(encoding="utf-8"))
     say_ending(page.parent, directories, as_json)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.progress import Progress
 from bench.cli.arguments import Json, Reports, Results, with_options
 from bench.cli.exit_codes import INTERRUPTED, NO_MODEL
-from bench.cli.output import say_ending, write_json
+from bench.cli.output import require_one_of, say_ending, write_json
 
 
 @with_options()
@@ -66,8 +66,7 @@ def run(
     """
     from bench.experiments import override
 
-    if quiet and verbose:
-        raise UserError("--quiet and --verbose are opposites; choose one of them")
+    require_one_of(quiet, verbose)
     if dry_run and resume:
         raise UserError("--dry-run says what a new run would do; leave --resume out")
     chosen = override(_experiment_of(experiment, said, results if resume else None), **said)

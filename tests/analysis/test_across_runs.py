@@ -131,7 +131,10 @@ def test_configurations_called_alike_are_told_apart_by_what_differs():
             lambda run: replace(run, split=replace(run.split, fingerprint="ef" * 32)),
             r"the fingerprint of their split \(cdcdcdcdcdcd and efef",
         ),
-        (lambda run: replace(run, finals=replace(run.finals, epochs=60)), r"the epochs of their finals \(12 and 60\)"),
+        (
+            lambda run: replace(run, finals=replace(run.finals, epochs=60)),
+            r"the epochs of their final evaluations \(12 and 60\)",
+        ),
         (
             lambda run: replace(run, experiment=run.experiment | {"protocol": {"threshold": 0.3}}),
             r"the threshold \(0.5 and 0.3\)",

@@ -122,7 +122,7 @@ def test_a_refit_is_said_to_have_no_score_of_its_own(run):
     member = replace(ensemble.delivery.members[0], fold=None)
     found = Analysis(replace(ensemble, delivery=replace(ensemble.delivery, members=(member,), refit=True)))
     text = said([verdict(found)])
-    assert "its cross-validated IoU is that of its recipe" in text
+    assert "its IoU out of fold is that of its recipe" in text
     assert summary(found)["model"] == "Delivered network, trained on all development images"
 
 

@@ -14,7 +14,7 @@ from bench.report.sections.certainty import certainty
 from bench.report.sections.ranking import ranking
 from bench.report.sections.verdict import verdict
 from tests.report.made_finals import LEVELS, SEEDS, with_finals
-from tests.report.reading import said
+from tests.report.reading import row, said, table
 from tests.report.runs import full_run
 
 
@@ -145,6 +145,9 @@ def test_the_only_candidate_of_a_short_budget_is_scored_and_has_not_won(run):
     assert "Pairwise" not in text
     assert "significant" not in text
     assert "IoU with 95 % interval, on 1 of 3 folds" in text
+    assert "ross-validated" not in text
+    candidate = row(table(compose(found).blocks, "Ranking of the candidates and baselines"), held.standings[0].label)
+    assert candidate["best"] is None
 
 
 def test_with_one_seed_the_page_speaks_of_these_trainings_only(run):

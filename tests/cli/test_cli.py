@@ -244,6 +244,11 @@ def test_options_that_contradict_each_other_are_refused(runner: SimpleNamespace,
     assert all(option in mistake("run", "my.yaml", *options) for option in options)
 
 
+@pytest.mark.parametrize("command", ["list", "report"])
+def test_neither_says_less_and_more(command: str, elsewhere: Path) -> None:
+    assert mistake(command, "--quiet", "--verbose").startswith("--quiet and --verbose are opposites")
+
+
 def test_run_says_where_its_model_is_and_how_to_use_it(runner: SimpleNamespace) -> None:
     empty_run(Path("results/cars")).write_bytes("delivery.json", b"{}")
     result = ask("run", "my.yaml", "--name", "cars")
@@ -377,6 +382,12 @@ def test_list_has_a_line_for_everything_that_can_be_named() -> None:
     assert all(len(line.split()) == 1 for line in names if line.startswith("  "))
 
 
+def test_list_says_where_presets_are_if_asked() -> None:
+    files = [Path(line.strip()) for line in ask("list", "--verbose").stdout.splitlines() if line.endswith(".yaml")]
+    assert {path.parent.name for path in files} == {"experiments", "search_spaces"}
+    assert all(path.is_file() for path in files)
+
+
 def test_list_for_programs_has_every_table() -> None:
     told = json.loads(ask("list", "--json").stdout)
     assert told["losses"]["focal"]
@@ -409,6 +420,7 @@ def test_report_for_programs_says_verdict_ranking_and_paths(elsewhere: Path) -> 
     assert (told["kind"], told["ranking"][0]["rank"]) == ("not confirmed", 1)
     assert Path(told["paths"]["page"]).is_file()
     assert ask("report", "quick", "--quiet").stdout.strip() == told["paths"]["page"]
+    assert ask("report", "quick", "--verbose").stdout.startswith(Path(told["paths"]["markdown"]).read_text())
     checked = ask("report", "quick", "--check", "--json")
     assert checked.exit_code == 2  # the metrics of these trials were made up
     found = json.loads(checked.stdout)["differences"]

@@ -98,7 +98,7 @@ def test_a_run_on_folds_goes_on_as_if_it_had_not_stopped_and_its_report_is_that_
     assert list(contradictions(whole)) == []
     page = (tmp_path / "whole/reports/raced/leaderboard.html").read_text()
     assert "Validation is the mean over 2 of the 2 folds" in page
-    assert "18 of the 18 cross-validated images are also those of the search" in page
+    assert "18 of the 18 images that are scored out of fold are also those of the search" in page
     pruned = sum(trial.status == PRUNED for trial in whole.trials)
     assert f"{pruned} pruned (clearly worse on the folds so far)" in page
 

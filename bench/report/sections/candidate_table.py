@@ -76,7 +76,7 @@ def _candidate(each: Standing, held: Finals) -> dict[str, object]:
         "iou_text": estimates.score(each.score, each.interval),
         "test_text": estimates.score(each.test, each.test_interval),
         "to_default": estimates.difference(each.to_default),
-        "best": each.first_probability,
+        "best": each.first_probability if len(held.standings) > 1 else None,
         "latency_s": each.latency_s,
         "num_params": each.num_params,
     }

@@ -86,10 +86,9 @@ def _selection(found: Analysis, held: Finals) -> Iterator[Block]:
     if any(each.candidate.search_iou is not None for each in held.standings):
         yield Heading("Selection bias", level=4)
         yield paragraph(
-            "The validation score of the search chose the candidates and is optimistically biased; cross-validated "
-            "and held-out scores are not chosen "
-            f"by. {held.choosing} of the {held.scored} cross-validated images are also those of the search, which "
-            f"favours what it found."
+            "The validation score of the search chose the candidates and is optimistically biased; scores out of fold "
+            f"and on the held-out test set did not choose them. {held.choosing} of the {held.scored} images that are "
+            "scored out of fold are also those of the search, which favours what it found."
         )
         columns = (
             Column("Model", "model"),

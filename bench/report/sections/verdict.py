@@ -79,7 +79,7 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
         return
     if choice.delivery is not None and choice.delivery.refit:
         yield (
-            "It saw all development images, so that none of them scores it: its cross-validated IoU is that of its "
+            "It saw all development images, so that none of them scores it: its IoU out of fold is that of its "
             "recipe, trained on folds. The held-out images were scored by this very network."
         )
     if choice.delivery is not None and isinstance(found.final, Finals) and len(found.final.standings) > 1:
