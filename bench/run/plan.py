@@ -107,7 +107,7 @@ def plan(
     candidates = min(rule.candidates, available)
     if candidates == 1:
         alone = _default_alone(left_s, price, folds, slots, epoch, shortest, given)
-        return alone if fits else _beside_others(alone, epoch, max(LONGEST, shortest))
+        return alone if fits else _beside_one(alone, left_s, price, folds, slots, epoch, shortest)
     trainings = candidates * folds if rule.everywhere else candidates + folds
     search_share = rule.search_share if may_search else 0.0
     open_s = (left_s - price.first_s * (candidates - 1) / slots) * (1 - search_share)
@@ -157,8 +157,20 @@ def _default_alone(
     )
 
 
-def _beside_others(alone: Plan, epoch: int, longest: int) -> Plan:
-    """The same plan with one length for all: the default configuration is compared with what a search found."""
+def _beside_one(alone: Plan, left_s: float, price: Price, folds: int, slots: int, epoch: int, shortest: int) -> Plan:
+    """After a search: the default configuration and the best that it found, where both and the better one's other folds
+    have room for the shortest length."""
+    longest = max(LONGEST, shortest)
+    stretch = price.length((left_s - price.first_s) / ceil((1 + folds) / slots))
+    if stretch < 1 or alone.fitted is None:
+        return _of_one_length(alone, epoch, longest)
+    steps, fit = min(longest, int(shortest * stretch / epoch) * epoch), alone.reason.partition(":")[0]
+    reason = f"{fit}: the default and one other candidate on one fold, the better one on all, {steps} steps each"
+    return Plan(candidates=2, steps=steps, everywhere=False, search_share=0.0, reason=reason)
+
+
+def _of_one_length(alone: Plan, epoch: int, longest: int) -> Plan:
+    """The same plan with one length for all: the default configuration may not be alone after all."""
     if alone.fitted is None:
         return alone
     steps, fit = min(alone.steps, longest // epoch * epoch), alone.reason.partition(":")[0]
@@ -195,7 +207,7 @@ def comparison_plan(
     missing = max(0.0, whole[-1] - units)
     if candidates < 2:
         fitted = _default_alone(left_s, price, folds, slots, epoch, shortest, steps)
-        alone = _beside_others(fitted, epoch, max(LONGEST, shortest))
+        alone = _of_one_length(fitted, epoch, max(LONGEST, shortest))
         too_few = f"{units:.1f} short trainings fit, too few to compare two levels on {LEAST_FOLDS} folds"
         instead = f"the default configuration alone, {alone.steps} steps each"
         reason = f"{too_few}: {instead}" if alone.candidates else alone.reason

@@ -34,10 +34,16 @@ def test_what_no_fold_can_use_any_more_makes_trainings_longer_and_then_buys_whol
     assert [(found.fitted, found.steps) for found in alone] == [(3, 350), (3, 550), (6, 300), (9, 300)]
 
 
-def test_what_a_search_found_is_compared_at_one_length():
-    found = plan_of(17, available=1, fits=False)
-    assert (found.fitted, found.steps) == (None, LONGEST)
-    assert found.reason.endswith("the default configuration on as many folds as fit, 300 steps each")
+def test_what_a_search_found_is_compared_with_the_default_on_one_fold_and_the_better_one_trained_on_all():
+    found = plan_of(5.1, fits=False)
+    assert (found.candidates, found.steps, found.everywhere, found.fitted) == (2, 125, False, None)
+    assert plan_of(17, available=1, fits=False).steps == LONGEST
+
+
+def test_a_search_without_room_for_a_comparison_keeps_one_length_for_what_fits():
+    found = plan_of(3.5, fits=False)
+    assert (found.candidates, found.fitted) == (1, None)
+    assert found.reason.endswith("the default configuration on as many folds as fit, 175 steps each")
 
 
 def test_a_training_through_its_scoring_is_shorter():
