@@ -63,7 +63,7 @@ class TrialSetup:
     `steps_per_epoch` are the optimiser steps between two validations; `precision` and `xla` are of
     `bench.engine.devices.PRECISIONS` and `XLA`; a trial ends that has collapsed in `collapse_epochs` epochs in a row
     (0: none does). `line` are the images of all folds, twins together, in the order of
-    `bench.datasets.splits.stratified_line`: shares of them are drawn along it. Without `mirror` no image is seen
+    `bench.datasets.splits.stratified_order`: shares of them are drawn along it. Without `mirror` no image is seen
     mirrored, neither in training nor by a delivered model."""
 
     cache_directory: Path

@@ -14,7 +14,7 @@ from bench.datasets.findings import memory_said, warnings_of
 from bench.datasets.handedness import handed_classes
 from bench.datasets.native import native_bytes, write_native
 from bench.datasets.sample import write_sample_set
-from bench.datasets.splits import make_split, stratified_line
+from bench.datasets.splits import make_split, stratified_order
 from bench.datasets.vanishing import sizes_said
 from bench.datasets.view import chosen_views, size_of_evaluation
 from bench.engine.spec import TrialSetup
@@ -66,7 +66,7 @@ class Material:
             val_ids=self.split.val,
             test_ids=self.split.test,
             folds=folds,
-            line=tuple(stratified_line(images, facts_of, self.audit.twin_groups)),
+            line=tuple(stratified_order(images, facts_of, self.audit.twin_groups)),
             classes=self.dataset.classes,
             evaluation_size=self.evaluation_size,
             threshold=protocol.threshold,
