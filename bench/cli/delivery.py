@@ -61,22 +61,22 @@ def predict(
     python -m bench predict cars 'photos/**/*.jpg' -o masks --overlays --areas
     python -m bench predict results/cars/model one.jpg -o masks --polygons coco --force
     """
+    from bench.delivery.image_files import find_images
     from bench.delivery.masks import POLYGONS
-    from bench.delivery.photographs import find_photographs
     from bench.delivery.predicting import Wishes, plan_outputs, predict_files
 
     if polygons is not None and polygons not in POLYGONS:
         raise UserError(unknown("format of polygons", polygons, POLYGONS))
     folder = _model_folder(model, results)
-    photographs = find_photographs(images)
+    paths = find_images(images)
     wishes = Wishes(overlays=overlays, areas=areas, probabilities=probabilities, polygons=polygons, as_scored=as_scored)
-    outputs = plan_outputs(photographs, output, wishes, force=force)
+    outputs = plan_outputs(paths, output, wishes, force=force)
     loaded = _load(folder)
-    problems = list(_watched(predict_files(loaded, photographs, outputs), len(photographs)))
-    written = len(photographs) - len(problems)
+    problems = list(_watched(predict_files(loaded, paths, outputs), len(paths)))
+    written = len(paths) - len(problems)
     typer.echo(f"{written} mask{'' if written == 1 else 's'} in {output}")
     if problems:
-        typer.echo(f"{len(problems)} of {len(photographs)} images skipped", err=True)
+        typer.echo(f"{len(problems)} of {len(paths)} images skipped", err=True)
         raise typer.Exit(SKIPPED)
 
 

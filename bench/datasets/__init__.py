@@ -9,9 +9,9 @@ from bench.datasets.formats import coco, folders, labelme, via, yolo
 from bench.datasets.formats.annotation_files import Document, documents
 from bench.datasets.formats.assembly import Reading
 from bench.datasets.formats.foreign import suffixes_said, table_said, tool_of, volume_said
-from bench.datasets.formats.layouts import IMAGE_FOLDERS, MASK_FOLDERS, folders_in, pictures_below
+from bench.datasets.formats.image_index import ImageIndex
+from bench.datasets.formats.layouts import IMAGE_FOLDERS, MASK_FOLDERS, folders_in, image_files_below
 from bench.datasets.formats.links import require_inside
-from bench.datasets.formats.pictures import PictureIndex
 from bench.datasets.headers import with_headers
 from bench.errors import DataError, unknown
 from bench.records import Finding
@@ -25,8 +25,10 @@ _MOST_ERRORS = 20
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How one annotation format is recognised and read; `wants` says, for an error message, what it looks for. `kinds` are those of its
-    JSON files; empty: it has none."""
+    """How one annotation format is recognised and read.
+
+    `wants` says in error messages what the format looks for. `kinds` are the kinds of its JSON files, if any.
+    """
 
     wants: str
     recognises: Callable[[Path, Sequence[Document], DataOptions], bool]
@@ -68,9 +70,10 @@ FORMATS: Mapping[str, Format] = {
 
 
 def open_dataset(path: Path, options: DataOptions) -> Dataset:
-    """Reads the annotations below `path` in whichever of FORMATS they are; images are not decoded, except deep ones for their range.
+    """Reads the annotations below `path`, in whichever of FORMATS they are.
 
-    Where several formats are there, the one with most annotated images is read, which is a finding. Raises DataError, one line, where the
+    Images are not decoded, except those of more than 8 bit a channel, for their value range. If there are several
+    formats, the one with most annotated images is read, and a finding says so. Raises DataError, one line, if the
     directory or its annotations cannot be used.
     """
     root = _directory(path)
@@ -118,7 +121,7 @@ def _read(
     root: Path, present: Sequence[str], by_format: Mapping[str, Sequence[Document]], options: DataOptions
 ) -> Dataset:
     """The format with most images; with masks in folders, those, whatever outlines are there too."""
-    index = PictureIndex.of(root, allow_outside=options.allow_outside)
+    index = ImageIndex.of(root, allow_outside=options.allow_outside)
     read: dict[str, Dataset] = {}
     errors: dict[str, DataError] = {}
     for name in present:
@@ -136,7 +139,10 @@ def _read(
     if not others:
         return read[chosen]
     counts = ", ".join(f"{name} ({len(read[name].samples)} images)" if name in read else f"{name}" for name in others)
-    said = f"annotations of several formats: {chosen} is read ({len(read[chosen].samples)} images), {counts} is not; keep one of them in the folder"
+    said = (
+        f"annotations of several formats: {chosen} is read ({len(read[chosen].samples)} images), {counts} is not; "
+        "keep one of them in the folder"
+    )
     finding = Finding(kind="second_format", message=said)
     return replace(read[chosen], findings=(finding, *read[chosen].findings))
 
@@ -145,23 +151,24 @@ def _not_recognised(root: Path, found: Sequence[Document]) -> str:
     tool = tool_of(found)
     if tool is not None:
         return tool
-    told = volume_said(root) or table_said(root)
-    if told is not None:
-        return told
+    advice = volume_said(root) or table_said(root)
+    if advice is not None:
+        return advice
     folders_said = ", ".join(f"{child.name}/" for child in folders_in(root)[:8])
     there = f" It has the folders {folders_said};" if folders_said else ""
     unread = suffixes_said(root)
     more = f" files that are not read: {unread};" if unread else ""
-    pictures = pictures_below(root)
+    image_files = image_files_below(root)
     lonely = root / "images"
-    if lonely.is_dir() and pictures and not found and not unread:
+    if lonely.is_dir() and image_files and not found and not unread:
         return (
-            f"{lonely} has no masks: {root / 'masks'} is missing; it should hold one mask per image, of the same stem (other folders: data: "
-            "{images: GLOB, masks: GLOB})"
+            f"{lonely} has no masks: {root / 'masks'} is missing; it should hold one mask per image, "
+            "of the same stem (other folders: data: {images: GLOB, masks: GLOB})"
         )
     return (
-        f"no annotations recognised in {root}; looked for {_choices()} (also in train/, val/, test/).{there}{more} for other places of masks "
-        "write data: {images: GLOB, masks: GLOB} in an experiment"
+        f"no annotations recognised in {root}; looked for {_choices()} "
+        f"(also in train/, val/, test/).{there}{more} "
+        "for other places of masks write data: {images: GLOB, masks: GLOB} in an experiment"
     )
 
 
@@ -170,8 +177,10 @@ def _choices() -> str:
 
 
 def _with_prefix_splits(dataset: Dataset, options: DataOptions) -> Dataset:
-    """Gives each sample the part that its file name's prefix stands for. Where no file has any of them there are no parts; where
-    only some do, that is a mistake."""
+    """Gives each sample the part that the prefix of its file name stands for.
+
+    If no file has a prefix, there are no parts. Raises DataError if only some files have one.
+    """
     prefixes = options.split_prefixes
     if not prefixes:
         return dataset
@@ -187,8 +196,8 @@ def _with_prefix_splits(dataset: Dataset, options: DataOptions) -> Dataset:
             unmarked.append(sample)
     if samples and unmarked:
         raise DataError(
-            f"{unmarked[0].image_path} starts with none of the split prefixes {', '.join(prefixes)}, which {len(samples)} other "
-            "images do; rename it, or set split_prefixes: {}"
+            f"{unmarked[0].image_path} starts with none of the split prefixes {', '.join(prefixes)}, "
+            f"which {len(samples)} other images do; rename it, or set split_prefixes: {{}}"
         )
     return replace(dataset, samples=tuple(samples)) if samples else dataset
 

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 
 from bench.datasets.dataset import VOID, DataOptions, Dataset, Sample
+from bench.datasets.duplicates import equal_pairs, groups, near_pairs, perceptual_hash, thumbnail
 from bench.datasets.findings import KINDS
 from bench.datasets.formats.mask_files import MaskFile
 from bench.datasets.images import UnreadableImageError, decode, read_image
 from bench.datasets.letterbox import letterbox_mask, valid_area
 from bench.datasets.parallel import in_threads
 from bench.datasets.runs import runs_of
-from bench.datasets.twins import equal_pairs, groups, near_pairs, perceptual_hash, thumbnail
 from bench.datasets.vanishing import survives_from, vanishing
 from bench.errors import DataError
 from bench.evaluation.counting import confusion_of, counts_of
@@ -53,9 +53,10 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
     """Decodes every image and mask once and reports KINDS; also the identity of the data set, from the same pass.
 
     `background_accuracy` pools pixels over the images of a part at their own sizes (the figures 0.940 and 0.951 of the
-    car-damage set are pooled; their means over images would be 0.929 and 0.920). Broken images, and annotations that do not fit their
-    image, are left out and said with `options.skip_unreadable`; else raises UnreadableImageError or DataError, after a look at all, that
-    names them. Raises DataError for a data set without any foreground.
+    car-damage set are pooled; their means over images would be 0.929 and 0.920). With `options.skip_unreadable`, broken
+    images and annotations that do not fit their image are left out, and findings name them. Without it,
+    UnreadableImageError or DataError is raised after all images were read, and names them all. Raises DataError for a
+    data set without any foreground.
     """
     looks, unreadable = _look_at_all(dataset, options, threads)
     if not looks:
@@ -73,8 +74,8 @@ def audit(dataset: Dataset, options: DataOptions, *, threads: int | None = None)
         *_mostly_foreground(dataset, looks),
         *_inverted(looks),
         *vanishing([_facts(look) for look in looks], dataset.classes, dataset.mask_resize),
-        *(_twins("exact_twins", "the same pixels", looks[i], looks[j]) for i, j in exact),
-        *(_twins("near_twins", "nearly the same picture", looks[i], looks[j]) for i, j in near),
+        *(_duplicates("exact_twins", "the same pixels", looks[i], looks[j]) for i, j in exact),
+        *(_duplicates("near_twins", "nearly the same picture", looks[i], looks[j]) for i, j in near),
     )
     record = AuditRecord(
         images=tuple(_facts(look) for look in looks),
@@ -185,8 +186,9 @@ def _findings_by_image(looks: Sequence[_Look]) -> Iterator[Finding]:
             yield Finding(kind="exif_rotation", message=message, files=(name,))
             if isinstance(look.sample.annotation, MaskFile) and look.class_pixels[1:].any() and _fits_both_ways(look):
                 message = (
-                    f"{name} is stored with EXIF orientation {look.orientation} and its mask fits it turned and unturned; the mask is taken for the "
-                    "picture as it is shown. If it was drawn on the pixels as they are stored, rotate the picture's pixels and drop the tag"
+                    f"{name} is stored with EXIF orientation {look.orientation} and its mask fits it turned and "
+                    "unturned; the mask is taken for the picture as it is shown. "
+                    "If it was drawn on the pixels as they are stored, rotate the picture's pixels and drop the tag"
                 )
                 yield Finding(kind="turned_mask", message=message, files=(name,))
         if look.outside:
@@ -214,12 +216,15 @@ def _mostly_foreground(dataset: Dataset, looks: Sequence[_Look]) -> Iterator[Fin
     share = float(totals[1:].sum() / totals.sum())
     if share == 1:
         said = (
-            f"no pixel is background in {dataset.name}; where a value of the masks stands for it, say so with classes: {{background: VALUE, "
-            "NAME: VALUE}"
+            f"no pixel is background in {dataset.name}; where a value of the masks stands for it, say so with classes: "
+            "{background: VALUE, NAME: VALUE}"
         )
         yield Finding(kind="mostly_foreground", message=said)
     elif share > _MOSTLY:
-        said = f"{share:.0%} of all pixels are foreground in {dataset.name}; if it is the background that is marked, the masks are inverted"
+        said = (
+            f"{share:.0%} of all pixels are foreground in {dataset.name}; "
+            "if it is the background that is marked, the masks are inverted"
+        )
         yield Finding(kind="mostly_foreground", message=said)
 
 
@@ -229,12 +234,15 @@ def _inverted(looks: Sequence[_Look]) -> Iterator[Finding]:
         return
     for look in framed:
         share = float(look.class_pixels[1:].sum() / (look.height * look.width))
-        said = f"the mask of {look.sample.id} is foreground all around its edge and in {share:.0%} of the image, unlike the others; it may be inverted"
+        said = (
+            f"the mask of {look.sample.id} is foreground all around its edge and in {share:.0%} of the image, "
+            "unlike the others; it may be inverted"
+        )
         yield Finding(kind="inverted_mask", message=said, files=(look.sample.id,))
 
 
 def _second_annotation(first: _Look, second: _Look, num_classes: int, mask_resize: str) -> SecondAnnotation:
-    """Letterboxed as for the models, so that a large photograph weighs no more than a small one."""
+    """Letterboxed as for the models, so that a large image weighs no more than a small one."""
     truth, other = (letterbox_mask(_mask(look), _COMPARED, mask_resize) for look in (first, second))
     valid = valid_area(first.height, first.width, _COMPARED) & (truth != VOID) & (other != VOID)
     return SecondAnnotation(
@@ -248,7 +256,7 @@ def _mask(look: _Look) -> np.ndarray:
     return look.sample.annotation.rasterise(look.height, look.width, look.orientation)
 
 
-def _twins(kind: str, how: str, first: _Look, second: _Look) -> Finding:
+def _duplicates(kind: str, how: str, first: _Look, second: _Look) -> Finding:
     agreement = mask_agreement(
         first.sample,
         (first.height, first.width, first.orientation),
@@ -265,7 +273,7 @@ def _twins(kind: str, how: str, first: _Look, second: _Look) -> Finding:
 def mask_agreement(
     first: Sample, first_size: tuple[int, int, int], second: Sample, second_size: tuple[int, int, int]
 ) -> float | None:
-    """Foreground IoU of two annotations of one picture (a ceiling for any model); None where both are empty.
+    """Foreground IoU of two annotations of one image (a ceiling for any model); None if both are empty.
 
     Sizes are height, width and EXIF orientation. Compared at their own size where it is one, else letterboxed to 256.
     """

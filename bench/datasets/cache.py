@@ -33,11 +33,13 @@ MEMORY_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedPixels:
-    """All images of one size: `images` uint8 [N, S, S, 3], `masks` uint8 [N, S, S] class ids, `valid` bool [N, S, S], in the
-    order of `ids`. The arrays are read-only where they are memory-mapped.
+    """All images of one size, in the order of `ids`.
 
-    Void, pixels that nobody has decided on, has the id VOID (255) in `masks`, in the padding that reflects it, too; what trains on them
-    has to leave it out of the loss. `valid` is False on padding and on void, so that no metric counts either.
+    `images` is uint8 [N, S, S, 3], `masks` uint8 [N, S, S] of class ids, `valid` bool [N, S, S]. The arrays are
+    read-only where they are memory-mapped.
+
+    Void pixels, whose class is undecided, have the id VOID (255) in `masks`, also in the padding that reflects them; a
+    training has to leave them out of the loss. `valid` is False on padding and on void, so that metrics count neither.
     """
 
     ids: tuple[str, ...]
@@ -67,8 +69,8 @@ def write_cache(
 ) -> None:
     """Writes every missing size of `ids` below `directory`, decoding each image once for all of them.
 
-    A size that is there with the same ids, data set `fingerprint` and rule for masks is kept; another one is replaced. Raises DataError where
-    an image cannot be decoded or the disk cannot hold the arrays.
+    A size that is there with the same ids, data set `fingerprint` and rule for masks is kept; another one is replaced.
+    Raises DataError if an image cannot be decoded or the disk cannot hold the arrays.
     """
     stamp = {"ids": list(ids), "fingerprint": fingerprint, "mask_resize": dataset.mask_resize}
     missing = [size for size in sorted(set(sizes)) if _read_stamp(directory / str(size)) != stamp]
@@ -88,7 +90,10 @@ def write_cache(
 
 
 def open_cache(directory: Path, size: int, *, memory_share: float = MEMORY_SHARE) -> CachedPixels:
-    """The cached pixels of one size, in memory or memory-mapped. Raises DataError where `write_cache` made no such size."""
+    """The cached pixels of one size, in memory or memory-mapped.
+
+    Raises DataError if `write_cache` wrote no such size.
+    """
     folder = directory / str(size)
     stamp = _read_stamp(folder)
     if stamp is None:
@@ -101,7 +106,7 @@ def open_cache(directory: Path, size: int, *, memory_share: float = MEMORY_SHARE
 
 
 def cache_bytes(num_images: int, sizes: Iterable[int]) -> int:
-    """What the decoded pixels of so many images take on disk, at each size in pixels: three colours, a class and whether it counts."""
+    """Bytes on disk of N decoded images at each size in pixels: three colours, a class and whether it counts."""
     return sum(_BYTES_A_PIXEL * num_images * size**2 for size in set(sizes))
 
 
@@ -136,8 +141,10 @@ def _allocate(folder: Path, count: int, size: int) -> tuple[np.memmap, np.memmap
 
 
 def _reserved(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
-    """A memory-mapped array whose room on the disk is its own: a write to a page that the disk has no room for would kill the process.
-    Raises OSError where there is none."""
+    """A memory-mapped array whose disk space is allocated at once.
+
+    A write to a page without space on the disk would kill the process. Raises OSError if there is not enough space.
+    """
     array = open_memmap(path, "w+", dtype, shape)
     with path.open("rb+") as file:
         size = path.stat().st_size
@@ -151,12 +158,12 @@ def _reserved(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
 
 
 def _require_space(folder: Path, num_bytes: int) -> None:
-    """Says how much is missing, before any of it is taken; that nobody else takes it is for `_reserved`."""
+    """Raises DataError that says how much is missing, before any is taken; `_reserved` keeps it from others."""
     free = shutil.disk_usage(folder).free
     if free < num_bytes:
         raise DataError(
-            f"the pixel cache in {folder.parent} needs {num_bytes} bytes and the disk has {free} free; set TMPDIR to a larger one, or "
-            "choose smaller image sizes"
+            f"the pixel cache in {folder.parent} needs {num_bytes} bytes and the disk has {free} free; "
+            "set TMPDIR to a larger one, or choose smaller image sizes"
         )
 
 

@@ -1,4 +1,4 @@
-"""Any data set that is read, written as ordinary folders: exactly the pixels that training would see, for people and other tools."""
+"""Writes any data set as ordinary folders: the exact pixels of a training, for people and other tools."""
 
 import json
 from collections import Counter
@@ -18,8 +18,9 @@ CLASSES_FILE = "classes.json"
 
 
 def convert(dataset: Dataset, directory: Path, options: DataOptions) -> list[Finding]:
-    """Writes `images/` and `masks/` (PNG, the same names; masks hold class ids, 255 is void), in `train/`, `val/` and `test/` where the
-    data set has parts, and `classes.json` (name -> id). Samples that cannot be decoded are findings with `options.skip_unreadable`.
+    """Writes `images/`, `masks/` and `classes.json` (name -> id); images and masks are PNG files of the same names.
+    Masks hold class ids, 255 is void. The folders are in `train/`, `val/` and `test/` if the data set has parts. With
+    `options.skip_unreadable`, samples that cannot be decoded become findings.
 
     Read again, the folders give the same pixels. Raises DataError, and OSError where nothing can be written.
     """
@@ -56,8 +57,10 @@ def write_classes(directory: Path, classes: Sequence[str], *, has_void: bool) ->
 
 
 def file_names(samples: Sequence[Sample]) -> dict[str, str]:
-    """A file name for each id: its last part, with the folders above it where two of a part have the same, and its own suffix where they
-    still have."""
+    """A file name for each id: the last part of the id.
+
+    If two files of a part have the same name, the folders above are put before it, then the suffix is kept too.
+    """
     names = {sample.id: f"{PurePosixPath(sample.id).stem}.png" for sample in samples}
     for longer in (
         lambda path: f"{'_'.join(_folders(path))}_{path.stem}.png",

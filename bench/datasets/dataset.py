@@ -22,14 +22,17 @@ SPLIT_FOLDERS: Mapping[str, str] = {
 """Folder (and COCO file) names that predefine a part."""
 
 VOID = 255
-"""The id of pixels in masks that nobody has decided on: they are left out of the loss and of every metric."""
+"""The id of undecided pixels in masks: they are left out of the loss and of every metric."""
 
 MOST_CLASSES = VOID - 1
 """Foreground classes that a mask of 8 bit can tell apart beside background and void."""
 
 MASK_RESIZE: Mapping[str, str] = {
     "majority": "a pixel takes the class that covers most of it",
-    "thin_lines": "a pixel is foreground where a line of one pixel would run through it: thin lines stay, areas grow at their edges",
+    "thin_lines": (
+        "a pixel is foreground where a line of one pixel would run through it: "
+        "thin lines stay, areas grow at their edges"
+    ),
 }
 """How a mask is shrunk to the size of a model."""
 
@@ -49,10 +52,11 @@ class Annotation(Protocol):
     """What is known about one image's pixels, whatever file it came from."""
 
     def rasterise(self, height: int, width: int, orientation: int = 1) -> np.ndarray:
-        """Class ids as uint8 [height, width], 0 for background, VOID for undecided, of the image as it is shown (after EXIF rotation).
+        """Class ids uint8 [height, width] of the image as it is shown (after EXIF rotation); 0 is background.
 
-        `orientation` is the image's EXIF orientation 1-8, for an annotation that was drawn on the pixels as they are stored.
-        Raises DataError, naming the file, where the annotation does not fit an image of that size.
+        Undecided pixels are VOID. `orientation` is the image's EXIF orientation 1-8, for an annotation that was drawn
+        on the pixels as they are stored. Raises DataError, naming the file, if the annotation does not fit an image of
+        that size.
         """
         ...
 
@@ -63,10 +67,11 @@ class Annotation(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One image with its annotation. `id` is unique and readable: the image's path below the data set's folder, with `/`.
+    """One image with its annotation.
 
-    `split` is the predefined part ("train", "val" or "test"), None where the data set has none. `value_range` is the data set's, for a
-    picture with more than 8 bit a channel.
+    `id` is unique and readable: the image's path below the data set's folder, with `/`. `split` is the predefined part
+    ("train", "val" or "test"), None if the data set has none. `value_range` is that of the data set, for an image of
+    more than 8 bit a channel.
     """
 
     id: str
@@ -80,9 +85,9 @@ class Sample:
 class Dataset:
     """A directory as its format's reader saw it: nothing decoded yet.
 
-    `classes` are the foreground classes in the order of their ids 1, 2, ... `findings` are what the reader noticed on its
-    way (an annotated file that does not exist, an image without annotation, a polygon with no area), for the audit.
-    `mask_resize`, one of MASK_RESIZE, is how its masks are shrunk, wherever they are.
+    `classes` are the foreground classes in the order of their ids 1, 2, ... `findings` are what the reader noticed, for
+    the audit: an annotated file that does not exist, an image without annotation, a polygon with no area.
+    `mask_resize`, one of MASK_RESIZE, is how masks are shrunk everywhere.
     """
 
     name: str
@@ -99,11 +104,14 @@ class Dataset:
 class DataOptions:
     """What a configuration may say about reading a data set.
 
-    `classes` maps a class name to the id, the colour "#rrggbb" (folders) or the label (JSON formats) that stands for it, or to ANY; empty:
-    found out by the reader. `ignore` are values, colours or labels that are void. `images` and `masks` are patterns below the data set's
-    folder, for folders that no table knows. `split_prefixes` maps a file-name prefix to a part, {"training_": "train", "test_": "test"}.
-    `skip_unreadable` leaves an image that cannot be decoded out (a finding) instead of stopping. `allow_outside` reads images outside of
-    the data set's folder where an annotation names them. `mask_resize` is one of MASK_RESIZE.
+    - `classes` maps a class name to its id, its colour "#rrggbb" (folders) or its label (JSON formats), or to ANY. If
+      it is empty, the reader finds the classes.
+    - `ignore` are values, colours or labels that are void.
+    - `images` and `masks` are patterns below the data set's folder, for folders that no table knows.
+    - `split_prefixes` maps a file-name prefix to a part, {"training_": "train", "test_": "test"}.
+    - `skip_unreadable` leaves out an image that cannot be decoded (a finding) instead of stopping.
+    - `allow_outside` reads images outside of the data set's folder if an annotation names them.
+    - `mask_resize` is one of MASK_RESIZE.
     """
 
     classes: Mapping[str, int | str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What a picture's file is, whatever it is called: a lossy kind of file, several pages, and BMP files that Pillow gets wrong."""
+"""What an image file is: a lossy kind of file, several pages, and BMP files that Pillow decodes wrongly."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ _BMP_OFFSET, _BMP_BITS, _BMP_COMPRESSION = slice(10, 14), slice(28, 30), slice(3
 
 
 def lossy_kind(file: Image.Image, content: bytes) -> str | None:
-    """The name of a compression that changes values; None for one that keeps them, and for WebP that was saved without loss."""
+    """The name of a compression that changes values; None for one that keeps them, lossless WebP included."""
     if file.format == "WEBP":
         return None if _is_lossless_webp(content) else "WebP"
     if file.format == "TIFF":
@@ -19,14 +19,14 @@ def lossy_kind(file: Image.Image, content: bytes) -> str | None:
 
 
 MOST_PAGES = 1000
-"""Of a TIFF, so many are counted: Pillow takes the square of their number."""
+"""Pages of a TIFF that are counted at the most: Pillow's time grows with the square of their number."""
 
 MOST_SCANS = 500
-"""Of a JPEG. A progressive one of a camera has ten; each goes over the whole picture, whatever few bytes it has."""
+"""Of a JPEG. A camera's progressive one has ten; each covers the whole image, however few bytes it has."""
 
 
 def pages_of(file: Image.Image) -> int:
-    """How many pictures are in a file, of a TIFF up to `MOST_PAGES`; the first is the one to read afterwards."""
+    """How many images are in a file, of a TIFF up to `MOST_PAGES`; the first is to be read afterwards."""
     if file.format != "TIFF":
         return int(getattr(file, "n_frames", 1))
     count = 1
@@ -47,12 +47,14 @@ def refuse_many_scans(file: Image.Image, content: bytes) -> None:
 
 
 def two_colour_bmp(file: Image.Image, content: bytes) -> np.ndarray | None:
-    """uint8 [H, W] of 0 and 255 for a BMP of 4 or 8 bits a pixel whose palette is black and white: Pillow unpacks it as if it had one bit.
-    None for every other file. Raises ValueError for a file that is cut off."""
+    """The pixels of a BMP of 4 or 8 bits a pixel with a black and white palette, uint8 [H, W] of 0 and 255.
+
+    Pillow unpacks it as if it had one bit a pixel. None for every other file. Raises ValueError for a truncated one.
+    """
     if file.format != "BMP" or file.mode != "1":
         return None
     offset, bits, compression = (
-        int.from_bytes(content[place], "little") for place in (_BMP_OFFSET, _BMP_BITS, _BMP_COMPRESSION)
+        int.from_bytes(content[field], "little") for field in (_BMP_OFFSET, _BMP_BITS, _BMP_COMPRESSION)
     )
     if bits == 1 or compression:
         return None
@@ -62,14 +64,14 @@ def two_colour_bmp(file: Image.Image, content: bytes) -> np.ndarray | None:
 
 
 def _is_lossless_webp(content: bytes) -> bool:
-    """Whether the first picture in it is a VP8L chunk (RFC 9649, section 2.3)."""
-    place = 12
-    while place + 8 <= len(content):
-        kind, size = content[place : place + 4], int.from_bytes(content[place + 4 : place + 8], "little")
+    """Whether the first image in it is a VP8L chunk (RFC 9649, section 2.3)."""
+    offset = 12
+    while offset + 8 <= len(content):
+        kind, size = content[offset : offset + 4], int.from_bytes(content[offset + 4 : offset + 8], "little")
         if kind == b"ANMF":  # a frame of an animation: 16 bytes, then chunks of its own
-            place += 24
+            offset += 24
         elif kind in (b"VP8 ", b"VP8L"):
             return kind == b"VP8L"
         else:
-            place += 8 + size + size % 2
+            offset += 8 + size + size % 2
     return False

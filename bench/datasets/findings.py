@@ -48,15 +48,16 @@ KINDS: Mapping[str, str] = {
 """What `Finding.kind` may be, explained in one line each."""
 
 DECISIVE = (
-    "misfit", "odd_mask", "turned_mask", "bad_region", "bad_entry", "orphan_annotation", "unannotated_part", "no_class", "renamed", "second_format",
-    "classes_in_names", "names_matched", "shifted_numbers", "inverted_mask", "void_pixels", "object_numbers", "similar_names", "label_per_object", "mostly_foreground", "value_range", "pages",
-    "extra_band", "large_image", "outside",
+    "misfit", "odd_mask", "turned_mask", "bad_region", "bad_entry", "orphan_annotation", "unannotated_part", "no_class",
+    "renamed", "second_format", "classes_in_names", "names_matched", "shifted_numbers", "inverted_mask", "void_pixels",
+    "object_numbers", "similar_names", "label_per_object", "mostly_foreground", "value_range", "pages", "extra_band",
+    "large_image", "outside",
 )  # fmt: skip
 """Kinds that change what is trained on, or what its score means."""
 
 
 def memory_said(findings: Sequence[Finding]) -> Iterator[str]:
-    """Of `warnings_of` what is to be said before pictures are decoded: how much memory a large one takes."""
+    """Those of `warnings_of` to print before images are decoded: how much memory a large one takes."""
     return warnings_of([finding for finding in findings if finding.kind == "large_image"])
 
 

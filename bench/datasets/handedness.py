@@ -9,9 +9,9 @@ _SIDE = re.compile(r"(?<![^\W_])(left|right)(?![^\W_])", re.IGNORECASE)
 
 
 def handed_classes(classes: Sequence[str], named: Sequence[str] | None) -> tuple[str, ...]:
-    """The classes for whose sake no image is mirrored: those that an experiment has `named` (() for none), or by a rule where it is None.
+    """The classes that forbid mirroring: those `named` by an experiment (() for none), or by a rule if that is None.
 
-    The rule: two classes whose names differ in the word left or right alone, such as "left lung" and "right_lung" beside each other.
+    The rule: two classes whose names differ only in the word left or right, such as "left lung" beside "right_lung".
     Raises DataError for a name that is no class.
     """
     if named is not None:

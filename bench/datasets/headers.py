@@ -1,4 +1,7 @@
-"""What the headers of a data set's pictures say before any is decoded: depth, pages, bands, size; and one range for all deep ones."""
+"""What the headers of a data set's images say before any is decoded: depth, pages, bands, size.
+
+All images of more than 8 bit a channel are scaled from one value range.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,25 +10,27 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets.dataset import Dataset, Sample
-from bench.datasets.formats.pictures import image_id
+from bench.datasets.formats.image_index import image_id
 from bench.datasets.images import Header, UnreadableImageError, read_header, read_pixels
 from bench.datasets.parallel import in_threads
 from bench.records import Finding, ValueRange
 
 LARGE = 50_000_000
-"""Pixels from which on the memory that a picture takes is said before it is decoded."""
+"""Images of more pixels are announced, with the memory that they take, before they are decoded."""
 
 PERCENTILES = (0.1, 99.9)
-"""Of the pixels of all deep pictures, which become 0 and 255: a hot pixel or a burnt corner does not stretch the range."""
+"""Percentiles of the pixels of all deep images that become 0 and 255, so that hot pixels do not stretch the range."""
 
 _DRAWN = 65_536
-"""Pixels that each picture gives to the percentiles, evenly spaced, so that a large one weighs no more than a small one."""
+"""Pixels of each image that enter the percentiles, evenly spaced: large images weigh no more than small ones."""
 _BYTES_A_PIXEL = 6
 
 
 def with_headers(dataset: Dataset) -> Dataset:
-    """The data set with its value range, given to each deep sample, and with findings about pages, bands, size and links out of its folder.
-    Broken headers are the audit's to tell."""
+    """The data set with a value range for each deep sample, and with findings.
+
+    They are about pages, bands, sizes and links out of its folder. Broken headers are reported by the audit.
+    """
     headers = list(zip(dataset.samples, in_threads(_header, dataset.samples), strict=True))
     deep = [sample for sample, header in headers if header is not None and header.deep]
     value_range = common_range([sample.image_path for sample in deep])
@@ -38,8 +43,8 @@ def with_headers(dataset: Dataset) -> Dataset:
         else "; the others have 8 bit and are kept as they are, which may look different"
     )
     said = (
-        f"{len(deep)} of {len(headers)} images have more than 8 bit a channel; all of these are scaled from one range, {value_range.low:g} to "
-        f"{value_range.high:g}{kept}"
+        f"{len(deep)} of {len(headers)} images have more than 8 bit a channel; "
+        f"all of these are scaled from one range, {value_range.low:g} to {value_range.high:g}{kept}"
     )
     findings.append(Finding(kind="value_range", message=said))
     names = {sample.id for sample in deep}
@@ -50,8 +55,11 @@ def with_headers(dataset: Dataset) -> Dataset:
 
 
 def common_range(paths: Sequence[Path]) -> ValueRange | None:
-    """What becomes 0 and 255 in all of these pictures: PERCENTILES of their pixels, or 0 to 255 where no value is above 255 and all are whole
-    numbers. None where none can be read. Values that are no numbers do not count."""
+    """The value range of these images: PERCENTILES of their pixels, which become 0 and 255.
+
+    It is 0 to 255 if no value is above 255 and all are whole numbers. None if no image can be read. Values that are NaN
+    or infinite do not count.
+    """
 
     def drawn(path: Path) -> np.ndarray:
         try:
@@ -86,8 +94,8 @@ def _findings(headers: Sequence[tuple[Sample, Header | None]]) -> list[Finding]:
             continue
         if header.pages > 1:
             said = (
-                f"{sample.id} has {header.pages} pages (a stack or an animation), of which the first is read; save the page, or a projection, "
-                "that its mask belongs to as a file of its own"
+                f"{sample.id} has {header.pages} pages (a stack or an animation), of which the first is read; "
+                "save the page, or a projection, that its mask belongs to as a file of its own"
             )
             findings.append(Finding(kind="pages", message=said, files=(sample.id,)))
         if header.extra_band:
@@ -95,7 +103,8 @@ def _findings(headers: Sequence[tuple[Sample, Header | None]]) -> list[Finding]:
             findings.append(Finding(kind="extra_band", message=said, files=(sample.id,)))
         if header.width * header.height > LARGE:
             gib = header.width * header.height * _BYTES_A_PIXEL / 2**30
-            said = f"{sample.id} has {header.width}x{header.height} pixels; decoding it takes about {gib:.1f} GiB of memory"
+            size = f"{header.width}x{header.height}"
+            said = f"{sample.id} has {size} pixels; decoding it takes about {gib:.1f} GiB of memory"
             findings.append(Finding(kind="large_image", message=said, files=(sample.id,)))
     return findings
 
@@ -106,5 +115,8 @@ def _outside(dataset: Dataset) -> list[Finding]:
     if not outside:
         return []
     example = image_id(root, outside[0].image_path.resolve())
-    said = f"{len(outside)} images are read from outside of the data set's folder, by links or by the names in annotations: {example}"
+    said = (
+        f"{len(outside)} images are read from outside of the data set's folder, by links or by the names in "
+        f"annotations: {example}"
+    )
     return [Finding(kind="outside", message=said, files=tuple(sample.id for sample in outside))]

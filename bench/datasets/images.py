@@ -1,7 +1,7 @@
 """Files to pixels: upright, 8 bit, complete. What cannot be decoded whole raises `UnreadableImageError`.
 
-Pillow decodes, because it notices a truncated file where OpenCV fills the rest with grey and says nothing. OpenCV helps only where
-Pillow has no mode: colour with 16 bit a channel, of which Pillow keeps the upper byte.
+Pillow decodes, because it notices a truncated file, while OpenCV fills the rest with grey and reports nothing. OpenCV
+decodes only what Pillow has no mode for: colour with 16 bit a channel, of which Pillow keeps the upper byte.
 """
 
 import base64
@@ -22,20 +22,23 @@ from bench.errors import DataError
 from bench.records import ValueRange
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".jp2")
-"""Of files that are taken for pictures, whatever their case."""
+"""Of image files, whatever their case."""
 
 PIXEL_LIMIT = 300_000_000
-"""Pixels of the largest picture that is read; decoding one takes about six bytes a pixel, 1.8 GB. Pillow's own limit, a guard of web
-servers against small files that unpack to huge pictures, is below what cameras and scanners deliver."""
+"""Pixels of the largest image that is read; decoding takes about six bytes a pixel, 1.8 GB.
+
+Pillow's own limit protects web servers from small files that unpack to huge images. Cameras and scanners deliver larger
+images than it allows.
+"""
 
 CONVERTED_PIXEL_LIMIT = PIXEL_LIMIT // 2
-"""Of pictures with transparency, of four inks and others that are converted: 12 bytes a pixel."""
+"""Of images with transparency, of four inks and others that are converted: 12 bytes a pixel."""
 
 BUFFERED_PIXEL_LIMIT = PIXEL_LIMIT // 3
 """Of WebP and JPEG 2000, whose decoders keep buffers of their own: 20 bytes a pixel."""
 
 DEEP_PIXEL_LIMIT = PIXEL_LIMIT // 4
-"""Of pictures with more than 8 bit a channel: while they are scaled, they take up to 24 bytes a pixel."""
+"""Of images with more than 8 bit a channel: while they are scaled, they take up to 24 bytes a pixel."""
 
 _ORIENTATION_TAG = 0x0112
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
@@ -46,7 +49,7 @@ _PIXELS_AT_ONCE = 2**22
 cv2.utils.logging.setLogLevel(
     cv2.utils.logging.LOG_LEVEL_ERROR
 )  # errors: what OpenCV thinks of a TIFF's tags is said by the audit, once
-Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT  # Pillow knows no other place for it; `_refuse_huge` says more than Pillow's error
+Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT  # Pillow has no other setting; `_refuse_huge` says more than Pillow's error
 
 
 class UnreadableImageError(DataError):
@@ -55,8 +58,11 @@ class UnreadableImageError(DataError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What a file says about its picture before any pixel is decoded. `deep`: more than 8 bit a channel, or floating point.
-    `extra_band`: a fourth band that the file does not call transparency."""
+    """What a file says about its image before any pixel is decoded.
+
+    `deep`: more than 8 bit a channel, or floating point. `extra_band`: the file has a fourth band and does not call it
+    transparency.
+    """
 
     width: int
     height: int
@@ -67,9 +73,11 @@ class Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pixels:
-    """Pixels as they are stored, [H, W] or [H, W, channels], and Pillow's name of their mode. `pending` is the part of the EXIF
-    `orientation` that is not yet applied to them. `palette` is uint8 [n, 3] for mode P. `lossy` names a compression that changes values.
-    `pages` are counted for masks; the first is read."""
+    """Pixels as they are stored, [H, W] or [H, W, channels], and Pillow's name of their mode.
+
+    `pending` is the part of the EXIF `orientation` that is not applied to them yet. `palette` is uint8 [n, 3] for mode
+    P. `lossy` names a compression that changes values. `pages` are counted for masks; the first is read.
+    """
 
     stored: np.ndarray
     mode: str
@@ -80,14 +88,14 @@ class Pixels:
     pages: int = 1
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a path has the suffix of a picture and is no hidden file (macOS keeps a `._` twin of each file on foreign disks)."""
+def is_image_file(path: Path) -> bool:
+    """Whether a path has the suffix of an image and is no hidden file (macOS writes a `._` copy to foreign disks)."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The image files directly in `folder`, by suffix, sorted by name. Raises DataError for a name that no record could hold."""
-    found = sorted(path for path in folder.iterdir() if is_picture(path) and path.is_file())
+    """The image files directly in `folder`, sorted by name. Raises DataError for a name that records cannot hold."""
+    found = sorted(path for path in folder.iterdir() if is_image_file(path) and path.is_file())
     for path in found:
         require_utf8(path)
     return found
@@ -112,16 +120,20 @@ def decode(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
 def read_image(path: Path, value_range: ValueRange | None = None) -> tuple[np.ndarray, int]:
     """The image as it is shown, uint8 RGB [H, W, 3], and the EXIF orientation 1-8 that was applied to it.
 
-    Transparency is laid over white, as annotation tools show it. Values of more than 8 bit are scaled from `value_range` (that of the
-    whole data set); without one, 16-bit grey from its full range, or from 12 bit where the values end at 4095, and kept where they
-    end at 255. A LabelMe JSON gives the picture that is stored in it. Raises UnreadableImageError.
+    Transparency is laid over white, as annotation tools show it. Values of more than 8 bit are scaled from
+    `value_range` (that of the whole data set). Without one, 16-bit grey is scaled from its full range, or from 12 bit
+    if the values end at 4095, and kept if they end at 255. A LabelMe JSON gives the image that is stored in it. Raises
+    UnreadableImageError.
     """
     pixels = read_pixels(path)
     return upright(_to_rgb(pixels.stored, pixels.mode, value_range), pixels.pending), pixels.orientation
 
 
 def read_header(path: Path) -> Header:
-    """Raises UnreadableImageError where there is none that Pillow knows, or it announces more than PIXEL_LIMIT pixels."""
+    """The header of an image.
+
+    Raises UnreadableImageError if Pillow knows none, or if it states more than PIXEL_LIMIT pixels.
+    """
     try:
         with Image.open(path) as file:
             bands = _extra_band(file)
@@ -178,8 +190,8 @@ def _decode_file(path: Path, *, keep_palette: bool) -> Pixels:
             pending = _orientation(file)  # Pillow turns a TIFF by itself and then drops the tag
             if file.mode == "P" and keep_palette:
                 palette = np.array(file.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-            picture = _in_known_mode(file, keep_palette, extra)
-            pixels, mode = np.asarray(picture), picture.mode
+            image = _in_known_mode(file, keep_palette, extra)
+            pixels, mode = np.asarray(image), image.mode
             if two_colours is not None:
                 pixels, mode = two_colours, "L"
             if deep_colour:
@@ -221,8 +233,8 @@ def _refuse_huge(width: int, height: int, limit: int) -> None:
     if width * height > limit:
         of = {DEEP_PIXEL_LIMIT: " of more than 8 bit", PIXEL_LIMIT: ""}.get(limit, " of such a kind")
         raise _TooLargeError(
-            f"{width}x{height} pixels are more than the {limit // 10**6} million{of} that are read; cut it into tiles, or shrink it "
-            "with its mask"
+            f"{width}x{height} pixels are more than the {limit // 10**6} million{of} that are read; "
+            "cut it into tiles, or shrink it with its mask"
         )
 
 
@@ -239,25 +251,25 @@ def _bytes_of(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise UnreadableImageError(f"cannot read image {path}: {error.strerror}") from error
-    return _embedded_picture(path, content) if path.suffix.lower() == ".json" else content
+    return _embedded_image(path, content) if path.suffix.lower() == ".json" else content
 
 
-def _embedded_picture(path: Path, content: bytes) -> bytes:
-    """The picture that LabelMe stores in its JSON."""
+def _embedded_image(path: Path, content: bytes) -> bytes:
+    """The image that LabelMe stores in its JSON."""
     try:
         return base64.b64decode(json.loads(content)["imageData"], validate=True)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadableImageError(f"cannot read the picture in {path}: imageData is no base64") from error
 
 
-def _in_known_mode(picture: Image.Image, keep_palette: bool, extra_band: bool) -> Image.Image:
-    if picture.mode == "P" and not keep_palette:
-        return picture.convert("RGBA" if "transparency" in picture.info else "RGB")
-    if picture.mode == "RGBA" and extra_band:
-        return picture.convert("RGB")
-    if picture.mode in ("1", "L", "P", "LA", "RGB", "RGBA", "F", "I") or picture.mode.startswith("I;"):
-        return picture
-    return picture.convert("RGBA" if picture.mode in ("PA", "La", "RGBa") else "RGB")
+def _in_known_mode(image: Image.Image, keep_palette: bool, extra_band: bool) -> Image.Image:
+    if image.mode == "P" and not keep_palette:
+        return image.convert("RGBA" if "transparency" in image.info else "RGB")
+    if image.mode == "RGBA" and extra_band:
+        return image.convert("RGB")
+    if image.mode in ("1", "L", "P", "LA", "RGB", "RGBA", "F", "I") or image.mode.startswith("I;"):
+        return image
+    return image.convert("RGBA" if image.mode in ("PA", "La", "RGBa") else "RGB")
 
 
 def _is_deep(file: Image.Image) -> bool:
@@ -289,7 +301,7 @@ def _deep_colour(content: bytes, mode: str) -> np.ndarray:
 
 
 def _decode_unknown_tiff(path: Path, content: bytes) -> Pixels | None:
-    """A TIFF of a mode that Pillow does not have, such as floating point colour, by OpenCV; None where that cannot either."""
+    """A TIFF of a mode that Pillow does not have, such as floating point colour, by OpenCV; None if that fails too."""
     tags = _tiff_tags(content)
     if not (_WIDTH in tags and _HEIGHT in tags):
         return None
@@ -323,10 +335,10 @@ def _tiff_tags(content: bytes) -> dict[int, Any]:
         return {}
 
 
-def _orientation(picture: Image.Image) -> int:
-    """1 where there is no EXIF block, or one that cannot be read: viewers show such a picture, too."""
+def _orientation(image: Image.Image) -> int:
+    """1 if there is no EXIF block, or one that cannot be read: viewers show such an image, too."""
     try:
-        value = picture.getexif().get(_ORIENTATION_TAG, 1)
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # Pillow's parser raises whatever it likes
         return 1
     return value if value in range(1, 9) else 1

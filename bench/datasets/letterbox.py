@@ -1,4 +1,4 @@
-"""Any picture to a square of one size, without changing its proportions."""
+"""Any image to a square of one size, without changing its proportions."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,9 @@ _TIE = 1e-4
 
 
 def letterbox(image: np.ndarray, size: int) -> np.ndarray:
-    """`image` uint8 [H, W, 3] as uint8 [size, size, 3]: centred, its longest side `size`, the rest filled with its reflection.
+    """`image` uint8 [H, W, 3] as uint8 [size, size, 3].
+
+    It is centred, its longest side is `size`, and its reflection fills the rest.
 
     Bilinear where it is enlarged, area-averaged where it is shrunk.
     """
@@ -24,9 +26,10 @@ def letterbox(image: np.ndarray, size: int) -> np.ndarray:
 def letterbox_mask(mask: np.ndarray, size: int, rule: str = "majority") -> np.ndarray:
     """Class ids uint8 [H, W] as uint8 [size, size], placed as `letterbox` places the image, padding reflected like it.
 
-    Each target pixel takes the class that covers most of its area; a foreground class wins a tie against background, so with
-    one class foreground is where at least half is covered. Between foreground classes the lower id wins a tie. By the `rule`
-    THIN_LINES a target pixel is background only where every class covers less of it than `thin_share`.
+    Each target pixel takes the class that covers most of its area. A foreground class wins a tie against background, so
+    that with one class a pixel is foreground if at least half of it is covered. Between foreground classes the lower id
+    wins a tie. By the `rule` THIN_LINES a target pixel is background only if every class covers less of it than
+    `thin_share`.
     """
     height, width, top, left = _placement(mask.shape[0], mask.shape[1], size)
     if size < max(mask.shape):
@@ -45,23 +48,24 @@ def valid_area(height: int, width: int, size: int) -> np.ndarray:
 
 
 def thin_share(height: int, width: int, size: int) -> float:
-    """Share of a target pixel that is foreground by the rule THIN_LINES, where a mask of that height and width is shrunk to `size`.
+    """The fraction of a target pixel that makes it foreground by THIN_LINES, for a mask [height, width] at `size`.
 
-    A line one pixel wide that crosses a target pixel covers 1 / scale of it; half of that is asked for, since the line may run along the edge
-    between two target pixels. So every line of one pixel is left, a single pixel is not, and nobody has to know how wide the lines are.
+    A line one pixel wide that crosses a target pixel covers 1 / scale of it. Half of that is required, since the line
+    may run along the edge between two target pixels. So every line of one pixel stays, a single pixel does not, and the
+    width of the lines need not be known.
     """
     return min(0.5, size / max(height, width) / 2)
 
 
 def _placement(height: int, width: int, size: int) -> tuple[int, int, int, int]:
-    """Height and width of the picture inside the square, at least one pixel each, and its top left corner."""
+    """Height and width of the image inside the square, at least one pixel each, and its top left corner."""
     scale = size / max(height, width)
     inner_height, inner_width = max(1, round(height * scale)), max(1, round(width * scale))
     return inner_height, inner_width, (size - inner_height) // 2, (size - inner_width) // 2
 
 
 def _reflected(size: int, start: int, length: int) -> np.ndarray:
-    """Source index of each of `size` places when `length` pixels start at `start`, mirrored to and fro for as long as needed."""
+    """Source index of each of `size` pixels when `length` pixels start at `start`, mirrored as often as needed."""
     index = (np.arange(size) - start) % (2 * length)
     return np.minimum(index, 2 * length - 1 - index)
 

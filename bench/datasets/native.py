@@ -1,8 +1,10 @@
-"""Pictures at their own size, decoded once, for whoever cuts windows out of them: memory-mapped, so that a worker holds what it reads alone.
+"""Images at their own size, decoded once, from which windows are cut.
+
+They are memory-mapped, so that a worker holds only what it reads.
 
     <directory>/native/<row>.image.npy  <row>.mask.npy  foreground.npz  ids.json
 
-The disk holds 4 bytes for each pixel of each picture, no more; a window that is read takes its own pixels in memory.
+The disk holds 4 bytes for each pixel of each image, no more; a window takes the memory of its own pixels.
 """
 
 import json
@@ -25,16 +27,18 @@ NATIVE = "native"
 """The folder beside the sizes of a pixel cache."""
 
 _BYTES_A_PIXEL = 4
-"""Three of the picture, one of the mask."""
+"""Three of the image, one of the mask."""
 
 FOREGROUND_POINTS = 1024
-"""Pixels of each class and picture that are remembered, drawn evenly: where a window may be laid to see some of it."""
+"""Pixels of each class and image that are kept, evenly drawn: a window over one of them sees some of the class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativePixels:
-    """The pictures of `folder` in the order of `ids`; `points` are for each picture and foreground class pixels of it, int32 [n, 2] rows and
-    columns."""
+    """The images of `folder` in the order of `ids`.
+
+    `points` are pixels of each foreground class of each image, int32 [n, 2] rows and columns.
+    """
 
     ids: tuple[str, ...]
     folder: Path
@@ -55,7 +59,7 @@ class NativePixels:
 
 
 def native_bytes(images: Iterable[ImageFacts]) -> int:
-    """What pictures of those sizes take on disk."""
+    """Bytes that images of those sizes take on disk."""
     return sum(_BYTES_A_PIXEL * image.width * image.height for image in images)
 
 
@@ -68,8 +72,11 @@ def write_native(
     num_bytes: int,
     threads: int | None = None,
 ) -> None:
-    """Writes the pictures `ids` below `directory`, whole or not at all; what is there of the same ids and data set `fingerprint` is kept. Raises
-    DataError where the disk has no room for `num_bytes`, or a picture cannot be decoded."""
+    """Writes the images `ids` below `directory`, whole or not at all.
+
+    An earlier copy of the same ids and data set `fingerprint` is kept. Raises DataError if the disk has no room for
+    `num_bytes`, or an image cannot be decoded.
+    """
     stamp = {"ids": list(ids), "fingerprint": fingerprint}
     target = directory / NATIVE
     if _read_stamp(target) == stamp:
@@ -80,8 +87,8 @@ def write_native(
         free = shutil.disk_usage(directory).free
         if free < num_bytes:
             raise DataError(
-                f"pictures at their own size take {num_bytes} bytes in {directory} and the disk has {free} free; set TMPDIR to a larger "
-                "one, or view: [whole] in the search space"
+                f"pictures at their own size take {num_bytes} bytes in {directory} and the disk has {free} free; "
+                "set TMPDIR to a larger one, or view: [whole] in the search space"
             )
         with tempfile.TemporaryDirectory(dir=directory, prefix=".writing-") as scratch:
             folder = Path(scratch) / NATIVE
@@ -125,9 +132,9 @@ def _write(folder: Path, samples: Sequence[Sample], num_classes: int, threads: i
 def _points(mask: np.ndarray, class_id: int) -> np.ndarray:
     """Every k-th pixel of a class in the order of rows, so that all of a long object is among them."""
     assert class_id != VOID
-    places = np.flatnonzero(mask == class_id)
-    places = places[:: max(1, -(-len(places) // FOREGROUND_POINTS))]
-    return np.stack(np.unravel_index(places, mask.shape), axis=-1).astype(np.int32)
+    positions = np.flatnonzero(mask == class_id)
+    positions = positions[:: max(1, -(-len(positions) // FOREGROUND_POINTS))]
+    return np.stack(np.unravel_index(positions, mask.shape), axis=-1).astype(np.int32)
 
 
 def _read_stamp(folder: Path) -> dict | None:

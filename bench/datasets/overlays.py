@@ -1,4 +1,4 @@
-"""Pictures with their annotation drawn on them, and one sheet of them, worst findings first: an eye finds what no rule does."""
+"""Images with their annotations drawn on them, and one sheet of those with the worst findings, for the eye."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,8 @@ from bench.errors import DataError
 from bench.records import Finding
 
 COLOURS = (
-    (230, 25, 75), (60, 180, 75), (0, 130, 200), (245, 130, 48), (145, 30, 180), (70, 240, 240), (240, 50, 230), (210, 245, 60),
+    (230, 25, 75), (60, 180, 75), (0, 130, 200), (245, 130, 48),
+    (145, 30, 180), (70, 240, 240), (240, 50, 230), (210, 245, 60),
 )  # fmt: skip
 """Of the classes in turn (RGB); void is grey."""
 
@@ -27,8 +28,9 @@ _LONGEST = 1600
 _FILL = 0.35
 
 WORST_FIRST = (
-    "misfit", "odd_mask", "turned_mask", "inverted_mask", "renamed", "bad_region", "no_class", "region_outside", "degenerate_region", "merged_entries", "exif_rotation",
-    "exact_twins", "near_twins", "pages", "extra_band", "large_image", "empty_mask",
+    "misfit", "odd_mask", "turned_mask", "inverted_mask", "renamed", "bad_region", "no_class", "region_outside",
+    "degenerate_region", "merged_entries", "exif_rotation", "exact_twins", "near_twins", "pages", "extra_band",
+    "large_image", "empty_mask",
 )  # fmt: skip
 
 
@@ -57,8 +59,10 @@ def in_order(samples: Sequence[Sample], findings: Sequence[Finding]) -> list[tup
 
 
 def write_overlays(dataset: Dataset, findings: Sequence[Finding], directory: Path, *, most: int) -> int:
-    """Writes an overlay for each of the `most` worst samples and one sheet of them; how many there are. What cannot be decoded is passed
-    over: the findings name it."""
+    """Writes an overlay for each of the `most` worst samples and one sheet of them; how many there are.
+
+    Samples that cannot be decoded are left out: the findings name them.
+    """
     chosen = in_order(dataset.samples, findings)[:most]
     directory.mkdir(parents=True, exist_ok=True)
 

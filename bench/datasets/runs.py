@@ -1,4 +1,4 @@
-"""Flat masks as runs of equal pixels, row after row: counted in a tenth of the time, and kept in a hundredth of the room, of their pixels."""
+"""Flat masks as runs of equal pixels, row after row: a tenth of the time to count, a hundredth of the memory."""
 
 from dataclasses import dataclass
 

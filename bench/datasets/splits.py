@@ -13,28 +13,32 @@ from bench.records import AuditRecord, ImageFacts, SplitRecord
 PARTS = ("train", "val", "test")
 
 BLOCK = 4
-"""Neighbours in a line of images of which each quarter of them takes one."""
+"""Neighbours in the stratified order; each quarter of them takes one."""
+
+_DRAWN = "stratified by foreground share, twins kept together"
+"""How images are drawn, as the rules on record say it."""
 
 
 def make_split(
     audit: AuditRecord, dataset: Dataset, *, seed: int, val_share: float = 0.2, test_share: float = 0.2, folds: int = 3
 ) -> SplitRecord:
-    """Splits the audited images into train, val and test, and what is not locked into `folds`; the same for the same data, shares and
-    `seed`.
+    """Splits the audited images into train, val and test, and the images outside the test set into `folds`.
 
     Predefined parts are respected:
 
     - train, val and test: as given;
     - train and test: val is held out from train;
-    - train and val: val is locked as the test set, and validation is held out from train, since what chooses must not score;
-    - none: `test_share` of the images is locked, then `val_share` of the rest is held out for validation.
+    - train and val: val becomes the held-out test set, and validation is held out from train, since images that choose
+      must not score;
+    - none: `test_share` of the images is held out for the test, then `val_share` of the rest for validation.
 
-    What is held out is a draw stratified by foreground share (with several classes also by the dominant one) in which twins stay
-    together. A twin across given parts leaves the evaluation side: test before val before train. Raises DataError where a part
-    would be empty. Folds are drawn by scikit-learn's StratifiedGroupKFold on the same strata and groups.
+    The same data, shares and `seed` give the same split. What is held out is drawn, stratified by foreground share
+    (with several classes also by the dominant one); duplicates stay together. A duplicate across given parts leaves the
+    evaluation side: test before val before train. Raises DataError if a part would be empty. scikit-learn's
+    StratifiedGroupKFold draws the folds, on the same strata and groups.
     """
     given = _given_parts(audit, dataset)
-    parts, excluded = _without_twins(given, audit.twin_groups)
+    parts, excluded = _without_duplicates(given, audit.twin_groups)
     rule = _rule_of({facts.split for facts in audit.images}, val_share, test_share)
     facts_of = {facts.id: facts for facts in audit.images}
     randomness = np.random.default_rng(seed)
@@ -49,12 +53,14 @@ def make_split(
     for part in PARTS:
         if not parts[part]:
             raise DataError(
-                f"{dataset.root} leaves no image for {part}: {len(audit.images)} images, {len(audit.twin_groups)} groups of twins, "
-                f"{len(excluded)} excluded; at least 3 different images are needed"
+                f"{dataset.root} leaves no image for {part}: {len(audit.images)} images, "
+                f"{len(audit.twin_groups)} groups of duplicates, {len(excluded)} excluded; "
+                "at least 3 different images are needed"
             )
     ordered = {part: tuple(sorted(parts[part])) for part in PARTS}
     open_ids = sorted((*ordered["train"], *ordered["val"]))
     drawn = _folds(open_ids, facts_of, audit.twin_groups, folds, seed)
+    folds_rule = f"{len(drawn)} folds of the images that are not locked, {_DRAWN}"
     return SplitRecord(
         train=ordered["train"],
         val=ordered["val"],
@@ -62,30 +68,32 @@ def make_split(
         excluded=dict(sorted(excluded.items())),
         rule=rule,
         folds=drawn,
-        folds_rule=f"{len(drawn)} folds of the images that are not locked, stratified by foreground share, twins kept together",
+        folds_rule=folds_rule,
         fingerprint=fingerprint(ordered),
     )
 
 
 def stratified_order(
-    names: Sequence[str], facts_of: Mapping[str, ImageFacts], twin_groups: Sequence[Sequence[str]]
+    names: Sequence[str], facts_of: Mapping[str, ImageFacts], duplicates: Sequence[Sequence[str]]
 ) -> list[tuple[str, ...]]:
-    """Units (an image, or twins together) in a line by dominant class and foreground share: neighbours resemble each other."""
-    return sorted(_units(names, twin_groups), key=lambda unit: (*_stratum(unit, facts_of), unit))
+    """Units (an image, or duplicates together) by dominant class and foreground share: neighbours are alike."""
+    return sorted(_units(names, duplicates), key=lambda unit: (*_stratum(unit, facts_of), unit))
 
 
-def nested_subset(line: Sequence[Sequence[str]], share: float, seed: Sequence[int]) -> tuple[str, ...]:
-    """`share` (0-1) of the images of a `stratified_order`, sorted by name; at least one unit. With the same `seed` a smaller share is a part
-    of a larger one.
+def nested_subset(units: Sequence[Sequence[str]], share: float, seed: Sequence[int]) -> tuple[str, ...]:
+    """`share` (0-1) of the images of a `stratified_order`, sorted by name; at least one unit.
 
-    Of each four neighbours the first quarter takes one by chance, the next quarter another, and so on: every share resembles the whole.
+    With the same `seed` a smaller share is a part of a larger one.
+
+    Of each four neighbours the first quarter takes one by chance, the next quarter another, and so on, so that every
+    share resembles the whole.
     """
     randomness = np.random.default_rng(seed)
-    quarters = np.concatenate([randomness.permutation(BLOCK) for _ in range(0, len(line), BLOCK)])[: len(line)]
-    order = np.lexsort((randomness.random(len(line)), quarters))
-    sizes = np.cumsum([len(line[row]) for row in order])
+    quarters = np.concatenate([randomness.permutation(BLOCK) for _ in range(0, len(units), BLOCK)])[: len(units)]
+    order = np.lexsort((randomness.random(len(units)), quarters))
+    sizes = np.cumsum([len(units[row]) for row in order])
     count = int(np.argmin(np.abs(sizes - share * sizes[-1]))) + 1
-    return tuple(sorted(name for row in order[:count] for name in line[row]))
+    return tuple(sorted(name for row in order[:count] for name in units[row]))
 
 
 def fingerprint(parts: Mapping[str, Sequence[str]]) -> str:
@@ -95,7 +103,7 @@ def fingerprint(parts: Mapping[str, Sequence[str]]) -> str:
 
 
 def _given_parts(audit: AuditRecord, dataset: Dataset) -> dict[str, list[str]]:
-    """Ids by the part that they go to before twins are looked at; without predefined parts all are in train."""
+    """Ids by the part that they go to before duplicates are considered; without predefined parts all are in train."""
     found = {facts.split for facts in audit.images}
     if found - {None} and None in found:
         name = next(facts.id for facts in audit.images if facts.split is None)
@@ -111,65 +119,65 @@ def _given_parts(audit: AuditRecord, dataset: Dataset) -> dict[str, list[str]]:
 
 
 def _rule_of(found: set[str | None], val_share: float, test_share: float) -> str:
-    drawn = "stratified by foreground share, twins kept together"
     if found == {"train", "val", "test"}:
         return "train, val and test as given"
     if found == {"train", "val"}:
-        return f"the given val is the locked test set; validation is {val_share:.0%} of the given train, {drawn}"
+        return f"the given val is the locked test set; validation is {val_share:.0%} of the given train, {_DRAWN}"
     if found == {"train", "test"}:
-        return f"train and test as given; validation is {val_share:.0%} of the given train, {drawn}"
-    return f"test is {test_share:.0%} of the images, validation {val_share:.0%} of the rest, {drawn}"
+        return f"train and test as given; validation is {val_share:.0%} of the given train, {_DRAWN}"
+    return f"test is {test_share:.0%} of the images, validation {val_share:.0%} of the rest, {_DRAWN}"
 
 
-def _without_twins(
-    given: Mapping[str, Sequence[str]], twin_groups: Sequence[Sequence[str]]
+def _without_duplicates(
+    given: Mapping[str, Sequence[str]], duplicates: Sequence[Sequence[str]]
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Takes an image out of test when a twin is in val or train, and out of val when a twin is in train."""
+    """Removes an image from test if a duplicate is in val or train, and from val if one is in train."""
     part_of = {name: part for part in PARTS for name in given[part]}
     excluded: dict[str, str] = {}
-    for group in twin_groups:
+    for group in duplicates:
         present = [name for name in group if name in part_of]
         first = min((part_of[name] for name in present), key=PARTS.index)
-        keeper = next(name for name in present if part_of[name] == first)
+        kept = next(name for name in present if part_of[name] == first)
         for name in present:
             if part_of[name] != first:
-                excluded[name] = f"left {part_of[name]}: a twin of {keeper} in {first}"
+                excluded[name] = f"left {part_of[name]}: a twin of {kept} in {first}"
     return {part: [name for name in given[part] if name not in excluded] for part in PARTS}, excluded
 
 
 def _hold_out(
     names: Sequence[str],
     facts_of: Mapping[str, ImageFacts],
-    twin_groups: Sequence[Sequence[str]],
+    duplicates: Sequence[Sequence[str]],
     share: float,
     randomness: np.random.Generator,
     *,
     reserve: int,
 ) -> tuple[list[str], list[str]]:
-    """(kept, held out): `share` of `names`, at least one unit (an image, or twins together), while `reserve` units are kept.
+    """(kept, held out): `share` of `names` is held out, at least one unit (an image, or duplicates together).
 
-    Units stand in a line by dominant class and foreground share; the line is cut into as many blocks as images are wanted, and
-    each block gives one unit by chance. So the held-out part resembles the whole even with ten images, or three of a class.
+    `reserve` units are kept. Units are sorted by dominant class and foreground share. This order is cut into as many
+    blocks as images are wanted, and each block gives one unit by chance. So the held-out part resembles the whole even
+    with ten images, or three of a class.
     """
-    line = stratified_order(names, facts_of, twin_groups)
-    if len(line) <= reserve:
+    units = stratified_order(names, facts_of, duplicates)
+    if len(units) <= reserve:
         return list(names), []
     wanted = max(1, round(share * len(names)))
-    starts = np.cumsum([0, *(len(unit) for unit in line)])
+    starts = np.cumsum([0, *(len(unit) for unit in units)])
     block_of = (starts[:-1] + starts[1:]) * wanted // (2 * len(names))
     held: list[str] = []
-    left = set(range(len(line)))
+    left = set(range(len(units)))
     for block in [*range(wanted), None]:  # None: what blocks without a fitting unit leave open
         while len(left) > reserve and len(held) < (wanted if block is None else block + 1):
-            fitting = [row for row in sorted(left) if len(held) + len(line[row]) <= wanted]
+            fitting = [row for row in sorted(left) if len(held) + len(units[row]) <= wanted]
             candidates = [row for row in fitting if block is None or block_of[row] == block]
             if not candidates:
                 break
             row = int(randomness.choice(candidates))
-            held += line[row]
+            held += units[row]
             left.remove(row)
     if not held:
-        held = list(sorted(line, key=len)[0])
+        held = list(sorted(units, key=len)[0])
     chosen = set(held)
     return [name for name in names if name not in chosen], held
 
@@ -177,22 +185,20 @@ def _hold_out(
 def _folds(
     names: Sequence[str],
     facts_of: Mapping[str, ImageFacts],
-    twin_groups: Sequence[Sequence[str]],
+    duplicates: Sequence[Sequence[str]],
     count: int,
     seed: int,
 ) -> tuple[tuple[str, ...], ...]:
-    """`count` folds of `names`, or as many as there are images without twins."""
+    """`count` folds of `names`, or as many as there are images without duplicates."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    units = _units(names, twin_groups)
+    units = _units(names, duplicates)
     count = min(count, len(units))
     if count < 2:
         return (tuple(names),)
     group_of = {name: number for number, unit in enumerate(units) for name in unit}
-    line = sorted(range(len(units)), key=lambda number: (*_stratum(units[number], facts_of), units[number]))
-    stratum_of = {
-        number: place // count for place, number in enumerate(line)
-    }  # neighbours in the line: one for each fold
+    order = sorted(range(len(units)), key=lambda number: (*_stratum(units[number], facts_of), units[number]))
+    stratum_of = {number: position // count for position, number in enumerate(order)}  # neighbours: one for each fold
     groups = [group_of[name] for name in names]
     strata = [stratum_of[group] for group in groups]
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
@@ -202,10 +208,10 @@ def _folds(
     return tuple(tuple(names[index] for index in fold) for fold in found)
 
 
-def _units(names: Sequence[str], twin_groups: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """`names` as groups of twins and single images."""
+def _units(names: Sequence[str], duplicates: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """`names` as groups of duplicates and single images."""
     wanted = set(names)
-    grouped = [tuple(name for name in group if name in wanted) for group in twin_groups]
+    grouped = [tuple(name for name in group if name in wanted) for group in duplicates]
     together = {name for group in grouped for name in group}
     return [group for group in grouped if group] + [(name,) for name in names if name not in together]
 

@@ -1,4 +1,4 @@
-"""Foreground that is too thin or too small for a size: no pixel of a smaller mask is left of it, and nothing can be learned."""
+"""Foreground that is too thin or too small for a size: the smaller mask has no pixel of it, and nothing is learned."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -21,8 +21,10 @@ _MOST = 0.5
 def survives_from(
     mask: np.ndarray, num_classes: int, pixels: np.ndarray, mask_resize: str = "majority"
 ) -> tuple[int | None, ...]:
-    """For each class the smallest of SIZES at which a pixel of it is left of a mask uint8 [H, W], None where there is none, or where the
-    class is not in it. `pixels` are its pixels of each value."""
+    """For each class the smallest of SIZES at which a pixel of it is left of a mask uint8 [H, W].
+
+    None if there is no such size, or if the class is not in the mask. `pixels` are the mask's pixels of each value.
+    """
     found: list[int | None] = [None] * num_classes
     longest = max(mask.shape)
     for number in np.flatnonzero(pixels[1 : num_classes + 1]).tolist():
@@ -36,9 +38,9 @@ def vanishing(facts: Sequence[ImageFacts], classes: Sequence[str], mask_resize: 
     for number, name in enumerate(classes):
         present = [image for image in facts if image.survives_from and image.foreground_share[number] > 0]
         lost = {size: gone(present, number, size) for size in SIZES}
-        told = {size: count for size, count in lost.items() if present and count > _WORTH_SAYING * len(present)}
-        if told:
-            at = ", ".join(f"{count} at size {size}" for size, count in told.items())
+        reported = {size: count for size, count in lost.items() if present and count > _WORTH_SAYING * len(present)}
+        if reported:
+            at = ", ".join(f"{count} at size {size}" for size, count in reported.items())
             way_out = _way_out(present, number, mask_resize)
             what = f"the foreground of class {name}" if len(classes) > 1 else "the foreground"
             message = f"{what} is too thin or too small and vanishes in {at}, of {len(present)} images; {way_out}"
@@ -52,21 +54,24 @@ def sizes_said(
     evaluation_size: int,
     mask_resize: str = "majority",
 ) -> Iterator[str]:
-    """A line for each class that is gone in more than one of twenty images at a size of the search. Raises DataError where it is gone in
-    most images at the size at which all trials are compared: a score there says nothing."""
+    """A line for each class that is gone in more than one of twenty images at a size of the search.
+
+    Raises DataError if the class is gone in most images at the size at which all trials are compared. A score there
+    means nothing.
+    """
     for number, name in enumerate(classes):
         present = [image for image in facts if image.survives_from and image.foreground_share[number] > 0]
         lost = {size: gone(present, number, size) for size in sorted({*sizes, evaluation_size})}
-        told = {size: count for size, count in lost.items() if present and count > _WORTH_SAYING * len(present)}
-        if not told:
+        reported = {size: count for size, count in lost.items() if present and count > _WORTH_SAYING * len(present)}
+        if not reported:
             continue
         way_out = _way_out(present, number, mask_resize)
-        at = ", ".join(f"{count} at size {size}" for size, count in told.items())
+        at = ", ".join(f"{count} at size {size}" for size, count in reported.items())
         said = f"the foreground of class {name} vanishes in {at}, of {len(present)} images; {way_out}"
         if lost[evaluation_size] > _MOST * len(present):
             raise DataError(
-                f"{said}: at the evaluation size {evaluation_size} it is gone in most; set image_size in the search space, or "
-                "evaluation_size in the protocol"
+                f"{said}: at the evaluation size {evaluation_size} it is gone in most; "
+                "set image_size in the search space, or evaluation_size in the protocol"
             )
         yield said
 
@@ -87,8 +92,10 @@ def gone(present: Sequence[ImageFacts], number: int, size: int) -> int:
 
 
 def _is_left(region: np.ndarray, size: int, mask_resize: str) -> bool:
-    """Whether a pixel is left of a region uint8 [H, W] of 0 and 255 at that size of its longest side. What is much larger is shrunk by a
-    whole number first, which OpenCV does several times as fast."""
+    """Whether a pixel is left of a region uint8 [H, W] of 0 and 255 at that size of its longest side.
+
+    A much larger region is first shrunk by a whole number, which OpenCV does several times as fast.
+    """
     if mask_resize == THIN_LINES:
         return bool(letterbox_mask(region, size, mask_resize).any())
     height, width = region.shape

@@ -10,7 +10,7 @@ GONE = 0.25
 """Share of the images that show a class in which nothing of it is left of a mask at the network's size."""
 
 LARGER = 2.0
-"""How many times longer than the network's size the median image's longest side must be: there is nothing to cut out of a smaller one."""
+"""Least ratio of the median image's longest side to the network's size; a smaller image has nothing to cut out."""
 
 MOST_BYTES = 2**31
 """Of all images at the evaluation size, five bytes a pixel."""
@@ -23,8 +23,8 @@ def chosen_views(
 ) -> tuple[tuple[str, ...], str | None]:
     """`views` as a space lists them, with AUTO replaced, and in one line why; None where a space decides itself.
 
-    The rule: patches where in more than a quarter of the images that show some class nothing of it is left at `largest` px, the space's
-    largest image size, and the median image's longest side is at least twice that; else whole.
+    The rule: patches if a class has nothing left at `largest` px (the space's largest image size) in more than a
+    quarter of the images that show it, and the median image's longest side is at least twice that size; else whole.
     """
     if AUTO not in views:
         return tuple(views), None
@@ -33,8 +33,8 @@ def chosen_views(
     worst = max(shares, default=0.0)
     if worst > GONE and median >= LARGER * largest:
         return (PATCHES,), (
-            f"view: patches, since foreground is gone in {worst:.0%} of the images that show it at {largest} px, and the median image "
-            f"has {median} px; a space with view: [whole] or [whole, patches] decides otherwise"
+            f"view: patches, since foreground is gone in {worst:.0%} of the images that show it at {largest} px, "
+            f"and the median image has {median} px; a space with view: [whole] or [whole, patches] decides otherwise"
         )
     return (WHOLE,), None
 
@@ -42,8 +42,9 @@ def chosen_views(
 def size_of_evaluation(views: Sequence[str], images: Sequence[ImageFacts], largest: int) -> int:
     """The side in pixels of the square on which a run compares, where its protocol names none.
 
-    Of whole images `largest`, the largest image size of the space. With patches the largest size of the audit that does not exceed the median
-    image's longest side, and at which all images take 2 GB at the most: what is thin is compared as near to its own resolution as that allows.
+    For whole images it is `largest`, the largest image size of the space. For patches it is the largest of the audit's
+    sizes that does not exceed the median image's longest side, and at which all images take 2 GB at the most: thin
+    objects are compared as near to their own resolution as that allows.
     """
     if PATCHES not in views:
         return largest

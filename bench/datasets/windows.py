@@ -1,7 +1,8 @@
-"""A picture of any size through a network of one size: windows that overlap, blended by Gaussian weights. NumPy and OpenCV alone.
+"""An image of any size through a network of one size: overlapping windows, blended by Gaussian weights.
 
-After nnU-Net (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z), which blends with a Gaussian of an eighth of the window: what a network says at
-the edge of its window, where it sees half of the surroundings, counts next to nothing.
+It needs only NumPy and OpenCV. The Gaussian of an eighth of the window is that of nnU-Net (Isensee et al. 2021,
+doi:10.1038/s41592-020-01008-z). At the edge of its window a network sees half of the surroundings, so predictions there
+count next to nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,10 +26,10 @@ Predict = Callable[[np.ndarray], np.ndarray]
 
 
 def through_windows(image: np.ndarray, size: int, predict: Predict, batch_size: int) -> np.ndarray:
-    """Probabilities float32 [H, W, channels] of a picture uint8 [H, W, 3], seen through windows of `size` px at its own resolution.
+    """Probabilities float32 [H, W, channels] of an image uint8 [H, W, 3], at its own resolution.
 
-    A picture that is smaller than a window is continued by its reflection. Beside the picture it holds (channels + 1) * 4 bytes a pixel, and
-    one batch of windows, whatever the number of windows.
+    The image is seen through windows of `size` px; one smaller than a window is continued by its reflection. Beside the
+    image this holds (channels + 1) * 4 bytes a pixel, and one batch of windows, whatever the number of windows.
     """
     height, width = image.shape[:2]
     padded = at_least(image, size)
@@ -49,15 +50,17 @@ def through_windows(image: np.ndarray, size: int, predict: Predict, batch_size: 
 
 
 def window_corners(height: int, width: int, size: int) -> Iterator[tuple[int, int]]:
-    """Top left corners of the windows over a picture that is at least one window large: row by row, evenly spread, the last flush with the
-    edge."""
+    """Top left corners of the windows over an image that is at least one window large, row by row.
+
+    They are evenly spread; the last window is flush with the edge.
+    """
     for top in _starts(height, size):
         for left in _starts(width, size):
             yield top, left
 
 
 def count_windows(height: int, width: int, size: int) -> int:
-    """How many windows a picture takes."""
+    """How many windows an image takes."""
     return len(_starts(max(height, size), size)) * len(_starts(max(width, size), size))
 
 
@@ -69,8 +72,11 @@ def gaussian(size: int) -> np.ndarray:
 
 
 def squared(probabilities: np.ndarray, size: int) -> np.ndarray:
-    """Probabilities float32 [H, W, channels] at a picture's size as a letterboxed square [size, size, channels], as truth is laid out: averaged
-    over the area of a pixel where the picture is shrunk, 0 around it."""
+    """Probabilities float32 [H, W, channels] at an image's size as a letterboxed square [size, size, channels].
+
+    It is laid out as the truth is. Probabilities are averaged over the area of a pixel if the image is shrunk, and are
+    0 around the image.
+    """
     valid = valid_area(probabilities.shape[0], probabilities.shape[1], size)
     rows, columns = (np.flatnonzero(valid.any(axis=axis)) for axis in (1, 0))
     inner = (len(columns), len(rows))
@@ -89,7 +95,7 @@ def _reflected(size: int, length: int) -> np.ndarray:
 
 
 def at_least(image: np.ndarray, size: int) -> np.ndarray:
-    """A picture or a mask [H, W, ...], continued by its reflection at the bottom and the right up to `size`."""
+    """An image or a mask [H, W, ...], continued by its reflection at the bottom and the right up to `size`."""
     height, width = image.shape[:2]
     if height >= size and width >= size:
         return image

@@ -6,7 +6,8 @@
         card.md         what it was made of, how good it is and where it ends; worst-*.png beside it
         predict.py      masks without this project: Keras, NumPy, OpenCV and Pillow
 
-`bench.delivery.deliver.deliver` makes the folder, in a process of its own and in one step. `load_model` (also `bench.load_model`) opens it.
+`bench.delivery.deliver.deliver` makes the folder in a process of its own and in one step. `load_model` (also
+`bench.load_model`) opens it.
 """
 
 FOLDER = "model"

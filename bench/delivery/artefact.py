@@ -37,10 +37,11 @@ def write(
     tell: Callable[[str], None] = lambda text: None,
     finish: Callable[[Path], None] = lambda folder: None,
 ) -> ModelDescription:
-    """Writes the model of `members` (their weights relative to `weights_folder`) as the folder `directory`, in place of what was there.
+    """Writes the model of `members` as the folder `directory`; an older one is replaced.
 
-    `finish` gets the folder while it still stands beside its place, and may add to it; if it raises, what was there stays. Imports
-    TensorFlow. Raises DataError for weights that cannot be loaded, StoreError where the folder cannot be written.
+    The members' weights are relative to `weights_folder`. `finish` gets the new folder before it replaces the old one,
+    and may add files to it; if `finish` raises, the old folder stays. Imports TensorFlow. Raises DataError for weights
+    that cannot be loaded, StoreError if the folder cannot be written.
     """
     from bench.delivery.network import ensemble
 
@@ -81,8 +82,10 @@ def write(
 
 @contextlib.contextmanager
 def new_folder(directory: Path) -> Iterator[Path]:
-    """A folder beside `directory` that takes its place, whole and on disk, at the end of the block; left by an error or a dead process, what was
-    there stays. Raises StoreError."""
+    """A folder beside `directory` that replaces it, whole and on disk, at the end of the block.
+
+    After an error or the death of the process the old folder stays. Raises StoreError.
+    """
     with said_plainly(directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
         restore(directory)
@@ -103,7 +106,10 @@ def new_folder(directory: Path) -> Iterator[Path]:
 
 
 def restore(directory: Path) -> None:
-    """Puts back what a process had just moved aside when it died, and drops what it had not finished. Only for who holds the run's lock."""
+    """Puts back what a dead process had moved aside, and deletes what it had not finished.
+
+    Only for the holder of the run's lock.
+    """
     old = directory.with_name(f".{directory.name}{_OLD}")
     if old.is_dir() and not directory.exists():
         old.rename(directory)

@@ -30,7 +30,7 @@ LICENCES = {
     "resnet": "MIT (image-classifiers by P. Yakubovskiy)",
     "vgg": "CC BY 4.0 (Visual Geometry Group, University of Oxford)",
 }
-"""Of ImageNet weights, by how a backbone's name begins; the longest beginning counts."""
+"""Of ImageNet weights, by the start of a backbone's name; the longest start counts."""
 
 Counts = Mapping[str, Sequence[ClassCounts]]
 
@@ -38,17 +38,20 @@ Counts = Mapping[str, Sequence[ClassCounts]]
 def write_card(
     folder: Path, run: Run, record: DeliveryRecord, truth: CachedPixels, scored: ScoredImages | None
 ) -> None:
-    """Writes the card into the model's `folder`, with pictures of the worst of the `scored` images; `truth` has them at their size."""
-    pictures = write_worst(folder, record.test, truth, scored) if scored else []
-    (folder / CARD).write_text(card(run, record, pictures), encoding="utf-8")
+    """Writes the card into the model's `folder`, with images of the worst of the `scored` ones.
+
+    `truth` has these images at the evaluation size.
+    """
+    worst = write_worst(folder, record.test, truth, scored) if scored else []
+    (folder / CARD).write_text(card(run, record, worst), encoding="utf-8")
 
 
-def card(run: Run, record: DeliveryRecord, pictures: Sequence[tuple[str, str, float]] = ()) -> str:
-    """The card in markdown. `pictures` are file, image id and IoU of the worst locked images."""
+def card(run: Run, record: DeliveryRecord, worst: Sequence[tuple[str, str, float]] = ()) -> str:
+    """The card in markdown. `worst` are file, image id and IoU of the worst held-out test images."""
     sections = (
         _head(run, record),
         _quality(run, record),
-        _worst(pictures),
+        _worst(worst),
         _use(record),
         _data(run),
         _making(run, record),
@@ -94,8 +97,8 @@ def _quality(run: Run, record: DeliveryRecord) -> Iterator[str]:
     yield ""
     if record.refit:
         yield (
-            "This network was trained on all development images, so that none of them can score it: the first row is of networks of its recipe that were "
-            "trained on folds, and says what to expect of it.\n"
+            "This network was trained on all development images, so that none of them can score it: "
+            "the first row is of networks of its recipe that were trained on folds, and says what to expect of it.\n"
         )
     if not record.test and not record.out_of_fold:
         yield "No image was scored.\n"
@@ -126,7 +129,7 @@ def _by_class(run: Run, record: DeliveryRecord) -> Iterator[str]:
     yield ""
     if record.confusion:
         names = ("background", *classes)
-        yield f"| of the locked pixels of | {' | '.join(f'taken for {name}' for name in names)} |"
+        yield f"| of the held-out pixels of | {' | '.join(f'taken for {name}' for name in names)} |"
         yield f"|---|{'---|' * len(names)}"
         for name, row in zip(names, record.confusion, strict=True):
             cells = [percent(count / sum(row)) if sum(row) else MISSING for count in row]
@@ -143,26 +146,34 @@ def _estimate(of: Estimate | None) -> str:
 def _beside(run: Run) -> Iterator[str]:
     judge = next((each for each in references(run) if each.name == JUDGE), None)
     if judge and "test" in judge.metrics:
-        yield f"Without looking at an image (the mean training mask), the IoU of the held-out test images is {fraction(judge.metrics['test']['iou'])}."
-    people = annotators(run)
-    if people:
-        yield f"Where pictures were annotated twice, people agree with each other at IoU {fraction(people.iou)} ({plural(people.pictures, 'pair')})."
+        yield (
+            "Without looking at an image (the mean training mask), the IoU of the held-out test images is "
+            f"{fraction(judge.metrics['test']['iou'])}."
+        )
+    agreement = annotators(run)
+    if agreement:
+        yield (
+            f"Where pictures were annotated twice, people agree with each other at IoU {fraction(agreement.iou)} "
+            f"({plural(agreement.pictures, 'pair')})."
+        )
     yield ""
 
 
-def _worst(pictures: Sequence[tuple[str, str, float]]) -> Iterator[str]:
-    if pictures:
+def _worst(worst: Sequence[tuple[str, str, float]]) -> Iterator[str]:
+    if worst:
         yield "## Where it is worst\n"
-        yield "Locked images with the lowest IoU: the outline of the truth in white, of the model in orange.\n"
-        for file, name, score in pictures:
+        yield "Held-out test images with the lowest IoU: the outline of the truth in white, of the model in orange.\n"
+        for file, name, score in worst:
             yield f"![{name}]({file}) {name}, IoU {fraction(score)}\n"
 
 
 def _use(record: DeliveryRecord) -> Iterator[str]:
+    side = record.image_size
     yield "## How to use it\n"
     yield "```bash"
-    yield "python -m bench predict RUN photographs -o masks --overlays   # RUN: the run's name, or the path of this folder"
-    yield "python -m bench export RUN --format onnx                      # or savedmodel, litert"
+    predict, export = "python -m bench predict RUN photographs -o masks", "python -m bench export RUN --format onnx"
+    yield f"{predict} --overlays   # RUN: the run's name, or the path of this folder"
+    yield f"{export}                      # or savedmodel, litert"
     yield "```\n"
     yield "```python"
     yield "from bench import load_model"
@@ -170,7 +181,7 @@ def _use(record: DeliveryRecord) -> Iterator[str]:
     yield "```\n"
     yield (
         f"Without this project: `python {SCRIPT} photograph.jpg` (Keras, TensorFlow, NumPy, OpenCV, Pillow), or "
-        f'`keras.models.load_model("{NETWORK}")`, which maps RGB 0-255, [batch, {record.image_size}, {record.image_size}, 3], to '
+        f'`keras.models.load_model("{NETWORK}")`, which maps RGB 0-255, [batch, {side}, {side}, 3], to '
         f"probabilities. {_rule(record)} `{DESCRIPTION}` says the same for programs.\n"
     )
 
@@ -193,9 +204,10 @@ def _data(run: Run) -> Iterator[str]:
     shares = [sum(facts.foreground_share) for facts in run.audit.images]
     median = percent(float(np.median(shares))) if shares else MISSING
     yield (
-        f"`{data.name}` ({data.format}), {plural(data.num_images, 'image')}, half of them with less than {median} foreground; SHA-256 of the "
-        f"pixels `{data.fingerprint[:16]}…`. Split: {split.rule}; {len(split.test)} held out, {len(split.train) + len(split.val)} for "
-        f"development, {len(split.excluded)} left out.\n"
+        f"`{data.name}` ({data.format}), {plural(data.num_images, 'image')}, half of them with less than {median} "
+        f"foreground; SHA-256 of the pixels `{data.fingerprint[:16]}…`. Split: {split.rule}; "
+        f"{len(split.test)} held out, {len(split.train) + len(split.val)} for development, "
+        f"{len(split.excluded)} left out.\n"
     )
 
 
@@ -227,16 +239,22 @@ def _limits(run: Run, record: DeliveryRecord) -> Iterator[str]:
     longest = max((max(facts.width, facts.height) for facts in run.audit.images), default=0)
     if record.view == PATCHES:
         yield (
-            f"- It sees {size} at a time, and nothing around them; objects larger than that it knows by their parts alone. A network file alone, "
-            f"as `export` writes it, has no windows in it: whoever calls it cuts and blends (`{SCRIPT}` shows how)."
+            f"- It sees {size} at a time, and nothing around them; objects larger than that it knows by their parts "
+            "alone. A network file alone, as `export` writes it, has no windows in it: "
+            f"the caller cuts and blends (`{SCRIPT}` shows how)."
         )
     else:
-        yield f"- Photographs are shrunk to {size} on their longest side; what is then thinner than a pixel is not seen."
+        yield (
+            f"- Photographs are shrunk to {size} on their longest side; what is then thinner than a pixel is not seen."
+        )
     if longest:
         yield f"- It has seen photographs of up to {longest} px of this one data set; elsewhere its quality is unknown."
     yield "- Probabilities are not calibrated; the threshold was chosen for IoU."
     scored = len(record.test)
-    yield f"- {plural(scored, 'held-out image')} {'is' if scored == 1 else 'are'} few: heed the interval, not the third digit."
+    yield (
+        f"- {plural(scored, 'held-out image')} {'is' if scored == 1 else 'are'} few: "
+        "heed the interval, not the third digit."
+    )
     if record.latency_s is not None and record.num_bytes is not None:
         yield (
             f"- {milliseconds(record.latency_s)} an image on {run.environment.device}; the file has "
@@ -256,7 +274,10 @@ def _licences(members: Sequence[Member]) -> Iterator[str]:
             yield f"- {backbone or 'A network without encoder'}: trained from random weights; no licence of others."
         else:
             yield f"- {backbone}, pretrained weights `{Path(weights).name}`: {licence(backbone)}"
-    yield "- ImageNet's pictures, with which encoders are pretrained, are for research; ask a lawyer what that means for weights."
+    yield (
+        "- ImageNet's pictures, with which encoders are pretrained, are for research; "
+        "ask a lawyer what that means for weights."
+    )
     yield "- The photographs of the data set keep their own licence."
     yield ""
 

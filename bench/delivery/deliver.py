@@ -30,13 +30,14 @@ def deliver(
     placement: Placement = Placement(),  # noqa: B008  frozen
     tell: Callable[[str], None] = lambda text: None,
 ) -> DeliveryRecord:
-    """Writes `run_directory`/model/ and returns `record` with `test`, `latency_s` and `num_bytes` as they were measured on that very model.
+    """Writes `run_directory`/model/; returns `record` with `test`, `latency_s` and `num_bytes` of that very model.
 
-    A process of its own builds the network from the members' weights, writes it, opens what it wrote, and scores the images `test_ids` of the
-    pixel cache in `cache_directory`: probabilities enlarged from the model's size to `evaluation_size`, threshold, smallest object. The folder
-    appears in one step, in place of an earlier one; the caller then writes the record. `tell` gets lines such as "building member 2 of 5".
+    A process of its own builds the network from the members' weights, writes it, opens the written file, and scores the
+    images `test_ids` of the pixel cache in `cache_directory`: probabilities enlarged from the model's size to
+    `evaluation_size`, then threshold and smallest object. The folder appears in one step and replaces an earlier one;
+    the caller then writes the record. `tell` gets lines such as "building member 2 of 5".
 
-    Raises UserError, one line, for weights that cannot be loaded, pixels that are gone, a full disk, and a process that died.
+    Raises UserError, one line, for weights that cannot be loaded, missing pixels, a full disk, and a process that died.
     """
     return in_own_process(
         deliver_here,
@@ -112,7 +113,7 @@ def deliver_here(
 
 
 def _median(native: NativePixels) -> int:
-    """The row of the picture of median size."""
+    """The row of the image of median size."""
     return sorted(range(len(native.ids)), key=lambda row: native.mask(row).size)[len(native.ids) // 2]
 
 

@@ -1,4 +1,4 @@
-"""model.json: what a delivered network needs to be told to become a mask. Without TensorFlow."""
+"""model.json: what turns a delivered network's probabilities into a mask. Without TensorFlow."""
 
 import hashlib
 import json
@@ -25,13 +25,18 @@ MOST_CLASSES = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDescription:
-    """What belongs to a network. `classes` are the foreground classes by id from 1; `image_size` is the side S of the square input in pixels: of the
-    photograph shrunk, or by the `view` "patches" of windows at its own resolution (`bench.datasets.windows`).
+    """What belongs to a network.
 
-    A pixel whose probability is at least `threshold` is foreground (several classes: the most probable wins); regions below
-    `smallest_object`, a share 0-1 of the image's area, are dropped. `flips` and `members` say what is inside the network; nothing is left to do for
-    them. `evaluation_size` is the side of the square on which it was scored. Pictures of more than 8 bit a channel are scaled from
-    `value_range`, that of the data set (None where it had none). `sha256` and `num_bytes` are of the network's file, `versions` by distribution name, `created_at` an ISO time.
+    `classes` are the foreground classes by id from 1. `image_size` is the side S of the square input in pixels. The
+    input is the whole image, shrunk, or with the `view` "patches" a window at the image's own resolution
+    (`bench.datasets.windows`).
+
+    A pixel whose probability is at least `threshold` is foreground (several classes: the most probable wins). Regions
+    below `smallest_object`, a fraction 0-1 of the image's area, are dropped. `flips` and `members` describe what is
+    inside the network; the caller need not apply them. `evaluation_size` is the side of the square on which the network
+    was scored. Images of more than 8 bit a channel are scaled from `value_range`, that of the data set (None if it had
+    none). `sha256` and `num_bytes` are of the network's file, `versions` are by distribution name, `created_at` is an
+    ISO time.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -83,8 +88,11 @@ def sealed(description: ModelDescription, network: Path) -> ModelDescription:
 
 
 def read_description(folder: Path) -> ModelDescription:
-    """What the model in `folder` is. Raises DataError, naming the file, for one that is missing, torn or foreign, and for a network whose file is
-    not the one that was described."""
+    """The description of the model in `folder`.
+
+    Raises DataError, naming the file, for one that is missing, torn or foreign, and if the network's file differs from
+    the described one.
+    """
     path, network = folder / DESCRIPTION, folder / NETWORK
     for needed in (path, network):
         if not needed.is_file():

@@ -20,7 +20,10 @@ from bench.records.durable import said_plainly
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One row of FORMATS. `save(model, path)` writes it; `default` is its name beside the model; `needs` are packages of extra `export`."""
+    """One row of FORMATS.
+
+    `save(model, path)` writes the format; `default` is its name beside the model; `needs` are packages of an extra.
+    """
 
     description: str
     default: str
@@ -31,11 +34,11 @@ class Format:
 def export(
     model: SegmentationModel, folder: Path, format_name: str, target: Path | None, *, force: bool = False
 ) -> Path:
-    """Writes `model`, which was loaded from `folder`, as `target` (None: beside the model) and returns the path; `<target>.json` beside it says what
-    model.json says.
+    """Writes `model`, loaded from `folder`, as `target` (None: beside the model) and returns the path.
 
-    What is written takes float32 RGB 0-255, [batch, S, S, 3], and gives float32 probabilities [batch, S, S, channels]. Raises DataError for an
-    unknown format or a missing package, StoreError where something is in the way and `force` is not given, or the disk says no.
+    `<target>.json` beside it has the content of model.json. The written network maps RGB 0-255, float32 [batch, S, S,
+    3], to float32 probabilities [batch, S, S, channels]. Raises DataError for an unknown format or a missing package,
+    StoreError if a file is in the way without `force`, or if the disk refuses.
     """
     if format_name not in FORMATS:
         raise DataError(unknown("format", format_name, FORMATS))

@@ -23,9 +23,12 @@ class FinishedRun:
     records: Run
 
     def leaderboard(self) -> "pd.DataFrame":
-        """Every trial of the search, best first: `rank` (missing for one without a place), `study`, `trial`, `status`, `iou` on validation, 0-1,
-        `test_iou` with `test_low` and `test_high` (95 %) where it was scored on locked images, times in seconds, and a column for each
-        hyperparameter."""
+        """Every trial of the search, best first.
+
+        Columns: `rank` (missing for a trial without one), `study`, `trial`, `status`, `iou` on validation, 0-1,
+        `test_iou` with `test_low` and `test_high` (95 %) if it was scored on held-out test images, times in seconds,
+        and one for each hyperparameter.
+        """
         import pandas as pd
 
         rows = [
@@ -48,12 +51,15 @@ class FinishedRun:
         return pd.DataFrame(rows).astype({"rank": "Int64"}) if rows else pd.DataFrame({"rank": pd.array([], "Int64")})
 
     def finals(self) -> "pd.DataFrame":
-        """The final evaluation, best first: `candidate`, `roles`, `group` (within one nobody can be told from its leader), `iou` out of fold with
-        `low` and `high` (95 %), and `test_iou`. Empty where the run held none."""
+        """The final evaluation, best first; empty if the run held none.
+
+        Columns: `candidate`, `roles`, `group` (its candidates do not differ significantly from its leader), `iou` out
+        of fold with `low` and `high` (95 %), `test_iou`, and one for each hyperparameter.
+        """
         import pandas as pd
 
         found = finals(self.records)
-        standings = () if isinstance(found, NoFinals) else found.standings
+        ranking = () if isinstance(found, NoFinals) else found.standings
         return pd.DataFrame(
             [
                 {
@@ -66,12 +72,15 @@ class FinishedRun:
                     "test_iou": each.test,
                     **configuration_of(each.candidate.hyperparameters),
                 }
-                for each in standings
+                for each in ranking
             ]
         )
 
     def delivered(self) -> "pd.DataFrame":
-        """The delivered model: a row for `out_of_fold` and one for `test` with every metric, 0-1, of the images pooled. Empty without a model."""
+        """The delivered model: a row for `out_of_fold` and one for `test`; empty without a model.
+
+        Each has every metric, 0-1, of the images pooled.
+        """
         import pandas as pd
 
         record = self.records.delivery
@@ -93,5 +102,8 @@ class FinishedRun:
 
 
 def load_run(path: str | Path) -> FinishedRun:
-    """Reads a run's folder back, without TensorFlow. Raises StoreError, one line that names the file, for what is no run or a damaged one."""
+    """Reads a run's folder, without TensorFlow.
+
+    Raises StoreError, one line that names the file, for a folder that is no run, and for a damaged one.
+    """
     return FinishedRun(load(Path(path)))

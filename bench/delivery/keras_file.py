@@ -1,4 +1,7 @@
-"""A `.keras` file from anywhere, looked at before Keras opens it: an archive of three known parts, Keras's own layers, plain arrays."""
+"""A `.keras` file of any origin, inspected before Keras opens it.
+
+It must be an archive of three known parts, with Keras's own layers and plain arrays only.
+"""
 
 import io
 import json
@@ -30,8 +33,11 @@ _RUNS_CODE = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLaye
 
 
 def check_keras_file(path: Path) -> None:
-    """Raises DataError, in one line with the file's name, for what no delivered model has: another part, one that unpacks to more than it
-    weighs, a layer that is not Keras's or runs code, a link out of the file."""
+    """Raises DataError, one line with the file's name, for anything that no delivered model has.
+
+    That is an unknown part, a part that unpacks to far more than its size, a layer that is not Keras's or runs code,
+    and a link out of the file.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             _check_parts(path, archive)

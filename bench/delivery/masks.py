@@ -1,4 +1,4 @@
-"""Masks as files and pictures: class ids with a colour table, overlays, areas, and outlines for annotation tools."""
+"""Masks as files: class ids with a colour table, overlays, areas, and outlines for annotation tools."""
 
 import io
 import os
@@ -27,7 +27,7 @@ COLOURS = np.array(
     ],
     np.uint8,
 )
-"""By class id, background first: Okabe and Ito's colours, which people with any colour vision tell apart. More classes begin anew."""
+"""By class id, background first, then repeated: Okabe and Ito's colours, distinct for any colour vision."""
 
 _WHITE = (255, 255, 255)
 _OVERLAY_SHARE = 0.4
@@ -36,14 +36,14 @@ _PALETTE_SIZE = 256
 
 
 def mask_png(mask: np.ndarray) -> bytes:
-    """A PNG whose values are the class ids, uint8 [H, W], and whose colour table shows them; `bench.datasets.images.read_mask` reads it back."""
-    picture = Image.fromarray(mask)
-    picture.putpalette(_palette().tobytes())
-    return _encoded(picture, "PNG")
+    """A PNG whose values are the class ids, uint8 [H, W], and whose colour table shows them."""
+    image = Image.fromarray(mask)
+    image.putpalette(_palette().tobytes())
+    return _encoded(image, "PNG")
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, truth: np.ndarray | None = None) -> np.ndarray:
-    """RGB uint8 [H, W, 3]: `image` with each class of `mask` tinted and outlined, and the outlines of `truth` in white."""
+    """`image` with each class of `mask` tinted and outlined, and white outlines of `truth`; RGB uint8 [H, W, 3]."""
     shown = image.copy()
     palette = _palette()
     found = mask > 0
@@ -66,7 +66,10 @@ AREA_COLUMNS = ("image", "width", "height", "class", "pixels", "share", "objects
 
 
 def areas(image: str, mask: np.ndarray, classes: Sequence[str]) -> Iterator[tuple[object, ...]]:
-    """A row of AREA_COLUMNS for each class: `share` is of the image's pixels, 0-1; `objects` are regions that touch, at a corner too."""
+    """A row of AREA_COLUMNS for each class.
+
+    `share` is the fraction 0-1 of the image's pixels; `objects` are regions whose pixels touch, also at corners.
+    """
     height, width = mask.shape
     for class_id, name in enumerate(classes, start=1):
         region = (mask == class_id).astype(np.uint8)
@@ -77,7 +80,7 @@ def areas(image: str, mask: np.ndarray, classes: Sequence[str]) -> Iterator[tupl
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Region:
-    """Pixels of one class that touch at their sides, uint8 [h, w], as a cutting of the mask from its place `top`, `left`."""
+    """Pixels of one class that touch at their sides: uint8 [h, w], cut from the mask at row `top`, column `left`."""
 
     class_id: int
     pixels: np.ndarray
@@ -86,7 +89,7 @@ class Region:
 
 
 def coco_json(images: Sequence[tuple[str, np.ndarray]], classes: Sequence[str]) -> dict[str, Any]:
-    """COCO instances of (file name, class ids uint8 [H, W]): a polygon for each region, run lengths for one with holes."""
+    """COCO instances of (file name, class ids uint8 [H, W]): polygons, and run lengths for regions with holes."""
     annotations: list[dict[str, Any]] = []
     for image_id, (_, mask) in enumerate(images, start=1):
         for region in _regions(mask):
@@ -114,8 +117,11 @@ def coco_json(images: Sequence[tuple[str, np.ndarray]], classes: Sequence[str]) 
 
 
 def labelme_json(image_path: str, mask: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
-    """A LabelMe file of one image, class ids uint8 [H, W]. A polygon of LabelMe has no hole, so a region with some is cut open: its outline goes
-    in to each hole and back on the same line."""
+    """A LabelMe file of one image, class ids uint8 [H, W].
+
+    LabelMe's polygons have no holes, so a region with holes is cut open: its outline enters each hole and returns on
+    the same line of pixels.
+    """
     return {
         "version": "5.5.0",
         "flags": {},
@@ -137,8 +143,10 @@ def labelme_json(image_path: str, mask: np.ndarray, classes: Sequence[str]) -> d
 
 
 def outlines(mask: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Of class ids uint8 [H, W] each region's class id and its one closed outline along the edges of pixels, int [n, 2] as x, y; a region with
-    holes is cut open."""
+    """For class ids uint8 [H, W], each region's class id and its outline along the edges of pixels, int [n, 2] as x, y.
+
+    A region has one closed outline; one with holes is cut open.
+    """
     for region in _regions(mask):
         yield region.class_id, _cut_open(_rings(region))
 
@@ -173,8 +181,11 @@ def _segmentation(region: Region, shape: tuple[int, ...]) -> Any:
 
 
 def _cut_open(rings: Sequence[np.ndarray]) -> np.ndarray:
-    """One closed outline, int [n, 2] as x, y, of an outer ring with its holes: from each hole's leftmost corner it goes left to the next edge,
-    between two rows of pixels, and back on the same line."""
+    """One closed outline, int [n, 2] as x, y, of an outer ring and its holes.
+
+    From each hole's leftmost corner it goes left to the next edge, between two rows of pixels, and returns on the same
+    line.
+    """
     outer, *holes = rings
     for hole in sorted(holes, key=lambda ring: int(ring[:, 0].min())):
         inner = np.roll(hole, -int(hole[:, 0].argmin()), axis=0)
@@ -194,12 +205,14 @@ _SIDES = (
     ((1, 0), (1, 1), (1, 0)),
     ((0, -1), (1, 0), (0, 0)),
 )
-"""Of a pixel: the neighbour (dy, dx) on that side, and the side's corners in the order that has the pixel on the right."""
+"""For each side of a pixel the neighbour (dy, dx), and the side's corners with the pixel on the right."""
 
 
 def _rings(region: Region) -> list[np.ndarray]:
-    """Outlines along the edges of pixels, int [n, 2] each as x, y: the outer one, then those of holes. They enclose exactly the pixels whose
-    centres lie in them."""
+    """Outlines along the edges of pixels, int [n, 2] each as x, y: the outer one, then those of holes.
+
+    They enclose exactly the pixels whose centres are inside them.
+    """
     crop = np.pad(region.pixels, 1)
     steps: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for (dy, dx), start, end in _SIDES:
@@ -249,9 +262,9 @@ def _palette() -> np.ndarray:
     return np.concatenate([COLOURS[:1], COLOURS[foreground]])
 
 
-def _encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
+def _encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     content = io.BytesIO()
-    picture.save(content, kind, **options)
+    image.save(content, kind, **options)
     return content.getvalue()
 
 

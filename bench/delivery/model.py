@@ -1,4 +1,4 @@
-"""A delivered model, ready to use: photographs of any size to masks of that size."""
+"""A delivered model, ready to use: images of any size to masks of that size."""
 
 import contextlib
 import os
@@ -21,15 +21,21 @@ from bench.formats import printable
 from bench.records import ValueRange
 
 CPU_BATCH, GPU_BATCH = 2, 16
-"""Images that are computed at once, always so many, since a kernel may round differently for another number and equal images are to get
-equal masks. oneDNN needs more time for one image than for two (docs/performance.md)."""
+"""Images that are computed at once.
+
+The number never varies, since a kernel may round differently for another one, and equal images must get equal masks.
+oneDNN needs more time for one image than for two (docs/performance.md).
+"""
 
 Image = np.ndarray | str | Path
 """RGB uint8 [H, W, 3], or the file that holds it."""
 
 
 class SegmentationModel:
-    """What `load_model` returns. Its methods say what they need of an image and raise DataError, one line, for another one."""
+    """What `load_model` returns.
+
+    Its methods state what an image must be, and raise DataError, one line, for any other.
+    """
 
     def __init__(self, network: Any, description: ModelDescription) -> None:
         import tensorflow as tf
@@ -40,7 +46,7 @@ class SegmentationModel:
         spec = tf.TensorSpec([None, size, size, 3], tf.float32)
         self._compute = tf.function(lambda images: network(images, training=False), [spec], autograph=False)
         self.network = network
-        """The Keras model itself: float32 [batch, S, S, 3] in 0-255 to float32 probabilities [batch, S, S, channels]."""
+        """The Keras model: float32 [batch, S, S, 3] in 0-255 to float32 probabilities [batch, S, S, channels]."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -49,7 +55,7 @@ class SegmentationModel:
 
     @property
     def sees_patches(self) -> bool:
-        """Whether it sees photographs through windows at their own resolution, and not shrunk."""
+        """Whether it sees images through windows at their own resolution, not shrunk."""
         return self.description.view == "patches"
 
     @property
@@ -63,7 +69,10 @@ class SegmentationModel:
         return self.mask_of(self.probabilities(pixels))
 
     def probabilities(self, image: Image) -> np.ndarray:
-        """float32 [H, W, channels] in 0-1 of one image at its own size: of the only foreground class, or of background and every class."""
+        """float32 [H, W, channels] in 0-1 of one image at its own size.
+
+        The channels are the only foreground class, or background and every class.
+        """
         pixels = _pixels(image, self.description.value_range)
         if self.sees_patches:
             return through_windows(pixels, self.description.image_size, self.squares, self.batch_size)
@@ -71,7 +80,7 @@ class SegmentationModel:
         return self.unletterbox(square, *pixels.shape[:2])
 
     def scored(self, image: np.ndarray, size: int) -> np.ndarray:
-        """Probabilities of one picture, uint8 [H, W, 3], as it is scored: letterboxed, float32 [size, size, channels]."""
+        """Probabilities of one image, uint8 [H, W, 3], as it is scored: letterboxed, float32 [size, size, channels]."""
         if self.sees_patches:
             return squared(self.probabilities(image), size)
         return self.squares_at(letterbox(image, self.description.image_size)[None], size)[0]
@@ -91,7 +100,7 @@ class SegmentationModel:
         return np.concatenate([np.asarray(part)[:used] for part, used in parts])
 
     def unletterbox(self, square: np.ndarray, height: int, width: int) -> np.ndarray:
-        """What `squares` says about an image of that size, float32 [S, S, channels], at that size: [height, width, channels]."""
+        """A result of `squares`, float32 [S, S, channels], at its image's own size, [height, width, channels]."""
         valid = valid_area(height, width, self.description.image_size)
         rows, columns = (np.flatnonzero(valid.any(axis=axis)) for axis in (1, 0))
         inner = square[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -107,7 +116,7 @@ class SegmentationModel:
         return segment(probabilities, threshold=about.threshold, smallest_object=about.smallest_object, valid=valid)
 
     def _batches(self, images: np.ndarray) -> Iterator[tuple[Any, int]]:
-        """Probabilities of `batch_size` images at a time, the last ones repeated to fill up, and how many of them count."""
+        """Probabilities of `batch_size` images at a time, and how many of them count; the last image fills up."""
         if not len(images):
             raise ValueError("no image")
         for start in range(0, len(images), self.batch_size):
@@ -118,8 +127,8 @@ class SegmentationModel:
 def load_model(path: str | Path) -> SegmentationModel:
     """Opens a delivered model: a run's folder, the model's folder or its `model.keras`.
 
-    Only Keras's own layers are loaded, in its safe mode. Raises DataError, one line that names the file, for what is missing, torn, foreign or of
-    another shape than its description says.
+    Only Keras's own layers are loaded, in its safe mode. Raises DataError, one line that names the file, for a file
+    that is missing, torn, foreign or of another shape than its description says.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     folder = model_folder(Path(path))
@@ -152,7 +161,8 @@ def model_folder(path: Path) -> Path:
     if (path / "run.json").is_file():
         if (path / "delivery.json").is_file():
             raise DataError(
-                f"run {path} has delivered a model that is not kept here (git has none); run it again under another --name"
+                f"run {path} has delivered a model that is not kept here (git has none); "
+                "run it again under another --name"
             )
         raise DataError(f"run {path} has no model: {_why_none(path)}")
     raise DataError(f"{path} holds no model; give a run, or a folder with {NETWORK} and {DESCRIPTION}")
@@ -164,9 +174,9 @@ def _why_none(run: Path) -> str:
         worker = (run / ".owner").read_text(errors="replace").strip()[:200]
         return printable(
             f"none was delivered yet, a run does that at its end, and {worker} works on it; "
-            "if that is gone, go on with run --resume"
+            "if that is gone, continue with run --resume"
         )
-    return "none was delivered yet, and nobody works on it; go on with it (run --resume)"
+    return "none was delivered yet, and no run works on it; continue it with run --resume"
 
 
 def _pixels(image: Image, value_range: ValueRange | None) -> np.ndarray:

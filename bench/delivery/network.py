@@ -31,8 +31,8 @@ def ensemble(
 ) -> keras.Model:
     """The mean of `members`, one that is named k times weighing k, and with `flips` of horizontally mirrored inputs.
 
-    From RGB 0-255, float32 [batch, S, S, 3], to float32 probabilities [batch, S, S, channels]. Raises DataError, naming the file, for weights
-    that cannot be read or are of another network.
+    It maps RGB 0-255, float32 [batch, S, S, 3], to float32 probabilities [batch, S, S, channels]. Raises DataError,
+    naming the file, for weights that cannot be read or are of another network.
     """
     different = list(dict.fromkeys(member.weights for member in members))
     images = keras.Input((image_size, image_size, 3), name="image")
@@ -83,7 +83,10 @@ class _Networks:
 
 
 def plain(network: keras.Model, name: str) -> keras.Model:
-    """A copy of `network` with its weights, called `name`, on Keras's own layers. Raises TypeError for a layer that has no counterpart."""
+    """A copy of `network` with its weights, called `name`, of Keras's own layers.
+
+    Raises TypeError for a layer that has no counterpart.
+    """
 
     def clone(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):  # an operation, a sum: without weights and without a precision
@@ -111,7 +114,10 @@ def plain(network: keras.Model, name: str) -> keras.Model:
 
 
 def _from_config(kind: Any, config: Mapping[str, Any]) -> Any:
-    """A layer whose initialisers are Keras's: weights are loaded, so what they began as is not worth a foreign function in the file."""
+    """The layer with initialisers of Keras, since loaded weights replace the initial ones.
+
+    So the file needs no foreign function.
+    """
     for key in [key for key in config if key.endswith("_initializer")]:
         config = {**config, key: "zeros"}
     return kind.from_config(config)

@@ -1,4 +1,4 @@
-"""Photographs to files beside each other: a mask each, and on request overlays, areas, outlines and probabilities."""
+"""Images to files: a mask each, and on request overlays, areas, outlines and probabilities."""
 
 import csv
 import io
@@ -12,9 +12,9 @@ import numpy as np
 
 from bench.datasets.images import read_image
 from bench.datasets.letterbox import letterbox, valid_area
+from bench.delivery.image_files import output_names
 from bench.delivery.masks import AREA_COLUMNS, areas, coco_json, labelme_json, labelme_path, mask_png, overlay_jpeg
 from bench.delivery.model import SegmentationModel
-from bench.delivery.photographs import output_names
 from bench.errors import DataError, StoreError
 from bench.formats import csv_cell
 from bench.records import ValueRange
@@ -25,8 +25,11 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What is written beside masks. `polygons` is a key of `bench.delivery.masks.POLYGONS`, or None. `as_scored`: masks are the very squares that
-    a run counts, letterboxed at its evaluation size, and nothing goes beside them."""
+    """What is written beside masks.
+
+    `polygons` is a key of `bench.delivery.masks.POLYGONS`, or None. With `as_scored`, masks are the squares that a run
+    scores, letterboxed at its evaluation size, and nothing is written beside them.
+    """
 
     overlays: bool = False
     areas: bool = False
@@ -37,7 +40,10 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    """Where everything goes. By photograph: its mask, overlay, probabilities and LabelMe file; for all: the table of areas and COCO's file."""
+    """Where everything is written.
+
+    Mask, overlay, probabilities and LabelMe file are by image; the table of areas and COCO's file are for all.
+    """
 
     masks: dict[Path, Path]
     overlays: dict[Path, Path]
@@ -48,22 +54,26 @@ class Outputs:
     as_scored: bool = False
 
     def __iter__(self) -> Iterator[Path]:
-        for by_photograph in (self.masks, self.overlays, self.probabilities, self.labelme):
-            yield from by_photograph.values()
+        for by_image in (self.masks, self.overlays, self.probabilities, self.labelme):
+            yield from by_image.values()
         yield from (path for path in (self.areas, self.coco) if path is not None)
 
 
-def plan_outputs(photographs: Sequence[Path], folder: Path, wishes: Wishes, *, force: bool) -> Outputs:
-    """Names every file. Raises StoreError where one exists and `force` is not given, and always where it is a photograph itself; DataError for
-    something beside masks as they are scored."""
+def plan_outputs(images: Sequence[Path], folder: Path, wishes: Wishes, *, force: bool) -> Outputs:
+    """Names every file.
+
+    Raises StoreError for a file that exists if `force` is not given, and for any file that is an input image; DataError
+    for anything beside masks as they are scored.
+    """
     if wishes.as_scored and wishes != Wishes(as_scored=True):
         raise DataError(
-            "masks as they are scored have no photograph's size: write them without overlays, areas, polygons and probabilities"
+            "masks as they are scored have no photograph's size: write them without overlays, areas, "
+            "polygons and probabilities"
         )
-    names = output_names(photographs)
+    names = output_names(images)
 
-    def named(place: Path, suffix: str, wanted: bool) -> dict[Path, Path]:
-        return {path: place / f"{name}{suffix}" for path, name in names.items()} if wanted else {}
+    def named(folder: Path, suffix: str, wanted: bool) -> dict[Path, Path]:
+        return {path: folder / f"{name}{suffix}" for path, name in names.items()} if wanted else {}
 
     outputs = Outputs(
         masks=named(folder, ".png", wanted=True),
@@ -74,8 +84,8 @@ def plan_outputs(photographs: Sequence[Path], folder: Path, wishes: Wishes, *, f
         coco=folder / "polygons.json" if wishes.polygons == "coco" else None,
         as_scored=wishes.as_scored,
     )
-    originals = {path.resolve() for path in photographs}
-    own = [path for path in outputs if path.resolve() in originals]
+    inputs = {path.resolve() for path in images}
+    own = [path for path in outputs if path.resolve() in inputs]
     if own:
         raise StoreError(
             f"the mask of a photograph would replace the photograph {own[0]}; choose another folder with -o"
@@ -90,24 +100,26 @@ def plan_outputs(photographs: Sequence[Path], folder: Path, wishes: Wishes, *, f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predicted:
-    """One photograph that is done, or `problem`, in one line why it was skipped."""
+    """One image that is done; `problem` says in one line why it was skipped, if it was."""
 
-    photograph: Path
+    path: Path
     problem: str | None = None
 
 
 def predict_files(
-    model: SegmentationModel, photographs: Sequence[Path], outputs: Outputs, *, threads: int | None = None
+    model: SegmentationModel, images: Sequence[Path], outputs: Outputs, *, threads: int | None = None
 ) -> Iterator[Predicted]:
-    """Reads, predicts and writes, a batch at a time while the next one is read, and yields every photograph when it is done. Files for all
-    photographs come at the end. Raises StoreError where the disk says no."""
+    """Reads, predicts and writes a batch while the next one is read; yields every image when it is done.
+
+    Files for all images are written at the end. Raises StoreError if the disk refuses.
+    """
     for folder in {path.parent for path in outputs}:
         with said_plainly(folder):
             folder.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[object, ...]] = []
     masks: list[tuple[str, np.ndarray]] = []
     with ThreadPoolExecutor(threads) as pool:
-        for batch in _read(model, photographs, pool):
+        for batch in _read(model, images, pool):
             readable = [(path, image) for path, image in batch if isinstance(image, np.ndarray)]
             done = [
                 pool.submit(_write, model, outputs, path, *found)
@@ -120,7 +132,7 @@ def predict_files(
                 if outputs.coco:
                     masks.append((path.name, mask))
             for path, image in batch:
-                yield Predicted(photograph=path, problem=None if isinstance(image, np.ndarray) else image)
+                yield Predicted(path=path, problem=None if isinstance(image, np.ndarray) else image)
     if outputs.areas:
         write_file(outputs.areas, _csv(rows))
     if outputs.coco:
@@ -128,13 +140,13 @@ def predict_files(
 
 
 Read = tuple[Path, np.ndarray | str]
-"""A photograph with its pixels, or in one line why it has none."""
+"""The path of an image with its pixels, or a line that says why it has none."""
 
 
-def _read(model: SegmentationModel, photographs: Sequence[Path], pool: ThreadPoolExecutor) -> Iterator[list[Read]]:
+def _read(model: SegmentationModel, images: Sequence[Path], pool: ThreadPoolExecutor) -> Iterator[list[Read]]:
     """Batches in order; while one is worked on, the next one is read."""
     size = model.batch_size
-    parts = [photographs[start : start + size] for start in range(0, len(photographs), size)]
+    parts = [images[start : start + size] for start in range(0, len(images), size)]
     waiting: list[Future[Read]] = []
     for part in [*parts, ()]:
         following = [pool.submit(_pixels, path, model.description.value_range) for path in part]
@@ -153,8 +165,11 @@ def _pixels(path: Path, value_range: ValueRange | None) -> Read:
 def _computed(
     model: SegmentationModel, readable: Sequence[tuple[Path, np.ndarray]], *, as_scored: bool
 ) -> Iterator[tuple[Path, np.ndarray, np.ndarray]]:
-    """Photograph, its pixels and its probabilities: a square of the model's size or `as_scored`, of the evaluation size; by a model that sees
-    patches at the photograph's own size, one photograph at a time."""
+    """Path of the image, its pixels and its probabilities.
+
+    These are a square of the model's size, or `as_scored` of the evaluation size. A model that sees patches gives them
+    at the image's own size, one image at a time.
+    """
     if model.sees_patches:
         for path, image in readable:
             yield (
@@ -170,7 +185,7 @@ def _computed(
 
 
 def _write(model: SegmentationModel, outputs: Outputs, path: Path, image: np.ndarray, square: np.ndarray) -> np.ndarray:
-    """Writes what belongs to one photograph; its mask, uint8 [H, W]."""
+    """Writes the files of one image; its mask, uint8 [H, W]."""
     if outputs.as_scored:
         mask = model.mask_of(square, valid_area(image.shape[0], image.shape[1], square.shape[0]))
         write_file(outputs.masks[path], mask_png(mask))

@@ -29,9 +29,11 @@ def in_own_process(
     placement: Placement,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Any:
-    """What `work(*arguments, tell)` returns, computed in a new process on `placement`, which sees `tell` too; what it prints goes to `log`.
+    """What `work(*arguments, tell)` returns, computed in a new process on `placement`, which gets `tell` too.
 
-    Raises the UserError that the work raises, and ProcessFailedError for whatever else goes wrong. The process ends with this one.
+    The process prints into `log`.
+
+    It ends with this process. Raises the UserError that `work` raises, and ProcessFailedError for every other failure.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -58,7 +60,7 @@ def in_own_process(
                 raise content
     except (EOFError, OSError) as error:
         process.join()
-        raise ProcessFailedError(f"the process {_ending(process.exitcode)}{_last_words(log)}") from error
+        raise ProcessFailedError(f"the process {_ending(process.exitcode)}{_log_tail(log)}") from error
     finally:
         process.kill()
         process.join()
@@ -106,6 +108,6 @@ def _ending(exitcode: int | None) -> str:
     return f"ended with exit code {exitcode}"
 
 
-def _last_words(log: Path) -> str:
+def _log_tail(log: Path) -> str:
     printed = log.read_text(errors="replace").strip().splitlines() if log.is_file() else []
     return f"; its last words: {' | '.join(printed[-_LAST_LINES:])}" if printed else ""

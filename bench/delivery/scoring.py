@@ -20,8 +20,10 @@ _TIMINGS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoredImages:
-    """Counts as in `bench.records.Evaluation`, class ids uint8 [N, e, e] in the order of `counts`, and of several classes `confusion`, int64
-    [truth, predicted] pixels over all images."""
+    """Counts as in `bench.records.Evaluation`, and class ids uint8 [N, e, e] in the order of `counts`.
+
+    With several classes, `confusion` counts pixels over all images, int64 [truth, predicted].
+    """
 
     counts: dict[str, tuple[ClassCounts, ...]]
     predictions: np.ndarray
@@ -32,16 +34,16 @@ def score_cached(
     model: SegmentationModel, pixels: CachedPixels, truth: CachedPixels, ids: Sequence[str]
 ) -> ScoredImages:
     """The images `ids` of a run's cache: `pixels` at the model's size, `truth` at the evaluation size."""
-    rows, places = pixels.rows(ids), truth.rows(ids)
+    rows, truth_rows = pixels.rows(ids), truth.rows(ids)
     counts, predictions = {}, []
     confusion = np.zeros((len(model.classes) + 1,) * 2, np.int64)
     for start in range(0, len(ids), model.batch_size):
         here = slice(start, start + model.batch_size)
         probabilities = model.squares_at(pixels.images[rows[here]], truth.masks.shape[-1])
-        for name, probability, place in zip(ids[here], probabilities, places[here], strict=True):
-            valid = truth.valid[place]
+        for name, probability, truth_row in zip(ids[here], probabilities, truth_rows[here], strict=True):
+            valid = truth.valid[truth_row]
             predictions.append(model.mask_of(probability, valid))
-            found = _confusion(model, truth.masks[place], predictions[-1], valid)
+            found = _confusion(model, truth.masks[truth_row], predictions[-1], valid)
             counts[name] = counts_of(found)
             confusion += found
     several = len(model.classes) > 1
@@ -51,13 +53,13 @@ def score_cached(
 def score_native(
     model: SegmentationModel, native: NativePixels, truth: CachedPixels, ids: Sequence[str]
 ) -> ScoredImages:
-    """`score_cached` of a model that sees patches, one picture at a time."""
+    """`score_cached` of a model that sees patches, one image at a time."""
     counts, predictions = {}, []
     confusion = np.zeros((len(model.classes) + 1,) * 2, np.int64)
-    for name, row, place in zip(ids, native.rows(ids), truth.rows(ids), strict=True):
+    for name, row, truth_row in zip(ids, native.rows(ids), truth.rows(ids), strict=True):
         probability = model.scored(np.array(native.image(row)), truth.masks.shape[-1])
-        predictions.append(model.mask_of(probability, truth.valid[place]))
-        found = _confusion(model, truth.masks[place], predictions[-1], truth.valid[place])
+        predictions.append(model.mask_of(probability, truth.valid[truth_row]))
+        found = _confusion(model, truth.masks[truth_row], predictions[-1], truth.valid[truth_row])
         counts[name] = counts_of(found)
         confusion += found
     several = len(model.classes) > 1
@@ -67,7 +69,10 @@ def score_native(
 def score_samples(
     model: SegmentationModel, samples: Sequence[Sample], evaluation_size: int, mask_resize: str
 ) -> dict[str, tuple[ClassCounts, ...]]:
-    """The same counts from the files themselves, as somebody has them who only has the model. `mask_resize` is the data set's."""
+    """The same counts from the image files, which need only the model.
+
+    `mask_resize` is the data set's.
+    """
     counts = {}
     for start in range(0, len(samples), model.batch_size):
         part = samples[start : start + model.batch_size]
@@ -87,7 +92,10 @@ def _scored(model: SegmentationModel, images: Sequence[np.ndarray], size: int) -
 
 
 def native_latency_s(model: SegmentationModel, image: np.ndarray) -> float:
-    """Seconds that a picture uint8 [H, W, 3] takes a model that sees patches; the faster of two, since the first may compile."""
+    """Seconds an image, uint8 [H, W, 3], for a model that sees patches.
+
+    The faster of two counts, since the first may compile.
+    """
     times = []
     for _ in range(2):
         started = time.perf_counter()
@@ -97,7 +105,10 @@ def native_latency_s(model: SegmentationModel, image: np.ndarray) -> float:
 
 
 def latency_s(model: SegmentationModel, images: np.ndarray) -> float:
-    """Seconds an image, of a batch of the model's own size from `images`, uint8 [N, S, S, 3]; the fastest of five, after one that compiles."""
+    """Seconds an image, for a batch of the model's own size from `images`, uint8 [N, S, S, 3].
+
+    The fastest of five counts, after one that compiles.
+    """
     batch = images[np.arange(model.batch_size) % len(images)]
     times = []
     for _ in range(_TIMINGS + 1):

@@ -1,7 +1,10 @@
-"""Masks from a delivered model without SegBench: python predict.py PHOTOGRAPHS... (pip install keras tensorflow opencv-python-headless pillow).
+"""Masks from a delivered model without SegBench: python predict.py IMAGES...
 
-Reads model.keras and model.json beside it, and writes <photograph>.mask.png beside each photograph: class ids (0 is background), at its own
-size, upright. It shares no code with the project; a test holds its masks to those of `bench.load_model`.
+It needs: pip install keras tensorflow opencv-python-headless pillow
+
+It reads model.keras and model.json beside it, and writes <image>.mask.png beside each image: class ids (0 is
+background), at the image's own size, upright. It shares no code with the project; a test compares its masks with those
+of `bench.load_model`.
 """
 
 import json
@@ -25,7 +28,7 @@ def load(folder: Path = HERE) -> tuple[Any, dict[str, Any]]:
 
 
 def segment(network: Any, about: dict[str, Any], image: np.ndarray) -> np.ndarray:
-    """Class ids uint8 [H, W] of a photograph, RGB uint8 [H, W, 3]."""
+    """Class ids uint8 [H, W] of an image, RGB uint8 [H, W, 3]."""
     see = through_windows if about.get("view") == "patches" else as_a_whole
     channels = see(network, about["image_size"], image)
     found = channels[0] >= about["threshold"] if len(channels) == 1 else np.argmax(channels, axis=0)
@@ -33,7 +36,7 @@ def segment(network: Any, about: dict[str, Any], image: np.ndarray) -> np.ndarra
 
 
 def as_a_whole(network: Any, side: int, image: np.ndarray) -> list[np.ndarray]:
-    """Probabilities [H, W] of each channel, from the photograph shrunk to the network's input."""
+    """Probabilities [H, W] of each channel, from the image shrunk to the network's input."""
     square, (top, left, height, width) = letterbox(image, side)
     batch = np.stack([square, square]).astype(np.float32)  # two images take less time than one
     inner = np.asarray(network(batch, training=False))[0][top : top + height, left : left + width]
@@ -42,7 +45,10 @@ def as_a_whole(network: Any, side: int, image: np.ndarray) -> list[np.ndarray]:
 
 
 def through_windows(network: Any, side: int, image: np.ndarray) -> list[np.ndarray]:
-    """The same from windows at the photograph's own resolution that overlap by a quarter, weighed by a Gaussian of an eighth of a window."""
+    """The same from windows at the image's own resolution.
+
+    They overlap by a quarter and are weighed by a Gaussian of an eighth of a window.
+    """
     height, width = image.shape[:2]
     index = [np.arange(max(length, side)) % (2 * length) for length in (height, width)]
     rows, columns = (np.minimum(i, 2 * n - 1 - i) for i, n in zip(index, (height, width), strict=True))
@@ -71,8 +77,8 @@ def letterbox(image: np.ndarray, size: int) -> tuple[np.ndarray, tuple[int, int,
     resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     top, left = (size - height) // 2, (size - width) // 2
     rows, columns = (
-        np.minimum(place, 2 * length - 1 - place)
-        for length, place in (
+        np.minimum(position, 2 * length - 1 - position)
+        for length, position in (
             (height, (np.arange(size) - top) % (2 * height)),
             (width, (np.arange(size) - left) % (2 * width)),
         )

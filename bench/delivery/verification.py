@@ -1,4 +1,4 @@
-"""Whether a delivered model still says what its run has on record, from the photographs themselves."""
+"""Whether a delivered model still gives the counts on record, from the image files themselves."""
 
 import contextlib
 import tempfile
@@ -17,8 +17,11 @@ from bench.records.store import load
 
 
 def differences(run_directory: Path, model: SegmentationModel) -> Iterator[str]:
-    """A line for each locked image whose counts are not the recorded ones, or which is gone. Another kind of processor may round a pixel at the
-    threshold differently. Raises DataError where the run has no such record or its data set is not there."""
+    """A line for each held-out test image whose counts are not the recorded ones, or which is gone.
+
+    Another kind of processor may round a pixel at the threshold differently. Raises DataError if the run has no such
+    record or its data set is not there.
+    """
     run = load(run_directory)
     recorded = run.delivery.test if run.delivery else {}
     if not recorded:

@@ -19,7 +19,10 @@ SPLIT_FILE = "split.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folds:
-    """What is written: `parts` are `fold_1`, `fold_2`, ... and TEST; `stem_of` names the files of an image by its id."""
+    """What is written.
+
+    `parts` are `fold_1`, `fold_2`, ... and TEST; `stem_of` names the files of an image by its id.
+    """
 
     run: Run
     parts: Mapping[str, tuple[Sample, ...]]
@@ -94,4 +97,4 @@ def write_json(path: Path, content: object) -> None:
 
 
 Lines = Iterator[str]
-"""What the user is told about what was written, and how the tool is begun."""
+"""Lines for the user: what was written, and how to start the tool."""

@@ -34,7 +34,10 @@ def evaluation_size(run: Run) -> int:
 
 @contextmanager
 def data_of(run: Run, folder: Path | None = None) -> Iterator[Dataset]:
-    """The data set of the run, from `folder` or from where the run read it. Raises DataError where it is not there, or not what it was."""
+    """The data set of the run, from `folder` or from where the run read it.
+
+    Raises DataError if it is not there, or not what it was.
+    """
     options = experiment_of(run).data.options
     with tempfile.TemporaryDirectory(prefix="segbench-") as scratch:
         if folder is None and run.dataset.path == SAMPLE:
@@ -47,8 +50,9 @@ def data_of(run: Run, folder: Path | None = None) -> Iterator[Dataset]:
         now, then = fingerprint(dataset, options), run.dataset.fingerprint
         if now != then:
             raise DataError(
-                f"{root} is not the data of run {run.record.name}: its fingerprint is {now[:_SHOWN]}, the run's {then[:_SHOWN]} "
-                f"({_first_difference(run, dataset)}); give the folder as the run read it ({run.dataset.path})"
+                f"{root} is not the data of run {run.record.name}: its fingerprint is {now[:_SHOWN]}, "
+                f"the run's {then[:_SHOWN]} ({_first_difference(run, dataset)}); "
+                f"give the folder as the run read it ({run.dataset.path})"
             )
         yield dataset
 
@@ -67,7 +71,10 @@ def _first_difference(run: Run, dataset: Dataset) -> str:
 
 
 def parts_of(run: Run) -> Mapping[str, tuple[str, ...]]:
-    """Ids of images by part: `fold_1`, `fold_2`, ... of the final evaluation, then TEST. Raises DataError for a run without folds."""
+    """Ids of images by part: `fold_1`, `fold_2`, ... of the final evaluation, then TEST.
+
+    Raises DataError for a run without folds.
+    """
     if len(run.split.folds) < 2:
         raise DataError(f"run {run.record.name} has no folds: it was made before there were any, or has too few images")
     folds = {f"fold_{number}": ids for number, ids in enumerate(run.split.folds, start=1)}
@@ -75,7 +82,10 @@ def parts_of(run: Run) -> Mapping[str, tuple[str, ...]]:
 
 
 def stems_of(dataset: Dataset, ids: Sequence[str]) -> dict[str, str]:
-    """By id the name without suffix that an image's files have for other tools: all different, also where upper and lower case are one."""
+    """For each id the name without suffix of an image's files for other tools.
+
+    All names differ, even where upper and lower case are the same.
+    """
     wanted = set(ids)
     samples = [replace(sample, split=None) for sample in dataset.samples if sample.id in wanted]
     return {name: file.removesuffix(".png") for name, file in file_names(samples).items()}

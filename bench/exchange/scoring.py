@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from bench.datasets.dataset import VOID, Dataset, Sample
-from bench.datasets.images import decode, is_picture, mask_pixels
+from bench.datasets.images import decode, is_image_file, mask_pixels
 from bench.datasets.letterbox import letterbox_mask, valid_area
 from bench.datasets.parallel import in_threads
 from bench.errors import DataError
@@ -33,11 +33,13 @@ class _Mask:
 
 
 def score_masks(run: Run, dataset: Dataset, folder: Path, *, name: str) -> ExternalRecord:
-    """Counts of the masks in `folder`: `fold_1/`, `fold_2/`, ... out of fold, `test/` for the held-out images. A part that is not there is not
-    counted; one that is has to have every image, and no other.
+    """Counts of the masks in `folder`: `fold_1/`, `fold_2/`, ... out of fold, `test/` for the held-out test images.
 
-    A mask holds class ids at its image's own size, upright, and is shrunk by the rule of the data set's masks; or at the evaluation size,
-    letterboxed as the run's own predictions, and is taken as it is. Raises DataError, one line that names the file.
+    A part that is not there is not counted; a part that is there must have every image, and no other.
+
+    A mask holds class ids at its image's own size, upright, and is shrunk by the rule of the data set's masks; or it
+    has the evaluation size, letterboxed as the run's own predictions, and is taken unchanged. Raises DataError, one
+    line that names the file.
     """
     masks = _found(run, dataset, folder)
     size, num_classes = evaluation_size(run), len(run.dataset.classes) + 1
@@ -87,18 +89,20 @@ def _found(run: Run, dataset: Dataset, folder: Path) -> list[_Mask]:
     part_of = {name: part for part, ids in parts.items() for name in ids}
     masks = []
     for part in given:
-        files = sorted(path for path in (folder / part).rglob("*") if is_picture(path) and path.is_file())
+        files = sorted(path for path in (folder / part).rglob("*") if is_image_file(path) and path.is_file())
         of_image: dict[str, Path] = {}
         for path in files:
             key = path.relative_to(folder / part).with_suffix("").as_posix().casefold()
             image = named.get(key)
             if image is None:
                 raise DataError(
-                    f"{path} is a mask of no image of run {run.record.name}; call it as data split or the data call the image"
+                    f"{path} is a mask of no image of run {run.record.name}; "
+                    "call it as data split or the data call the image"
                 )
             if part_of[image] != part:
                 raise DataError(
-                    f"{path} is the mask of an image of {part_of[image]}; a folder holds the images of its part and no other"
+                    f"{path} is the mask of an image of {part_of[image]}; "
+                    "a folder holds the images of its part and no other"
                 )
             if image in of_image:
                 raise DataError(f"{of_image[image]} and {path} are masks of one image, {image}; keep one")
@@ -116,8 +120,11 @@ def _found(run: Run, dataset: Dataset, folder: Path) -> list[_Mask]:
 
 
 def _names(dataset: Dataset, ids: Sequence[str]) -> dict[str, str]:
-    """Image by what its mask may be called, without suffix, in lower case: the name that `data split` gives it, its path below the data, or the
-    end of that path, where no other image has the same."""
+    """Image ids by the names that their masks may have, without suffix, in lower case.
+
+    A name is the one that `data split` gives, the image's path below the data, or the end of that path if no other
+    image has it.
+    """
     ends = {name: _ends(PurePosixPath(name).with_suffix("")) for name in ids}
     counts = Counter(end for own in ends.values() for end in own)
     named = {end: name for name, own in ends.items() for end in own if counts[end] == 1}
@@ -130,7 +137,7 @@ def _ends(path: PurePosixPath) -> list[str]:
 
 
 def _class_ids(path: Path, classes: Sequence[str]) -> np.ndarray:
-    """uint8 [H, W] as they are stored: of a picture with a palette its indices."""
+    """uint8 [H, W] as they are stored: the indices of an image with a palette."""
     ids = mask_pixels(path).stored
     if ids.ndim != 2:
         raise DataError(f"mask {path} has {ids.shape[2]} channels; write class ids in one, {_ids_said(classes)}")
@@ -150,6 +157,6 @@ def _at_evaluation_size(ids: np.ndarray, path: Path, own: tuple[int, ...], size:
     if ids.shape == (size, size):
         return ids
     raise DataError(
-        f"mask {path} is {ids.shape[1]}x{ids.shape[0]} pixels; its image is {own[1]}x{own[0]} upright, and the run compares at {size}x{size}: "
-        "write it at one of the two"
+        f"mask {path} is {ids.shape[1]}x{ids.shape[0]} pixels; its image is {own[1]}x{own[0]} upright, "
+        f"and the run compares at {size}x{size}: write it at one of the two"
     )

@@ -8,8 +8,8 @@ from PIL import Image
 
 from bench.datasets import DataOptions, open_dataset
 from bench.datasets.audit import KINDS, audit
+from bench.datasets.duplicates import groups, near_pairs, perceptual_hash, thumbnail
 from bench.datasets.images import UnreadableImageError
-from bench.datasets.twins import groups, near_pairs, perceptual_hash, thumbnail
 from bench.errors import DataError
 from bench.records import AuditRecord, ClassCounts, DatasetRecord
 from tests.datasets.drawings import folders, picture, save, square_mask, via_entry, via_region, write_json
@@ -85,7 +85,7 @@ def test_another_size_compression_and_exposure_are_near_twins(tmp_path: Path) ->
     assert said(record, "exact_twins") == []
 
 
-def test_uniform_textures_are_no_twins() -> None:
+def test_uniform_textures_are_no_duplicates() -> None:
     rng = np.random.default_rng(0)
     textures = [np.clip(rng.normal(120, 6, (200, 200, 3)), 0, 255).astype(np.uint8) for _ in range(40)]
     textures.append(np.full((200, 200, 3), 120, np.uint8))

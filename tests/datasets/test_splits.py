@@ -12,7 +12,7 @@ DATASET = Dataset(name="d", root=Path("d"), format="folders", classes=("foregrou
 
 
 def audited(
-    shares: list[tuple[float, ...]], twins: tuple[tuple[int, ...], ...] = (), parts: list[str | None] | None = None
+    shares: list[tuple[float, ...]], duplicates: tuple[tuple[int, ...], ...] = (), parts: list[str | None] | None = None
 ) -> AuditRecord:
     """Images "00", "01", ... with these foreground shares."""
     return AuditRecord(
@@ -21,7 +21,7 @@ def audited(
             for n, share in enumerate(shares)
         ),
         findings=(),
-        twin_groups=tuple(tuple(f"{n:02}" for n in group) for group in twins),
+        twin_groups=tuple(tuple(f"{n:02}" for n in group) for group in duplicates),
         background_accuracy={},
     )
 
@@ -48,10 +48,10 @@ def test_same_seed_same_split_and_another_seed_another() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_twins_never_sit_on_both_sides(seed: int) -> None:
-    twins = ((0, 39), (1, 20, 38), (5, 6, 7, 8, 9, 10))
-    split = make_split(audited(spread(40), twins), DATASET, seed=seed)
-    for group in twins:
+def test_duplicates_never_sit_on_both_sides(seed: int) -> None:
+    duplicates = ((0, 39), (1, 20, 38), (5, 6, 7, 8, 9, 10))
+    split = make_split(audited(spread(40), duplicates), DATASET, seed=seed)
+    for group in duplicates:
         assert sum(bool(part & {f"{n:02}" for n in group}) for part in parts_of(split)) == 1
     assert [len(part) for part in parts_of(split)] == pytest.approx([26, 6, 8], abs=2)
 
@@ -65,16 +65,16 @@ def test_held_out_parts_have_the_foreground_share_of_the_whole(seed: int) -> Non
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_many_groups_of_twins_leave_the_shares_balanced(seed: int) -> None:
+def test_many_groups_of_duplicates_leave_the_shares_balanced(seed: int) -> None:
     shares = [(n // 6 / 60,) for n in range(360)]
-    twins = tuple(tuple(range(start, start + 6)) for start in range(0, 360, 6))
+    duplicates = tuple(tuple(range(start, start + 6)) for start in range(0, 360, 6))
     record = AuditRecord(
         images=tuple(
             ImageFacts(id=f"{n:03}", split=None, width=8, height=8, foreground_share=share)
             for n, share in enumerate(shares)
         ),
         findings=(),
-        twin_groups=tuple(tuple(f"{n:03}" for n in group) for group in twins),
+        twin_groups=tuple(tuple(f"{n:03}" for n in group) for group in duplicates),
         background_accuracy={},
     )
     split = make_split(record, DATASET, seed=seed)
@@ -134,16 +134,16 @@ def test_very_few_images_still_fill_every_part(count: int, seed: int) -> None:
 
 
 def test_a_group_larger_than_the_share_never_empties_train() -> None:
-    twins = (tuple(range(8)),)
-    split = make_split(audited(spread(10), twins), DATASET, seed=0)
+    duplicates = (tuple(range(8)),)
+    split = make_split(audited(spread(10), duplicates), DATASET, seed=0)
     assert len(split.train) == 8
     assert (len(split.val), len(split.test)) == (1, 1)
 
 
-@pytest.mark.parametrize(("count", "twins"), [(2, ()), (5, ((0, 1, 2, 3),)), (4, ((0, 1, 2, 3),))])
-def test_too_few_different_images_are_refused(count: int, twins: tuple[tuple[int, ...], ...]) -> None:
+@pytest.mark.parametrize(("count", "duplicates"), [(2, ()), (5, ((0, 1, 2, 3),)), (4, ((0, 1, 2, 3),))])
+def test_too_few_different_images_are_refused(count: int, duplicates: tuple[tuple[int, ...], ...]) -> None:
     with pytest.raises(DataError, match=r"leaves no image for .*; at least 3 different images are needed"):
-        make_split(audited(spread(count), twins), DATASET, seed=0)
+        make_split(audited(spread(count), duplicates), DATASET, seed=0)
 
 
 def test_parts_without_train_are_refused() -> None:
@@ -158,15 +158,15 @@ def test_fingerprint_follows_parts_and_ids_not_their_order() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_folds_divide_what_is_not_locked_evenly_and_keep_twins_together(seed: int) -> None:
+def test_folds_divide_what_is_not_locked_evenly_and_keep_duplicates_together(seed: int) -> None:
     shares = [(number / 100,) for number in range(40)]
-    twins = ((0, 1), (10, 11, 12))
-    split = make_split(audited(shares, twins), DATASET, seed=seed, folds=4)
+    duplicates = ((0, 1), (10, 11, 12))
+    split = make_split(audited(shares, duplicates), DATASET, seed=seed, folds=4)
     assert sorted(name for fold in split.folds for name in fold) == sorted((*split.train, *split.val))
     assert len(split.folds) == 4
     names = sorted(facts.id for facts in audited(shares).images)
     of = {name: number for number, fold in enumerate(split.folds) for name in fold}
-    for group in twins:
+    for group in duplicates:
         assert len({of.get(names[index]) for index in group}) == 1
     share_of = {facts.id: facts.foreground_share[0] for facts in audited(shares).images}
     means = [np.mean([share_of[name] for name in fold]) for fold in split.folds]
@@ -179,8 +179,8 @@ def test_fewer_images_than_folds_give_fewer_folds() -> None:
     assert [len(fold) for fold in split.folds] == [1] * (len(split.train) + len(split.val))
 
 
-def lined(shares: list[tuple[float, ...]], twins: tuple[tuple[int, ...], ...] = ()) -> list[tuple[str, ...]]:
-    record = audited(shares, twins)
+def lined(shares: list[tuple[float, ...]], duplicates: tuple[tuple[int, ...], ...] = ()) -> list[tuple[str, ...]]:
+    record = audited(shares, duplicates)
     facts_of = {facts.id: facts for facts in record.images}
     return stratified_order(list(facts_of), facts_of, record.twin_groups)
 
@@ -212,7 +212,7 @@ def test_another_seed_draws_another_subset_and_the_same_seed_the_same() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_subset_has_all_twins_of_a_group_or_none(seed: int) -> None:
+def test_a_subset_has_all_duplicates_of_a_group_or_none(seed: int) -> None:
     groups = ((0, 39), (1, 20, 38), (5, 6, 7))
     line = lined(spread(40), groups)
     for share in (0.25, 0.5, 0.75):

@@ -133,7 +133,7 @@ def test_photographs_of_one_stem_get_two_masks(small, photos, tmp_path) -> None:
     ("model_argument", "said"),
     [
         ("nowhere", "nowhere holds no model"),
-        ("bare", "bare has no model: none was delivered yet, and nobody works on it; go on with it (run --resume)"),
+        ("bare", "bare has no model: none was delivered yet, and no run works on it; continue it with run --resume"),
         (
             "busy",
             "a run does that at its end, and process 7 on here since 2026-01-01 works on it",

@@ -18,14 +18,14 @@ _VIA_COLUMNS = {"filename", "region_shape_attributes", "region_attributes"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A file of annotations. `part` is predefined by a folder above it. Pictures inside it are dropped from `content`;
-    `holds_picture` says that there was one."""
+    """A file of annotations. `part` is predefined by a folder above it. Images inside it are dropped from `content`;
+    `holds_image` says that there was one."""
 
     path: Path
     part: str | None
     kind: str
     content: Any
-    holds_picture: bool = False
+    holds_image: bool = False
 
 
 def is_coco(content: Any) -> bool:
@@ -62,7 +62,7 @@ OTHER = "other"
 
 
 def documents(root: Path) -> tuple[list[Document], list[DataError]]:
-    """Every JSON file in `root` and up to four folders below, and VIA's CSV files; and an error for each that cannot be read."""
+    """Every JSON file in `root` and up to four folders below, and VIA's CSV files; an error for each unreadable one."""
     found, errors = [], []
     for path in _files(root):
         try:
@@ -78,12 +78,12 @@ def documents(root: Path) -> tuple[list[Document], list[DataError]]:
 def _document(root: Path, path: Path, content: Any) -> Document:
     words = [name.lower() for name in path.relative_to(root).parts[:-1]]
     kind = next((name for name, fits in KINDS.items() if fits(content)), OTHER)
-    picture = False
+    holds_image = False
     if kind == "labelme":
-        picture = isinstance(content.get("imageData"), str) and bool(content["imageData"])
+        holds_image = isinstance(content.get("imageData"), str) and bool(content["imageData"])
         content = {key: value for key, value in content.items() if key != "imageData"}
     part = next((SPLIT_FOLDERS[word] for word in words if word in SPLIT_FOLDERS), None)
-    return Document(path=path, part=part, kind=kind, content=content, holds_picture=picture)
+    return Document(path=path, part=part, kind=kind, content=content, holds_image=holds_image)
 
 
 def load_json(path: Path) -> Any:
@@ -104,13 +104,13 @@ def load_json(path: Path) -> Any:
 
 def _files(root: Path) -> list[Path]:
     found = []
-    for place, folders, files in os.walk(root):
-        deep = len(Path(place).relative_to(root).parts)
+    for parent, folders, files in os.walk(root):
+        deep = len(Path(parent).relative_to(root).parts)
         folders[:] = [] if deep >= _DEEPEST else [name for name in folders if not name.startswith((".", "__MACOSX"))]
         found += [
             path
             for name in files
-            if not name.startswith(".") and (path := Path(place, name)).suffix.lower() in (".json", ".csv")
+            if not name.startswith(".") and (path := Path(parent, name)).suffix.lower() in (".json", ".csv")
         ]
     return sorted(path for path in found if path.is_file())
 

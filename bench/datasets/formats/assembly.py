@@ -1,5 +1,7 @@
-"""From annotated pictures to a `Dataset`, the same for every format of outlines: classes, void, pictures named twice, parts without
-annotation."""
+"""From annotated images to a `Dataset`, the same for every format of outlines.
+
+It decides about classes, void, images that are named twice and parts without annotation.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.datasets.dataset import ANY, MOST_CLASSES, VOID, DataOptions, Dataset, Sample
-from bench.datasets.formats.pictures import PictureIndex, image_id
+from bench.datasets.formats.image_index import ImageIndex, image_id
 from bench.datasets.formats.regions import Region, RegionAnnotation, has_no_area
 from bench.errors import DataError, unknown
 from bench.records import Finding
 
 IGNORED_LABELS = ("__ignore__",)
 BACKGROUND_LABELS = ("_background_",)
-"""LabelMe's own names for what nobody has decided on, and for what cuts a hole."""
+"""LabelMe's own names for undecided pixels, and for a hole."""
 
 _OWN_LABEL_SHARE = 0.8
 _OWN_LABELS = 8
@@ -32,7 +34,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One picture of an annotation file. `named` is what the file calls it, `fit` how many parts of that path its place has."""
+    """One image of an annotation file. `named` is its name in that file."""
 
     source: Path
     part: str | None
@@ -45,10 +47,13 @@ class Entry:
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """What a reader has found so far; `names` are pictures that do not exist. `first_bad` is the first shape that could not be read."""
+    """What a reader has found so far.
+
+    `missing` are names of images that do not exist. `first_bad` describes the first shape that could not be read.
+    """
 
     root: Path
-    index: PictureIndex
+    index: ImageIndex
     options: DataOptions
     format: str
     entries: list[Entry] = field(default_factory=list)
@@ -65,7 +70,7 @@ class Reading:
         self.say("bad_region", f"{where}: {why}; not drawn", *files)
 
     def find(self, name: str, source: Path, part: str | None, hints: Sequence[str] = ()) -> Path | None:
-        """The picture of that name; a finding where there is none."""
+        """The image of that name; a finding if there is none."""
         path = self.index.find(name, source.parent, part, hints)
         if path is None:
             elsewhere = (
@@ -85,16 +90,20 @@ class Reading:
 
 
 def assemble(reading: Reading, *, order: Sequence[str] | None = None) -> Dataset:
-    """Classes are the labels in use, sorted, or in that `order`, or as `options.classes` says. Raises DataError where labels are unknown or
-    too many, where no picture exists, where no region can be read, and where two files say different things about one picture."""
+    """The data set of all entries that were read.
+
+    Classes are the labels in use, sorted or in that `order`, or those of `options.classes`. Raises DataError for labels
+    that are unknown or too many, if no image exists or no region can be read, and for two files that disagree about one
+    image.
+    """
     if not reading.entries:
         example = f": it names {reading.missing[0][:200]}" if reading.missing else ""
         more = f" and {len(reading.missing) - 1} more" if len(reading.missing) > 1 else ""
         raise DataError(
-            f"{reading.root} has annotations ({reading.format}) but none of their images exists{example}{more}; put the pictures below that "
-            "folder"
+            f"{reading.root} has annotations ({reading.format}) but none of their images exists{example}{more}; "
+            "put the pictures below that folder"
         )
-    entries = _by_picture(reading)
+    entries = _by_image(reading)
     entries = _without_unannotated_parts(reading, entries)
     labels = list(dict.fromkeys(item.label for entry in entries for item in entry.regions if item.label is not None))
     sources = {item.label: entry.source for entry in reversed(entries) for item in entry.regions if item.label}
@@ -105,8 +114,8 @@ def assemble(reading: Reading, *, order: Sequence[str] | None = None) -> Dataset
         raise DataError(f"{reading.first_bad}; no other region can be read either")
     if not any(entry.regions for entry in entries):
         raise DataError(
-            f"{entries[0].source} is read ({reading.format}) and has no region for any of {len(entries)} images; export the annotations again, "
-            "with outlines"
+            f"{entries[0].source} is read ({reading.format}) and has no region for any of {len(entries)} images; "
+            "export the annotations again, with outlines"
         )
     samples = [_sample(reading, entry, classes, id_of) for entry in entries]
     known = {sample.image_path for sample in samples}
@@ -144,8 +153,9 @@ def _class_ids(
         return tuple(options.classes), special | id_of
     if len(used) > MOST_CLASSES:
         raise DataError(
-            f"{sources[used[0]]} and others use {len(used)} labels ({', '.join(sorted(used)[:3])}, ...), more than the {MOST_CLASSES} classes that "
-            f"a mask can tell apart: these look like object numbers; classes: {{NAME: {ANY}}} makes one class of all of them"
+            f"{sources[used[0]]} and others use {len(used)} labels ({', '.join(sorted(used)[:3])}, ...), "
+            f"more than the {MOST_CLASSES} classes that a mask can tell apart: these look like object numbers; "
+            f"classes: {{NAME: {ANY}}} makes one class of all of them"
         )
     return tuple(used) or ("foreground",), special | {label: number for number, label in enumerate(used, start=1)}
 
@@ -169,8 +179,8 @@ def _sample(reading: Reading, entry: Entry, classes: tuple[str, ...], id_of: Map
     return Sample(id=entry.id, image_path=entry.image_path, annotation=annotation, split=entry.part)
 
 
-def _by_picture(reading: Reading) -> list[Entry]:
-    """One entry a picture: several of one file are drawn together, those of several files must say the same."""
+def _by_image(reading: Reading) -> list[Entry]:
+    """One entry for each image: several of one file are drawn together, those of several files must say the same."""
     groups: dict[Path, list[Entry]] = defaultdict(list)
     for entry in reading.entries:
         groups[entry.image_path].append(entry)
@@ -194,7 +204,8 @@ def _merged(reading: Reading, group: Sequence[Entry]) -> Entry:
     for other in others:
         if other.regions and _drawn(other) != _drawn(kept):
             raise DataError(
-                f"{kept.id} is annotated in {kept.source} and in {other.source}, and they differ; keep one of the two files"
+                f"{kept.id} is annotated in {kept.source} and in {other.source}, and they differ; "
+                "keep one of the two files"
             )
         reading.say("merged_entries", f"{kept.id} is in {kept.source.name} and {other.source.name}; read once", kept.id)
     parts = {entry.part for entry in by_source.values()} - {None}
@@ -204,7 +215,7 @@ def _merged(reading: Reading, group: Sequence[Entry]) -> Entry:
 
 
 def _best_named(reading: Reading, group: Sequence[Entry]) -> list[Entry]:
-    """Where two names of a file lead to one picture, only the nearer name is that picture."""
+    """If two names in a file lead to one image, only the nearer name is that image."""
     names = {entry.named for entry in group}
     if len(names) == 1:
         return list(group)
@@ -213,7 +224,8 @@ def _best_named(reading: Reading, group: Sequence[Entry]) -> list[Entry]:
     chosen = [name for name in sorted(names) if fit[name] == best]
     if len(chosen) > 1 and len({entry.source for entry in group}) == 1:
         raise DataError(
-            f"{group[0].source} names {chosen[0]} and {chosen[1]}, and both lead to {group[0].image_path}; one of the pictures is missing"
+            f"{group[0].source} names {chosen[0]} and {chosen[1]}, and both lead to {group[0].image_path}; "
+            "one of the pictures is missing"
         )
     for entry in group:
         if entry.named not in chosen:
@@ -245,7 +257,10 @@ def _say_odd_labels(reading: Reading, entries: Sequence[Entry], classes: Sequenc
     for names in alike.values():
         if len(names) > 1:
             shown = ", ".join(repr(name) for name in names)
-            said = f"the classes {shown} look like one class, spelt in {len(names)} ways; they are read as {len(names)} classes"
+            said = (
+                f"the classes {shown} look like one class, spelt in {len(names)} ways; "
+                f"they are read as {len(names)} classes"
+            )
             reading.say("similar_names", said)
     images_of: dict[str, set[str]] = defaultdict(set)
     for entry, label in _labels_of(entries):
@@ -253,8 +268,8 @@ def _say_odd_labels(reading: Reading, entries: Sequence[Entry], classes: Sequenc
     own = sum(len(images) == 1 for images in images_of.values())
     if len(images_of) >= _OWN_LABELS and own >= _OWN_LABEL_SHARE * len(images_of) and len(entries) > 1:
         said = (
-            f"{own} of {len(images_of)} labels occur in one image only: they may number objects; classes: {{NAME: {ANY}}} makes one class of "
-            "all of them"
+            f"{own} of {len(images_of)} labels occur in one image only: they may number objects; "
+            f"classes: {{NAME: {ANY}}} makes one class of all of them"
         )
         reading.say("label_per_object", said)
 

@@ -15,7 +15,10 @@ CLASS_FILES = ("labelmap.txt", "_classes.csv", "class_dict.csv", "class_names.tx
 
 
 def names_in(folders: Iterable[Path]) -> Names | None:
-    """What the first of CLASS_FILES in `folders`, whatever their case, says; None without one. Raises DataError where two of one name disagree."""
+    """The classes of the first of CLASS_FILES in `folders`, whatever its case; None without such a file.
+
+    Raises DataError if two files of one name disagree.
+    """
     found: Names | None = None
     for folder in folders:
         there = _files_by_name(folder)
@@ -39,8 +42,11 @@ def _files_by_name(folder: Path) -> dict[str, Path]:
 
 
 def listed_parts(root: Path) -> dict[str, str | None] | None:
-    """Stem -> part, as the lists of Pascal VOC (ImageSets/Segmentation/train.txt) or of PaddleSeg (train.txt beside the folders) say it; None
-    without them. A list of Pascal VOC that is no part (default.txt) names images only."""
+    """Stem -> part, from the lists of Pascal VOC or PaddleSeg; None without lists.
+
+    Pascal VOC has ImageSets/Segmentation/train.txt, PaddleSeg train.txt beside the folders. A list of Pascal VOC that
+    is no part (default.txt) only names images.
+    """
     folder = root / "ImageSets" / "Segmentation"
     if not folder.is_dir():
         return _lists_beside_folders(root)
@@ -75,13 +81,14 @@ def _part_of(parts: Mapping[str, Sequence[str]], folder: Path) -> dict[str, str 
         for stem in stems:
             if found.setdefault(stem, part) != part:
                 raise DataError(
-                    f"the lists in {folder} name {stem} for {found[stem]} and for {part}; an image has one part: take it out of one of the lists"
+                    f"the lists in {folder} name {stem} for {found[stem]} and for {part}; an image has one part: "
+                    "take it out of one of the lists"
                 )
     return found
 
 
 def _lines(path: Path) -> list[str]:
-    """The stem of what comes first in each line: a stem, a file's name, or the path of an image before that of its mask."""
+    """The stem that each line starts with: a stem, a file's name, or the path of an image before that of its mask."""
     firsts = [re.split(r"[\s,]", line.strip(), maxsplit=1)[0] for line in _text(path).splitlines() if line.strip()]
     names = [first.replace("\\", "/").rsplit("/", 1)[-1] for first in firsts]
     return [name.removesuffix(Path(name).suffix) if Path(name).suffix.lower() in SUFFIXES else name for name in names]
@@ -149,7 +156,10 @@ def _class_dict(path: Path) -> Mapping[str, int | str] | None:
 
 
 def _class_names(path: Path) -> Mapping[str, int | str] | None:
-    """The list that labelme2voc writes: the first line is the background, the others count from 1; None for a list that begins otherwise."""
+    """The list that labelme2voc writes; None for a list that starts otherwise.
+
+    Its first line is the background, the others count from 1.
+    """
     names = [line.strip() for line in _text(path).splitlines() if line.strip()]
     if not names or names[0].casefold() not in BACKGROUND_NAMES:
         return None

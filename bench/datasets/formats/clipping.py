@@ -1,17 +1,22 @@
-"""Outlines are cut at a box around the image before foreign code sees them: pycocotools takes memory for a polygon's whole length, and
-a coordinate of 1e9 kills the process. Inside the image nothing changes."""
+"""Outlines are cut at a box around the image before they reach foreign code.
+
+The memory that pycocotools takes for a polygon grows with its length, and a coordinate of 1e9 kills the process. Inside
+the image nothing changes.
+"""
 
 from itertools import pairwise
 
 import numpy as np
 
 REACH = 4
-"""Outlines are cut where they are this many times the image's longest side away from it; all that stays is drawn as it is."""
+"""Outlines are cut at this distance from the image, in multiples of its longest side."""
 
 
 def clip_polygon(points: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The polygon float64 [n, 2] cut at the box (Sutherland and Hodgman, Communications of the ACM 17, 1974); unchanged where it lies
-    within. Its edges along the box are far from the image."""
+    """The polygon float64 [n, 2] cut at the box (Sutherland and Hodgman, Communications of the ACM 17, 1974).
+
+    A polygon inside the box is returned unchanged. The new edges along the box are far from the image.
+    """
     low, high = _box(height, width)
     if len(points) == 0 or ((points >= low) & (points <= high)).all():
         return points
@@ -67,11 +72,11 @@ def _segment(start: np.ndarray, end: np.ndarray, low: np.ndarray, high: np.ndarr
                 if sign * distance > 0:
                     return None
                 continue
-            place = distance / step
+            position = distance / step
             if (step > 0) == (sign > 0):
-                first = max(first, place)
+                first = max(first, position)
             else:
-                last = min(last, place)
+                last = min(last, position)
     if first > last:
         return None
     return np.stack([start * (1 - first) + end * first, start * (1 - last) + end * last])

@@ -1,6 +1,7 @@
-"""COCO instances: polygons, run lengths as lists and as text; one JSON, or one for each part (`instances_train.json` and so on).
+"""COCO instances: polygons, run lengths as lists and as text.
 
-The JSON may stand anywhere in the data set's folder; `pictures` says how its images are found.
+There is one JSON file, or one for each part (`instances_train.json` and so on), anywhere in the data set's folder;
+`image_index` says how its images are found.
 """
 
 import re
@@ -20,8 +21,11 @@ _SHOWN = 5
 
 
 def read(documents: Sequence[Document], reading: Reading) -> Dataset:
-    """Reads every COCO file. Classes are the categories in use by name, in the order of their ids, or as `options.classes` says
-    (class name -> category name). Crowd regions (`iscrowd`) count as their category. The box of an annotation without an outline is void.
+    """Reads every COCO file.
+
+    Classes are the names of the categories in use, in the order of their ids, or those of `options.classes` (class name
+    -> category name). Crowd regions (`iscrowd`) count as their category. An annotation without an outline makes its box
+    void.
 
     An entry that is none is a finding with its file and number. Raises DataError where no annotation can be drawn.
     """
@@ -78,14 +82,14 @@ def _part_in_name(stem: str) -> str | None:
 
 
 def _read_file(document: Document, part: str | None, order: list[str], reading: Reading) -> int:
-    """Entries of one file go to `reading`, names of its categories to `order`; the number of annotations with a box only."""
+    """Adds one file's entries to `reading` and its category names to `order`; returns how many are only a box."""
     content, path = document.content, document.path
     name_of = _categories(document, reading)
     images = _images(document, reading)
     by_image: dict[str, list[Labelled]] = {image.id: [] for image in images}
     hints = (path.stem.split("_")[-1],)
-    place_of = {image.id: reading.find(image.file_name, path, part, hints) for image in images}
-    names = {key: reading.name_of(place) for key, place in place_of.items() if place is not None}
+    path_of = {image.id: reading.find(image.file_name, path, part, hints) for image in images}
+    names = {key: reading.name_of(found) for key, found in path_of.items() if found is not None}
     names = {image.id: names.get(image.id, image.file_name[:200]) for image in images}
     orphans: list[str] = []
     unknown_category = used = boxes = 0
@@ -133,7 +137,7 @@ def _read_file(document: Document, part: str | None, order: list[str], reading: 
         reading.say("orphan_annotation", said)
     drawn = {item.label for items in by_image.values() for item in items}
     order += [name for name in name_of.values() if name in drawn and name not in order]
-    _add_entries(document, part, images, place_of, by_image, reading)
+    _add_entries(document, part, images, path_of, by_image, reading)
     return boxes
 
 
@@ -141,12 +145,12 @@ def _add_entries(
     document: Document,
     part: str | None,
     images: Sequence[CocoImage],
-    place_of: Mapping[str, Path | None],
+    path_of: Mapping[str, Path | None],
     by_image: Mapping[str, list[Labelled]],
     reading: Reading,
 ) -> None:
     for image in images:
-        image_path = place_of[image.id]
+        image_path = path_of[image.id]
         if image_path is None:
             continue
         declared = (image.height, image.width) if image.height and image.width else None
@@ -190,7 +194,8 @@ def _images(document: Document, reading: Reading) -> list[CocoImage]:
             reading.say("bad_entry", f"image {number} in {reading.name_of(document.path)}: {image}; left out")
         elif found.setdefault(image.id, image).file_name != image.file_name:
             raise DataError(
-                f"{document.path} gives the image id {image.id} to {found[image.id].file_name[:200]} and {image.file_name[:200]}"
+                f"{document.path} gives the image id {image.id} to {found[image.id].file_name[:200]} and "
+                f"{image.file_name[:200]}"
             )
     return list(found.values())
 

@@ -1,4 +1,7 @@
-"""Mask files: a folder of images beside a folder of masks, or both in one; `layouts` has the names, `mask_meaning` what values mean."""
+"""Mask files: a folder of images beside a folder of masks, or both in one.
+
+`layouts` has the names of folders, `mask_meaning` decides what the values mean.
+"""
 
 import re
 from collections import Counter
@@ -8,13 +11,20 @@ from pathlib import Path
 
 from bench.datasets.dataset import MOST_CLASSES, DataOptions, Dataset, Sample
 from bench.datasets.formats.class_files import listed_parts, names_in
-from bench.datasets.formats.layouts import Pair, find_pairs, folders_in, pictures_below, unused_suffixes, walk_places
+from bench.datasets.formats.image_index import image_id
+from bench.datasets.formats.layouts import (
+    Pair,
+    find_pairs,
+    folders_in,
+    image_files_below,
+    unused_suffixes,
+    walk_folders,
+)
 from bench.datasets.formats.links import require_inside
 from bench.datasets.formats.mask_files import Layer, MaskFile
 from bench.datasets.formats.mask_looks import MaskLook, look_at
 from bench.datasets.formats.mask_meaning import decide
 from bench.datasets.formats.name_matching import Match, Matches, match, match_beside, match_globs
-from bench.datasets.formats.pictures import image_id
 from bench.datasets.formats.verdict import Names, Verdict
 from bench.datasets.parallel import in_threads
 from bench.datasets.runs import Runs
@@ -29,16 +39,16 @@ _KEPT_BYTES = 2**28
 
 
 def recognises(root: Path, options: DataOptions) -> bool:
-    """Whether there are folders of images and of masks, or images beside their masks, or the options say where they are."""
+    """Whether there are folders of images and of masks, or images beside their masks, or options that name them."""
     if options.images or options.masks:
         return True
-    return bool(find_pairs(root)) or any(match_beside(folder, part) for part, folder in walk_places(root))
+    return bool(find_pairs(root)) or any(match_beside(folder, part) for part, folder in walk_folders(root))
 
 
 def read(root: Path, options: DataOptions) -> Dataset:
     """Reads all masks once to decide what their values mean, for the data set as a whole.
 
-    Raises DataError for masks that contradict each other, values that configured classes do not know, and no pair at all.
+    Raises DataError for contradicting masks, for values that no configured class has, and if there is no pair.
     """
     findings: list[Finding] = []
     found = _with_listed_parts(root, _matches(root, options, findings), findings)
@@ -71,7 +81,7 @@ def read(root: Path, options: DataOptions) -> Dataset:
 def _names(root: Path, options: DataOptions) -> Names:
     if options.classes:
         return Names(values=options.classes)
-    parents = {place for _, folder in walk_places(root) for place in (folder, *folders_in(folder))}
+    parents = {each for _, folder in walk_folders(root) for each in (folder, *folders_in(folder))}
     return names_in(sorted(parents)) or Names(values={})
 
 
@@ -84,15 +94,18 @@ def _matches(root: Path, options: DataOptions, findings: list[Finding]) -> list[
         pairs = find_pairs(root)
         matches = [match(pair) for pair in pairs]
         findings += _unused_files(root, pairs)
-        beside = [match_beside(folder, part) for part, folder in walk_places(root)] if not pairs else []
+        beside = [match_beside(folder, part) for part, folder in walk_folders(root)] if not pairs else []
         matches += [found for found in beside if found is not None]
     findings += _left_over(root, matches)
-    findings += _unused_pictures(root, matches)
+    findings += _unused_image_files(root, matches)
     found = [item for group in matches for item in group.found]
     guessed = [item for group in matches for item in group.guessed]
     if guessed:
         first = guessed[0]
-        said = f"{first.masks[0][0].name} is taken for the mask of {first.image.name}, by what is left of the names of all without their common ends"
+        said = (
+            f"{first.masks[0][0].name} is taken for the mask of {first.image.name}, by what is left of the names of "
+            "all without their common ends"
+        )
         findings.append(Finding(kind="names_matched", message=f"{said} ({len(guessed)} pairs of that kind)"))
     classes = sorted({name for item in found for _, name in item.masks if name is not None})
     if classes:
@@ -102,13 +115,17 @@ def _matches(root: Path, options: DataOptions, findings: list[Finding]) -> list[
 
 
 def _shifted(root: Path, group: Matches) -> Iterator[Finding]:
-    """As many images as masks are left over and their names differ in numbers alone: images counted from 0 and masks from 1."""
+    """A finding if one side may count from 0 and the other from 1.
+
+    Then as many images as masks have no partner, and their names differ only in numbers.
+    """
     images, masks = sorted(group.images_left), sorted(group.masks_left)
     unnumbered = [{re.sub(r"\d+", "", path.stem).casefold() for path in paths} for paths in (images, masks)]
     if group.found and len(images) == len(masks) > 0 and unnumbered[0] == unnumbered[1]:
         said = (
-            f"{image_id(root, images[0])} has no mask and {image_id(root, masks[0])} has no image, {len(images)} of each kind: if images and masks "
-            "count the same pictures from different numbers, every pair is shifted; look at data show, and rename one side"
+            f"{image_id(root, images[0])} has no mask and {image_id(root, masks[0])} has no image, "
+            f"{len(images)} of each kind: if images and masks count the same pictures from different numbers, "
+            "every pair is shifted; look at data show, and rename one side"
         )
         yield Finding(kind="shifted_numbers", message=said, files=(image_id(root, images[0]),))
 
@@ -136,13 +153,13 @@ def _unused_files(root: Path, pairs: Sequence[Pair]) -> list[Finding]:
     return findings
 
 
-def _unused_pictures(root: Path, matches: Sequence[Matches]) -> list[Finding]:
-    """How many pictures of each folder are neither an image nor a mask: previews, test images without masks, other kinds of labels."""
+def _unused_image_files(root: Path, matches: Sequence[Matches]) -> list[Finding]:
+    """How many image files of each folder are in no pair: previews, test images, other kinds of labels."""
     used = {path for group in matches for path in (*group.images_left, *group.masks_left)}
     used |= {
         path for group in matches for item in group.found for path in (item.image, *(mask for mask, _ in item.masks))
     }
-    counts = Counter(path.relative_to(root).parts[:-1][:1] for path in pictures_below(root) if path not in used)
+    counts = Counter(path.relative_to(root).parts[:-1][:1] for path in image_files_below(root) if path not in used)
     if not counts:
         return []
     shown = ", ".join(
@@ -159,7 +176,10 @@ def _with_listed_parts(root: Path, found: list[Match], findings: list[Finding]) 
         return found
     chosen = [replace(item, part=listed[item.image.stem] or item.part) for item in found if item.image.stem in listed]
     if not chosen:
-        message = f"no image is in a list of parts (ImageSets/Segmentation, or train.txt): {min(listed)} and others are no images; lists not used"
+        message = (
+            "no image is in a list of parts (ImageSets/Segmentation, or train.txt): "
+            f"{min(listed)} and others are no images; lists not used"
+        )
         findings.append(Finding(kind="unused_files", message=message))
         return found
     left = len(found) - len(chosen)
@@ -170,7 +190,7 @@ def _with_listed_parts(root: Path, found: list[Match], findings: list[Finding]) 
 
 
 def _looks(masks: Sequence[Path], options: DataOptions, findings: list[Finding], root: Path) -> dict[Path, MaskLook]:
-    """What each mask holds; without those that cannot be read and may be skipped. Raises DataError that names all that may not."""
+    """What each mask holds, without unreadable masks that may be skipped. Raises DataError that names all others."""
 
     def look(path: Path) -> MaskLook | DataError:
         try:
@@ -188,13 +208,16 @@ def _looks(masks: Sequence[Path], options: DataOptions, findings: list[Finding],
     for path, seen in looks.items():
         if seen.pages > 1:
             name = image_id(root, path)
-            said = f"mask {name} has {seen.pages} pages, of which the first is read; save one mask of all that is to be found in its image"
+            said = (
+                f"mask {name} has {seen.pages} pages, of which the first is read; "
+                "save one mask of all that is to be found in its image"
+            )
             findings.append(Finding(kind="pages", message=said, files=(name,)))
     return looks
 
 
 def _kept_runs(looks: Mapping[Path, MaskLook], verdict: Verdict) -> dict[Path, Runs]:
-    """Pixels of the masks that are flat and read from the channel that was looked at, as far as there is room for them."""
+    """Pixels of the masks that are flat and have a single channel, as many as the memory for them holds."""
     kept, room = {}, _KEPT_BYTES
     for path, look in looks.items():
         meaning = verdict.meaning_of.get(path)
@@ -210,17 +233,19 @@ def _kept_runs(looks: Mapping[Path, MaskLook], verdict: Verdict) -> dict[Path, R
 def _samples(
     root: Path, found: Sequence[Match], verdict: Verdict, names: Names, runs: Mapping[Path, Runs]
 ) -> tuple[list[Sample], tuple[str, ...]]:
-    told = sorted({name for item in found for _, name in item.masks if name is not None}, key=_natural)
+    class_names = sorted({name for item in found for _, name in item.masks if name is not None}, key=_natural)
     classes = verdict.classes
-    if told:
+    if class_names:
         if len(verdict.classes) > 1:
             raise DataError(
-                f"{found[0].masks[0][0]} and others tell classes by their names and by {len(verdict.classes)} values; save masks of one class, "
-                "or of class ids in one file for each image"
+                f"{found[0].masks[0][0]} and others tell classes by their names and by {len(verdict.classes)} values; "
+                "save masks of one class, or of class ids in one file for each image"
             )
-        if len(told) > MOST_CLASSES:
-            raise DataError(f"names of masks tell {len(told)} classes apart; a mask of 8 bit can tell {MOST_CLASSES}")
-        classes = names.foreground if len(told) == 1 and names.foreground else tuple(told)
+        if len(class_names) > MOST_CLASSES:
+            raise DataError(
+                f"names of masks tell {len(class_names)} classes apart; a mask of 8 bit can tell {MOST_CLASSES}"
+            )
+        classes = names.foreground if len(class_names) == 1 and names.foreground else tuple(class_names)
     samples = []
     for item in found:
         if not all(mask in verdict.meaning_of for mask, _ in item.masks):
@@ -229,7 +254,7 @@ def _samples(
             Layer(
                 path=mask,
                 meaning=verdict.meaning_of[mask],
-                class_id=None if name is None else told.index(name) + 1,
+                class_id=None if name is None else class_names.index(name) + 1,
                 runs=runs.get(mask),
             )
             for mask, name in sorted(item.masks, key=lambda pair: (_natural(pair[1] or ""), pair[0]))
@@ -246,15 +271,16 @@ def _natural(name: str) -> tuple[int, str]:
 
 
 def _numbered_said(matches: Matches) -> str | None:
-    """What to do with a_0.png and a_1.png, the objects of a.jpg, one mask each; None where names are not of that kind."""
+    """What to do with a_0.png and a_1.png, one mask for each object of a.jpg; None if names are not of that kind."""
     stems = {path.stem: path for path in matches.images_left}
     numbered = [path for path in matches.masks_left if re.sub(r"[-_ ]\d+$", "", path.stem) in stems]
     if not numbered:
         return None
     stem = re.sub(r"[-_ ]\d+$", "", numbered[0].stem)
     return (
-        f"{len(numbered)} masks have a number behind the name of an image: where an image has several, one for each object, put them into a folder "
-        f"of its name ({numbered[0].parent.name}/{stem}/{numbered[0].name}) and they are drawn together"
+        f"{len(numbered)} masks have a number behind the name of an image: "
+        "where an image has several, one for each object, put them into a folder of its name "
+        f"({numbered[0].parent.name}/{stem}/{numbered[0].name}) and they are drawn together"
     )
 
 
@@ -271,6 +297,7 @@ def _nothing_fits(root: Path) -> str:
         more = f" and files that are not read: {', '.join(f'{n} {s}' for s, n in unused.items())}" if unused else ""
         way_out = _numbered_said(matches) or "a.jpg needs a.png, or a_mask.png"
         said.append(
-            f"no mask in {pair.masks} has the stem of an image in {pair.images.name}/ ({names[0]} there, {names[1]} here){more}; {way_out}"
+            f"no mask in {pair.masks} has the stem of an image in {pair.images.name}/ "
+            f"({names[0]} there, {names[1]} here){more}; {way_out}"
         )
     return "; ".join(said[:3]) or f"no image with a mask in {root}"

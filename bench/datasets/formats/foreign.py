@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.datasets.formats.annotation_files import Document
 from bench.datasets.formats.layouts import unused_suffixes
-from bench.datasets.images import SUFFIXES as SUFFIXES_OF_PICTURES
+from bench.datasets.images import SUFFIXES as IMAGE_SUFFIXES
 
 _COCO = "choose COCO (instances, with images)"
 
@@ -113,10 +113,12 @@ SUFFIXES: Mapping[str, str] = {
 
 VOLUMES: Mapping[str, str] = {
     "DICOM": "save each slice as a 16-bit PNG, for example with DCMTK: dcm2img --write-16-bit-png a.dcm a.png",
-    "NIfTI": "save each slice as TIFF or PNG, image and mask alike, for example of nibabel.load(FILE).get_fdata()[:, :, k]",
+    "NIfTI": (
+        "save each slice as TIFF or PNG, image and mask alike, for example of nibabel.load(FILE).get_fdata()[:, :, k]"
+    ),
     "a medical volume": "save each slice as TIFF or PNG, image and mask alike, for example with SimpleITK or 3D Slicer",
 }
-"""Kind of file -> the way out. Which slices count, and in which window, is for somebody who knows the pictures."""
+"""Kind of file -> the way out. Which slices to use, and in which window, depends on the images."""
 
 _VOLUME_ENDS = {
     "DICOM": (".dcm", ".dicom", ".ima"),
@@ -130,15 +132,17 @@ _DICOM_AT, _DICOM_MARK = 128, b"DICM"
 
 
 def volume_said(root: Path) -> str | None:
-    """What to say of DICOM, NIfTI and other volumes below `root`, with the first of the files; None where there are none. DICOM often
-    has no suffix, so files without one are looked into."""
+    """The advice for DICOM, NIfTI and other volumes below `root`, naming the first file; None if there are none.
+
+    Files without a suffix are opened, since DICOM files often have none.
+    """
     found: dict[str, list[Path]] = {}
-    for place, folders, files in os.walk(root):
+    for parent, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         for name in files:
-            kind = None if name.startswith(".") else _volume_kind(Path(place, name))
+            kind = None if name.startswith(".") else _volume_kind(Path(parent, name))
             if kind is not None:
-                found.setdefault(kind, []).append(Path(place, name))
+                found.setdefault(kind, []).append(Path(parent, name))
     if not found:
         return None
     said = []
@@ -171,23 +175,26 @@ def tool_of(documents: Sequence[Document]) -> str | None:
 
 
 def table_said(root: Path) -> str | None:
-    """What to say of a CSV in `root` or its folders that names pictures: boxes, or classes of whole images; None where there is none."""
+    """The advice for a CSV file in `root` or its folders that names images; None without one.
+
+    Such a table has boxes, or classes of whole images.
+    """
     for path in sorted(path for path in (*root.glob("*.csv"), *root.glob("*/*.csv")) if path.is_file()):
         try:
             with path.open(encoding="utf-8", errors="replace") as file:
                 cells = re.split("[,;\t]", file.readline(_LONGEST_LINE) + "," + file.readline(_LONGEST_LINE))
         except OSError:
             continue
-        if any(Path(cell.strip().strip('"')).suffix.lower() in SUFFIXES_OF_PICTURES for cell in cells):
+        if any(Path(cell.strip().strip('"')).suffix.lower() in IMAGE_SUFFIXES for cell in cells):
             return (
-                f"{path} is a table that names pictures (boxes, or classes of whole images) and has no outlines; export polygons: from MakeSense "
-                "VGG JSON or COCO JSON, from VIA its CSV of regions or its project"
+                f"{path} is a table that names pictures (boxes, or classes of whole images) and has no outlines; "
+                "export polygons: from MakeSense VGG JSON or COCO JSON, from VIA its CSV of regions or its project"
             )
     return None
 
 
 def suffixes_said(root: Path) -> str | None:
-    """What to say of files that are no pictures, by suffix; None where there are none."""
+    """The advice for files that are no images, by suffix; None if there are none."""
     unused = unused_suffixes(root)
     said = [f"{count} {suffix} ({SUFFIXES.get(suffix.lower(), 'not read')})" for suffix, count in unused.items()]
     return "; ".join(said[:6]) or None

@@ -48,8 +48,10 @@ MASK = "mask"
 
 
 def read(documents: Sequence[Document], reading: Reading) -> Dataset:
-    """Reads every LabelMe file. A picture with the JSON's own stem beside it (or beside the folder of the JSON) is the annotated one, also
-    where `imagePath` names another; else `imagePath` says which. A picture that is nowhere is taken from `imageData`.
+    """Reads every LabelMe file.
+
+    An image with the JSON's own stem, beside the JSON or beside its folder, is the annotated one, even if `imagePath`
+    names another; without one, `imagePath` decides. An image that is nowhere is taken from `imageData`.
 
     A shape that cannot be drawn is a finding with its file and number.
     """
@@ -87,7 +89,7 @@ def _add_entry(document: Document, file: LabelMeFile, reading: Reading) -> None:
 
 
 def _find(document: Document, file: LabelMeFile, reading: Reading) -> tuple[Path | None, str]:
-    """The picture, and what it is called: the JSON itself where the picture is inside it."""
+    """The image and its name: the JSON itself if the image is inside it."""
     own = _of_own_stem(document, reading)
     named = file.imagePath
     found = reading.index.find(named, document.path.parent, document.part) if named else None
@@ -96,13 +98,13 @@ def _find(document: Document, file: LabelMeFile, reading: Reading) -> tuple[Path
     if own is not None and found is not None and own != found:
         reading.say(
             "renamed",
-            f"{reading.name_of(document.path)} says imagePath {named}, another picture than {own.name} of its own name; "
-            f"its outlines are read as those of {own.name}",
+            f"{reading.name_of(document.path)} says imagePath {named}, another picture than {own.name} of its own "
+            f"name; its outlines are read as those of {own.name}",
             reading.name_of(own),
         )
     if own is not None or found is not None:
         return own or found, str(own or found)
-    if document.holds_picture:
+    if document.holds_image:
         suffix = PureWindowsPath(named or "").suffix.lower()
         suffix = suffix if suffix in SUFFIXES else ".png"
         return document.path, reading.name_of(document.path.with_suffix(suffix))
@@ -111,11 +113,11 @@ def _find(document: Document, file: LabelMeFile, reading: Reading) -> tuple[Path
 
 
 def _of_own_stem(document: Document, reading: Reading) -> Path | None:
-    """The one picture with the JSON's stem in its folder, in `images` there or beside it."""
+    """The one image with the JSON's stem in its folder, in `images` there or beside it."""
     folder = document.path.parent
-    for place in (folder, folder / "images", folder.parent / "images", folder.parent):
-        for suffix in SUFFIXES if place.is_relative_to(reading.root) else ():
-            found = reading.index.at(place, document.path.stem + suffix)
+    for parent in (folder, folder / "images", folder.parent / "images", folder.parent):
+        for suffix in SUFFIXES if parent.is_relative_to(reading.root) else ():
+            found = reading.index.at(parent, document.path.stem + suffix)
             if found is not None:
                 return found
     return None

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.datasets.dataset import SPLIT_FOLDERS
-from bench.datasets.images import SUFFIXES, is_picture, require_utf8
+from bench.datasets.images import SUFFIXES, is_image_file, require_utf8
 from bench.errors import DataError
 
 IMAGE_FOLDERS = (
-    "images", "image", "imgs", "img", "img_dir", "jpegimages", "imagestr", "leftimg8bit", "pictures", "photos", "original", "originals",
-    "frames", "rgb", "original_images",
+    "images", "image", "imgs", "img", "img_dir", "jpegimages", "imagestr", "leftimg8bit", "pictures", "photos",
+    "original", "originals", "frames", "rgb", "original_images",
 )  # fmt: skip
 MASK_FOLDERS = (
     "masks", "mask", "labels", "label", "annotations", "annotation", "ann_dir", "ann", "segmentationclass",
@@ -20,7 +20,10 @@ MASK_FOLDERS = (
     "groundtruth", "ground_truth", "segmentations", "segmentation", "seg", "annots", "mask_images", "masks_machine",
     "masks_png", "target", "targets", "label_images", "label_images_semantic",
 )  # fmt: skip
-"""Folder names, whatever their case, with blanks and hyphens for underscores: any of the first beside any of the second that holds pictures is a pair."""
+"""Folder names, whatever their case, with underscores for blanks and hyphens.
+
+Any of the first that stands beside any of the second, and holds images, makes a pair.
+"""
 
 BESIDE = ("annot", "_labels", "_masks", "_mask", "_annotations", "_gt", "masks", "labels")
 """What is added to the name of a folder of images, or of a part, by that of its masks: train and trainannot."""
@@ -28,7 +31,7 @@ BESIDE = ("annot", "_labels", "_masks", "_mask", "_annotations", "_gt", "masks",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A folder of images with its folder of masks; both are searched with all below them. `part` is predefined by their place."""
+    """A folder of images with its folder of masks, both with all folders below; `part` is that of their path."""
 
     images: Path
     masks: Path
@@ -45,19 +48,22 @@ def folders_in(folder: Path) -> list[Path]:
         return []
 
 
-def pictures_below(folder: Path) -> list[Path]:
-    """Every picture in `folder` and below, sorted; hidden files and folders are none."""
+def image_files_below(folder: Path) -> list[Path]:
+    """Every image file in `folder` and below, sorted, except hidden files and folders."""
     found = []
-    for place, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        found += [path for name in files if is_picture(path := Path(place, name)) and path.is_file()]
+        found += [path for name in files if is_image_file(path := Path(parent, name)) and path.is_file()]
     for path in found:
         require_utf8(path)
     return sorted(found)
 
 
 def find_pairs(root: Path) -> list[Pair]:
-    """Every pair of folders in `root`, its parts, or in a folder for each image. Raises DataError where two mask folders compete."""
+    """Every pair of folders in `root`, in its parts, or in a folder for each image.
+
+    Raises DataError for competing mask folders.
+    """
     pairs = _pairs_in(root, None)
     for child in folders_in(root):
         part = SPLIT_FOLDERS.get(child.name.lower())
@@ -71,15 +77,15 @@ def find_pairs(root: Path) -> list[Pair]:
 
 def _pairs_in(folder: Path, part: str | None) -> list[Pair]:
     by_name = {plain_name(child): child for child in folders_in(folder)}
-    images = [by_name[name] for name in IMAGE_FOLDERS if name in by_name and _has_pictures(by_name[name])]
-    masks = [by_name[name] for name in MASK_FOLDERS if name in by_name and _has_pictures(by_name[name])]
+    images = [by_name[name] for name in IMAGE_FOLDERS if name in by_name and _has_image_files(by_name[name])]
+    masks = [by_name[name] for name in MASK_FOLDERS if name in by_name and _has_image_files(by_name[name])]
     if not images or not masks:
         return []
     if len(images) > 1 or len(masks) > 1:
         several = images if len(images) > 1 else masks
         raise DataError(
-            f"{folder} has {' and '.join(path.name for path in several)}, each with pictures; say which are meant with data: {{images: "
-            f'"{images[0].name}/*", masks: "{masks[0].name}/*"}}'
+            f"{folder} has {' and '.join(path.name for path in several)}, each with pictures; say which are meant with "
+            f'data: {{images: "{images[0].name}/*", masks: "{masks[0].name}/*"}}'
         )
     return [Pair(images=images[0], masks=masks[0], part=part)]
 
@@ -90,8 +96,8 @@ def plain_name(folder: Path) -> str:
 
 
 def _beside_parts(root: Path) -> list[Pair]:
-    """train and trainannot, train and train_masks, train_images and train_masks, images_train and masks_train, and so on."""
-    by_name = {plain_name(child): child for child in folders_in(root) if _has_pictures(child)}
+    """Pairs by name: train and trainannot or train_masks, train_images and train_masks, images_train and so on."""
+    by_name = {plain_name(child): child for child in folders_in(root) if _has_image_files(child)}
     pairs = _parts_in_names(by_name)
     for name, child in by_name.items():
         partners = [by_name[name + more] for more in BESIDE if name + more in by_name]
@@ -111,16 +117,16 @@ def _parts_in_names(by_name: Mapping[str, Path]) -> list[Pair]:
     return pairs
 
 
-def _has_pictures(folder: Path) -> bool:
-    for place, folders, files in os.walk(folder):
+def _has_image_files(folder: Path) -> bool:
+    for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        if any(is_picture(Path(place, name)) for name in files):
+        if any(is_image_file(Path(parent, name)) for name in files):
             return True
     return False
 
 
 def unused_suffixes(folder: Path) -> Mapping[str, int]:
-    """How many files of each suffix `folder` holds that are no pictures; hidden files do not count."""
+    """How many files of each suffix `folder` holds that are no images; hidden files do not count."""
     counts: Counter[str] = Counter()
     for _, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
@@ -133,7 +139,7 @@ def unused_suffixes(folder: Path) -> Mapping[str, int]:
     }
 
 
-def walk_places(root: Path) -> Iterator[tuple[str | None, Path]]:
+def walk_folders(root: Path) -> Iterator[tuple[str | None, Path]]:
     """(part, folder): the root and the folders of parts in it."""
     yield None, root
     for child in folders_in(root):

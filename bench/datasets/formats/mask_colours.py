@@ -1,6 +1,6 @@
 """What the colours of mask files mean: by name, or one colour on black; compared over the whole data set."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from bench.errors import DataError
 
 _BLACK = 0
 _ODD_SHARE = 0.2
+_SHOWN = 6
+"""Colours that a message lists."""
 
 ByValue = Callable[[Sequence[MaskLook], Names, DataOptions], Verdict]
 """Decides about masks of one channel."""
@@ -20,8 +22,11 @@ ByValue = Callable[[Sequence[MaskLook], Names, DataOptions], Verdict]
 def decide_by_colour(
     looks: Sequence[MaskLook], names: Names, options: DataOptions, *, by_value: ByValue, threshold: bytes
 ) -> Verdict:
-    """A few coloured masks among many others are odd, and `by_value` decides about those. `threshold` is the class id of each brightness of
-    a lossy file. Raises DataError for colours that nobody has named, where there are several."""
+    """The meaning of masks that tell classes by colour.
+
+    A few coloured masks among many others are odd, and `by_value` decides about the others. `threshold` is the class id
+    of each brightness of a lossy file. Raises DataError for several colours without names.
+    """
     void = {int(str(value)[1:], 16) for value in options.ignore if is_colour(value)}
     if names.any_value:
         meaning = Meaning(source=COLOUR, colours=((_BLACK, 0), *((key, VOID) for key in void)), any_value=True)
@@ -47,9 +52,10 @@ def decide_by_colour(
     if len(seen) > 1 or not any(_BLACK in look.colours() for look in looks):
         _refuse_colours(seen)
     if len(names.foreground) > 1:
+        colour, path = next(iter(seen.items()))
         raise DataError(
-            f"{names.said_by} names ids while {next(iter(seen.values()))} is painted in the colour {hex_of(next(iter(seen)))}; name "
-            'colours: classes: {name: "#rrggbb"}'
+            f"{names.said_by} names ids while {path} is painted in the colour {hex_of(colour)}; "
+            'name colours: classes: {name: "#rrggbb"}'
         )
     classes = names.foreground or ("foreground",)
     if any(look.lossy for look in looks):
@@ -65,8 +71,10 @@ def _without_odd(looks: Sequence[MaskLook]) -> tuple[list[MaskLook], dict[Path, 
     if len(coloured) > _ODD_SHARE * len(looks) or not plain:
         return list(looks), {}
     odd = {
-        look.path: f"mask {look.path} is painted in the colours {', '.join(hex_of(key) for key in sorted(_foreground(look))[:6])} while "
-        f'{len(plain)} others are not in colour; save class ids, or name colours with classes: {{name: "#rrggbb"}}'
+        look.path: (
+            f"mask {look.path} is painted in the colours {_listed(_foreground(look))} while "
+            f'{len(plain)} others are not in colour; save class ids, or name colours with classes: {{name: "#rrggbb"}}'
+        )
         for look in coloured
     }
     return [look for look in looks if look.path not in odd], odd
@@ -77,24 +85,29 @@ def _foreground(look: MaskLook) -> set[int]:
     return colours if not look.blank else set()
 
 
+def _listed(colours: Iterable[int]) -> str:
+    return ", ".join(hex_of(colour) for colour in sorted(colours)[:_SHOWN])
+
+
 def _refuse_colours(seen: Mapping[int, Path]) -> None:
-    shown = ", ".join(f"{hex_of(colour)} ({path.name})" for colour, path in sorted(seen.items())[:6])
-    more = f" and {len(seen) - 6} more" if len(seen) > 6 else ""
+    shown = ", ".join(f"{hex_of(colour)} ({path.name})" for colour, path in sorted(seen.items())[:_SHOWN])
+    more = f" and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
     folder = next(iter(seen.values())).parent
     raise DataError(
-        f"masks in {folder} are painted in several colours, {shown}{more}; say which is which with classes: "
-        f'{{name: "#rrggbb"}}, put CVAT\'s labelmap.txt beside the folder, or make one class of them with classes: {{name: {ANY}}}'
+        f"masks in {folder} are painted in several colours, {shown}{more}; "
+        'say which is which with classes: {name: "#rrggbb"}, put CVAT\'s labelmap.txt beside the folder, '
+        f"or make one class of them with classes: {{name: {ANY}}}"
     )
 
 
 def _require_known_colours(looks: Sequence[MaskLook], id_of: Mapping[int, int], names: Names) -> None:
     for look in looks:
-        strange = sorted(look.solid_colours() - id_of.keys())
+        strange = look.solid_colours() - id_of.keys()
         if strange and not look.lossy:
             known = ", ".join(f"{name} {value}" for name, value in names.values.items())
             raise DataError(
-                f"mask {look.path} holds the colour {', '.join(hex_of(colour) for colour in strange[:6])}, which {names.said_by} does not "
-                f'name ({known}); name it, or say ignore: ["{hex_of(strange[0])}"]'
+                f"mask {look.path} holds the colour {_listed(strange)}, which {names.said_by} does not name ({known}); "
+                f'name it, or say ignore: ["{hex_of(min(strange))}"]'
             )
 
 
@@ -102,8 +115,8 @@ def _refuse_lossy_colours(looks: Sequence[MaskLook]) -> None:
     for look in looks:
         if look.lossy and not look.blank:
             raise DataError(
-                f"mask {look.path} tells classes by colour in a lossy file ({look.lossy}), whose compression changes them; save masks "
-                "as PNG"
+                f"mask {look.path} tells classes by colour in a lossy file ({look.lossy}), "
+                "whose compression changes them; save masks as PNG"
             )
 
 

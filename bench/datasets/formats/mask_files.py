@@ -15,10 +15,13 @@ from bench.errors import DataError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
-    """What a pixel of a mask file stands for. `table` has the class id of each value 0-255, for the sources VALUE, INDEX and ALPHA. For
-    COLOUR, `colours` are packed colours with the class id of each; a colour that is none of them, on a soft edge, counts as the nearest.
-    `any_value`: whatever is neither 0 nor void in `table` is class 1, also above 255. `brightest`: of a lossy colour mask the brightest
-    channel is the value."""
+    """What a pixel of a mask file stands for.
+
+    `table` has the class id of each value 0-255, for the sources VALUE, INDEX and ALPHA. For COLOUR, `colours` are
+    packed colours with the class id of each; any other colour, on a soft edge, counts as the nearest of them. With
+    `any_value`, every value that is neither 0 nor void in `table` is class 1, also above 255. With `brightest`, the
+    brightest channel of a lossy colour mask is the value.
+    """
 
     source: str
     table: bytes = b""
@@ -29,8 +32,11 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One mask file of an image. `class_id` takes the place of every foreground id, for a file of one class. `runs` are the pixels of the
-    channel that `meaning` speaks of, where they are at hand; else the file is decoded."""
+    """One mask file of an image.
+
+    `class_id` replaces every foreground id, for a file of one class. `runs` are the pixels of the channel that
+    `meaning` reads; if they are None, the file is decoded.
+    """
 
     path: Path
     meaning: Meaning
@@ -46,8 +52,11 @@ class MaskFile:
     layers: tuple[Layer, ...]
 
     def rasterise(self, height: int, width: int, orientation: int = 1) -> np.ndarray:
-        """Class ids uint8 [height, width]. A mask of the stored, unrotated size is turned with its image; where both sizes are
-        the same (square, or turned by 180 degrees) the mask is taken as shown. Raises DataError for another size."""
+        """Class ids uint8 [height, width].
+
+        A mask of the stored, unrotated size is turned with its image. If both sizes are the same (square, or turned by
+        180 degrees), the mask is taken as shown. Raises DataError for another size.
+        """
         whole: np.ndarray | None = None
         for layer in self.layers:
             ids = _ids_of(layer)
@@ -119,9 +128,9 @@ def _nearest(colours: np.ndarray, known: tuple[tuple[int, int], ...]) -> np.ndar
     keys = pack(colours)
     order = sorted(known)
     values, ids = np.array([key for key, _ in order]), np.array([number for _, number in order], np.uint8)
-    place = np.minimum(np.searchsorted(values, keys), len(values) - 1)
-    found = ids[place]
-    strange = values[place] != keys
+    index = np.minimum(np.searchsorted(values, keys), len(values) - 1)
+    found = ids[index]
+    strange = values[index] != keys
     if strange.any():
         table = np.stack([values >> 16 & 255, values >> 8 & 255, values & 255], axis=1).astype(np.int32)
         odd, back = np.unique(keys[strange], return_inverse=True)

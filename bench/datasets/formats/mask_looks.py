@@ -21,7 +21,7 @@ MANY = 1024
 _SMALL, _FEW = 127, 16
 
 _PHOTOGRAPH_VALUES, _PHOTOGRAPH_RUN = 64, 4
-"""A file with more values or colours, whose neighbouring pixels are equal for fewer pixels than that on average, is a photograph."""
+"""A file of more values or colours is a photograph if its runs of equal pixels are shorter than this on average."""
 
 _FLAT = 32
 """Greys that compression spreads within three pixels of an area; across the edge of white it is more."""
@@ -32,10 +32,17 @@ _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskLook:
-    """`counts` are the pixels of each value (of `source` COLOUR: of each colour that has an area, or of all where none has). `solid` are
-    the values with an area, 3x3 pixels of one value: what is painted has one, the greys of a soft edge have not. `palette` has the colour
-    of each index in use. `lossy` names a compression that changes values. `middle_share` is, of a lossy file, the share of what is not dark that lies in areas of middle grey. `runs` are, of a
-    flat file of one channel, its pixels, so that it is decoded once."""
+    """What one mask file holds, before it is decided what its values mean.
+
+    - `counts` are the pixels of each value (of `source` COLOUR: of each colour that has an area, or of all if none
+      has).
+    - `solid` are the values with an area, 3x3 pixels of one value. A painted value has one, the greys of a soft edge
+      have none.
+    - `palette` has the colour of each index in use.
+    - `lossy` names a compression that changes values.
+    - `middle_share` is, of a lossy file, the fraction of its pixels above dark that lies in areas of middle grey.
+    - `runs` are the pixels of a flat file of one channel, so that it is decoded once.
+    """
 
     path: Path
     source: str
@@ -119,7 +126,7 @@ def _look_at_channel(path: Path, channel: np.ndarray, source: str, pixels: Pixel
 
 
 def channel_of(pixels: Pixels, path: Path) -> tuple[np.ndarray, str, np.ndarray | None]:
-    """(one channel [H, W], where it comes from, None), or, for a mask that tells things by colour, its uint8 [H, W, 3] as the last."""
+    """(one channel [H, W], its source, None); a mask that tells classes by colour has uint8 [H, W, 3] as the last."""
     stored, mode = pixels.stored, pixels.mode
     if mode in ("LA", "RGBA"):
         colour, alpha = stored[..., :-1], stored[..., -1]
@@ -178,11 +185,11 @@ def _to_integers(values: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _solid_values(channel: np.ndarray) -> frozenset[int]:
-    flat = channel[_solid_places(channel)]
+    flat = channel[_solid_pixels(channel)]
     return frozenset(np.flatnonzero(np.bincount(flat)).tolist()) if flat.size else frozenset()
 
 
-def _solid_places(channel: np.ndarray) -> np.ndarray:
+def _solid_pixels(channel: np.ndarray) -> np.ndarray:
     same = cv2.erode(channel, _SOLID) == cv2.dilate(channel, _SOLID)
     return same if same.ndim == 2 else same.all(axis=2)
 
@@ -204,8 +211,8 @@ def _look_at_colours(path: Path, colours: np.ndarray, lossy: str | None) -> Mask
         return MaskLook(path=path, source=COLOUR, counts=_distinct(keys.ravel()), lossy=lossy, photograph=True)
     if lossy:
         return _look_at_lossy_colours(path, colours, lossy)
-    places = _solid_places(np.ascontiguousarray(colours))
-    solid = _distinct(keys[places])
+    in_area = _solid_pixels(np.ascontiguousarray(colours))
+    solid = _distinct(keys[in_area])
     counted = solid if solid.keys() - {0} else _distinct(keys.ravel())
     return MaskLook(path=path, source=COLOUR, counts=counted, solid=frozenset(solid))
 
@@ -233,8 +240,8 @@ def _distinct(keys: np.ndarray) -> dict[int, int]:
         return {}
     starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
     lengths = np.diff([*starts.tolist(), keys.size])
-    values, place = np.unique(keys[starts], return_inverse=True)
-    sums = np.bincount(place, lengths)
+    values, row_of = np.unique(keys[starts], return_inverse=True)
+    sums = np.bincount(row_of, lengths)
     return {int(value): int(total) for value, total in zip(values[:MANY], sums[:MANY], strict=True)}
 
 

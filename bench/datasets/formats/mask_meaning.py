@@ -5,8 +5,8 @@ Nothing is guessed from counts pooled over files. A file has readings that are p
 - painted: nothing but 0 and 255, or with soft edges: greys in between that nowhere have an area of 3x3 pixels;
 - ids: each value is a class, 255 beside small ones is void.
 
-What is left is what all files have in common. Where that is nothing, the error names two files that contradict each other and the
-setting that decides.
+The rest follows from what all files have in common. If they have nothing in common, the error names two files that
+contradict each other and the setting that decides.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,8 +54,8 @@ def decide(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> Ver
     other = [look for look in used if look.source != ALPHA]
     if alpha and other:
         raise DataError(
-            f"mask {alpha[0].path} has its drawing in the transparency (alpha) channel and mask {other[0].path} has not; save all of "
-            "them in one way"
+            f"mask {alpha[0].path} has its drawing in the transparency (alpha) channel and mask {other[0].path} has "
+            "not; save all of them in one way"
         )
     if any(look.source == COLOUR for look in used):
         return decide_by_colour(looks, names, options, by_value=_by_value, threshold=_threshold(set()))
@@ -63,7 +63,10 @@ def decide(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> Ver
 
 
 def _without_palettes(looks: Sequence[MaskLook]) -> list[MaskLook]:
-    """Palettes that agree are read by index; those that differ, and black with white, by colour, which is what a person sees."""
+    """Palettes that agree are read by index.
+
+    Those that differ, and black with white, are read by colour, as a person sees them.
+    """
     palettes = [look for look in looks if look.source == INDEX]
     colour_of: dict[int, tuple[int, ...]] = {}
     agree = all(
@@ -97,8 +100,8 @@ def _by_value(looks: Sequence[MaskLook], names: Names, options: DataOptions) -> 
     refuse_upper_byte(looks, values)
     if max(values, default=0) > 255 or len(values) > MOST_CLASSES:
         raise DataError(
-            f"{_holder(looks, max(values))} holds values up to {max(values)}, {len(values)} in all: these look like object numbers, not "
-            f"classes; classes: {{NAME: {ANY}}} makes one class of all objects"
+            f"{_holder(looks, max(values))} holds values up to {max(values)}, {len(values)} in all: "
+            f"these look like object numbers, not classes; classes: {{NAME: {ANY}}} makes one class of all objects"
         )
     if VOID in values and len(values) > 1:
         values.remove(VOID)
@@ -115,8 +118,8 @@ def _common_reading(looks: Sequence[MaskLook], ignored: set[int]) -> str:
         if not readings[look.path]:
             shown = ", ".join(map(str, sorted(_values(look, ignored))[:8]))
             raise DataError(
-                f"mask {look.path} holds the values {shown}, neither 0 and 255 nor small class ids; say which is which with classes: "
-                "{name: value, ...} (values of no class: ignore: [value])"
+                f"mask {look.path} holds the values {shown}, neither 0 and 255 nor small class ids; "
+                "say which is which with classes: {name: value, ...} (values of no class: ignore: [value])"
             )
     common = frozenset.intersection(*readings.values()) if readings else frozenset()
     if not common:
@@ -125,8 +128,9 @@ def _common_reading(looks: Sequence[MaskLook], ignored: set[int]) -> str:
         if painted and ids:
             held = ", ".join(map(str, sorted({0, *_values(ids, ignored)})[:8]))
             raise DataError(
-                f"mask {ids.path} holds {held.replace(', ', ' and ')} while others hold 0 and 255 ({painted.path}); save all of them "
-                "with one pair of values, or name them with classes: {name: value} and ignore: [value]"
+                f"mask {ids.path} holds {held.replace(', ', ' and ')} while others hold 0 and 255 ({painted.path}); "
+                "save all of them with one pair of values, or name them with "
+                "classes: {name: value} and ignore: [value]"
             )
     if common == {IDS, PAINTED}:
         return PAINTED
@@ -154,7 +158,10 @@ def _readings(look: MaskLook, ignored: set[int]) -> frozenset[str]:
 
 
 def _soft_edges(look: MaskLook, values: set[int]) -> bool:
-    """White with greys that have no area; near black and near white they may have one, as compression noise of an earlier life."""
+    """White, and greys without an area.
+
+    Near black and near white a grey may have one: noise of an earlier compression.
+    """
     if max(values) > 255 or _is_photograph(look):
         return False
     if not any(value >= _BRIGHT for value in values):  # a faint stroke: nothing but edges
@@ -177,8 +184,8 @@ def _is_photograph(look: MaskLook) -> bool:
 def _lossy_readings(look: MaskLook, values: set[int]) -> frozenset[str]:
     if max(values) <= THRESHOLD or look.middle_share > 0.05 or _is_photograph(look):
         raise DataError(
-            f"mask {look.path} holds class ids or greys in a lossy file ({look.lossy}), whose compression changes them; save masks as "
-            "PNG"
+            f"mask {look.path} holds class ids or greys in a lossy file ({look.lossy}), "
+            "whose compression changes them; save masks as PNG"
         )
     return frozenset({PAINTED})
 
@@ -190,8 +197,8 @@ def _require_small_ids(looks: Sequence[MaskLook], ignored: set[int]) -> None:
     if VOID in values and ids and max(ids) > 3 * len(ids) + 21:
         shown = ", ".join(map(str, sorted(values)[:8]))
         raise DataError(
-            f"{_holder(looks, VOID)} and others hold the values {shown}: whether 255 is void or a class is not clear; say "
-            "ignore: [255], or classes: {name: value, ...}"
+            f"{_holder(looks, VOID)} and others hold the values {shown}: whether 255 is void or a class is not clear; "
+            "say ignore: [255], or classes: {name: value, ...}"
         )
 
 
@@ -208,8 +215,8 @@ def _named(looks: Sequence[MaskLook], names: Names, ignored: set[int]) -> Verdic
     for name, value in names.values.items():
         if not str(value).isdecimal() or not 0 <= int(value) <= 255 or (int(value) == 0 and names.id_of(name) != 0):
             raise DataError(
-                f"class {name!r} stands for {value!r} in {names.said_by}; mask files need an id from 1 to 255 (0 is background), a colour "
-                f'"#rrggbb", or {ANY}'
+                f"class {name!r} stands for {value!r} in {names.said_by}; "
+                f'mask files need an id from 1 to 255 (0 is background), a colour "#rrggbb", or {ANY}'
             )
         id_of[int(value)] = names.id_of(name)
     if len(names.foreground) == 1 and not _all_known(looks, id_of, ignored):
@@ -230,8 +237,8 @@ def _named(looks: Sequence[MaskLook], names: Names, ignored: set[int]) -> Verdic
             refuse_upper_byte([look], sorted(values))
             known = ", ".join(str(value) for value in id_of if value)
             raise DataError(
-                f"mask {look.path} holds the ids {', '.join(map(str, strange[:8]))}; {names.said_by} knows 0 (background), {known} "
-                "(values that are no class: ignore: [value])"
+                f"mask {look.path} holds the ids {', '.join(map(str, strange[:8]))}; "
+                f"{names.said_by} knows 0 (background), {known} (values that are no class: ignore: [value])"
             )
     if void - ignored:
         findings.append(_void_finding(looks, VOID))
@@ -250,7 +257,8 @@ def _all_known(looks: Sequence[MaskLook], id_of: Mapping[int, int], ignored: set
 
 def _refuse_lossy(look: MaskLook) -> None:
     raise DataError(
-        f"mask {look.path} holds class ids in a lossy file ({look.lossy}), whose compression changes them; save masks as PNG"
+        f"mask {look.path} holds class ids in a lossy file ({look.lossy}), whose compression changes them; "
+        "save masks as PNG"
     )
 
 
@@ -264,7 +272,10 @@ def _holder(looks: Sequence[MaskLook], value: int) -> str:
 
 def _void_finding(looks: Sequence[MaskLook], value: int) -> Finding:
     holders = [look.path for look in looks if value in look.counts]
-    message = f"{len(holders)} masks hold {value} beside class ids ({holders[0].name} is one): read as void, left out of loss and metrics"
+    message = (
+        f"{len(holders)} masks hold {value} beside class ids ({holders[0].name} is one): "
+        "read as void, left out of loss and metrics"
+    )
     return Finding(kind="void_pixels", message=message)
 
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.datasets.dataset import SPLIT_FOLDERS
-from bench.datasets.formats.layouts import Pair, pictures_below
+from bench.datasets.formats.layouts import Pair, image_files_below
 from bench.datasets.formats.tool_names import ENDINGS, label_ids, one_channel, refuse_brush
-from bench.datasets.images import is_picture
+from bench.datasets.images import is_image_file
 from bench.errors import DataError
 
-_WORDS = "masks|mask|matte|labels|label|labelids|labeltrainids|seg|segmentation|segmentations|segmap|groundtruth|gt|annotation|annotations|anno|ann|l"
+_WORDS = (
+    "masks|mask|matte|labels|label|labelids|labeltrainids|seg|segmentation|segmentations|segmap|"
+    "groundtruth|gt|annotation|annotations|anno|ann|l"
+)
 _MARK = re.compile(rf"(?:^(?:{_WORDS})[-_ .]+)|(?:[-_ .]+(?:{_WORDS})$)", re.IGNORECASE)
 """A word at the end or the beginning of a mask's name that says that it is one."""
 
@@ -22,7 +25,7 @@ _PER_CLASS = re.compile(r"^(?P<stem>.+)_class_(?P<name>.+)$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """An image with its masks: one, or several with the name of the class that each is of (None: no class is told)."""
+    """An image with its masks: one, or several, each with the name of its class (None: the name gives none)."""
 
     image: Path
     masks: tuple[tuple[Path, str | None], ...]
@@ -42,11 +45,13 @@ class Matches:
 def match(pair: Pair) -> Matches:
     """Images and masks of a pair of folders by their names.
 
-    In this order: the same path below the folders; a mask's name with the image's suffix in it (a.jpg.png); with a word at one end (a_mask);
-    with one beginning and end that all images, or all masks, have in common. A folder of one image, called like it, has all masks beside it;
-    sub-folders of masks named by class, and names a_class_dent, tell the class; those named by image hold its objects.
+    These are tried in turn: the same path below the folders; a mask's name with the image's suffix in it (a.jpg.png); a
+    name with a word at one end (a_mask); a name with a beginning and an end that all images, or all masks, have in
+    common. A folder of one image, with the image's name, has all masks beside it. Sub-folders of masks that are named
+    by class, and names such as a_class_dent, give the class; sub-folders that are named by image hold the objects of
+    that image.
     """
-    images, masks = pictures_below(pair.images), pictures_below(pair.masks)
+    images, masks = image_files_below(pair.images), image_files_below(pair.masks)
     refuse_brush(masks)
     images = one_channel(images, pair)
     if pair.images.name.lower() in ("imagestr", "leftimg8bit"):
@@ -63,27 +68,29 @@ def match(pair: Pair) -> Matches:
 
 
 def match_beside(folder: Path, part: str | None) -> Matches | None:
-    """Images with masks in the same folder, whose names say that they are masks (a.jpg, a_mask.png); None where there is no such pair."""
+    """Images with masks in the same folder whose names say so (a.jpg, a_mask.png); None if there is no such pair."""
     if not folder.is_dir():
         return None
-    pictures = [path for path in sorted(folder.iterdir()) if is_picture(path) and path.is_file()]
+    image_files = [path for path in sorted(folder.iterdir()) if is_image_file(path) and path.is_file()]
     by_key: dict[str, list[Path]] = defaultdict(list)
-    for path in pictures:
+    for path in image_files:
         by_key[_plain(path.stem)].append(path)
-    masks = [path for path in pictures if (bare := _bare(path.stem)) and [p for p in by_key.get(bare, ()) if p != path]]
+    masks = [
+        path for path in image_files if (bare := _bare(path.stem)) and [p for p in by_key.get(bare, ()) if p != path]
+    ]
     pair = Pair(images=folder, masks=folder, part=part)
     if not masks:
-        return _match_both_marked(pictures, pair)
-    images = [path for path in pictures if path not in set(masks)]
+        return _match_both_marked(image_files, pair)
+    images = [path for path in image_files if path not in set(masks)]
     return _match_lists(
         {path: _key(folder, path) for path in images}, {path: _key(folder, path) for path in masks}, pair
     )
 
 
-def _match_both_marked(pictures: Sequence[Path], pair: Pair) -> Matches | None:
+def _match_both_marked(image_files: Sequence[Path], pair: Pair) -> Matches | None:
     """a_sat.jpg with a_mask.png: images have an end of their own. Only where each mask has its image."""
-    masks = [path for path in pictures if _bare(path.stem)]
-    images = [path for path in pictures if not _bare(path.stem)]
+    masks = [path for path in image_files if _bare(path.stem)]
+    images = [path for path in image_files if not _bare(path.stem)]
     if len(masks) < 2 or len(images) < 2:
         return None
     found = _match_lists(
@@ -97,12 +104,12 @@ def match_globs(root: Path, images: str, masks: str) -> Matches:
 
     Raises DataError for patterns with different numbers of wildcards, or that find nothing.
     """
-    pictures = pictures_below(root)
+    image_files = image_files_below(root)
     keys = {}
     for name, pattern in (("images", images), ("masks", masks)):
         expression, wildcards = _expression(pattern)
         fitting = {
-            path: found for path in pictures if (found := expression.fullmatch(path.relative_to(root).as_posix()))
+            path: found for path in image_files if (found := expression.fullmatch(path.relative_to(root).as_posix()))
         }
         if not fitting:
             raise DataError(f"data: {{{name}: {pattern!r}}} fits no picture below {root}")
@@ -112,8 +119,8 @@ def match_globs(root: Path, images: str, masks: str) -> Matches:
         )
     if keys["images"][1] != keys["masks"][1]:
         raise DataError(
-            f"data: images {images!r} has {keys['images'][1]} wildcards and masks {masks!r} has {keys['masks'][1]}; they need as many, since "
-            "what they stand for says which mask belongs to which image"
+            f"data: images {images!r} has {keys['images'][1]} wildcards and masks {masks!r} has {keys['masks'][1]}; "
+            "they need as many, since what they stand for says which mask belongs to which image"
         )
     taken = keys["images"][0].keys() & keys["masks"][0].keys()
     if taken:
@@ -216,9 +223,9 @@ def _class_in_name(done: Matches, image_key: Mapping[Path, str], mask_key: Mappi
     stems = {_plain(path.stem): path for path in done.images_left}
     by_image: dict[Path, list[tuple[Path, str | None]]] = defaultdict(list)
     for path in done.masks_left:
-        told = _PER_CLASS.match(path.stem)
-        if told and _plain(told["stem"]) in stems:
-            by_image[stems[_plain(told["stem"])]].append((path, told["name"]))
+        named = _PER_CLASS.match(path.stem)
+        if named and _plain(named["stem"]) in stems:
+            by_image[stems[_plain(named["stem"])]].append((path, named["name"]))
     return _with_several(done, by_image, pair)
 
 
@@ -316,7 +323,7 @@ def _cut_common(keys: Mapping[Path, str]) -> dict[Path, str]:
 
 def _common_start(names: Sequence[str]) -> str:
     first, last = min(names), max(names)  # in order, these two differ soonest
-    length = next((place for place, letter in enumerate(first) if letter != last[place]), len(first))
+    length = next((index for index, letter in enumerate(first) if letter != last[index]), len(first))
     return first[:length]
 
 

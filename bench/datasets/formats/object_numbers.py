@@ -1,4 +1,4 @@
-"""Masks in which each object has its own number, as Cellpose and StarDist write them, and how to tell them from masks of classes."""
+"""Masks that number objects, as Cellpose and StarDist write them, told apart from masks of classes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ _MANY, _VERY_MANY, _FEW = 10, 30, 3
 
 
 def object_numbers(paths: Sequence[Path], values: Sequence[int]) -> list[Finding]:
-    """A finding where values may be numbers of objects: in each mask they count up from 1, and each is one connected area.
+    """A finding if values may be numbers of objects: in each mask they count up from 1, and each is one connected area.
 
     Raises DataError where there are many of them and no doubt is left.
     """
@@ -33,21 +33,23 @@ def object_numbers(paths: Sequence[Path], values: Sequence[int]) -> list[Finding
     tops = {top for _, _, _, top in counted}
     if len(values) >= (_MANY if len(tops) > 1 else _VERY_MANY):
         raise DataError(
-            f"mask {paths[0]} and others hold the values 1 to {max(values)}, each of them one connected area: these look like object "
-            f"(instance) numbers, not classes; classes: {{NAME: {ANY}}} makes one class of all objects, classes: {{name: value, ...}} says "
-            "that they are classes"
+            f"mask {paths[0]} and others hold the values 1 to {max(values)}, each of them one connected area: "
+            "these look like object (instance) numbers, not classes; "
+            f"classes: {{NAME: {ANY}}} makes one class of all objects, "
+            "classes: {name: value, ...} says that they are classes"
         )
     if len(tops) > 1 or len(values) >= _MANY:
         message = (
-            f"the values 1 to {max(values)} of the masks may be object (instance) numbers: each is one connected area, and they count up in "
-            f"each mask; they are read as {len(values)} classes. classes: {{NAME: {ANY}}} makes one class of all objects"
+            f"the values 1 to {max(values)} of the masks may be object (instance) numbers: "
+            f"each is one connected area, and they count up in each mask; they are read as {len(values)} classes. "
+            f"classes: {{NAME: {ANY}}} makes one class of all objects"
         )
         return [Finding(kind="object_numbers", message=message)]
     return []
 
 
 def _counts_up(path: Path) -> tuple[bool, int, int, int] | None:
-    """(values are 1 to their number, how many of those looked at are one area, how many were looked at, the largest)."""
+    """(values are 1 to their number, how many examined values are one area, how many were examined, the largest)."""
     channel, _, _ = channel_of(mask_pixels(path), path)
     values = np.unique(channel)
     values = values[(values > 0) & (values != 255)]

@@ -55,8 +55,10 @@ class Bitmap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """One annotated region: `polygons` (filled), `lines` (one pixel wide), `rle` or `bitmap`. With `relative`, coordinates are fractions of
-    the image's width and height."""
+    """One annotated region: `polygons` (filled), `lines` (one pixel wide), `rle` or `bitmap`.
+
+    With `relative`, coordinates are fractions of the image's width and height.
+    """
 
     class_id: int = 1
     polygons: tuple[Outline, ...] = ()
@@ -73,7 +75,10 @@ class Region:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionAnnotation:
-    """The regions of one image, drawn in their order, later ones on top. `declared` is the (height, width) that the file states."""
+    """The regions of one image, drawn in their order, later ones on top.
+
+    `declared` is (height, width) as stated in the file.
+    """
 
     source: str
     image_path: Path
@@ -83,8 +88,8 @@ class RegionAnnotation:
     def rasterise(self, height: int, width: int, orientation: int = 1) -> np.ndarray:
         """Class ids uint8 [height, width]. A region covers the pixels whose centres lie in it (COCO's rule).
 
-        A declared size that is the stored, unrotated one means that the outlines were drawn on the unrotated picture; they are
-        turned with it. Without a declared size the same follows where outlines fit the stored size only. Raises DataError.
+        If the declared size is the stored, unrotated one, the outlines were drawn on the unrotated image and are turned
+        with it. Without a declared size, the same holds if the outlines fit the stored size only. Raises DataError.
         """
         shape = self._drawn_shape(height, width, orientation)
         mask = np.zeros(shape, np.uint8)
@@ -108,12 +113,13 @@ class RegionAnnotation:
             assert self.declared is not None
             raise DataError(
                 f"{self.source} describes {self.image_path} as {self.declared[1]}x{self.declared[0]} pixels, "
-                f"but the image is {width}x{height}; export the annotations again, or put back the picture that was annotated"
+                f"but the image is {width}x{height}; export the annotations again, or put back "
+                "the picture that was annotated"
             )
         return (width, height) if stored else (height, width)
 
     def _stored(self, height: int, width: int, orientation: int) -> bool:
-        """Whether the outlines belong to the picture as it is stored, which EXIF shows with height and width swapped."""
+        """Whether the outlines belong to the image as it is stored, with height and width swapped by EXIF."""
         if orientation not in (5, 6, 7, 8) or height == width:
             return False
         if self.declared is not None:

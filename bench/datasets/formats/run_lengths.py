@@ -1,4 +1,7 @@
-"""COCO's run lengths, as a list and as text, checked in Python: pycocotools reads uninitialised memory where their sum is wrong."""
+"""COCO's run lengths, as a list and as text, checked in Python.
+
+With a wrong sum of lengths, pycocotools reads uninitialised memory.
+"""
 
 from typing import Any
 
@@ -29,20 +32,23 @@ def _is_count(value: Any) -> bool:
 
 
 def _unpacked(text: str, most: int) -> list[int]:
-    """COCO's text: groups of five bits from 48 on, the sixth says that more follow, the lowest of the last group is the sign; from the
-    third count on each is the difference to the last but one."""
+    """Counts from COCO's text.
+
+    Characters from 48 on hold groups of five bits. The sixth bit says that more follow, the lowest bit of the last
+    group is the sign. From the third count on, each is the difference to the last but one.
+    """
     counts: list[int] = []
-    place = 0
-    while place < len(text):
+    position = 0
+    while position < len(text):
         value, shift, more = 0, 0, True
         while more:
-            if place == len(text) or shift > 35:
+            if position == len(text) or shift > 35:
                 raise ShapeError("its run lengths end within a number")
-            group = ord(text[place]) - 48
+            group = ord(text[position]) - 48
             if not 0 <= group < 64:
-                raise ShapeError(f"its run lengths hold {text[place]!r}")
+                raise ShapeError(f"its run lengths hold {text[position]!r}")
             value |= (group & 31) << shift
-            more, shift, place = bool(group & 32), shift + 5, place + 1
+            more, shift, position = bool(group & 32), shift + 5, position + 1
             if not more and group & 16:
                 value -= 1 << shift
         if len(counts) > 2:

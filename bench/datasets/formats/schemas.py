@@ -1,4 +1,4 @@
-"""What COCO, VIA and LabelMe files must look like before anything reads them: types, lengths, names that records can hold.
+"""What COCO, VIA and LabelMe files must look like before they are read: types, lengths, names that records can hold.
 
 Lists of items are checked item by item by the readers, so that one odd entry costs one entry.
 """
@@ -131,8 +131,8 @@ def checked(model: type[Model], content: Any) -> Model | str:
         return model.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"][:2])
+        location = ".".join(str(part) for part in first["loc"][:2])
         said = first["msg"].removeprefix("Value error, ")
-        return f"{place} {said[0].lower()}{said[1:]}" if place else said
+        return f"{location} {said[0].lower()}{said[1:]}" if location else said
     except RecursionError:
         return "it is nested too deeply"

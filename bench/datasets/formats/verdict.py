@@ -9,7 +9,7 @@ from bench.datasets.formats.mask_files import Meaning
 from bench.records import Finding
 
 VOID_NAMES = ("void", "ignore", "ignored", "ignore_label")
-"""Names in a file of classes (not in an experiment's `classes`) that stand for pixels that nobody has decided on."""
+"""Names in a file of classes (not in an experiment's `classes`) that stand for undecided pixels."""
 
 BACKGROUND_NAMES = ("background", "_background_", "bg")
 
@@ -50,8 +50,8 @@ class Names:
 
     def _id_kind(self, name: str) -> int | None:
         value, plain = self.values[name], name.strip().casefold()
-        told = self.said_by == "classes" and (str(value).isdecimal() or is_colour(value))
-        if plain in BACKGROUND_NAMES and (told or str(value) in ("0", "#000000")):
+        given = self.said_by == "classes" and (str(value).isdecimal() or is_colour(value))
+        if plain in BACKGROUND_NAMES and (given or str(value) in ("0", "#000000")):
             return 0
         return VOID if self.said_by != "classes" and plain in VOID_NAMES else None
 

@@ -1,4 +1,7 @@
-"""VGG Image Annotator: version 1 (regions a dict), version 2 (a list), its project files (`_via_img_metadata`), its CSV and version 3."""
+"""VGG Image Annotator (VIA), versions 1 to 3.
+
+Version 1 has regions as a dict, version 2 as a list; project files (`_via_img_metadata`) and CSV are read too.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,8 +33,8 @@ SHAPES: Mapping[str, Callable[[Mapping[str, Any]], Region]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Picture:
-    """One image of a VIA file with its regions as far as they can be drawn: attributes, region, what messages call it."""
+class _ViaImage:
+    """One image of a VIA file with the regions that can be drawn: attributes, region, its name in messages."""
 
     filename: str
     path: Path
@@ -39,31 +42,33 @@ class _Picture:
 
 
 def read(documents: Sequence[Document], reading: Reading) -> Dataset:
-    """Reads every VIA file. A region's class is the value of one attribute, the same for all of a file: the one whose values the configured
-    classes name, else the first of CLASS_ATTRIBUTES that the file uses, else the only one that has values. One value in all files is one
-    class, several are several classes. Regions without a value join the only class there is; where there are several they are void.
+    """Reads every VIA file. A region's class is the value of one attribute, the same for all regions of a file. That
+    attribute is the one whose values the configured classes name, else the first of CLASS_ATTRIBUTES that the file
+    uses, else the only one that has values. One value in all files is one class, several are several classes. Regions
+    without a value join the class if there is only one; if there are several, they are void.
 
-    A region that cannot be drawn is a finding with its file, image and number. Raises DataError where several attributes may be the class.
+    A region that cannot be drawn is a finding with its file, image and number. Raises DataError if several attributes
+    may be the class.
     """
     for document in documents:
-        pictures = _pictures(document, reading)
-        attribute = _class_attribute(document.path, pictures, reading.options)
-        for picture in pictures:
-            regions = tuple(_labelled(*region, attribute) for region in picture.regions)
+        images = _images(document, reading)
+        attribute = _class_attribute(document.path, images, reading.options)
+        for image in images:
+            regions = tuple(_labelled(*region, attribute) for region in image.regions)
             reading.entries.append(
                 Entry(
                     source=document.path,
                     part=document.part,
-                    named=picture.filename,
-                    image_path=picture.path,
-                    id=reading.name_of(picture.path),
+                    named=image.filename,
+                    image_path=image.path,
+                    id=reading.name_of(image.path),
                     regions=regions,
                 )
             )
     return assemble(reading)
 
 
-def _pictures(document: Document, reading: Reading) -> list[_Picture]:
+def _images(document: Document, reading: Reading) -> list[_ViaImage]:
     content = document.content
     if document.kind == "via 3":
         content = as_version_2(content, document.path, reading)
@@ -87,13 +92,11 @@ def _pictures(document: Document, reading: Reading) -> list[_Picture]:
             for number, item in numbered
             if (region := _region(item, f"region {str(number)[:40]} {where}", name, reading))
         ]
-        found.append(_Picture(filename=entry.filename, path=image_path, regions=tuple(read)))
+        found.append(_ViaImage(filename=entry.filename, path=image_path, regions=tuple(read)))
     return found
 
 
-def _region(
-    item: Any, where: str, picture: str, reading: Reading
-) -> tuple[Mapping[str, str | None], Region, str] | None:
+def _region(item: Any, where: str, image: str, reading: Reading) -> tuple[Mapping[str, str | None], Region, str] | None:
     region = checked(ViaRegion, item)
     try:
         if isinstance(region, str):
@@ -109,27 +112,26 @@ def _region(
         }
         return values, SHAPES[name](at), where
     except ShapeError as error:
-        reading.bad_shape(where, error, picture)
+        reading.bad_shape(where, error, image)
         return None
 
 
-def _class_attribute(path: Path, pictures: Sequence[_Picture], options: DataOptions) -> str | None:
+def _class_attribute(path: Path, images: Sequence[_ViaImage], options: DataOptions) -> str | None:
     """The attribute that holds the class in this file; None where no region has any."""
-    used = {key for picture in pictures for values, _, _ in picture.regions for key in values}
+    used = {key for image in images for values, _, _ in image.regions for key in values}
     if len(used) <= 1:
         return next(iter(used), None)
     wanted = {str(label) for label in options.classes.values() if str(label).casefold() != ANY}
     named = [
-        key
-        for key in sorted(used)
-        if wanted & {values.get(key) for picture in pictures for values, _, _ in picture.regions}
+        key for key in sorted(used) if wanted & {values.get(key) for image in images for values, _, _ in image.regions}
     ]
     known = named if len(named) == 1 else [key for key in CLASS_ATTRIBUTES if key in used]
     if not known:
-        values = sorted({v for p in pictures for a, _, _ in p.regions for v in a.values() if v})
+        values = sorted({value for image in images for own, _, _ in image.regions for value in own.values() if value})
         raise DataError(
-            f"regions in {path} have the attributes {', '.join(sorted(used))}; say which values are classes with classes: {{name: value}} "
-            f"(values: {', '.join(values[:8])}), or call one attribute {' or '.join(CLASS_ATTRIBUTES)}"
+            f"regions in {path} have the attributes {', '.join(sorted(used))}; "
+            f"say which values are classes with classes: {{name: value}} (values: {', '.join(values[:8])}), "
+            f"or call one attribute {' or '.join(CLASS_ATTRIBUTES)}"
         )
     return known[0]
 
@@ -143,7 +145,10 @@ def _labelled(values: Mapping[str, str | None], region: Region, where: str, attr
 
 
 def _plain(value: Any) -> str | None:
-    """A text field in one line; of a checkbox ({"dent": true}) the ticked name. "" for none, None for several or for what is no name."""
+    """The one value of an attribute: a text in one line, or the ticked name of a checkbox ({"dent": true}).
+
+    "" for an empty value, None for several ticked names or for what is no name.
+    """
     if isinstance(value, dict):
         ticked = [str(key) for key, is_ticked in value.items() if is_ticked is True or is_ticked == "true"]
         if len(ticked) > 1:

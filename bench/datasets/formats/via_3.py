@@ -16,7 +16,7 @@ _POINT, _LINE, _POLYLINE, _POLYGON = 1, 5, 6, 7
 
 
 def as_version_2(content: Mapping[str, Any], path: Path, reading: Reading) -> dict[str, Any]:
-    """Entries by file, with regions and attributes by name; what has no picture or no place in one is a finding."""
+    """Entries by file, with regions and attributes by name; findings are views without file, regions without view."""
     files, views = content["file"], content["view"]
     entries: dict[str, Any] = {}
     name_of_view: dict[str, str] = {}
@@ -42,7 +42,7 @@ def as_version_2(content: Mapping[str, Any], path: Path, reading: Reading) -> di
 
 
 def _shape(xy: Any) -> dict[str, Any] | None:
-    """None for an annotation of the whole picture, which has no place in it."""
+    """None for an annotation of the whole image, which has no coordinates."""
     if not isinstance(xy, list) or not xy:
         return None
     kind, numbers = xy[0], xy[1:]

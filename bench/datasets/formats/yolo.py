@@ -1,6 +1,7 @@
-"""YOLO segmentation (Ultralytics, Roboflow): a text file for each image, a line for each object: class x y x y ..., fractions of its size.
+"""YOLO segmentation (Ultralytics, Roboflow): a text file for each image.
 
-Texts stand in `labels/` where images stand in `images/`, or beside the images; `data.yaml` names the classes.
+Each line is an object: class x y x y ..., in fractions of the image's size. Texts are in `labels/` if images are in
+`images/`, or beside the images; `data.yaml` names the classes.
 """
 
 import os
@@ -32,37 +33,38 @@ def recognises(root: Path) -> bool:
 
 
 def read(root: Path, options: DataOptions, reading: Reading) -> Dataset:
-    """Reads every text file with its picture. A line of four numbers is a box, which is void; an empty file is an image of background.
+    """Reads every text file with its image.
 
     Raises DataError for names that cannot be read, and where no line can be drawn.
     """
     names = _names(root)
     texts = {path.with_suffix(""): path for path in _texts(root)}
     boxes = 0
-    for picture in reading.index.paths:
-        text = next((texts[place] for place in _places(picture) if place in texts), None)
+    for image_path in reading.index.paths:
+        text = next((texts[stem] for stem in _text_stems(image_path) if stem in texts), None)
         if text is None:
             continue
-        regions, more = _read_text(text, picture, names, reading)
+        regions, more = _read_text(text, image_path, names, reading)
         boxes += more
         reading.entries.append(
             Entry(
                 source=text,
-                part=_part(root, picture),
-                named=picture.name,
-                image_path=picture,
-                id=reading.name_of(picture),
+                part=_part(root, image_path),
+                named=image_path.name,
+                image_path=image_path,
+                id=reading.name_of(image_path),
                 regions=tuple(regions),
             )
         )
     if boxes and not any(item.doubt is None for entry in reading.entries for item in entry.regions):
         raise DataError(
-            f"{reading.entries[0].source} and others hold boxes, not outlines; export YOLO segmentation, or COCO with polygons"
+            f"{reading.entries[0].source} and others hold boxes, not outlines; "
+            "export YOLO segmentation, or COCO with polygons"
         )
     return assemble(reading, order=_order(names, reading))
 
 
-def _read_text(path: Path, picture: Path, names: Mapping[int, str], reading: Reading) -> tuple[list[Labelled], int]:
+def _read_text(path: Path, image_path: Path, names: Mapping[int, str], reading: Reading) -> tuple[list[Labelled], int]:
     regions, boxes = [], 0
     for number, line in enumerate(_lines(path), start=1):
         where = f"line {number} of {path}"
@@ -76,7 +78,7 @@ def _read_text(path: Path, picture: Path, names: Mapping[int, str], reading: Rea
             else:
                 regions.append(Labelled(label=label, region=_region(fields[1:]), where=where))
         except ShapeError as error:
-            reading.bad_shape(where, error, reading.name_of(picture))
+            reading.bad_shape(where, error, reading.name_of(image_path))
     return regions, boxes
 
 
@@ -130,7 +132,8 @@ def _names(root: Path) -> dict[int, str]:
             raise DataError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
         if isinstance(content, dict) and "kpt_shape" in content:
             raise DataError(
-                f"{path} describes key points (kpt_shape), not outlines; export YOLO segmentation, or COCO with polygons"
+                f"{path} describes key points (kpt_shape), not outlines; export YOLO segmentation, "
+                "or COCO with polygons"
             )
         names = content.get("names") if isinstance(content, dict) else None
         if names is not None:
@@ -165,15 +168,15 @@ def _name(value: object, path: Path) -> str:
 
 def _texts(root: Path) -> list[Path]:
     found = []
-    for place, folders, files in os.walk(root):
+    for parent, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         found += [
-            Path(place, name)
+            Path(parent, name)
             for name in files
             if name.lower().endswith(".txt")
             and name[0] != "."
             and name.lower() not in _NO_LABELS
-            and Path(place, name).is_file()
+            and Path(parent, name).is_file()
         ]
     return sorted(found)
 
@@ -188,17 +191,20 @@ def _lines(path: Path) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
-def _places(picture: Path) -> list[Path]:
-    """Where the text of a picture may stand, without suffix: images/ is labels/, at its last place in the path; or beside it."""
-    parts = list(picture.with_suffix("").parts)
+def _text_stems(image_path: Path) -> list[Path]:
+    """Where the text file of an image may be, without suffix.
+
+    It is beside the image, or with the last images/ of the path as labels/.
+    """
+    parts = list(image_path.with_suffix("").parts)
     rows = [row for row, name in enumerate(parts[:-1]) if name.lower() in ("images", "image", "imgs")]
-    places = [Path(*parts)]
+    stems = [Path(*parts)]
     if rows:
         for word in ("labels", "label", "Labels"):
-            places.insert(0, Path(*parts[: rows[-1]], word, *parts[rows[-1] + 1 :]))
-    return places
+            stems.insert(0, Path(*parts[: rows[-1]], word, *parts[rows[-1] + 1 :]))
+    return stems
 
 
-def _part(root: Path, picture: Path) -> str | None:
-    names = picture.relative_to(root).parts[:-1]
+def _part(root: Path, image_path: Path) -> str | None:
+    names = image_path.relative_to(root).parts[:-1]
     return next((SPLIT_FOLDERS[name.lower()] for name in names if name.lower() in SPLIT_FOLDERS), None)

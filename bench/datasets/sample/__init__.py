@@ -1,8 +1,8 @@
-"""The embedded default data set: photograph-like pictures of scratched, dented and chipped car panels, drawn from a seed.
+"""The embedded default data set: images of scratched, dented and chipped car panels, drawn from a seed.
 
-It stands in where no data is given. Its task has the traits of real damage photographs: a few per cent of foreground anywhere in
-the picture, in the same grey range as reflections, gaps, dirt and drops that are not damage, so neither a threshold nor the mean
-mask gets anywhere, and a small network does.
+It is used if no data is given. Its task has the traits of real damage photographs. Foreground is a few per cent of the
+image, anywhere in it, in the same grey range as reflections, gaps, dirt and drops, which are no damage. So neither a
+threshold nor the mean mask segments it, and a small network does.
 """
 
 import math
@@ -29,8 +29,8 @@ def write_sample_set(
 ) -> None:
     """Writes `images/panel_000.jpg` ... and `masks/panel_000.png` ... (0 and 255) below `directory`.
 
-    `size` is the typical width and height in pixels; pictures keep its area and vary in proportion. Picture n depends on `seed` and n
-    only.
+    `size` is the typical width and height in pixels; images keep its area and vary in proportion. Only n and `seed`
+    determine image n.
     """
     for folder in ("images", "masks"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def write_sample_set(
 
 
 def draw_sample(rng: np.random.Generator, size: tuple[int, int], share: float) -> tuple[np.ndarray, np.ndarray]:
-    """One picture uint8 RGB [H, W, 3] and its damage uint8 [H, W], 0 or 1.
+    """One image uint8 RGB [H, W, 3] and its damage uint8 [H, W], 0 or 1.
 
     H x W is near the area of `size` (width, height), the damaged part of it near `share` (0-1).
     """
@@ -57,7 +57,7 @@ def draw_sample(rng: np.random.Generator, size: tuple[int, int], share: float) -
     seen = light(rng, panel)
     seen = _soil(rng, seen)
     seen = _shade(rng, seen)
-    image = _photograph(rng, seen, (height, width))
+    image = _camera_image(rng, seen, (height, width))
     covered = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     return image, (covered >= 0.5).astype(np.uint8)
 
@@ -69,7 +69,7 @@ def _shape(rng: np.random.Generator, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _share(number: int) -> float:
-    """Foreground share 0-1 wanted of picture `number`: log-normal quantiles, evenly spread over any run of numbers."""
+    """Foreground share 0-1 wanted of image `number`: log-normal quantiles, evenly spread over any run of numbers."""
     quantile = (0.5 + number * _GOLDEN) % 1
     return float(np.clip(math.exp(math.log(0.078) + 0.5 * ndtri(quantile)), 0.03, 0.3))
 
@@ -119,7 +119,7 @@ def _shade(rng: np.random.Generator, seen: np.ndarray) -> np.ndarray:
     return seen
 
 
-def _photograph(rng: np.random.Generator, seen: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _camera_image(rng: np.random.Generator, seen: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Lens, exposure and sensor: uint8 RGB [H, W, 3] of the stated height and width."""
     y, x = coordinates(seen.shape[:2])
     seen = seen * (1 - rng.uniform(0, 0.9) * (x * x + y * y))[..., None]

@@ -33,13 +33,13 @@ def add_damage(rng: np.random.Generator, panel: Panel, share: float) -> np.ndarr
 
 
 def scratch(rng: np.random.Generator, panel: Panel, area: float) -> np.ndarray:
-    """One to several side by side strokes, bent, broken, bright where primer shows and dark where dirt sits, with a paint edge."""
+    """One or several strokes side by side, bent, broken, bright with primer, dark with dirt, with a paint edge."""
     shape = panel.gloss.shape
     margin = rng.uniform(0.022, 0.028) * max(shape)
     length = float(np.clip(area / (2.6 * margin), 0.06 * max(shape), 0.8 * max(shape)))
     strands = max(1, round(area / (length * 2.6 * margin) * rng.uniform(1, 2.5)))
     spread = max(0.0, (area / length - 2 * margin) / 2)
-    spine = _curve(rng, _place(rng, panel), length, rng.uniform(0, 2 * np.pi))
+    spine = _curve(rng, _point_of(rng, panel), length, rng.uniform(0, 2 * np.pi))
     depth, edge = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for _ in range(min(strands, 14)):
         offset = rng.normal(0, 0.5, 2) * spread + rng.normal(0, 0.002 * max(shape), 2)
@@ -63,7 +63,7 @@ def dent(rng: np.random.Generator, panel: Panel, area: float) -> np.ndarray:
     """A hollow: nothing but tilts, so light and reflections bend; now and then with a sharp fold."""
     shape = panel.gloss.shape
     y, x = coordinates(shape)
-    centre = _place(rng, panel)
+    centre = _point_of(rng, panel)
     cx, cy = ((centre - (shape[1] / 2, shape[0] / 2)) / max(shape)).tolist()
     ratio, angle = rng.uniform(1, 2.6), rng.uniform(0, math.pi)
     stretch, radius = math.sqrt(ratio), math.sqrt(area / math.pi) / max(shape)
@@ -89,7 +89,7 @@ def chips(rng: np.random.Generator, panel: Panel, area: float) -> np.ndarray:
     shape = panel.gloss.shape
     count = int(rng.integers(1, 7))
     reach = math.sqrt(area) * rng.uniform(0.35, 0.8)
-    centre = _place(rng, panel)
+    centre = _point_of(rng, panel)
     primers = [
         np.array(colour, np.float32)
         for colour in ((0.55, 0.53, 0.48), (0.14, 0.14, 0.15), (0.2, 0.08, 0.03), (0.02,) * 3)
@@ -116,7 +116,7 @@ def chips(rng: np.random.Generator, panel: Panel, area: float) -> np.ndarray:
 DAMAGES: Mapping[str, Damage] = {"scratch": scratch, "dent": dent, "chips": chips}
 
 
-def _place(rng: np.random.Generator, panel: Panel) -> np.ndarray:
+def _point_of(rng: np.random.Generator, panel: Panel) -> np.ndarray:
     """A point x, y of painted metal, anywhere but at the very edge."""
     height, width = panel.body.shape
     for _ in range(30):

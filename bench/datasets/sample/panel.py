@@ -1,7 +1,8 @@
-"""Undamaged car-body panels for the sample set: a curved, glossy surface that mirrors its surroundings, with what belongs on it.
+"""Undamaged car-body panels for the sample set: a curved, glossy surface that mirrors its surroundings.
 
-A panel is a field of surface tilts. Light and mirror image are computed from the tilts, so a dent, which only changes them,
-bends the reflections as a real one does. Lengths are in pixels of the rendering, tilts in radians, light 0-1 linear-ish RGB.
+A panel is a field of surface tilts, from which light and mirror image are computed. A dent only changes the tilts, so
+it bends the reflections as a real one does. Lengths are in pixels of the rendering, tilts in radians, light is 0-1
+linear-ish RGB.
 """
 
 import math
@@ -28,9 +29,12 @@ _PAINTS = (
 
 @dataclass(slots=True, kw_only=True)
 class Panel:
-    """A panel while it is being made. `tilt_y` and `tilt_x` are float32 [H, W]; `body` float32 [H, W] is 1 on painted metal, 0 on glass,
-    trim, tyre and background; `albedo` float32 [H, W, 3]; `gloss` float32 [H, W], how much of the surroundings is mirrored;
-    `paint` is the panel's own colour, float32 [3]."""
+    """A panel while it is being made.
+
+    `tilt_y` and `tilt_x` are float32 [H, W]. `body`, float32 [H, W], is 1 on painted metal, 0 on glass, trim, tyre and
+    background. `albedo` is float32 [H, W, 3]. `gloss`, float32 [H, W], is how strongly the surroundings are mirrored.
+    `paint` is the panel's own colour, float32 [3].
+    """
 
     tilt_y: np.ndarray
     tilt_x: np.ndarray
@@ -92,7 +96,7 @@ def make_panel(rng: np.random.Generator, shape: tuple[int, int]) -> Panel:
 
 
 def light(rng: np.random.Generator, panel: Panel) -> np.ndarray:
-    """The panel as a camera would see it in sharp focus, float32 [H, W, 3]: diffuse light plus the mirrored surroundings."""
+    """The panel in sharp focus, float32 [H, W, 3]: diffuse light plus the mirrored surroundings."""
     shape = panel.gloss.shape
     sun_y, sun_x = rng.uniform(0.4, 1.0), rng.normal(0, 0.5)
     diffuse = 0.55 + 0.9 * (panel.tilt_y * sun_y + panel.tilt_x * sun_x)
@@ -126,9 +130,9 @@ def _surroundings(rng: np.random.Generator, panel: Panel) -> np.ndarray:
     return seen
 
 
-def _look_up(place: np.ndarray, profile: np.ndarray) -> np.ndarray:
-    """`profile` [n], spread over -3 to 3, at each place; float32."""
-    column = ((place + 3) * ((len(profile) - 1) / 6)).astype(np.float32)
+def _look_up(position: np.ndarray, profile: np.ndarray) -> np.ndarray:
+    """`profile` [n], spread over -3 to 3, at each position; float32."""
+    column = ((position + 3) * ((len(profile) - 1) / 6)).astype(np.float32)
     row = np.zeros_like(column)
     return cv2.remap(profile[None].astype(np.float32), column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
@@ -140,7 +144,7 @@ def _add_crease(rng: np.random.Generator, panel: Panel, across: np.ndarray, alon
 
 
 def _add_gap(rng: np.random.Generator, panel: Panel, across: np.ndarray, along: np.ndarray) -> None:
-    """The dark slit between two panels, with rounded edges that catch light; the panel beyond stands at another angle."""
+    """The dark slit between two panels, whose rounded edges catch light; the panel beyond has another angle."""
     if rng.random() < 0.6:
         distance = along - rng.uniform(-0.45, 0.45) - rng.normal(0, 0.15) * across - rng.normal(0, 0.3) * across**2
     else:

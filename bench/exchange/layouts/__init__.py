@@ -10,7 +10,7 @@ from bench.exchange.layouts import folders, nnunet, smp, yolo
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`write` fills an empty folder and yields what the user is told."""
+    """`write` fills an empty folder and yields lines for the user."""
 
     description: str
     write: Callable[[Folds, Path], Lines]

@@ -1,4 +1,7 @@
-"""nnU-Net v2: https://github.com/MIC-DKFZ/nnUNet/blob/master/documentation/dataset_format.md, splits as in manual_data_splits.md."""
+"""nnU-Net v2, after its documentation in https://github.com/MIC-DKFZ/nnUNet/blob/master/documentation.
+
+dataset_format.md describes the layout, manual_data_splits.md the splits.
+"""
 
 import re
 from pathlib import Path
@@ -12,14 +15,17 @@ from bench.exchange.run_data import TEST
 
 _NAMED = re.compile(r"Dataset(\d{3})_\w+")
 _NUMBER = 501
-"""Of the data set where the folder's name has none; nnU-Net's own begin at 1."""
+"""Of the data set where the folder's name has none; nnU-Net's own start at 1."""
 
 IGNORE = "ignore"
 """nnU-Net's name of void, whose number has to follow that of the last class."""
 
 
 def write(folds: Folds, directory: Path) -> Lines:
-    """A raw dataset in `directory`, if that is called like one (`Dataset123_cars`), else in a folder of it; `directory` then is nnUNet_raw."""
+    """A raw dataset in `directory`, if that is called like one (`Dataset123_cars`).
+
+    Otherwise `directory` is nnUNet_raw, and the dataset is a folder in it.
+    """
     if IGNORE in folds.classes:
         raise DataError(
             f"nnU-Net calls void {IGNORE!r}, and run {folds.run.record.name} has a class of that name; rename it"
@@ -51,4 +57,7 @@ def write(folds: Folds, directory: Path) -> Lines:
     yield f"export nnUNet_raw={root.resolve().parent}"
     yield f"nnUNetv2_plan_and_preprocess -d {number} -c 2d"
     yield f"cp {root.resolve()}/splits_final.json $nnUNet_preprocessed/{root.resolve().name}/"
-    yield f"nnUNetv2_train {number} 2d FOLD    for FOLD 0 to {len(folds.folds) - 1}: nnU-Net counts folds from 0, a run from 1"
+    yield (
+        f"nnUNetv2_train {number} 2d FOLD    for FOLD 0 to {len(folds.folds) - 1}: "
+        "nnU-Net counts folds from 0, a run from 1"
+    )

@@ -1,4 +1,7 @@
-"""Ultralytics: https://docs.ultralytics.com/datasets/segment/, a text of outlines for each image and a YAML for each fold."""
+"""Ultralytics: a text of outlines for each image and a YAML for each fold.
+
+https://docs.ultralytics.com/datasets/segment/
+"""
 
 from pathlib import Path
 
@@ -13,8 +16,11 @@ from bench.exchange.run_data import TEST
 
 
 def write(folds: Folds, directory: Path) -> Lines:
-    """`images/PART/`, `labels/PART/`, for each fold `fold_K.yaml`, which scores it and trains on the others, and `data.yaml` with the parts of
-    the run's search. Paths are relative to the YAML files, so that the folder may be moved."""
+    """`images/PART/`, `labels/PART/` and YAML files.
+
+    Each fold has `fold_K.yaml`, which scores it and trains on the others; `data.yaml` has the parts of the run's
+    search. Paths are relative to the YAML files, so that the folder may be moved.
+    """
 
     def write_one(part: str, stem: str, image: np.ndarray, mask: np.ndarray) -> None:
         write_png(directory / "images" / part / f"{stem}.png", image)

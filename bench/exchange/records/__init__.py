@@ -1,4 +1,4 @@
-"""A run's records in the files of tools that people have open already. Everything is made from what is on disk: nothing slows a run down."""
+"""A run's records in the files of other tools. They are made from what is on disk, so nothing slows a run down."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,8 +11,11 @@ from bench.records import Run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One row of TARGETS. `write(run, output)` returns the line that opens what it wrote; `output` is a folder, a file or an address. `needs` is a package
-    of the extra of that name, None where the core has it."""
+    """One row of TARGETS.
+
+    `write(run, output)` returns the command that opens what it wrote; `output` is a folder, a file or an address.
+    `needs` is a package of the extra of that name, None if the core has it.
+    """
 
     description: str
     write: Callable[[Run, str], str]
@@ -20,8 +23,10 @@ class Target:
 
 
 def export_records(run: Run, target: str, output: str) -> str:
-    """Writes all trials and trainings of a run for another tool; the command that opens them. Raises UserError, one line, for an unknown tool, a missing package, and
-    an `output` that is there already."""
+    """Writes all trials and trainings of a run for another tool; the command that opens them.
+
+    Raises UserError, one line, for an unknown tool, a missing package, and an `output` that exists already.
+    """
     if target not in TARGETS:
         raise UserError(unknown("tool", target, TARGETS, "--to"))
     kind = TARGETS[target]

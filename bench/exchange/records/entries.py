@@ -1,4 +1,4 @@
-"""Trials of a search and trainings of the final evaluation as one kind of thing, which every other tool calls a run or a trial."""
+"""Trials of a search and trainings of the final evaluation as one kind of record, which other tools call a run."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,8 +13,11 @@ FINAL = "final evaluation"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One training on record. `metrics` are fractions 0-1 and times by name, those that exist; `score` is the IoU on images that it did not train on: of
-    validation in a search, of its fold in the final evaluation. `about` says what it is, in words and numbers."""
+    """One training on record.
+
+    `metrics` are fractions 0-1 and times by name, those that exist. `score` is the IoU on images that did not train it:
+    of validation in a search, of its fold in the final evaluation. `about` describes it in words and numbers.
+    """
 
     group: str
     name: str

@@ -1,6 +1,7 @@
-"""A run's trials and trainings as MLflow runs, over a tracking server's REST interface, which needs no package of MLflow's.
+"""A run's trials and trainings as MLflow runs, over the REST interface of a tracking server.
 
-https://mlflow.org/docs/latest/rest-api.html, version 2.0, which MLflow 1, 2 and 3 serve.
+It needs no package of MLflow's: https://mlflow.org/docs/latest/rest-api.html, version 2.0, which MLflow 1, 2 and 3
+serve.
 """
 
 import json
@@ -24,8 +25,11 @@ _PATIENCE_S = 60
 
 
 def write_mlflow(run: Run, address: str) -> str:
-    """An MLflow experiment of the run's name, with a run for each entry: hyperparameters as parameters, epochs as metrics by step, start and end as
-    recorded. Raises StoreError where `address` is no server's (http://HOST:PORT), does not answer, or has an experiment of that name."""
+    """An MLflow experiment of the run's name, with a run for each entry.
+
+    Hyperparameters are parameters, epochs are metrics by step, start and end are those on record. Raises StoreError if
+    `address` is not that of a server (http://HOST:PORT), does not answer, or has an experiment of that name.
+    """
     if not address.startswith(("http://", "https://")):
         raise StoreError(
             f"{address} is no tracking server; give its address (start one with: mlflow server --port 5000; then -o http://127.0.0.1:5000)"
@@ -33,7 +37,8 @@ def write_mlflow(run: Run, address: str) -> str:
     server = _Server(address.rstrip("/"))
     if server.experiment(run.record.name) is not None:
         raise StoreError(
-            f"{address} has an experiment {run.record.name!r}; delete it there for good (mlflow gc), or choose another server"
+            f"{address} has an experiment {run.record.name!r}; delete it there for good (mlflow gc), "
+            "or choose another server"
         )
     experiment = server.post("experiments/create", {"name": run.record.name})["experiment_id"]
     count = 0
@@ -84,13 +89,13 @@ class _NotThereError(StoreError):
 
 
 def _write(server: _Server, experiment: str, entry: Entry) -> None:
-    began, ended = (int(1000 * moment.timestamp()) for moment in (entry.started_at, entry.ended_at))
+    started, ended = (int(1000 * moment.timestamp()) for moment in (entry.started_at, entry.ended_at))
     name = f"{entry.group}: {entry.name}"
     made = server.post(
         "runs/create",
         {
             "experiment_id": experiment,
-            "start_time": began,
+            "start_time": started,
             "run_name": name,
             "tags": _pairs({"mlflow.runName": name, "group": entry.group, **entry.about}),
         },
@@ -98,7 +103,7 @@ def _write(server: _Server, experiment: str, entry: Entry) -> None:
     run_id = made["run"]["info"]["run_id"]
     server.post("runs/log-batch", {"run_id": run_id, "params": _pairs(entry.hyperparameters)})
     metrics = [
-        {"key": key, "value": value, "timestamp": began + int(1000 * epoch.elapsed_s), "step": epoch.epoch}
+        {"key": key, "value": value, "timestamp": started + int(1000 * epoch.elapsed_s), "step": epoch.epoch}
         for epoch in entry.curve
         for key in _OF_EPOCH
         if (value := getattr(epoch, key)) is not None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.exchange.records.entries import Entry, entries
-from bench.exchange.records.places import require_new_file
+from bench.exchange.records.output_paths import require_new_file
 from bench.exchange.run_data import experiment_of
 from bench.records import COMPLETED, FAILED, Run
 from bench.records.durable import said_plainly
@@ -15,8 +15,11 @@ SUFFIX = ".db"
 
 
 def write_optuna(run: Run, output: Path) -> str:
-    """A study "RUN: GROUP" for each study of the search and for the final evaluation. Scores are IoU; epochs are intermediate values; trials that were
-    stopped, pruned or collapsed are Optuna's PRUNED. `output` is the file, or a folder for it. Raises StoreError where the file exists."""
+    """A study "RUN: GROUP" for each study of the search and for the final evaluation.
+
+    Scores are IoU, epochs are intermediate values. Trials that were stopped, pruned or collapsed are Optuna's PRUNED.
+    `output` is the file, or a folder for it. Raises StoreError if the file exists.
+    """
     import optuna
 
     file = output if output.suffix else output / f"optuna{SUFFIX}"
@@ -43,7 +46,7 @@ def write_optuna(run: Run, output: Path) -> str:
 
 
 def _distributions(space: Space, found: Sequence[Entry]) -> Mapping[str, Any]:
-    """Those of the space; values that it does not list (an original baseline has some) are added to its choices, and widen its ranges."""
+    """The distributions of the space, extended by values outside of them, which an original baseline may have."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     distributions: dict[str, Any] = {}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.exchange.records.entries import Entry, entries
-from bench.exchange.records.places import require_empty_folder
+from bench.exchange.records.output_paths import require_empty_folder
 from bench.formats import csv_cell, listing
 from bench.records import Run
 from bench.records.durable import said_plainly
@@ -17,8 +17,10 @@ Row = dict[str, object]
 
 
 def frames(run: Run) -> dict[str, "pd.DataFrame"]:
-    """`trainings` (trials of the search and trainings of the final evaluation, a row each), `epochs` of the trials, and `counts`: pixels by training, part,
-    image and class. Columns of numbers at full precision; missing is missing."""
+    """`trainings` (trials and trainings of the final evaluation, a row each), `epochs` of the trials, and `counts`.
+
+    `counts` has pixels by training, part, image and class. Numbers are at full precision; missing is missing.
+    """
     import pandas as pd
 
     found = list(entries(run))
@@ -47,12 +49,15 @@ def _write(run: Run, output: Path, kind: str) -> str:
         for name, frame in frames(run).items():
             if len(frame):
                 path = output / f"{name}.{kind}"
-                _for_people(frame).to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path, index=False)
+                if kind == "csv":
+                    _for_spreadsheets(frame).to_csv(path, index=False)
+                else:
+                    frame.to_parquet(path, index=False)
                 written.append(f"{path.name} ({len(frame)} rows)")
     return f"{listing(written)} in {output}; open with: pandas.read_{kind}"
 
 
-def _for_people(frame: "pd.DataFrame") -> "pd.DataFrame":
+def _for_spreadsheets(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Names of classes, images and models come from anywhere, and spreadsheets open CSV."""
     texts = frame.select_dtypes(exclude="number")
     return frame.assign(**{name: texts[name].map(csv_cell) for name in texts}).rename(columns=csv_cell)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.exchange.records.entries import Entry, entries
-from bench.exchange.records.places import require_empty_folder, safe_name
+from bench.exchange.records.output_paths import require_empty_folder, safe_name
 from bench.formats import plural
 from bench.records import FAILED, Run
 from bench.records.durable import said_plainly
@@ -14,7 +14,10 @@ _OF_EPOCH = ("train_loss", "val_loss", "val_iou", "val_recall", "val_precision",
 
 
 def write_tensorboard(run: Run, output: Path) -> str:
-    """A folder GROUP/TRIAL with one event file for each entry; wall times are those of the training. Raises StoreError where `output` is no empty folder."""
+    """A folder GROUP/TRIAL with one event file for each entry; wall times are those of the training.
+
+    Raises StoreError if `output` is no empty folder.
+    """
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     require_empty_folder(output)
@@ -23,8 +26,8 @@ def write_tensorboard(run: Run, output: Path) -> str:
         for number, entry in enumerate(entries(run)):
             folder = output / safe_name(entry.group) / safe_name(entry.name)
             folder.mkdir(parents=True, exist_ok=True)
-            began = int(entry.started_at.timestamp())
-            with (folder / f"events.out.tfevents.{began}.segbench.{number}").open("wb") as file:
+            started = int(entry.started_at.timestamp())
+            with (folder / f"events.out.tfevents.{started}.segbench.{number}").open("wb") as file:
                 writer = RecordWriter(file)
                 for event in _events(entry):
                     writer.write(event.SerializeToString())
@@ -38,14 +41,14 @@ def _events(entry: Entry) -> Iterator[Any]:
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-    began, ended = entry.started_at.timestamp(), entry.ended_at.timestamp()
-    yield Event(wall_time=began, file_version="brain.Event:2")
-    start = hparams_pb(dict(entry.hyperparameters), trial_id=f"{entry.group}/{entry.name}", start_time_secs=began)
-    yield Event(wall_time=began, step=0, summary=start)
+    started, ended = entry.started_at.timestamp(), entry.ended_at.timestamp()
+    yield Event(wall_time=started, file_version="brain.Event:2")
+    start = hparams_pb(dict(entry.hyperparameters), trial_id=f"{entry.group}/{entry.name}", start_time_secs=started)
+    yield Event(wall_time=started, step=0, summary=start)
     for epoch in entry.curve:
         known = {name: getattr(epoch, name) for name in _OF_EPOCH}
         values = [Summary.Value(tag=f"epoch/{name}", simple_value=v) for name, v in known.items() if v is not None]
-        yield Event(wall_time=began + epoch.elapsed_s, step=epoch.epoch, summary=Summary(value=values))
+        yield Event(wall_time=started + epoch.elapsed_s, step=epoch.epoch, summary=Summary(value=values))
     last = entry.curve[-1].epoch if entry.curve else 1
     final = dict(entry.metrics) if entry.score is None else {**entry.metrics, "iou": entry.score}
     values = [Summary.Value(tag=f"final/{name}", simple_value=value) for name, value in final.items()]

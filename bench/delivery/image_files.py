@@ -1,4 +1,4 @@
-"""Which photographs somebody means, and what their masks are called."""
+"""The image files that a command names, and names for their masks."""
 
 import glob
 import os
@@ -12,12 +12,13 @@ from bench.errors import DataError
 _WILDCARDS = "*?["
 
 
-def find_photographs(given: Iterable[str]) -> list[Path]:
-    """The image files that folders (their direct content), glob patterns (** for folders in folders) and paths stand for, each once, in the order
-    in which they were given.
+def find_images(given: Iterable[str]) -> list[Path]:
+    """The image files that folders, glob patterns (** for folders in folders) and paths stand for.
 
-    A file that is named itself is taken whatever its suffix. Raises DataError for a path that does not exist, and for a folder or pattern without
-    any image.
+    Each file comes once, in the order in which they were given. Of a folder, its direct content is taken.
+
+    A file that is named itself is taken whatever its suffix. Raises DataError for a path that does not exist, and for a
+    folder or pattern without any image.
     """
     found: dict[Path, Path] = {}
     for each in given:
@@ -42,19 +43,19 @@ def _of(given: str) -> Sequence[Path]:
     return images
 
 
-def output_names(photographs: Sequence[Path]) -> Mapping[Path, str]:
-    """A name without suffix for what is made of each photograph, all different, also where upper and lower case are one.
+def output_names(images: Sequence[Path]) -> Mapping[Path, str]:
+    """A name without suffix for the outputs of each image; all differ, even where upper and lower case are the same.
 
-    Its stem where no other photograph has the same; else its file name (`a.jpg` and `a.png` beside each other); else its folder before it, and at
-    last a number behind it.
+    It is the stem if no other image has the same; else the file name (`a.jpg` and `a.png` beside each other); else the
+    folder is put before it, and at last a number behind it.
     """
     names: dict[Path, str] = {}
     taken: set[str] = set()
-    candidates = {path: list(_candidates(path)) for path in photographs}
+    candidates = {path: list(_candidates(path)) for path in images}
     shared = [Counter(each[level].casefold() for each in candidates.values()) for level in range(3)]
     for path, each in candidates.items():
         alone = [name for level, name in enumerate(each) if shared[level][name.casefold()] == 1]
-        numbered = (f"{each[-1]}-{number}" for number in range(2, len(photographs) + 2))
+        numbered = (f"{each[-1]}-{number}" for number in range(2, len(images) + 2))
         names[path] = next(name for name in (*alone, *numbered) if name.casefold() not in taken)
         taken.add(names[path].casefold())
     return names

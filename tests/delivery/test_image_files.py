@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.delivery.photographs import find_photographs, output_names
+from bench.delivery.image_files import find_images, output_names
 from bench.errors import DataError
 
 
@@ -17,13 +17,13 @@ def touch(root: Path, *names: str) -> list[Path]:
 
 def test_folders_patterns_and_files_are_found_once_each(tmp_path: Path) -> None:
     a, b, deep, _ = touch(tmp_path, "a.jpg", "b.PNG", "more/c.tif", "notes.txt")
-    assert find_photographs([str(tmp_path)]) == [a, b]
-    assert find_photographs([str(tmp_path / "**/*"), str(a)]) == [a, b, deep]
+    assert find_images([str(tmp_path)]) == [a, b]
+    assert find_images([str(tmp_path / "**/*"), str(a)]) == [a, b, deep]
 
 
 def test_a_file_that_is_named_like_a_pattern_is_that_file(tmp_path: Path) -> None:
     (path,) = touch(tmp_path, "a[1].jpg")
-    assert find_photographs([str(path)]) == [path]
+    assert find_images([str(path)]) == [path]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_file_that_is_named_like_a_pattern_is_that_file(tmp_path: Path) -> Non
 def test_what_stands_for_no_image_is_a_mistake(given: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=said):
-        find_photographs([str(tmp_path / given)])
+        find_images([str(tmp_path / given)])
 
 
 def test_a_name_is_the_stem_where_no_other_photograph_has_it(tmp_path: Path) -> None:

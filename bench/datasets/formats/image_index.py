@@ -1,4 +1,4 @@
-"""All pictures of a data set by name, for annotations that say where a picture was on another machine."""
+"""All images of a data set by name, for annotations that say where an image was on another machine."""
 
 import re
 import unicodedata
@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from bench.datasets.dataset import SPLIT_FOLDERS
-from bench.datasets.formats.layouts import pictures_below
+from bench.datasets.formats.layouts import image_files_below
 from bench.errors import DataError
 
 _DRIVE = re.compile(r"^[A-Za-z]:$")
@@ -25,18 +25,20 @@ def image_id(root: Path, path: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureIndex:
-    """The pictures below `root`, looked up by the longest end of a path that fits. Nothing outside of `root` is looked at, whatever
-    an annotation names, unless `allow_outside`."""
+class ImageIndex:
+    """The images below `root`, found by the longest matching end of a path.
+
+    Nothing outside of `root` is looked at, whatever an annotation names, unless `allow_outside` is set.
+    """
 
     root: Path
     allow_outside: bool = False
     by_name: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
-    def of(cls, root: Path, *, allow_outside: bool = False) -> "PictureIndex":
+    def of(cls, root: Path, *, allow_outside: bool = False) -> "ImageIndex":
         index = cls(root, allow_outside)
-        for path in pictures_below(root):
+        for path in image_files_below(root):
             index.by_name[_plain(path.name)].append(path)
         return index
 
@@ -45,11 +47,12 @@ class PictureIndex:
         return sorted(path for paths in self.by_name.values() for path in paths)
 
     def find(self, name: str, folder: Path, part: str | None = None, hints: Sequence[str] = ()) -> Path | None:
-        """The picture that an annotation in `folder` calls `name`; None where there is none.
+        """The image that an annotation in `folder` calls `name`; None if there is none.
 
-        Tried: below `folder` and below the root as it is written, each also in `images/`, in the folder of the part and in those that are
-        called like `hints`; then by the longest end of the path that a picture has. Case, Unicode spelling, backslashes and %20 do not count. Pictures in the folder of
-        another part are none of this one's. Raises DataError, with both paths, where two pictures fit as well.
+        These are tried in turn: the name below `folder` and below the root as it is written, each also in `images/`, in
+        the folder of the part and in folders that are called like `hints`; then the longest end of the path that an
+        image has. Case, Unicode spelling, backslashes and %20 do not matter. Images in the folder of another part do
+        not count. Raises DataError, with both paths, if two images match equally well.
         """
         if not name or len(name) > _LONGEST or "\0" in name:
             return None
@@ -60,12 +63,12 @@ class PictureIndex:
         return self._outside(name, folder) if self.allow_outside else None
 
     def at(self, folder: Path, name: str) -> Path | None:
-        """The picture of that name directly in `folder`, whatever its spelling; the one of that very spelling where there are several."""
+        """The image of that name directly in `folder`, whatever the spelling; of several, the one spelt exactly so."""
         found = [path for path in self.by_name.get(_plain(name), ()) if path.parent == folder]
         return next((path for path in found if path.name == name), found[0] if found else None)
 
     def fit(self, name: str, path: Path) -> int:
-        """How many parts of the path `name`, from its end, are those of `path`; less one for a name of another length."""
+        """How many parts of the path `name`, from its end, match `path`; one less if the two paths differ in length."""
         parts = _parts_of(unquote(name))
         own = (
             _parts_of(path.relative_to(self.root).as_posix())
@@ -120,8 +123,8 @@ def _only(paths: list[Path], name: str) -> Path:
     paths = [path for path in paths if path.name == own] or paths  # two names may differ in case alone
     if len(paths) > 1:
         raise DataError(
-            f"the picture {name!r} of an annotation may be {paths[0]} or {paths[1]}; give them different names, or write the folder into "
-            "the annotation"
+            f"the picture {name!r} of an annotation may be {paths[0]} or {paths[1]}; "
+            "give them different names, or write the folder into the annotation"
         )
     return paths[0]
 

@@ -1,4 +1,4 @@
-"""Pictures that show the same thing: equal pixels, or one picture at another size, compression or exposure."""
+"""Images that show the same thing: equal pixels, or one image at another size, compression or exposure."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,10 +8,13 @@ import numpy as np
 from PIL import Image
 
 MAX_HASH_DISTANCE = 8
-"""Bits of 64 in which the perceptual hashes of near twins may differ."""
+"""Bits of 64 in which the perceptual hashes of near duplicates may differ."""
 MIN_CORRELATION = 0.97
-"""Between grey thumbnails of near twins. The hash alone takes uniform textures for one another. On three real data sets (64 car
-photographs, 490 magnetic tiles, 1000 steel surfaces) no known pair is lost; the tiles' pairs are one tile at other exposures."""
+"""Least correlation between grey thumbnails of near duplicates; the hash alone takes uniform textures for one another.
+
+On three real data sets (64 car photographs, 490 magnetic tiles, 1000 steel surfaces) no known pair is lost; the tiles'
+pairs are one tile at other exposures.
+"""
 _MAX_ASPECT_RATIO = 1.1
 _HASHED = 64
 _THUMBNAIL = 32
@@ -25,8 +28,10 @@ def perceptual_hash(grey: np.ndarray) -> np.ndarray:
 
 
 def thumbnail(grey: np.ndarray) -> np.ndarray:
-    """Thumbnail of an image uint8 [H, W] with mean 0 and norm 1, float32 [1024]; all 0 for a flat image. The dot product of
-    two is their correlation, which a change of exposure leaves as it is."""
+    """Thumbnail of an image uint8 [H, W] with mean 0 and norm 1, float32 [1024]; all 0 for a flat image.
+
+    The dot product of two thumbnails is their correlation, which a change of exposure leaves unchanged.
+    """
     small = cv2.resize(grey, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     small -= small.mean()
     norm = float(np.linalg.norm(small))
@@ -34,7 +39,7 @@ def thumbnail(grey: np.ndarray) -> np.ndarray:
 
 
 def near_pairs(hashes: np.ndarray, thumbnails: np.ndarray, aspects: np.ndarray) -> list[tuple[int, int]]:
-    """Row pairs (i < j) that look the same: hashes bool [N, 64], thumbnails float32 [N, 1024], aspects (width / height) float [N].
+    """Row pairs (i < j) that look the same.
 
     Three tests, all of which must pass: MAX_HASH_DISTANCE, MIN_CORRELATION and proportions within 10%.
     """
