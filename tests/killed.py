@@ -189,7 +189,12 @@ def draw(root: Path) -> Path:
 
 
 def experiment(
-    tuner: str, data: Path | str = "data", *, search_folds: int = 1, learning_curve: bool = False
+    tuner: str,
+    data: Path | str = "data",
+    *,
+    search_folds: int = 1,
+    learning_curve: bool = False,
+    single: bool | None = None,
 ) -> Experiment:
     return Experiment.model_validate(
         {
@@ -206,6 +211,7 @@ def experiment(
             "trials": TRIALS,
             "retries": 10,  # a kill says nothing about the trial that was under way
             "learning_curve": learning_curve,
+            "single": single,
             "protocol": {
                 "steps": 18,
                 "steps_per_epoch": 2,

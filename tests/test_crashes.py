@@ -130,6 +130,26 @@ def test_killed_while_it_takes_the_place_of_an_earlier_model_the_one_or_the_othe
 
 
 @pytest.mark.parametrize("slots", [1, 3])
+def test_killed_in_its_last_training_a_run_goes_on_with_it_and_trains_no_network_of_all_images_twice(
+    material, whole, root, slots
+):
+    told, directory, settings = Told(), root / "results" / "killed", {"slots": slots, "single": True}
+    shutil.copytree(whole[0], root, dirs_exist_ok=True)
+    weights = [Killer(0, phase, "*/members/*-all*.weights.h5") for phase in PHASES]
+    for killer in (Killer(0, "after", "*/attempts.jsonl"), *weights):
+        assert not in_child(root, "random", material, killer, told, **settings), killer
+    assert in_child(root, "random", material, Killer(), told, **settings)
+    run = load(directory)
+    (member,) = run.delivery.members
+    assert (run.record.status, run.delivery.refit, member.fold) == (FINISHED, True, None)
+    begun = [key for key in told.begun if key[0] == "refit"]
+    assert len(begun) == len(told.begun) == 3  # its weights were whole when the last kill came
+    assert (directory / member.weights).read_bytes() == repr(begun[0]).encode()
+    assert (directory / "model" / NETWORK).read_bytes() == repr(begun[0]).encode()
+    assert not list(directory.rglob("*.unfinished"))
+
+
+@pytest.mark.parametrize("slots", [1, 3])
 def test_killed_in_its_learning_curve_a_finished_run_goes_on_with_what_is_left_of_it(material, whole, root, slots):
     finals = load(whole[0] / "results" / "killed").trainings
     kills = 0

@@ -133,11 +133,14 @@ class OnRecord:
 
 
 def unit_of(spec: TrialSpec) -> str:
-    """The name of what is trained, the same in every session. A training of the final evaluation is named by its
-    configuration: with more trials, another candidate may get this one's name."""
+    """The name of what is trained, the same in every session. A training of the final evaluation and the last one on
+    all images are named by their configuration: with more trials, another candidate may get this one's name."""
+    network = f"{configuration_name(spec.hyperparameters)}-seed{spec.seed}"
+    if spec.refit:
+        return f"{network}-all"
     if spec.fold is None:
         return spec.trial_id
-    return f"{configuration_name(spec.hyperparameters)}-seed{spec.seed}-fold{spec.fold + 1}-share{spec.train_share:g}"
+    return f"{network}-fold{spec.fold + 1}-share{spec.train_share:g}"
 
 
 def _now() -> str:

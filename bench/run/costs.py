@@ -157,6 +157,10 @@ class Price:
         """The length of a training that takes `seconds`, in short trainings."""
         return max(0.0, (seconds - self.fixed_s) / (self.unit_s - self.fixed_s))
 
+    def seconds(self, length: float) -> float:
+        """Of a training as long as so many short ones."""
+        return self.fixed_s + length * (self.unit_s - self.fixed_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:

@@ -27,7 +27,7 @@ from bench.records import (
     configuration_key,
     configuration_name,
 )
-from bench.run.costs import CostModel, Deadline
+from bench.run.costs import MARGIN, CostModel, Deadline
 from bench.run.dispatch import dispatch
 from bench.run.final_plan import in_order
 
@@ -140,12 +140,13 @@ class _Trainings:
                 yield spec
 
     def next(self, running: Mapping[str, TrialSpec]) -> TrialSpec | None:
-        """The most wanted training that fits: if one is too long by now, a cheaper one still uses the time."""
+        """The most wanted training that fits: if one is too long by now, a cheaper one still uses the time. The first
+        one needs no margin: without it there is no model."""
         if self.reason == "budget":
             return None
         waiting = list(self.waiting(running))
         fit_s = self._fit_s(running)
-        share = SHORTEST if fit_s is not None else 1.0
+        share = SHORTEST if fit_s is not None else 1.0 if self.finished or running else 1 / MARGIN
         spec = next((each for each in waiting if self.deadline.allows(share * self.costs.of(each))), None)
         if spec is None:
             self.reason = "budget" if waiting else self.reason

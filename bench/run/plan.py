@@ -100,9 +100,11 @@ def plan(
     whose network is compiled.
 
     `available` is the number of recipes. Lengths are in steps: multiples of an `epoch` and, if that fits, at least
-    `shortest`, or the `given` one. Without `may_search` no time is kept for a search. `fits`: the default configuration
-    alone gets a length that is fitted to its time. `is_before_last`: a training on all images follows."""
-    units = left_s * slots / price.unit_s
+    `shortest`, or the `given` one, which is the unit then. Without `may_search` no time is kept for a search. `fits`:
+    the default configuration alone gets a length that is fitted to its time. `is_before_last`: a training on all images
+    follows."""
+    unit_s = price.seconds(given / shortest) if given else price.unit_s
+    units = left_s * slots / unit_s
     rule = next(rule for rule in RULES if units >= rule.begins(is_before_last=is_before_last))
     candidates = min(rule.candidates, available)
     if candidates == 1:
@@ -112,13 +114,14 @@ def plan(
     search_share = rule.search_share if may_search else 0.0
     open_s = (left_s - price.first_s * (candidates - 1) / slots) * (1 - search_share)
     stretch = price.length(open_s / ceil(trainings / slots))
-    steps = min(max(LONGEST, shortest), max(shortest, int(shortest * stretch / epoch) * epoch))
+    steps = given or min(max(LONGEST, shortest), max(shortest, int(shortest * stretch / epoch) * epoch))
+    what = f"trainings of {given} steps" if given else "short trainings"
     return Plan(
         candidates=candidates,
         steps=steps,
         everywhere=rule.everywhere,
         search_share=search_share,
-        reason=f"{units:.1f} short trainings fit: {'a search, then ' if search_share else ''}"
+        reason=f"{units:.1f} {what} fit: {'a search, then ' if search_share else ''}"
         f"{rule.reason.format(recipes=plural(candidates, 'recipe'))}, {steps} steps each",
     )
 

@@ -5,7 +5,7 @@ python -m tests.run.made_up_machine    prints the table of docs/decisions/0014-l
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,12 +44,15 @@ from bench.run.stages import delivery as delivery_stage
 from bench.run.stages.delivery import deliver_model
 from bench.run.stages.final_evaluation import evaluate_finally
 from bench.run.stages.planning import plan_budget
+from search_spaces.portfolio import portfolio
 from tests.engine.stand_in import StandInExecutor
 
+EXPERIMENT = load_experiment("transfer")
 EPOCH = 25
 FOLDS = tuple(tuple(f"{fold}/{number}" for number in range(17)) for fold in range(3))
 LOCKED = tuple(f"locked/{number}" for number in range(12))
-CHOOSING_S = 2.0
+CHOOSING_S = 3.0
+SEARCHED = 0.7
 NOWHERE = Path("made-up")
 SPLIT = SplitRecord(train=FOLDS[0] + FOLDS[1], val=FOLDS[2], test=LOCKED, rule="", fingerprint="ab", folds=FOLDS)
 
@@ -66,6 +69,8 @@ class Costs:
     pace: float = 1.0
     dearer: float = 1.3
     report_s: float = 4.0
+    interrupted_after: float | None = None
+    """Of the last training, if at all, by Ctrl-C: a share of its time."""
 
     def delivery_s(self, networks: int) -> float:
         """Of so many networks, made up. The reference run took 10 s for one and 28 locked images, where compiling had
@@ -92,20 +97,24 @@ class MadeUpMachine(StandInExecutor):
 
     def __init__(self, costs: Costs, clock: Clock) -> None:
         super().__init__(folds=FOLDS, test_ids=LOCKED, size=2)
-        self._costs, self._clock, self._known = costs, clock, set[str]()
+        self.costs, self._clock, self._known = costs, clock, set[str]()
+        self._default = str(sorted(portfolio(EXPERIMENT.space)[0].items()))
 
     def events(self) -> Iterator[Event]:
         spec = self._running.pop(0)
         yield self._timed(spec, self._outcome(spec))
 
     def _timed(self, spec: TrialSpec, outcome: TrialOutcome) -> TrialOutcome:
-        costs, values = self._costs, str(sorted(spec.hyperparameters.items()))
+        costs, values = self.costs, str(sorted(spec.hyperparameters.items()))
         new = values not in self._known
         self._known.add(values)
         compile_s = costs.compile_s if new else 0.0
         dear = 1.0 if values == self._default else costs.dearer
         step_s = costs.step_s * dear * (1.0 if spec.probe else costs.pace)
         steps = 1 if spec.probe else EPOCH
+        if spec.refit and costs.interrupted_after is not None:
+            self._clock.now += costs.interrupted_after * (spec.fit_s or spec.time_limit_s)
+            raise KeyboardInterrupt
         ended, stopped = self._epochs(spec, steps * step_s, compile_s)
         scored = 0 if spec.refit else 17 + 12 + 34
         scoring_s = 0.0 if stopped else scored * costs.image_s + 1.0
@@ -122,11 +131,6 @@ class MadeUpMachine(StandInExecutor):
             latency_s=costs.image_s,
         )
         return replace(outcome, record=record)
-
-    def submit(self, spec: TrialSpec) -> None:
-        if spec.probe:
-            self._default = str(sorted(spec.hyperparameters.items()))
-        super().submit(spec)
 
     @staticmethod
     def _epochs(spec: TrialSpec, epoch_s: float, compile_s: float) -> tuple[list[float], bool]:
@@ -151,20 +155,26 @@ def curve(ended: Sequence[float]) -> tuple[EpochRecord, ...]:
 
 
 class MadeUpRun(OpenRun):
-    """A run on it: stages, plan, costs and times are those of a real one; what it would write is nowhere."""
+    """A run on it: stages, plan, costs and times are those of a real one; what it would write is nowhere. `earlier` is
+    its first sitting."""
 
-    def __init__(self, experiment: Experiment, costs: Costs, clock: Clock) -> None:
-        self.experiment, self.progress = experiment, Progress()
-        self.executor, self.costs = MadeUpMachine(costs, clock), CostModel()
-        self.times = Timekeeper(experiment, None, clock())
+    def __init__(self, experiment: Experiment, costs: Costs, clock: Clock, earlier: "MadeUpRun | None" = None) -> None:
+        self.experiment, self.progress, self._clock = experiment, Progress(), clock
+        self.executor = MadeUpMachine(costs, clock)
+        before = earlier and SimpleNamespace(record=SimpleNamespace(wall_s=earlier.times.wall_s, studies=()))
+        self.times = Timekeeper(experiment, before, clock())
         self.prepared = SimpleNamespace(
-            split=SPLIT, dataset=SimpleNamespace(classes=("damage",)), cache_directory=NOWHERE, evaluation_size=2,
+            split=SPLIT,
+            dataset=SimpleNamespace(classes=("damage",)),
+            cache_directory=NOWHERE,
+            evaluation_size=2,
             pixels=lambda: None,
-        )  # fmt: skip
+        )
         self.store = mock.Mock(directory=NOWHERE)
-        self.trials, self.trainings = [], []
+        self.trials, self.trainings = [], list(earlier.trainings) if earlier else []
         self.evaluations = [SimpleNamespace(reference=name, split=OUT_OF_FOLD) for name in REFERENCES]
-        self.finals = self.delivered = None
+        self.finals, self.delivered = earlier and earlier.finals, None
+        self.costs = CostModel((), self.trainings)
 
     def keep_training(self, record: TrainingRecord) -> None:
         self.trainings.append(record)
@@ -174,6 +184,28 @@ class MadeUpRun(OpenRun):
 
     def keep_evidence(self, *_: object) -> None:
         pass
+
+    def go_on(self) -> None:
+        """From the plan to the model. A search has no trials, and takes `SEARCHED` of its time."""
+        costs = self.executor.costs
+        made_up = {
+            "select": _selection(self, self._clock),
+            "deliver": _delivery(costs, self._clock),
+            "_keep_predictions": mock.Mock(),
+        }
+        with mock.patch.multiple(delivery_stage, **made_up):
+            self._clock.now += costs.begin_s
+            plan_budget(self)
+            if self.chosen.search_share:
+                self._clock.now += SEARCHED * self.times.share_s([each.study_id for each in self.times.studies])
+            evaluate_finally(self)
+            deliver_model(self)
+            self._clock.now += costs.report_s
+
+    @property
+    def delivery(self) -> DeliveryRecord | None:
+        written = [call.args[0] for call in self.store.write.mock_calls]
+        return next((record for record in written if isinstance(record, DeliveryRecord)), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,33 +229,25 @@ class Used:
         return f"{plural(self.plan.candidates, 'candidate')}, {trained}{last}"
 
 
-def run(budget_s: float, costs: Costs, *, single: bool | None = None) -> Used:
-    """What a run does with its budget, from its beginning to its report, by its own stages. `single` as in an
-    experiment."""
+def run(
+    budget_s: float, costs: Costs, *, single: bool | None = None, search: str = "auto", steps: int | None = None
+) -> Used:
+    """What a run does with its budget, from its beginning to its report; `single`, `search` and `steps` as in an
+    experiment. With `costs` that have it interrupted it is resumed at once."""
     clock = Clock()
-    with ExitStack() as stack:
-        stack.enter_context(clock.everywhere())
-        experiment = override(load_experiment("transfer"), budget=f"{budget_s:.0f}s", name="made-up")
-        experiment = experiment.model_copy(update={"single": single})
-        images = sum(map(len, FOLDS))
-        run = MadeUpRun(experiment.model_copy(update={"single": refits(experiment, images)}), costs, clock)
-        made_up = {
-            "select": _selection(run, clock),
-            "deliver": _delivery(costs, clock),
-            "_keep_predictions": mock.Mock(),
-        }
-        for name, part in made_up.items():
-            stack.enter_context(mock.patch.object(delivery_stage, name, part))
-        clock.now += costs.begin_s
-        plan_budget(run)
-        evaluate_finally(run)
-        deliver_model(run)
-        clock.now += costs.report_s
-        delivered = next(
-            (call.args[0] for call in run.store.write.mock_calls if isinstance(call.args[0], DeliveryRecord)), None
-        )
-        last = _refit_steps(delivered) if delivered is not None and delivered.refit else None
-        assert run.chosen is not None
+    with clock.everywhere():
+        experiment = override(EXPERIMENT, budget=f"{budget_s:.0f}s", name="made-up")
+        protocol = experiment.protocol.model_copy(update={"steps": steps})
+        experiment = experiment.model_copy(update={"single": single, "search": search, "protocol": protocol})
+        chosen = refits(experiment, sum(map(len, FOLDS)))
+        experiment = experiment.model_copy(update={"single": chosen})
+        run = MadeUpRun(experiment, costs, clock)
+        try:
+            run.go_on()
+        except KeyboardInterrupt:
+            run = MadeUpRun(experiment, replace(costs, interrupted_after=None), clock, run)
+            run.go_on()
+        last = _refit_steps(run.delivery) if run.delivery is not None and run.delivery.refit else None
         return Used(share=run.times.wall_s / budget_s, plan=run.chosen, trainings=run.trainings, last=last)
 
 

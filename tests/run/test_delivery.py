@@ -126,41 +126,68 @@ DIED, FAILURE = (failed(SPEC, why, crashed=why == "died", started_at="", wall_s=
 GOOD = TrialOutcome(record=replace(DIED.record, status=COMPLETED, error=None, epochs_run=9))
 
 
-def trained(slots: Slots, *left_s: float) -> tuple[int | None, list, list]:
-    kept, said, left = [], [], list(left_s)
-    epochs = train(
+def trained(slots: Slots, *left_s: float) -> tuple[int | str, list]:
+    """`left_s` is what is left before each attempt, and after the last one."""
+    kept: list = []
+    answer = train(
         SPEC,
         slots,
         retries=1,
-        left_s=lambda: left.pop(0) if len(left) > 1 else left[0],
+        left_s=lambda: left_s[min(len(slots.specs), len(left_s) - 1)],
         least_s=40.0,
+        shortest=4,
         keep=lambda *what: kept.append(what),
-        warn=said.append,
     )
-    return epochs, kept, said
+    return answer, kept
 
 
 def test_a_training_whose_process_died_is_tried_again_in_the_time_that_is_left():
     slots = Slots(DIED, GOOD)
-    assert trained(slots, 100.0, 60.0, 60.0) == (9, [(9, b"weights")], [])
+    assert trained(slots, 100.0, 60.0) == (9, [(9, b"weights")])
     assert [(each.attempt, each.time_limit_s) for each in slots.specs] == [(1, 100.0), (2, 60.0)]
     assert all(each.fit_s < each.time_limit_s for each in slots.specs)
 
 
 def test_one_that_died_when_no_time_is_left_is_not_tried_again():
     slots = Slots(DIED, GOOD)
-    epochs, kept, (said,) = trained(slots, 100.0, 20.0)
-    assert (epochs, kept, len(slots.specs)) == (None, [], 1)
-    assert said == "the ensemble is delivered, since its best recipe could not be trained again: died"
+    assert trained(slots, 100.0, 20.0) == ("died", [])
+    assert len(slots.specs) == 1
 
 
-def test_one_that_failed_and_one_whose_weights_were_lost_are_said():
-    assert trained(Slots(FAILURE), 100.0)[2] == [
-        "the ensemble is delivered, since its best recipe could not be trained again: no memory"
-    ]
-    epochs, kept, said = trained(Slots(GOOD, GOOD, lost=True), 100.0)
-    assert (epochs, kept) == (None, [])
-    assert said[0].endswith("killed by signal 9")
+def test_one_that_failed_and_one_whose_weights_were_lost_say_why():
+    slots = Slots(FAILURE, GOOD)
+    assert trained(slots, 100.0) == ("no memory", [])
+    assert len(slots.specs) == 1  # it would fail again
+    assert trained(Slots(GOOD, GOOD, lost=True), 100.0) == ("killed by signal 9", [])
+
+
+def test_one_that_came_to_fewer_steps_than_are_worth_it_is_not_kept():
+    short = replace(GOOD, record=replace(GOOD.record, epochs_run=3))
+    assert trained(Slots(short), 100.0) == ("it came to 3 epochs in its time, of at least 4", [])
+
+
+def test_it_waits_for_a_worker_no_longer_than_there_is_time():
+    class Cluster(Slots):
+        """A cluster that lost all its machines."""
+
+        free_slots = 0
+
+        def events(self):
+            self.looks += 1
+            yield from ()
+
+    slots = Cluster()
+    left_s = iter([90.0, 60.0, 30.0, 30.0])
+    said = train(
+        SPEC,
+        slots,
+        retries=1,
+        left_s=lambda: next(left_s),
+        least_s=40.0,
+        shortest=4,
+        keep=lambda *_: pytest.fail("nothing was trained"),
+    )
+    assert (said, slots.looks, slots.specs) == ("no worker was up in time", 2, [])
 
 
 def test_the_longest_network_of_all_images_that_was_trained_before_is_known(tmp_path):

@@ -64,6 +64,12 @@ def test_a_length_that_is_given_is_kept_or_nothing_fits():
     assert plan_of(1.8, given=400).candidates == 0
 
 
+@pytest.mark.parametrize(("given", "candidates"), [(50, 5), (100, 4), (200, 1)])
+def test_several_candidates_have_room_by_the_length_that_is_given(given, candidates):
+    found = plan_of(16, given=given)
+    assert (found.candidates, found.steps) == (candidates, given)
+
+
 def test_two_workers_train_two_folds_of_the_default_configuration_at_once():
     found = plan_of(1.5, slots=2)
     assert (found.fitted, found.steps) == (2, 150)

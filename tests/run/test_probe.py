@@ -74,7 +74,7 @@ def test_a_run_that_has_no_room_for_a_training_says_what_has_and_trains_nothing(
     assert lines[0] == "measuring what a training costs here"
     (warning,) = [line for line in lines if line.startswith("warning: ")]
     assert warning == (
-        "warning: no training comes to its end in the 27 s that a budget of 3m leaves for it here; one of 100 steps "
+        "warning: no training comes to its end in the 29 s that a budget of 3m leaves for it here; one of 100 steps "
         "takes about 441 s: --budget 11m has room for it"
     )
     assert not (tmp_path / "x" / "finals.json").exists()

@@ -8,13 +8,23 @@ import numpy as np
 from bench.delivery import FOLDER
 from bench.delivery.deliver import deliver
 from bench.engine.spec import TrialSpec
+from bench.engine.training.length import LONGER
 from bench.evaluation.ensemble import MOST_MEMBERS
 from bench.evaluation.resampling import even_spread
 from bench.formats import plural
 from bench.records import DeliveryRecord
 from bench.run.delivery import Selection, masks_by_configuration, select
 from bench.run.open_run import OpenRun
-from bench.run.refit import WORTH, refit_spec, refit_weights, refitted, train, trained_before
+from bench.run.refit import (
+    WORTH,
+    least_epochs,
+    least_s,
+    refit_spec,
+    refit_weights,
+    refitted,
+    train,
+    trained_before,
+)
 
 SHOWN = 48
 """Images whose predictions the report can show."""
@@ -57,45 +67,52 @@ def _single(run: OpenRun) -> Selection | None:
     selection = _selected(run, most=1)
     if selection is None:
         return None
-    left_s, development = run.times.finals_s, run.prepared.split.folds
-    spec = refit_spec(selection.record, run.trainings, protocol=run.experiment.protocol, left_s=left_s)
-    epochs = trained_before(run.store.directory, spec)
-    if epochs is None or _has_time_for_a_longer_one(run, spec, epochs):
-        epochs = _trained_again(run, spec, sum(map(len, development))) or epochs
-    if epochs is None:
+    protocol, images = run.experiment.protocol, sum(map(len, run.prepared.split.folds))
+    spec = refit_spec(selection.record, run.trainings, protocol=protocol, left_s=run.times.finals_s)
+    shortest = least_epochs(selection.record, run.trainings, protocol=protocol)
+    before = trained_before(run.store.directory, spec)
+    epochs = before or 0
+    if before is None or _has_time_for_a_longer_one(run, spec, before):
+        epochs = max(epochs, _trained_again(run, spec, shortest, images, is_first=before is None))
+    if not epochs:
         return None
-    return replace(selection, record=refitted(selection.record, spec, epochs, sum(map(len, development))))
+    return replace(selection, record=refitted(selection.record, spec, epochs, images))
 
 
 def _has_time_for_a_longer_one(run: OpenRun, spec: TrialSpec, epochs: int) -> bool:
     longer = math.ceil(WORTH * epochs)
-    return spec.fit_s is not None and longer <= spec.epochs and run.costs.of(replace(spec, epochs=longer)) < spec.fit_s
+    is_allowed = spec.fit_s is not None and longer <= LONGER * spec.epochs
+    return is_allowed and run.costs.of(replace(spec, epochs=longer)) < (spec.fit_s or 0.0)
 
 
-def _trained_again(run: OpenRun, spec: TrialSpec, images: int) -> int | None:
-    """Epochs of the training on all development images; None, with a warning, if it did not reach its end."""
-    shortest = spec if spec.fit_s is None else replace(spec, epochs=run.experiment.protocol.shortest_epochs)
-    least_s, left_s = run.costs.of(shortest), run.times.finals_s
-    if left_s is not None and least_s > left_s:
+def _trained_again(run: OpenRun, spec: TrialSpec, shortest: int, images: int, *, is_first: bool) -> int:
+    """Epochs of the training on all development images; 0, with a warning, if it did not reach its end."""
+    needed_s, left_s = least_s(spec, run.costs, shortest), run.times.finals_s
+    instead = "the ensemble is delivered" if is_first else "the network of an earlier session is delivered"
+    if left_s is not None and needed_s > left_s:
         run.progress.warning(
-            f"the ensemble is delivered, since the budget leaves {left_s:.0f} s and a training on all development "
-            f"images takes {least_s:.0f} s; a larger --budget goes on with --resume"
+            f"{instead}, since the budget leaves {left_s:.0f} s and a training on all development images takes "
+            f"{needed_s:.0f} s; a larger --budget goes on with --resume"
         )
-        return None
+        return 0
     run.progress.stage(f"training {spec.trial_id} on all {images} development images")
 
     def keep(epochs: int, weights: bytes) -> None:
         run.store.write_bytes(refit_weights(spec, epochs), weights)
 
-    return train(
+    trained = train(
         spec,
         run.executor,
         retries=run.experiment.retries,
         left_s=lambda: run.times.finals_s,
-        least_s=least_s,
+        least_s=needed_s,
+        shortest=shortest,
         keep=keep,
-        warn=run.progress.warning,
     )
+    if isinstance(trained, int):
+        return trained
+    run.progress.warning(f"{instead}, since its best recipe could not be trained again: {trained}")
+    return 0
 
 
 def _is_delivered(run: OpenRun, record: DeliveryRecord) -> bool:

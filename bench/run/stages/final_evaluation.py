@@ -10,6 +10,7 @@ from bench.run.final_plan import budgeted_finals, whole_finals
 from bench.run.open_run import OpenRun
 from bench.run.plan import Plan
 from bench.run.stages.baselines import score_baselines_on_folds
+from bench.run.stages.planning import divide_time, say_plan
 from bench.run.stages.trainings import train_candidates
 
 
@@ -38,6 +39,20 @@ def _evaluate_in_budget(run: OpenRun, chosen: Plan) -> None:
             break
         chosen = larger
         planned = _plan_finals(run, chosen)
+    train_candidates(run, planned, finished=run.trainings, keep=run.keep_training, leaders_first=True)
+    if not run.trainings and not planned.balanced and run.experiment.protocol.steps is None:
+        _train_alone(run)
+
+
+def _train_alone(run: OpenRun) -> None:
+    """Trains the default configuration for as long as there is time. No training of the planned length had it: the
+    machine has become slower since the probe."""
+    divide_time(run, run.experiment.model_copy(update={"search": "never"}))
+    if run.chosen is None or not run.chosen.candidates:
+        return
+    say_plan(run)
+    run.finals = None
+    planned = _plan_finals(run, run.chosen)
     train_candidates(run, planned, finished=run.trainings, keep=run.keep_training, leaders_first=True)
 
 

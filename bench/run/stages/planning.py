@@ -4,6 +4,7 @@ import math
 
 from bench.errors import StoreError
 from bench.evaluation.ensemble import MOST_MEMBERS
+from bench.experiments import Experiment
 from bench.run.costs import Price
 from bench.run.experiment_plan import LEAST_FOR_PROBE_S, ROOM, plan_of, unmeasured_price
 from bench.run.open_run import OpenRun
@@ -24,28 +25,37 @@ def plan_budget(run: OpenRun) -> None:
             f"run {run.record.name!r} was begun with trainings of {steps} steps, too few to compare by (at least "
             f"{protocol.shortest_steps}); choose another --name"
         )
-    price = _measured_price(run, left_s)
-    left_s = run.times.finals_s or 0.0
-    run.times.kept_s = kept_s(run.experiment, left_s, price, run.executor.slots)
-    run.chosen = plan_of(
-        run.experiment,
-        left_s - run.times.kept_s + run.compared_s,
-        price=price,
-        folds=len(run.prepared.split.folds),
-        slots=run.executor.slots,
-        steps=steps,
-    )
-    run.times.search_share = run.chosen.search_share
-    if run.probe is not None and run.chosen.candidates:
-        units = 1 if run.chosen.candidates == 1 or run.times.kept_s else MOST_MEMBERS
-        networks = run.chosen.fitted or units * len(run.prepared.split.folds)
-        run.times.keep_for_closing(run.probe, len(run.prepared.split.test), networks)
+    run.price = _measured_price(run, left_s)
+    divide_time(run, run.experiment, steps)
     if run.fits_nothing and run.trainings:
         return  # it has its models, and only no time for more
+    say_plan(run)
+    if run.fits_nothing:
+        run.progress.warning(_too_short(run, run.price))
+
+
+def divide_time(run: OpenRun, experiment: Experiment, steps: int | None = None) -> None:
+    """Plans the time left. Closing takes longer the more networks are planned, so that they are planned again in the
+    time that it leaves."""
+    folds, test, slots = len(run.prepared.split.folds), len(run.prepared.split.test), run.executor.slots
+    assert run.price is not None
+    for _ in range(2):
+        left_s = run.times.finals_s or 0.0
+        run.times.kept_s = kept_s(experiment, left_s, run.price, slots, trained_s=run.trained_s)
+        open_s = left_s - run.times.kept_s + run.compared_s
+        run.chosen = plan_of(experiment, open_s, price=run.price, folds=folds, slots=slots, steps=steps)
+        run.times.search_share = run.chosen.search_share
+        if run.probe is None or not run.chosen.candidates:
+            return
+        several = run.chosen.fitted or (1 if run.chosen.candidates == 1 else MOST_MEMBERS) * folds
+        run.times.keep_for_closing(run.probe, test, 1 if run.times.kept_s else several)
+
+
+def say_plan(run: OpenRun) -> None:
+    """Notes what the rest of the budget goes to."""
+    assert run.chosen is not None
     last = f"; then one training on all images, about {run.times.kept_s:.0f} s" if run.times.kept_s else ""
     run.progress.note(f"plan: {run.chosen.reason}{last}")
-    if run.fits_nothing:
-        run.progress.warning(_too_short(run, price))
 
 
 def _too_short(run: OpenRun, price: Price) -> str:
