@@ -14,7 +14,7 @@ import pytest
 from bench.engine.devices import Placement
 from bench.engine.executor import Executor, LocalExecutor
 from bench.engine.spec import EpochEnded, TrialOutcome, TrialSetup, TrialSpec
-from bench.errors import StoreError, UserError
+from bench.errors import ExperimentError, StoreError, UserError
 from bench.progress import PlainProgress
 from bench.records import COMPLETED, ProposalRecord, TrialRecord
 from bench.records.environment import current_versions
@@ -29,6 +29,7 @@ pytest.importorskip("ray")
 import ray
 from ray.cluster_utils import Cluster
 
+from bench.engine.ray import executor as ray_executor
 from bench.engine.ray import worker as ray_worker
 from bench.engine.ray.actor import WorkerInfo, end_of_log
 from bench.engine.ray.executor import RayExecutor
@@ -53,6 +54,27 @@ SHORT, LONG = spec("short", epochs=2), spec("long", epochs=4)
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory) -> TrialSetup:
     return make_setup(tmp_path_factory.mktemp("squares"))
+
+
+def test_a_wait_for_the_first_worker_ends_in_one_line_and_no_time_counts_in_which_the_driver_was_stopped(setup):
+    """Of 5 s that it may last, each look takes one; the system's clock says 3,600."""
+    looks, system_s = [], iter(range(0, 10**9, 3600))
+
+    def now() -> float:
+        return len(looks)
+
+    with (
+        mock.patch.object(ray_executor, "connect"),
+        mock.patch.object(ray_executor.Pixels, "put"),
+        mock.patch.object(ray_executor, "ray", mock.Mock(nodes=list)),
+        mock.patch.object(ray_executor.time, "sleep", looks.append),
+        mock.patch.object(ray_executor.time, "monotonic", system_s.__next__),
+        mock.patch.object(ray_executor.clock, "now", now),
+        RayExecutor(setup, "auto", patience_s=5.0) as executor,
+        pytest.raises(ExperimentError, match=r"no worker came up on the Ray cluster 'auto' within 5 s; .*ray status"),
+    ):
+        executor.device()
+    assert len(looks) == 6
 
 
 @pytest.fixture(scope="module")
