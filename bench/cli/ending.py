@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import formats
+from bench.delivery import DESCRIPTION, FOLDER
 from bench.report import BROWSER_PAGE, PAGE
 from bench.report.index import SUMMARY
 
@@ -31,9 +32,10 @@ class Ending:
 
     @property
     def model(self) -> Path | None:
-        """Of one run; None where it delivers none."""
+        """Of one run; None where it has delivered none, or its model is not kept here (git has none)."""
         first, *others = self.directories
-        return None if others or not (first / "delivery.json").is_file() else first / "model"
+        folder = first / FOLDER
+        return None if others or not (folder / DESCRIPTION).is_file() else folder
 
     def lines(self) -> Iterator[str]:
         yield formats.printable(str(self.summary["verdict"]))

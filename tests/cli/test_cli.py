@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 import bench.cli.reporting
 import bench.cli.running
 from bench.cli import app
+from bench.cli.ending import Ending
 from bench.errors import DataError, StoreError
 from bench.experiments import PRESETS, Experiment, load_experiment, to_json
 from bench.run.resume import locked
@@ -197,6 +198,19 @@ def test_resume_by_name_goes_on_with_the_stored_experiment(runner: SimpleNamespa
     assert runner.asked.resume is True
 
 
+def delivered_run(directory: Path) -> None:
+    store = empty_run(directory)
+    store.write_bytes("delivery.json", b"{}")
+    store.write_bytes("model/model.json", b"{}")
+
+
+def test_a_model_that_is_not_kept_is_not_offered(elsewhere: Path) -> None:
+    """As of a run that comes out of git."""
+    stored_run(Path("results/quick"))
+    Path("results/quick/delivery.json").write_text("{}")
+    assert Ending.of(a_report().parent, [Path("results/quick")]).model is None
+
+
 def test_run_that_ends_without_a_model_has_an_exit_code_of_its_own(runner: SimpleNamespace) -> None:
     result = ask("run", "my.yaml", "--budget", "60s", "--name", "short")
     assert result.exit_code == 3
@@ -205,7 +219,7 @@ def test_run_that_ends_without_a_model_has_an_exit_code_of_its_own(runner: Simpl
 
 
 def test_run_for_programs_has_one_document_on_stdout_and_nothing_else(runner: SimpleNamespace) -> None:
-    empty_run(Path("results/cars")).write_bytes("delivery.json", b"{}")
+    delivered_run(Path("results/cars"))
 
     def answer() -> Path:
         runner.asked.progress.note("reading")
@@ -250,7 +264,7 @@ def test_neither_says_less_and_more(command: str, elsewhere: Path) -> None:
 
 
 def test_run_says_where_its_model_is_and_how_to_use_it(runner: SimpleNamespace) -> None:
-    empty_run(Path("results/cars")).write_bytes("delivery.json", b"{}")
+    delivered_run(Path("results/cars"))
     result = ask("run", "my.yaml", "--name", "cars")
     assert result.exit_code == 0
     assert "model:       results/cars/model" in result.stdout

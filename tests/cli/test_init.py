@@ -77,6 +77,30 @@ def test_the_schema_takes_a_space_of_ones_own(content):
     assert list(SCHEMA.iter_errors(yaml.safe_load(content))) == []
 
 
+FREE_TEXT = {"name", "budget", "cluster", "path", "images", "masks", "ignore", "no_flip", "encoder_weights"}
+"""Fields that no table has the names of."""
+
+
+def kinds(said):
+    """What a part of the schema allows, and what that consists of."""
+    yield said
+    for inner in (*said.get("anyOf", ()), *([said["items"]] if "items" in said else ())):
+        yield from kinds(inner)
+
+
+def test_the_schema_lists_the_names_of_every_field_that_takes_some():
+    schema = experiment_schema()
+    fields = {name: said for name, said in schema["properties"].items() if name != "space"}
+    for section in ("Data", "Protocol", "Space"):
+        fields |= schema["$defs"][section]["properties"]
+    free = {
+        name
+        for name, said in fields.items()
+        if any(kind.get("type") == "string" and "enum" not in kind for kind in kinds(said))
+    }
+    assert free == FREE_TEXT
+
+
 def test_the_schema_says_what_fields_mean():
     sections = experiment_schema()
     protocol = sections["$defs"]["Protocol"]["properties"]

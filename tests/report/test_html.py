@@ -132,6 +132,8 @@ def test_nothing_is_cut(page: Page, width: int) -> None:
     unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
     assert page.evaluate(CUT) == []
+    tables = page.locator(".table" if width == WIDE else ".columns .table")
+    assert tables.evaluate_all("all => all.filter((each) => each.scrollWidth > each.clientWidth).length") == 0
     pictures = page.evaluate(
         "Promise.all([...document.images].map((each) => each.decode().then(() => each.naturalWidth)))"
     )
