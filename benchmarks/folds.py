@@ -7,9 +7,10 @@ probabilities, mirrored copies included, at a threshold of 0.5. No held-out imag
 
 An arrangement trains the default configuration for a number of steps in all: one network for each of three or five
 folds, trained on the others; three or two seeds on all images; or one long training on all images. Those of both
-take the steps once for each. Differences are paired over images (95 % intervals), to three folds where they
-were trained, else to the first arrangement that was. Every finished arrangement is appended to --out and not trained
-again. The last line is one JSON object.
+take the steps once for each. A seed draws images of its own. Where three folds are trained, the threshold is also
+chosen out of fold. Differences are paired over images (95 % intervals), to three folds where they were trained, else to
+the first arrangement that was. Every finished arrangement is appended to --out and not trained again. The last line is
+one JSON object.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from tabulate import tabulate
 from bench.engine.spec import TrialSpec
 from bench.engine.worker import TrialWorker
 from bench.evaluation.counting import confusion_of, counts_of
-from bench.evaluation.ensemble import at_size
+from bench.evaluation.ensemble import THRESHOLDS, at_size
 from bench.evaluation.postprocess import class_ids
 from search_spaces.portfolio import portfolio
 
@@ -81,19 +82,21 @@ def main() -> None:
                     line: Line = dict(zip(KEY, (Path(data).name, asked.images, asked.steps, name, seed), strict=True))
                     if tuple(line.values()) in known:
                         continue
-                    counts = trained(task, ARRANGEMENTS[name], asked.images, asked.steps, seed, maps)
-                    done.append(line | {"counts": told(counts)})
-                    append(asked.out, done[-1])
-                    print(f"{' '.join(map(str, line.values()))}: {pooled_iou(counts):.3f}", flush=True)
+                    said_by = " ".join(map(str, line.values()))
+                    line |= trained(task, ARRANGEMENTS[name], asked.images, asked.steps, seed, maps)
+                    done.append(line)
+                    append(asked.out, line)
+                    print(f"{said_by}: {pooled_iou(counts_from(line['counts'])):.3f}", flush=True)
     say(done)
 
 
-Maps = dict[tuple[Part, int], np.ndarray]
-"""Probabilities of the scored images by part and number of the network, so that arrangements share their networks."""
+Maps = dict[tuple[Part, int], dict[str, np.ndarray]]
+"""Probabilities of images that a network did not see, by its part and number: arrangements share their networks."""
 
 
-def trained(task: Task, arrangement: Sequence[Part], images: int, steps: int, seed: int, known: Maps) -> Counts:
-    """Counts of the scored images by the mean of the arrangement's networks, of which those not `known` are trained."""
+def trained(task: Task, arrangement: Sequence[Part], images: int, steps: int, seed: int, known: Maps) -> Line:
+    """Counts of the scored images by the mean of the arrangement's networks, of which those not `known` are trained;
+    where those of three folds are and there are two classes, also at the `threshold` that is best out of fold."""
     order = np.random.default_rng(seed).permutation(task.development).tolist()
     development, scored = order[:images], order[images : images + SCORED]
     networks = [(part, number) for part in arrangement for number in range(part.networks)]
@@ -101,12 +104,24 @@ def trained(task: Task, arrangement: Sequence[Part], images: int, steps: int, se
         if (part, number) not in known:
             left_out = development[number :: part.folds] if part.folds else []
             used = [name for name in development if name not in left_out]
-            known[part, number] = _probabilities(task, used, scored, steps / part.networks, seed + 1000 * number)
-    return _counts(task, scored, np.mean([known[network] for network in networks], axis=0))
+            known[part, number] = _probabilities(
+                task, used, [*left_out, *scored], steps / part.networks, seed + 1000 * number
+            )
+    together = {name: np.mean([known[network][name] for network in networks], axis=0) for name in scored}
+    line: Line = {"counts": told(_counts(task, together, 0.5))}
+    if task.num_classes == 2 and (FOLDS, 0) in known:
+        out_of_fold = {
+            name: known[FOLDS, number][name]
+            for number in range(FOLDS.folds)
+            for name in development[number :: FOLDS.folds]
+        }
+        best = max(THRESHOLDS, key=lambda level: pooled_iou(_counts(task, out_of_fold, level)))
+        line |= {"threshold": best, "tuned": told(_counts(task, together, best))}
+    return line
 
 
-def _probabilities(task: Task, used: list[str], scored: list[str], steps: float, seed: int) -> np.ndarray:
-    setup = task.trained_on(used, scored)
+def _probabilities(task: Task, used: list[str], others: list[str], steps: float, seed: int) -> dict[str, np.ndarray]:
+    setup = task.trained_on(used, others)
     spec = TrialSpec(
         study_id="folds",
         trial_id=str(seed),
@@ -119,32 +134,40 @@ def _probabilities(task: Task, used: list[str], scored: list[str], steps: float,
         outcome = worker.run(spec)
     if outcome.scored is None or outcome.scored.maps is None:
         raise SystemExit(f"the training failed: {outcome.record.error}")
-    return outcome.scored.maps.values[:, 1].astype(np.float32) / 255
+    maps = outcome.scored.maps
+    return dict(zip(maps.ids, maps.values[:, 1].astype(np.float32) / 255, strict=True))
 
 
-def _counts(task: Task, scored: Sequence[str], probabilities: np.ndarray) -> Counts:
+def _counts(task: Task, probabilities: Mapping[str, np.ndarray], threshold: float) -> Counts:
     pixels, found = task.material.pixels(), {}
-    for name, row, values in zip(scored, pixels.rows(scored), probabilities, strict=True):
-        mask = class_ids(at_size(values, task.material.evaluation_size), 0.5)
+    for name, row in zip(probabilities, pixels.rows(list(probabilities)), strict=True):
+        mask = class_ids(at_size(probabilities[name], task.material.evaluation_size), threshold)
         found[name] = counts_of(confusion_of(pixels.masks[row], mask, pixels.valid[row], task.num_classes))
     return found
 
 
 def say(done: Sequence[Line]) -> None:
-    cells: dict[tuple, dict[int, Counts]] = defaultdict(dict)
+    """A row for each arrangement of each seed, which draws images of its own."""
+    cells: dict[tuple, dict[str, Line]] = defaultdict(dict)
     for line in done:
-        cells[line["data"], line["images"], line["steps"], line["arrangement"]][line["seed"]] = counts_from(
-            line["counts"]
-        )
+        cells[line["data"], line["images"], line["steps"], line["seed"]][line["arrangement"]] = line
     rows, figures = [], {}
-    for (*which, name), by_seed in cells.items():
-        base = next(each for each in ARRANGEMENTS if (*which, each) in cells)
-        gain = difference(by_seed, cells[*which, base]) if name != base else None
-        iou = float(np.mean([pooled_iou(counts) for counts in by_seed.values()]))
-        rows.append([*which, name, len(by_seed), iou, said(gain), base])
-        figures["/".join(map(str, (*which, name)))] = {"iou": iou, "minus": base, "difference": figures_of(gain)}
-    columns = ["set", "images", "steps", "arrangement", "seeds", "IoU", "difference (95 %)", "to"]
-    print(tabulate(rows, columns, floatfmt=".3f"))
+    for which, found in cells.items():
+        base = next(each for each in ARRANGEMENTS if each in found)
+        for name, line in found.items():
+            at = {key: counts_from(line[key]) for key in ("counts", "tuned") if key in line}
+            gains = {
+                key: difference({0: at[key]}, {0: counts_from(found[base][key])}) if name != base else None
+                for key in at
+            }
+            own = [cell for key in at for cell in (pooled_iou(at[key]), said(gains[key]))]
+            rows.append([*which, name, *own[:2], line.get("threshold"), *own[2:]])
+            figures["/".join(map(str, (*which, name)))] = {"minus": base} | {
+                key: {"iou": pooled_iou(at[key]), "difference": figures_of(gains[key])} for key in at
+            }
+    columns = ["set", "images", "steps", "seed", "arrangement"]
+    scores = ["IoU", "minus the first (95 %)", "threshold", "IoU with it", "minus the first (95 %)"]
+    print(tabulate(rows, columns + scores, floatfmt=".3f"))
     print(json.dumps(figures))
 
 

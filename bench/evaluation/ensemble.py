@@ -25,7 +25,10 @@ MOST_MEMBERS = 3
 LEAST_GAIN = 0.003
 """IoU that a further unit must add: less is noise of the choice."""
 
-THRESHOLDS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
+THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""From which one is chosen. Short trainings on little foreground leave its probabilities far below 0.5
+(docs/decisions/0015-delivery.md)."""
+
 SMALLEST = (0.0, 0.0005, 0.001, 0.0025)
 LEAST_TUNED_GAIN = 0.005
 """IoU that another threshold, or dropping small objects, must add over 0.5 and 0."""
