@@ -14,7 +14,7 @@ from tests.killed import TRIALS, Killer, drawn_material, experiment, run_with
 pytestmark = pytest.mark.slow
 
 
-def sitting(root: Path, material, retries: int, poison: tuple[str, str], slots: int) -> int:
+def session(root: Path, material, retries: int, poison: tuple[str, str], slots: int) -> int:
     """One session of the run in a process of its own, which dies when `poison` begins; its wait status."""
     child = os.fork()
     if child:
@@ -52,7 +52,7 @@ def test_a_trial_that_takes_the_container_down_is_begun_so_often_as_it_may_be(
     material = drawn_material(tmp_path / "data")
     ends = []
     while not ends or os.WIFSIGNALED(ends[-1]):
-        ends.append(sitting(tmp_path, material, retries, poison, slots))
+        ends.append(session(tmp_path, material, retries, poison, slots))
         assert len(ends) < 20, "the run does not get on"
     assert ends[-1] == 0
     run = load(tmp_path / "results" / "killed")

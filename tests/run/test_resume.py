@@ -24,7 +24,7 @@ def test_a_run_does_not_go_on_in_another_precision_and_names_every_device():
     assert merge_environment(None, here) == here
 
 
-def test_a_run_that_goes_on_names_the_commits_of_all_its_sittings():
+def test_a_run_that_goes_on_names_the_commits_of_all_its_sessions():
     earlier = run()
     first, second = (replace(earlier.environment, commit=commit) for commit in ("a1", "b2"))
     both = merge_environment(replace(earlier, environment=first), second)
