@@ -6,7 +6,7 @@ from bench import formats
 from bench.analysis import fold_search
 from bench.analysis.failures import why_unfinished
 from bench.analysis.labels import configuration_label
-from bench.analysis.leaderboard import Row
+from bench.analysis.leaderboard import Reference, Row
 from bench.analysis.run_analysis import Analysis
 from bench.formats import plural
 from bench.records import Candidate, configuration_of
@@ -60,49 +60,38 @@ def trial_table(found: Analysis) -> Table:
         Column("Held-out test set", "test", number=True, wide=True),
         Column("Precision", "precision", cells.rounded, number=True, wide=True),
         Column("Recall", "recall", cells.rounded, number=True, wide=True),
-        Column(
-            "Parameters",
-            "num_params",
-            cells.millions,
-            number=True,
-            wide=True,
-        ),
-        Column(
-            "Training",
-            "train_s",
-            cells.duration,
-            number=True,
-            wide=True,
-        ),
+        Column("Parameters", "num_params", cells.millions, number=True, wide=True),
+        Column("Training", "train_s", cells.duration, number=True, wide=True),
     )
-    records: list[Mapping[str, object]] = [
-        {
-            "rank": row.rank,
-            "model": label(row),
-            "drawn": Interval(row.iou, text=cells.rounded(row.iou)),
-            "iou": row.iou,
-            "test": _test(row),
-            "precision": row.trial.val_metrics.get("precision"),
-            "recall": row.trial.val_metrics.get("recall"),
-            "num_params": row.trial.num_params,
-            "train_s": row.training.train_s,
-        }
-        for row in found.ranked[:TOP]
-    ]
-    for each in found.baselines:
-        val, test = (each.metrics.get(split, {}) for split in ("val", "test"))
-        records.append(
-            {
-                "model": each.label,
-                "drawn": Interval(val.get("iou"), text=cells.rounded(val.get("iou"))),
-                "iou": val.get("iou"),
-                "test": formats.rounded(test.get("iou")),
-                "precision": val.get("precision"),
-                "recall": val.get("recall"),
-                "group": "baseline",
-            }
-        )
+    records = [*map(_trial, found.ranked[:TOP]), *map(_baseline, found.baselines)]
     return Table("Best trials of the search", columns, records)
+
+
+def _trial(row: Row) -> dict[str, object]:
+    return {
+        "rank": row.rank,
+        "model": label(row),
+        "drawn": Interval(row.iou, text=cells.rounded(row.iou)),
+        "iou": row.iou,
+        "test": _test(row),
+        "precision": row.trial.val_metrics.get("precision"),
+        "recall": row.trial.val_metrics.get("recall"),
+        "num_params": row.trial.num_params,
+        "train_s": row.training.train_s,
+    }
+
+
+def _baseline(each: Reference) -> dict[str, object]:
+    val, test = (each.metrics.get(split, {}) for split in ("val", "test"))
+    return {
+        "model": each.label,
+        "drawn": Interval(val.get("iou"), text=cells.rounded(val.get("iou"))),
+        "iou": val.get("iou"),
+        "test": formats.rounded(test.get("iou")),
+        "precision": val.get("precision"),
+        "recall": val.get("recall"),
+        "group": "baseline",
+    }
 
 
 def label(row: Row) -> str:
