@@ -61,7 +61,7 @@ def test_the_better_configuration_is_delivered_with_the_networks_of_all_folds(tm
 
 def test_networks_of_one_input_size_are_delivered_together(tmp_path, truth):
     small = truth.masks[:, ::2, ::2].astype(float)
-    kept = [*whole(tmp_path, truth.masks * 0.2), *whole(tmp_path, small)]
+    kept = [*whole(tmp_path, truth.masks * 0.05), *whole(tmp_path, small)]
     assert sorted(each.maps[0].shape[2] for each in libraries(tmp_path, kept, truth, 2)) == [4, 8]
     assert select(tmp_path, kept, truth, 2).record.image_size == 4
 
