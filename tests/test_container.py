@@ -51,6 +51,7 @@ def test_what_it_copies_is_there_and_is_not_ignored() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.programs
 @pytest.mark.skipif(not os.environ.get("SEGBENCH_DOCKER"), reason="builds an image of 3 GB: set SEGBENCH_DOCKER=1")
 def test_it_builds_and_answers() -> None:
     if (

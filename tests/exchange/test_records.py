@@ -1,15 +1,8 @@
 """Records in other tools' files, opened with those tools' own libraries. The run is the recorded reference."""
 
-import contextlib
 import csv
 import json
-import os
-import shutil
-import signal
-import subprocess
 import threading
-import time
-import urllib.request
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -185,80 +178,6 @@ def test_the_command_says_how_to_open_what_it_wrote(tmp_path) -> None:
     done = CliRunner().invoke(app, ["export-records", str(REFERENCE), "--to", "csv", "-o", str(tmp_path / "tables")])
     assert done.exit_code == 0
     assert done.stdout.strip().endswith("open with: pandas.read_csv")
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(
-    not os.environ.get("SEGBENCH_PROGRAMS"), reason="starts servers: set SEGBENCH_PROGRAMS to their folder"
-)
-class TestRealPrograms:
-    """TensorBoard, optuna-dashboard and MLflow themselves, from the folders in SEGBENCH_PROGRAMS (with :
-    between them)."""
-
-    def test_tensorboard_shows_it(self, run, tmp_path) -> None:
-        export_records(run, "tensorboard", str(tmp_path / "logs"))
-        with served("tensorboard", "--logdir", str(tmp_path / "logs"), "--port", PORT, "--load_fast=false"):
-            assert run.trials[0].study_id in answer("/data/plugin/scalars/tags", wanted=run.trials[0].study_id)
-
-    def test_optuna_dashboard_shows_it(self, run, tmp_path) -> None:
-        export_records(run, "optuna", str(tmp_path / "runs.db"))
-        with served("optuna-dashboard", f"sqlite:///{tmp_path / 'runs.db'}", "--port", PORT):
-            assert run.trials[0].study_id in answer("/api/studies", wanted=run.trials[0].study_id)
-
-    def test_mlflow_takes_it(self, run, tmp_path) -> None:
-        store = f"sqlite:///{tmp_path / 'mlflow.db'}"
-        with served("mlflow", "server", "--backend-store-uri", store, "--port", PORT):
-            answer("/health", wanted="OK")
-            export_records(run, "mlflow", f"http://127.0.0.1:{PORT}")
-            asked = json.dumps({"experiment_ids": [str(number) for number in range(5)], "max_results": 1000}).encode()
-            said = urllib.request.urlopen(
-                urllib.request.Request(
-                    f"http://127.0.0.1:{PORT}/api/2.0/mlflow/runs/search", asked, {"Content-Type": "application/json"}
-                )
-            )
-            runs = json.loads(said.read())["runs"]
-        assert len(runs) == len(run.trials) + len(run.trainings)
-        metrics = {m["key"]: m["value"] for each in runs for m in each["data"]["metrics"] if each["info"]["run_name"]
-                   == f"{run.trials[0].study_id}: trial {run.trials[0].trial_id}"}  # fmt: skip
-        assert metrics["iou"] == pytest.approx(run.trials[0].val_metrics["iou"])
-
-
-PORT = str(6100 + os.getpid() % 800)
-
-
-@contextlib.contextmanager
-def served(name: str, *arguments: str):
-    program = shutil.which(name, path=os.environ["SEGBENCH_PROGRAMS"])
-    if program is None:
-        pytest.skip(f"{name} is not in {os.environ['SEGBENCH_PROGRAMS']}")
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    process = subprocess.Popen(
-        [program, *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        start_new_session=True,
-    )
-    try:
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-
-
-def answer(address: str, wanted: str) -> str:
-    """What the server says once it has read the files; the last answer after 300 tries."""
-    said = ""
-    for _ in range(300):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{PORT}{address}") as found:
-                said = found.read().decode()
-        except OSError:
-            pass
-        if wanted in said:
-            break
-        time.sleep(1)
-    return said
 
 
 def test_every_target_has_a_line_for_people() -> None:
