@@ -43,8 +43,8 @@ class Server:
     log: Path
 
     def answer(self, path: str, content: object = None, *, wanted: str = "") -> str:
-        """What it answers to GET, or to POST of `content`, as soon as `wanted` is in it. Fails, with its log, if it ends
-        before that."""
+        """What it answers to GET, or to POST of `content`, as soon as `wanted` is in it. Fails, with its log, if it
+        ends before that."""
         data = None if content is None else json.dumps(content).encode()
         request = urllib.request.Request(self.address + path, data, {"Content-Type": "application/json"})
         said = ""
