@@ -15,7 +15,7 @@ PARTS = ("train", "val", "test")
 BLOCK = 4
 """Neighbours in the stratified order; each quarter of them takes one."""
 
-_DRAWN = "stratified by foreground share, twins kept together"
+_DRAWN = "stratified by foreground share, duplicates kept together"
 """How images are drawn, as the rules on record say it."""
 
 
