@@ -127,15 +127,16 @@ def _other_tool(found: Analysis) -> Iterator[str]:
 def _delivery(found: Analysis, choice: Choice, held: Finals) -> Iterator[str]:
     leader = held.standings[0]
     lead = lead_of_delivery(found.run, choice, leader, held)
-    if lead is not None:
-        same = leader.candidate.hyperparameters == choice.hyperparameters
-        of = (
-            "one network of its configuration, the leader of the ranking"
-            if same
-            else f"the leader of the ranking, {leader.label}"
-        )
-        what = "the recipe of the delivered network" if choice.is_refit else "the delivered model"
-        yield f"On the same images, {what} scores {estimates.spelt(lead)} against {of}."
+    same = leader.candidate.hyperparameters == choice.hyperparameters
+    if lead is None or (choice.is_refit and same):  # only threshold and mirrored copies set its recipe off the leader
+        return
+    of = (
+        "one network of its configuration, the leader of the ranking"
+        if same
+        else f"the leader of the ranking, {leader.label}"
+    )
+    what = "the recipe of the delivered network" if choice.is_refit else "the delivered model"
+    yield f"On the same images, {what} scores {estimates.spelt(lead)} against {of}."
 
 
 def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
