@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ class Folds:
         return cls(
             run=run,
             parts={part: tuple(sample_of[name] for name in ids) for part, ids in parts.items()},
-            stem_of=stems_of(dataset, [name for ids in parts.values() for name in ids]),
+            stem_of=stems_of(dataset, [*chain(*parts.values(), run.split.train, run.split.val)]),
         )
 
     @property

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from bench.datasets import open_dataset
@@ -36,7 +37,7 @@ def evaluation_size(run: Run) -> int:
 def data_of(run: Run, folder: Path | None = None) -> Iterator[Dataset]:
     """The data set of the run, from `folder` or from where the run read it.
 
-    Raises DataError if it is not there, or not what it was.
+    Raises DataError if it is not there, or not what it was, or has not all images of the run's split.
     """
     options = experiment_of(run).data.options
     with tempfile.TemporaryDirectory(prefix="segbench-") as scratch:
@@ -54,7 +55,16 @@ def data_of(run: Run, folder: Path | None = None) -> Iterator[Dataset]:
                 f"the run's {then[:_SHOWN]} ({_first_difference(run, dataset)}); "
                 f"give the folder as the run read it ({run.dataset.path})"
             )
+        _require_images(run, dataset)
         yield dataset
+
+
+def _require_images(run: Run, dataset: Dataset) -> None:
+    """A split may be a stranger's, and name what was never there."""
+    split, here = run.split, {sample.id for sample in dataset.samples}
+    for name in chain(split.train, split.val, split.test, *split.folds):
+        if name not in here:
+            raise DataError(f"{run.directory}/split.json names the image {name[:200]!r}, which {dataset.root} has not")
 
 
 def _first_difference(run: Run, dataset: Dataset) -> str:

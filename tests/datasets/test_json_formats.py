@@ -8,6 +8,7 @@ import pytest
 from pycocotools import mask as coco
 
 from bench.datasets import DataOptions, Dataset, open_dataset
+from bench.datasets.formats.regions import has_no_area
 from bench.datasets.images import decode
 from bench.errors import DataError
 from tests.datasets.drawings import (
@@ -158,6 +159,13 @@ def test_polygon_without_area_is_a_finding(tmp_path: Path) -> None:
     assert [(finding.kind, finding.message) for finding in dataset.findings] == [
         ("degenerate_region", f"region 1 of a.png in {tmp_path}/notes.json has no area")
     ]
+
+
+def test_a_polygon_of_the_largest_numbers_has_an_area_and_says_nothing_else() -> None:
+    """No warning of NumPy's: it would be a second line beside the command's own."""
+    huge = [-1e308, -1e308, 1e308, -1e308, 1e308, 1e308]
+    with np.errstate(over="raise", invalid="raise"):
+        assert not has_no_area(huge)
 
 
 def test_polygon_out_of_bounds_is_cut_and_known(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +171,33 @@ def test_other_data_are_refused_in_one_line_and_nothing_is_written(run: Run, dat
     assert "images/p 5.png is missing" in mistake(split(other, run, tmp_path / "out"))
     assert "not in" in mistake(split(tmp_path / "nowhere", run, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("part", ["train", "val", "test", "folds"])
+def test_an_image_of_the_split_that_the_data_have_not_is_refused_in_one_line(
+    run: Run, data: Path, tmp_path: Path, part: str
+) -> None:
+    """The split is a stranger's."""
+    directory = tmp_path / "results" / "small"
+    shutil.copytree(run.directory, directory)
+    content = json.loads((directory / "split.json").read_text())
+    names = content[part][0] if part == "folds" else content[part]
+    names[0] = "/etc/passwd"
+    (directory / "split.json").write_text(json.dumps(content))
+    said = mistake(split(data, load(directory), tmp_path / "out"))
+    assert f"split.json names the image '/etc/passwd', which {data} has not" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_image_that_is_searched_on_and_in_no_fold_has_a_name_too(run: Run, data: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "results" / "small"
+    shutil.copytree(run.directory, directory)
+    content = json.loads((directory / "split.json").read_text())
+    name = content["folds"][0].pop()
+    (directory / "split.json").write_text(json.dumps(content))
+    search = written(data, load(directory), tmp_path / "out", "folders")["search"]
+    assert len(search["train"]) == len(content["train"])
+    assert name in content["train"] or name in content["val"]
 
 
 def test_a_tool_that_is_not_known_and_a_folder_that_is_not_empty_are_refused(

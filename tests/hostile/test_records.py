@@ -323,9 +323,10 @@ def damaged(draw: Callable[[Any], Any], path: Path) -> str:
 
 
 def odd_arrays(array: np.ndarray) -> list[np.ndarray | None]:
+    rows = np.atleast_1d(array)
     return [
-        None, array[:0], array[..., None], array.astype(object), array.astype(np.str_), np.array(3), np.zeros((0, 0)),
-        array[::-1], array.repeat(2, axis=0), np.full(array.shape, np.nan), np.full(array.shape, np.inf, np.float16),
+        None, rows[:0], array[..., None], array.astype(object), array.astype(np.str_), np.array(3), np.zeros((0, 0)),
+        rows[::-1], rows.repeat(2, axis=0), np.full(array.shape, np.nan), np.full(array.shape, np.inf, np.float16),
         np.full(array.shape, 255, np.uint8), np.full(array.shape, -1, np.int64), np.full(array.shape, "../x"),
         np.array(["\ud800"] * max(1, len(array) if array.ndim else 1)),
         array.astype("datetime64[s]" if array.dtype.kind in "iu" else array.dtype),

@@ -209,7 +209,8 @@ def has_no_area(outline: Sequence[float]) -> bool:
     """Whether all corners of a flat outline lie on one line."""
     corners = np.array(outline, float).reshape(-1, 2)
     scale = max(1.0, float(np.abs(corners).max()))
-    return int(np.linalg.matrix_rank((corners - corners[0]) / scale, tol=1e-6 / scale)) < 2
+    shares = corners / scale  # of 1e308 and -1e308 the difference is no number
+    return int(np.linalg.matrix_rank(shares - shares[0], tol=1e-6 / scale)) < 2
 
 
 def _corners(points: Any) -> np.ndarray:
