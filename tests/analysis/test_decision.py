@@ -121,8 +121,13 @@ def test_a_refit_is_said_to_have_no_score_of_its_own(run):
     ensemble = delivered(run)
     member = replace(ensemble.delivery.members[0], fold=None)
     found = Analysis(replace(ensemble, delivery=replace(ensemble.delivery, members=(member,), refit=True)))
-    text = said([verdict(found)])
-    assert "its IoU out of fold is that of its recipe" in text
+    card = verdict(found)
+    development, held_out = sum(map(len, found.run.split.folds)), len(ensemble.delivery.test)
+    assert f"all {development} development images, so that only the {held_out} held-out images" in said([card])
+    assert [tile.label.split(",")[0] for tile in card.tiles[:2]] == [
+        "IoU with 95 % interval of this network",
+        "IoU of its recipe",
+    ]
     assert summary(found)["model"] == "Delivered network, trained on all development images"
 
 

@@ -175,7 +175,7 @@ def test_finals_cut_to_one_fold_score_its_images_with_the_baselines_on_the_same(
     assert "Sources of variance" not in text  # one training says nothing about seeds
     assert "minimum detectable difference" not in text.lower()
     assert "IoU with 95 % interval, on 1 of 3 folds" in text
-    assert "The budget allowed 1 of 3 folds" in text
+    assert "Candidates are compared on 1 of 3 folds" in text
 
 
 def test_the_best_of_a_search_that_went_on_after_the_finals_is_named(run, held):

@@ -37,8 +37,7 @@ def banners(found: Analysis) -> Iterator[Banner]:
         if held.record.folds < held.all_folds:
             extent = f"{held.record.folds} of {plural(held.all_folds, 'fold')}"
             yield Banner(
-                f"The budget allowed {extent}: candidates are compared on {plural(held.scored, 'image')}, and "
-                "intervals are wide.",
+                f"Candidates are compared on {extent}, {plural(held.scored, 'image')}: intervals are wide.",
                 "setup",
             )
         elif held.trained < held.planned:

@@ -28,7 +28,7 @@ def candidate_table(
         Column("#", "rank", number=True),
         Column("Model", "model"),
         Column("IoU", "interval"),
-        Column(held.held_out.capitalize(), "iou_text", number=True, wide=True),
+        Column("Out of fold", "iou_text", number=True, wide=True),
         Column("Held-out test set", "test_text", number=True, group="test", wide=True),
         Column("Over the default", "to_default", number=True, wide=True),
         Column("P(best)", "best", cells.whole_percent, number=True, wide=True),

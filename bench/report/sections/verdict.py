@@ -16,6 +16,7 @@ from bench.analysis.decision import (
 )
 from bench.analysis.final_evaluation import Finals
 from bench.analysis.run_analysis import Analysis
+from bench.evaluation.statistics import Interval
 from bench.formats import plural, titled
 from bench.records import DEFAULT
 from bench.report import estimates
@@ -78,9 +79,11 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
         yield decision.reason
         return
     if choice.delivery is not None and choice.delivery.refit:
+        development = sum(map(len, found.run.split.folds))
         yield (
-            "It saw all development images, so that none of them scores it: its IoU out of fold is that of its "
-            "recipe, trained on folds. The held-out images were scored by this very network."
+            f"This network was trained on all {plural(development, 'development image')}, so that only the "
+            f"{plural(len(choice.delivery.test), 'held-out image')} can score it. Out of fold, trainings of "
+            "its recipe were scored on images that they did not see."
         )
     if choice.delivery is not None and isinstance(found.final, Finals) and len(found.final.standings) > 1:
         yield from _delivery(found, choice, found.final)
@@ -108,9 +111,17 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
     label, score, lead = decision.baseline or ("", 0.0, None)
     if decision.kind in (CLEAR, TIED, SINGLE) and lead:
         yield (
-            f"{'It' if decision.kind == SINGLE else 'The leader'} is ahead of the best baseline, the {label} "
+            f"{_ahead(decision)} is ahead of the best baseline, the {label} "
             f"({formats.rounded(score)}), by {estimates.spelt_lead(lead)}."
         )
+
+
+def _ahead(decision: Decision) -> str:
+    """What the lead over the best baseline is of: not of the delivered network's recipe, whose score may be another."""
+    if decision.leader is None:
+        return "It"
+    leader = "The only candidate" if decision.kind == SINGLE else "The leader of the ranking"
+    return f"{leader} ({formats.rounded(decision.leader.score)})"
 
 
 def _other_tool(found: Analysis) -> Iterator[str]:
@@ -187,19 +198,8 @@ def _tiles(found: Analysis, decision: Decision) -> Iterator[Tile]:
     choice = decision.choice
     if choice is None:
         return
-    if choice.iou is not None:
-        sure = " with 95 % interval" if choice.interval else ""
-        yield Tile(
-            estimates.digits(choice.iou, choice.interval),
-            f"IoU{sure}, {how_scored(found)}",
-            estimates.limits(choice.interval),
-        )
-    if choice.test is not None:
-        yield Tile(
-            estimates.digits(choice.test, choice.test_interval),
-            "IoU, held-out test set",
-            estimates.limits(choice.test_interval),
-        )
+    scores = [_out_of_fold(found, choice), _held_out(choice)]
+    yield from filter(None, reversed(scores) if choice.is_refit else scores)  # first what this very model has
     if decision.baseline:
         label, score, _ = decision.baseline
         people = found.final.annotators if isinstance(found.final, Finals) else None
@@ -214,6 +214,26 @@ def _tiles(found: Analysis, decision: Decision) -> Iterator[Tile]:
         yield Tile(formats.milliseconds(choice.latency_s), f"per image on this machine · {size}")
     elif choice.num_params is not None:
         yield Tile(formats.millions(choice.num_params), "parameters")
+
+
+def _out_of_fold(found: Analysis, choice: Choice) -> Tile | None:
+    if choice.iou is None:
+        return None
+    of = f"IoU {how_scored(found)}" if choice.is_refit else f"{_iou(choice.interval)}, {how_scored(found)}"
+    return Tile(estimates.digits(choice.iou, choice.interval), of, estimates.limits(choice.interval))
+
+
+def _held_out(choice: Choice) -> Tile | None:
+    if choice.test is None:
+        return None
+    of = "IoU, held-out test set"
+    if choice.delivery is not None and choice.is_refit:
+        of = f"{_iou(choice.test_interval)} of this network, {plural(len(choice.delivery.test), 'held-out image')}"
+    return Tile(estimates.digits(choice.test, choice.test_interval), of, estimates.limits(choice.test_interval))
+
+
+def _iou(interval: Interval | None) -> str:
+    return "IoU with 95 % interval" if interval else "IoU"
 
 
 def how_scored(found: Analysis) -> str:
