@@ -57,7 +57,7 @@ app = typer.Typer(
     [bold]Examples[/]
 
     \b
-    python -m bench run                             the sample set, 8 minutes
+    python -m bench run                             the sample set, 9 minutes
     python -m bench run --data photos --budget 15m  your own images
     python -m bench run --resume --name default     go on with an interrupted run
     python -m bench report                          write the newest run's report

@@ -66,7 +66,7 @@ def select(
         return None
     choice, library = best
     members = tuple(
-        _member(training) for unit in choice.units for _, training in sorted(library.trainings[unit].items())
+        member_of(training) for unit in choice.units for _, training in sorted(library.trainings[unit].items())
     )
     record = DeliveryRecord(
         members=members,
@@ -168,7 +168,8 @@ def _maps(directory: Path, training: TrainingRecord) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _member(training: TrainingRecord) -> Member:
+def member_of(training: TrainingRecord) -> Member:
+    """The network of a training on folds, as a member of a model."""
     return Member(
         candidate=training.candidate,
         hyperparameters=training.hyperparameters,

@@ -83,7 +83,7 @@ def _plan_of_comparison(
 
 def measured_unit_s(experiment: Experiment, trainings: Sequence[TrainingRecord], epochs: int) -> float | None:
     """Seconds of a short training of the default configuration, estimated from a comparison's trainings of `epochs`
-    each; None before one has completed. It is more exact than a probe, which measures six steps on a machine that may
+    each; None before one has completed. It is more exact than a probe, which measures a few steps on a machine that may
     be busy."""
     design = one_at_a_time(experiment.space)
     costs = {

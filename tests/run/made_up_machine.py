@@ -28,14 +28,13 @@ from bench.records import (
     STOPPED,
     DeliveryRecord,
     EpochRecord,
-    Member,
     SplitRecord,
     TrainingRecord,
     configuration_key,
 )
 from bench.run.budget import Timekeeper
 from bench.run.costs import CostModel
-from bench.run.delivery import Selection, weights_path
+from bench.run.delivery import Selection, member_of
 from bench.run.final_plan import leaders
 from bench.run.open_run import OpenRun
 from bench.run.plan import Plan
@@ -271,21 +270,11 @@ def _selection(run: MadeUpRun, clock: Clock) -> Callable[..., Selection | None]:
         whole = sorted(
             (key for key in units if len(units[key]) == folds), key=lambda key: (order.index(key[0]), key[1])
         )
-        members = tuple(_member(training) for key in whole[:most] for training in units[key])
+        members = tuple(member_of(training) for key in whole[:most] for training in units[key])
         record = DeliveryRecord(members=members, image_size=32, flips=True, threshold=0.5, smallest_object=0.0, rule="")
         return Selection(record=record, ids=(), masks=np.zeros((0, 2, 2), np.uint8))
 
     return select
-
-
-def _member(training: TrainingRecord) -> Member:
-    return Member(
-        candidate=training.candidate,
-        hyperparameters=training.hyperparameters,
-        fold=training.fold,
-        seed=training.seed,
-        weights=weights_path(training),
-    )
 
 
 def _delivery(costs: Costs, clock: Clock) -> Callable[..., DeliveryRecord]:
