@@ -51,7 +51,7 @@ def table(directory: Path) -> str:
         "| view | IoU | seconds a training | seconds an image |",
         "|---|---|---|---|",
     ]
-    for each in held.standings:
+    for each in held.ranking:
         view, interval = each.candidate.hyperparameters["view"], each.interval
         score = within(each.score, interval.low, interval.high)
         lines.append(f"| {view} | {score} | {each.train_s or 0:.0f} | {each.latency_s or 0:.2f} |")

@@ -26,8 +26,8 @@ from unittest.mock import patch
 import numpy as np
 from tabulate import tabulate
 
-from bench.evaluation.evidence import PixelStatistics
 from bench.evaluation.pixel_metrics import BINS
+from bench.evaluation.pixel_statistics import PixelStatistics
 from bench.records import (
     COMPLETED,
     FAILED,

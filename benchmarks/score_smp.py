@@ -48,18 +48,18 @@ def steps_of(run: Run, held: Finals, number: int) -> list[int]:
     per_epoch = held.record.steps_per_epoch
     if per_epoch is None:
         raise SystemExit(f"run {run.record.name} does not say how many steps an epoch has; give --steps")
-    return [per_epoch * training.epochs_run for training in trainings_of(run, held.standings[number].candidate)]
+    return [per_epoch * training.epochs_run for training in trainings_of(run, held.ranking[number].candidate)]
 
 
 def rows(run: Run, held: Finals, steps: int) -> Iterator[Sequence[object]]:
     """Candidates and other tools, best first."""
     found = []
-    for number, each in enumerate(held.standings):
+    for number, each in enumerate(held.ranking):
         own = sorted(set(steps_of(run, held, number)))
         said = f"{own[0]}" if len(own) == 1 else f"{own[0]} to {own[-1]}"
         scores = _with(each.score, each.interval), _difference(each.to_default), _with(each.test, each.test_interval)
         found.append((each.score, (held.rank_of(each), each.label, said, len(held.seeds), *scores)))
-    for other in held.external.standings:
+    for other in held.external.ranking:
         scores = (
             _with(other.score, other.interval),
             _difference(other.to_default),

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench import formats
-from bench.analysis.final_evaluation import Finals, Standing
+from bench.analysis.final_evaluation import Finals, RankedCandidate
 from bench.analysis.labels import configuration_label, role_title
 from bench.analysis.leaderboard import Row, leaderboard, ranked
 from bench.analysis.pooled_runs import DataSet, data_sets
 from bench.evaluation.ranks import Ranks, compare_ranks
 from bench.formats import listing
-from bench.records import DEFAULT, FINALIST, ORIGIN, Candidate, Run
+from bench.records import DEFAULT, FINALIST, ORIGINAL, Candidate, Run
 
 CHOICE = "the search's choice"
 
@@ -44,12 +44,12 @@ class RankTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Across:
-    """`standings` are those of each data set that has a final evaluation, best first, by the label that the candidate
+    """`ranking` is that of each data set that has a final evaluation, best first, by the label that the candidate
     has on the whole page."""
 
     datasets: tuple[DataSet, ...]
     found: tuple[Found, ...]
-    standings: Mapping[str, Mapping[str, Standing]]
+    ranking: Mapping[str, Mapping[str, RankedCandidate]]
     configurations: RankTable
     roles: RankTable
 
@@ -60,23 +60,23 @@ class Across:
     def ranking_on(self, data: DataSet) -> Finals:
         """The final evaluation of a data set that has one, its candidates with the labels of the whole page."""
         assert isinstance(data.held, Finals)
-        named = tuple(replace(standing, label=name) for name, standing in self.standings[data.label].items())
-        return replace(data.held, standings=named)
+        named = tuple(replace(standing, label=name) for name, standing in self.ranking[data.label].items())
+        return replace(data.held, ranking=named)
 
 
 def across(runs: Sequence[Run]) -> Across:
     """Raises StoreError where runs of one data set do not compare (`bench.analysis.pooled_runs`)."""
     datasets = data_sets(runs)
-    held = {each.label: each.held.standings for each in datasets if isinstance(each.held, Finals)}
-    labels = _labels([standing.candidate for standings in held.values() for standing in standings])
-    standings = {name: {labels[each.candidate.configuration]: each for each in of} for name, of in held.items()}
+    held = {each.label: each.held.ranking for each in datasets if isinstance(each.held, Finals)}
+    labels = _labels([standing.candidate for ranking in held.values() for standing in ranking])
+    ranking = {name: {labels[each.candidate.configuration]: each for each in of} for name, of in held.items()}
     tools = {each.label: _of_other_tools(each.held) for each in datasets if isinstance(each.held, Finals)}
     return Across(
         datasets=datasets,
         found=tuple(_found(label, each.label, run) for each in datasets for label, run in each.runs.items()),
-        standings=standings,
+        ranking=ranking,
         configurations=rank_table(
-            {name: {label: each.score for label, each in of.items()} | tools[name] for name, of in standings.items()}
+            {name: {label: each.score for label, each in of.items()} | tools[name] for name, of in ranking.items()}
         ),
         roles=rank_table({name: _by_role(of) | tools[name] for name, of in held.items()}),
     )
@@ -87,7 +87,7 @@ def _of_other_tools(held: Finals) -> dict[str, float]:
     one name on several data sets is one candidate."""
     return {
         f"{each.label} (other tool)": each.score
-        for each in held.external.standings
+        for each in held.external.ranking
         if each.whole and each.score is not None
     }
 
@@ -117,13 +117,13 @@ def _array(rows: Mapping[str, Sequence[float | None]], names: Sequence[str]) -> 
     return np.array([rows[name] for name in names], dtype=np.float64).T
 
 
-def _by_role(standings: Sequence[Standing]) -> dict[str, float]:
+def _by_role(ranking: Sequence[RankedCandidate]) -> dict[str, float]:
     """The finalist that the search had first, chosen before the final evaluation and so without its selection bias, and
     the recipes."""
-    finalists = [each for each in standings if FINALIST in each.candidate.roles]
+    finalists = [each for each in ranking if FINALIST in each.candidate.roles]
     chosen = max(finalists, key=lambda each: each.candidate.search_iou or 0.0, default=None)
     known = {CHOICE: chosen} | {
-        role: next((each for each in standings if role in each.candidate.roles), None) for role in (DEFAULT, ORIGIN)
+        role: next((each for each in ranking if role in each.candidate.roles), None) for role in (DEFAULT, ORIGINAL)
     }
     return {role: each.score for role, each in known.items() if each}
 
@@ -139,7 +139,7 @@ def _labels(candidates: Sequence[Candidate]) -> dict[str, str]:
     roles: dict[str, list[str]] = {}
     by_key = {each.configuration: each for each in candidates}
     for each in candidates:
-        roles.setdefault(each.configuration, []).extend(role for role in each.roles if role in (DEFAULT, ORIGIN))
+        roles.setdefault(each.configuration, []).extend(role for role in each.roles if role in (DEFAULT, ORIGINAL))
     short = {
         key: configuration_label(Candidate(name=each.name, roles=(), hyperparameters=each.hyperparameters))
         for key, each in by_key.items()

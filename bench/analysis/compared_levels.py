@@ -4,7 +4,7 @@ differences of the final evaluation."""
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.analysis.final_evaluation import LEAST_FOLDS, Finals, Standing
+from bench.analysis.final_evaluation import LEAST_FOLDS, Finals, RankedCandidate
 from bench.analysis.series import Missing
 from bench.evaluation.statistics import LEVEL, Difference, holm
 from bench.records import DEFAULT, Candidate, HyperparameterValue, Run
@@ -19,7 +19,7 @@ class ComparedLevel:
     is p below 0.05, and never with one seed each, where chance in training is unknown."""
 
     label: str
-    standing: Standing
+    standing: RankedCandidate
     difference: Difference | None = None
     p: float | None = None
     clear: bool = False
@@ -30,7 +30,7 @@ class ComparedLevels:
     """By factor its levels: numbers in order, names best first, the default's own value among them. Each score rests on
     `trainings`, of `seeds` seeds. `left_out` has why a level is not here, by its candidate's name."""
 
-    default: Standing
+    default: RankedCandidate
     factors: Mapping[str, tuple[ComparedLevel, ...]]
     trainings: int
     seeds: int
@@ -46,8 +46,8 @@ def compared_levels(run: Run, held: Finals) -> ComparedLevels | Missing | None:
     if default is None:
         return Missing(f"the default configuration is not among the candidates: {left_out.get(DEFAULT, 'not planned')}")
     own = default.candidate.hyperparameters
-    beside = {each.candidate.name: changed_factor(each.candidate.hyperparameters, own) for each in held.standings}
-    others = [each for each in held.standings if beside[each.candidate.name] and each.to_default]
+    beside = {each.candidate.name: changed_factor(each.candidate.hyperparameters, own) for each in held.ranking}
+    others = [each for each in held.ranking if beside[each.candidate.name] and each.to_default]
     if not others:
         return Missing("no level beside the default configuration was trained on as many folds")
     corrected = holm([each.to_default.p for each in others if each.to_default])
@@ -77,7 +77,7 @@ def compared_levels(run: Run, held: Finals) -> ComparedLevels | Missing | None:
 
 
 def _left_out(planned: Sequence[Candidate], held: Finals) -> Iterator[tuple[str, str]]:
-    standing = {each.candidate.name for each in held.standings}
+    standing = {each.candidate.name for each in held.ranking}
     for each in planned:
         if each.name not in standing:
             yield each.name, held.out.get(each.name, f"no time for {LEAST_FOLDS} folds")

@@ -49,7 +49,7 @@ class DataCurve:
 
 def data_curve(run: Run, held: Finals) -> DataCurve | Missing | None:
     """Of the leader of the ranking; None where no training on a share of the images is on record."""
-    first = held.standings[0]
+    first = held.ranking[0]
     own = [each for each in run.curve_trainings if each.configuration == first.candidate.configuration]
     if not own:
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.analysis.final_evaluation import Finals, NoFinals, ReferenceStanding, Standing
+from bench.analysis.final_evaluation import Finals, NoFinals, RankedBaseline, RankedCandidate
 from bench.analysis.labels import configuration_label
 from bench.analysis.leaderboard import REFERENCES, Metrics, score_interval
 from bench.analysis.scored_trainings import out_of_fold, trainings_of
@@ -67,9 +67,9 @@ class Decision:
 
     kind: str
     choice: Choice | None
-    leader: Standing | None = None
-    tied: tuple[Standing, ...] = ()
-    closest: tuple[Standing, Difference] | None = None
+    leader: RankedCandidate | None = None
+    tied: tuple[RankedCandidate, ...] = ()
+    closest: tuple[RankedCandidate, Difference] | None = None
     baseline: tuple[str, float, Difference | None] | None = None
     detectable: tuple[float, float] | None = None
     reason: str = ""
@@ -119,7 +119,7 @@ def delivery_label(record: DeliveryRecord) -> str:
     return "Delivered model" if networks == 1 else f"Delivered ensemble of {networks} networks"
 
 
-def lead_of_delivery(run: Run, choice: Choice, other: Standing | None, held: Finals) -> Difference | None:
+def lead_of_delivery(run: Run, choice: Choice, other: RankedCandidate | None, held: Finals) -> Difference | None:
     """How far the delivered model is ahead of a candidate, paired by image, on the images that both were scored on;
     None without any."""
     if other is None or choice.delivery is None:
@@ -136,8 +136,8 @@ def lead_of_delivery(run: Run, choice: Choice, other: Standing | None, held: Fin
 
 
 def _of_finals(run: Run, held: Finals) -> Decision:
-    leader = held.standings[0]
-    tied = tuple(each for each in held.standings if each.group == 1 and each is not leader)
+    leader = held.ranking[0]
+    tied = tuple(each for each in held.ranking if each.group == 1 and each is not leader)
     default = held.of_role(DEFAULT)
     taken = default if default is not None and default in tied else leader
     choice = delivered(run) or _choice(taken)
@@ -155,18 +155,18 @@ def _of_finals(run: Run, held: Finals) -> Decision:
 
 
 def _kind(held: Finals) -> str:
-    if len(held.standings) == 1:
+    if len(held.ranking) == 1:
         return SINGLE
     return CLEAR if held.winner else TIED
 
 
-def _is_ahead(best: ReferenceStanding, held: Finals) -> bool:
+def _is_ahead(best: RankedBaseline, held: Finals) -> bool:
     """Beyond chance; with one training each, whose chance nothing tells, at all."""
     lead = best.leader_ahead
     return lead.value > 0 if held.comparison.num_trainings == 1 else lead.interval.low > 0
 
 
-def _choice(standing: Standing) -> Choice:
+def _choice(standing: RankedCandidate) -> Choice:
     return Choice(
         label=standing.label,
         hyperparameters=standing.candidate.hyperparameters,
@@ -181,17 +181,17 @@ def _choice(standing: Standing) -> Choice:
     )
 
 
-def _closest(held: Finals) -> tuple[Standing, Difference] | None:
-    leader = held.standings[0]
+def _closest(held: Finals) -> tuple[RankedCandidate, Difference] | None:
+    leader = held.ranking[0]
     for a, b, difference, _ in held.pairs:
-        if len(held.standings) > 1 and {id(a), id(b)} == {id(leader), id(held.standings[1])}:
-            return held.standings[1], difference if a is leader else difference.reversed()
+        if len(held.ranking) > 1 and {id(a), id(b)} == {id(leader), id(held.ranking[1])}:
+            return held.ranking[1], difference if a is leader else difference.reversed()
     return None
 
 
 def _detectable(held: Finals) -> tuple[float, float] | None:
     """With one training each no difference is detectable, however large."""
-    leader = held.standings[0]
+    leader = held.ranking[0]
     values = [difference.detectable for a, b, difference, _ in held.pairs if leader in (a, b)]
     return (min(values), max(values)) if values and held.comparison.num_trainings > 1 else None
 

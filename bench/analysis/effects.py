@@ -63,6 +63,7 @@ def effects_of(made: Design) -> Effects:
     inverse = np.linalg.pinv(matrix)
     coefficients = inverse @ made.ious
     residuals = made.ious - matrix @ coefficients
+    # HC3: residuals over 1 - leverage, since scores of different levels scatter differently.
     leverage = np.einsum("ij,ji->i", matrix, inverse)
     spare = made.trials - int(np.linalg.matrix_rank(matrix))
     alone = leverage > 1 - _ZERO  # a trial that decides a coefficient by itself has no residual
@@ -72,6 +73,7 @@ def effects_of(made: Design) -> Effects:
     def effect(factor: str, position: int, label: str) -> Effect | None:
         contrast = contrasts[factor][position]
         weights = contrast @ inverse
+        # Not estimable: the trials do not tell this level from another factor's, or one trial alone decides it.
         if np.abs(weights @ matrix - contrast).max() > _ZERO or np.abs(weights[alone]).sum() > _ZERO:
             return None
         value = float(contrast @ coefficients)

@@ -13,7 +13,7 @@ from bench.records import OUT_OF_FOLD, ClassCounts, Evaluation, ExternalRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExternalStanding:
+class RankedTool:
     """A model of another tool. `score` is its IoU out of fold, pooled over the `images` that it was given for; `whole`
     if these are all on which the candidates are ranked, and only then it has a `rank` (from 1, among candidates and
     other tools together). Differences are paired by image: `leader_ahead` is the leading candidate minus it,
@@ -38,14 +38,14 @@ class ExternalStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Externals:
-    """`standings` are best first. `ranks` are those of the candidates, by name, once models of other tools count too;
+    """`ranking` is best first. `ranks` are those of the candidates, by name, once models of other tools count too;
     empty where none does."""
 
-    standings: tuple[ExternalStanding, ...]
+    ranking: tuple[RankedTool, ...]
     ranks: Mapping[str, int]
 
 
-NO_EXTERNALS = Externals(standings=(), ranks={})
+NO_EXTERNALS = Externals(ranking=(), ranks={})
 
 
 def externals(
@@ -77,7 +77,7 @@ def externals(
         for record in latest.values()
     ]
     return Externals(
-        standings=tuple(sorted(found, key=lambda each: (not each.whole, -(each.score or 0.0)))),
+        ranking=tuple(sorted(found, key=lambda each: (not each.whole, -(each.score or 0.0)))),
         ranks={name: rank for (is_external, name), rank in ranks.items() if not is_external},
     )
 
@@ -106,11 +106,11 @@ def _standing(
     leader: Sequence[Evaluation],
     default: Sequence[Evaluation] | None,
     classes: Sequence[str],
-) -> ExternalStanding:
+) -> RankedTool:
     shown = _evaluation(OUT_OF_FOLD, {name: record.out_of_fold[name] for name in sorted(images)})
     on_test = _evaluation("test", record.test)
     metrics = _metrics(shown, classes)
-    return ExternalStanding(
+    return RankedTool(
         record=record,
         rank=rank,
         whole=whole,

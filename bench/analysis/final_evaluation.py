@@ -33,7 +33,7 @@ LEAST_FOLDS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RankedCandidate:
     """A candidate's place. `score` is its IoU out of fold, pooled over all images, the mean over seeds; `test` the
     same on the held-out test images, the mean over all trainings, None where they hold nothing to find. `group`
     counts from 1: candidates of one group do not differ significantly from its leader."""
@@ -55,7 +55,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceStanding:
+class RankedBaseline:
     """A predictor without training, made on each fold's other folds. `leader_ahead` is the leader minus it."""
 
     label: str
@@ -69,17 +69,17 @@ class ReferenceStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finals:
-    """`standings` are best first. `seeds` are those for which every training of every standing candidate is on record;
+    """`ranking` is best first. `seeds` are those for which every training of every standing candidate is on record;
     `out` are candidates of which a training failed, with the reason. Of the `scored` images `choosing` were those that
     the search chose by. `background_share` is the pixel accuracy of predicting nothing on them. `all_folds` is how many
     there are: `record.folds` may be fewer. `newer` is the best trial of the search where it came after the
     evaluation. `external` are models of other tools beside the candidates."""
 
     record: FinalsRecord
-    standings: tuple[Standing, ...]
-    references: tuple[ReferenceStanding, ...]
+    ranking: tuple[RankedCandidate, ...]
+    references: tuple[RankedBaseline, ...]
     comparison: Comparison
-    pairs: tuple[tuple[Standing, Standing, Difference, float], ...]
+    pairs: tuple[tuple[RankedCandidate, RankedCandidate, Difference, float], ...]
     variance: VarianceComponents | None
     seeds: tuple[int, ...]
     out: Mapping[str, str]
@@ -94,9 +94,9 @@ class Finals:
     external: Externals = NO_EXTERNALS
 
     @property
-    def winner(self) -> Standing | None:
+    def winner(self) -> RankedCandidate | None:
         """The candidate that is significantly better than every other; None in a tie, and where there is no other."""
-        return self.standings[0] if self.comparison.winner is not None and len(self.standings) > 1 else None
+        return self.ranking[0] if self.comparison.winner is not None and len(self.ranking) > 1 else None
 
     @property
     def held_out(self) -> str:
@@ -105,12 +105,12 @@ class Finals:
             return "cross-validated"
         return f"on {self.record.folds} of {self.all_folds} folds"
 
-    def rank_of(self, candidate: Standing) -> int:
+    def rank_of(self, candidate: RankedCandidate) -> int:
         """Its group; where models of other tools are ranked too, its rank among all of them."""
         return self.external.ranks.get(candidate.candidate.name, candidate.group)
 
-    def of_role(self, role: str) -> Standing | None:
-        return next((each for each in self.standings if role in each.candidate.roles), None)
+    def of_role(self, role: str) -> RankedCandidate | None:
+        return next((each for each in self.ranking if role in each.candidate.roles), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ def _ranked(
     corrected = holm([difference.p for difference in comparison.differences])
     return Finals(
         record=record,
-        standings=tuple(sorted(placed, key=lambda each: -each.score)),
+        ranking=tuple(sorted(placed, key=lambda each: -each.score)),
         references=_references(run, leader),
         comparison=comparison,
         pairs=tuple(
@@ -235,13 +235,13 @@ def _ranked(
 
 def _placed(
     entries: Sequence[Entry], comparison: Comparison, on_test: Comparison | None, classes: Sequence[str]
-) -> list[Standing]:
+) -> list[RankedCandidate]:
     """In the order of the entries, which is that of the comparison's positions."""
     group_of = {position: number for number, group in enumerate(comparison.groups, start=1) for position in group}
     default = next((position for position, each in enumerate(entries) if DEFAULT in each.candidate.roles), None)
     to_default = {} if default is None else {each.first: each for each in comparison.differences_to(default)}
     return [
-        Standing(
+        RankedCandidate(
             candidate=entry.candidate,
             label=entry.label,
             group=group_of[position],
@@ -279,7 +279,7 @@ def _on_test(
         return None, None
 
 
-def _references(run: Run, leader: Sequence[Evaluation]) -> tuple[ReferenceStanding, ...]:
+def _references(run: Run, leader: Sequence[Evaluation]) -> tuple[RankedBaseline, ...]:
     """All on the same resamples as the leader, which are the costly part."""
     known = {name: reference_evaluation(run, name, OUT_OF_FOLD) for name in REFERENCES}
     scored = {name: own for name, own in known.items() if own is not None}
@@ -294,7 +294,7 @@ def _references(run: Run, leader: Sequence[Evaluation]) -> tuple[ReferenceStandi
     for position, (name, own) in enumerate(scored.items(), start=1):
         on_test = reference_evaluation(run, name, "test")
         found.append(
-            ReferenceStanding(
+            RankedBaseline(
                 label=REFERENCES[name],
                 score=compared.scores[position],
                 interval=compared.intervals[position],

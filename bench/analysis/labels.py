@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.formats import plural, titled
-from bench.records import DEFAULT, FINALIST, LEVEL, ORIGIN, Candidate, FinalsRecord
+from bench.records import DEFAULT, FINALIST, LEVEL, ORIGINAL, Candidate, FinalsRecord
 
 
 def training_length(record: FinalsRecord) -> str:
@@ -36,7 +36,7 @@ def configuration_label(candidate: Candidate) -> str:
 
 ROLE_TITLES = {
     DEFAULT: "default configuration",
-    ORIGIN: "original baseline",
+    ORIGINAL: "original baseline",
     FINALIST: "found by search",
     LEVEL: "one value changed",
 }

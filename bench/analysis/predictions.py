@@ -84,7 +84,7 @@ def _of_final_evaluation(run: Run, held: Finals | NoFinals, directory: Path) -> 
     if delivered is not None:
         yield "Delivered model", ("delivered",), delivered, "masks"
     if isinstance(held, Finals):
-        named = [(each.candidate, each.label) for each in held.standings]
+        named = [(each.candidate, each.label) for each in held.ranking]
     else:
         named = [(each, configuration_label(each)) for each in (run.finals.candidates if run.finals else ())]
     for candidate, label in named[:MOST_MODELS]:

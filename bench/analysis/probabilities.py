@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.evaluation.evidence import PixelStatistics
 from bench.evaluation.metrics import mean
 from bench.evaluation.pixel_metrics import (
     BINS,
@@ -18,6 +17,7 @@ from bench.evaluation.pixel_metrics import (
     calibration_sums,
     expected_calibration_error,
 )
+from bench.evaluation.pixel_statistics import PixelStatistics
 from bench.evaluation.pooling import Estimate, Metric, estimate
 from bench.evaluation.resampling import SEED
 from bench.records import Run, TrainingRecord

@@ -74,7 +74,7 @@ class Analysis:
                 [one for one in trainings_of(self.run, each.candidate) if one.fold < held.record.folds],
                 held.seeds,
             )
-            for each in held.standings
+            for each in held.ranking
         }
 
     @cached_property
@@ -91,7 +91,7 @@ class Analysis:
         trials."""
         held = self.final
         if self.by_candidates and isinstance(held, Finals):
-            return factors.compare_candidates([(each.candidate.hyperparameters, each.score) for each in held.standings])
+            return factors.compare_candidates([(each.candidate.hyperparameters, each.score) for each in held.ranking])
         return factors.compare(self.rows)
 
     @cached_property
@@ -99,9 +99,7 @@ class Analysis:
         """Whether factors are compared by the candidates of the final evaluation, since the search has no more to say:
         no effects, and no more ranked trials than there are candidates."""
         held = self.final
-        return (
-            isinstance(held, Finals) and isinstance(self.effects, Missing) and len(self.ranked) <= len(held.standings)
-        )
+        return isinstance(held, Finals) and isinstance(self.effects, Missing) and len(self.ranked) <= len(held.ranking)
 
     @cached_property
     def compared_levels(self) -> ComparedLevels | Missing | None:
@@ -150,7 +148,7 @@ class Analysis:
     def _delivered_at_its_latency(self, held: Finals) -> series.CostPoint | None:
         """At the leader's IoU and its lead over it, so that it compares with candidates that were scored on fewer
         images."""
-        choice, leader = self.delivered, held.standings[0]
+        choice, leader = self.delivered, held.ranking[0]
         lead = None if choice is None else lead_of_delivery(self.run, choice, leader, held)
         if choice is None or lead is None or not choice.latency_s:
             return None

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from statistics import median
 
-from bench.analysis.final_evaluation import Finals, Standing
+from bench.analysis.final_evaluation import Finals, RankedCandidate
 from bench.analysis.leaderboard import Row, ranked, references
 from bench.evaluation.statistics import Interval
 from bench.records import Run
@@ -168,7 +168,7 @@ def quality_against_cost(run: Run, rows: Sequence[Row]) -> tuple[CostPanel, ...]
 def candidates_against_cost(found: Finals, delivered: CostPoint | None) -> tuple[CostPanel, ...] | Missing:
     """The same of the candidates of a final evaluation: cross-validated IoU against the cost of using them. `delivered`
     stands beside them by its latency in ms; how many parameters an ensemble has is not recorded."""
-    costs: dict[str, Callable[[Standing], float | None]] = {
+    costs: dict[str, Callable[[RankedCandidate], float | None]] = {
         LATENCY: lambda each: None if each.latency_s is None else 1000 * each.latency_s,
         "Parameters (million)": lambda each: None if each.num_params is None else each.num_params / 1e6,
     }
@@ -176,7 +176,7 @@ def candidates_against_cost(found: Finals, delivered: CostPoint | None) -> tuple
     for title, cost in costs.items():
         points = tuple(
             CostPoint(rank=found.rank_of(each), label=each.label, cost=value, iou=each.score, interval=each.interval)
-            for each in found.standings
+            for each in found.ranking
             if (value := cost(each)) is not None and value > 0
         )
         if title == LATENCY and delivered is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bench import formats
-from bench.analysis.external import ExternalStanding
+from bench.analysis.external import RankedTool
 from bench.analysis.final_evaluation import Finals, finals
 from bench.errors import DataError, StoreError
 from bench.evaluation.statistics import Interval
@@ -20,7 +20,7 @@ def require_name(run: Run, name: str, *, force: bool) -> None:
         raise DataError(f"run {run.record.name} has no ranking to be put into: {held.reason}")
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST:
         raise DataError(f"--as {name!r} is no name; choose 1 to {_LONGEST} letters, digits, signs and blanks")
-    if name in {each.label for each in held.standings}:
+    if name in {each.label for each in held.ranking}:
         raise DataError(f"--as {name!r} is a candidate of run {run.record.name} itself; choose another name")
     before = [record for record in run.external if record.name == name]
     if before and not force:
@@ -36,7 +36,7 @@ def added_lines(run: Run, record: ExternalRecord) -> Iterator[str]:
         yield f"in place of the masks in {earlier[-2].folder}, scored at {earlier[-2].scored_at}; both stay on record"
     held = finals(run)
     assert isinstance(held, Finals)  # the run had a ranking before
-    standing = next(each for each in held.external.standings if each.label == record.name)
+    standing = next(each for each in held.external.ranking if each.label == record.name)
     yield f"{record.name}: {_out_of_fold(standing, held)}"
     if record.test:
         yield (
@@ -47,14 +47,14 @@ def added_lines(run: Run, record: ExternalRecord) -> Iterator[str]:
         yield "held-out test set: not given, so not counted"
 
 
-def _out_of_fold(standing: ExternalStanding, held: Finals) -> str:
+def _out_of_fold(standing: RankedTool, held: Finals) -> str:
     if not standing.images:
         return "no fold given, so nothing is counted out of fold and it has no rank"
     said = f"IoU {_with(standing.score, standing.interval)} out of fold on {standing.images} of {held.scored} images"
     if standing.leader_ahead is not None:
         ahead = standing.leader_ahead
         said += (
-            f"; the leading candidate, {held.standings[0].label}, minus it: "
+            f"; the leading candidate, {held.ranking[0].label}, minus it: "
             f"{formats.signed_within(ahead.value, ahead.interval.low, ahead.interval.high)}"
         )
     if standing.rank is not None:

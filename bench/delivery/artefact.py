@@ -14,7 +14,7 @@ from bench.delivery import DESCRIPTION, NETWORK, SCRIPT, standalone
 from bench.delivery.description import ModelDescription, dumps, sealed
 from bench.errors import StoreError
 from bench.records import Member, ValueRange
-from bench.records.durable import said_plainly, sync_directory
+from bench.records.durable import store_errors, sync_directory
 
 _PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "numpy")
 _NEW, _OLD = ".new", ".old"
@@ -69,9 +69,10 @@ def write(
         flips=flips,
         tell=tell,
     )
+    # The folder takes its place whole: neither a reader nor a kill ever meets half a model.
     with new_folder(directory) as folder:
         tell("writing the model")
-        with said_plainly(directory):
+        with store_errors(directory):
             network.save(folder / NETWORK)
             described = sealed(description, folder / NETWORK)
             (folder / DESCRIPTION).write_bytes(dumps(described))
@@ -86,14 +87,14 @@ def new_folder(directory: Path) -> Iterator[Path]:
 
     After an error or the death of the process the old folder stays. Raises StoreError.
     """
-    with said_plainly(directory):
+    with store_errors(directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
         restore(directory)
         folder = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.", suffix=_NEW))
         folder.chmod(0o755)
     try:
         yield folder
-        with said_plainly(directory):
+        with store_errors(directory):
             _sync(folder)
             old = directory.with_name(f".{directory.name}{_OLD}")
             if directory.exists():

@@ -72,6 +72,7 @@ def deliver_here(
     native = open_native(cache_directory) if record.view == PATCHES else None
     measured: list[DeliveryRecord] = []
 
+    # What is scored is the model as it lies on disk, opened as a user opens it, before it takes its place.
     def finish(folder: Path) -> None:
         tell("opening what was written")
         model = load_model(folder)

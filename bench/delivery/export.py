@@ -15,7 +15,7 @@ from bench.delivery import DESCRIPTION, NETWORK
 from bench.delivery.description import dumps
 from bench.delivery.model import SegmentationModel
 from bench.errors import DataError, StoreError, unknown
-from bench.records.durable import said_plainly
+from bench.records.durable import store_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ def export(
     for path in (target, beside):
         if os.path.lexists(path) and not force:
             raise StoreError(f"{path} exists; give --force, or another path with -o")
-    with said_plainly(target):
+    with store_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
             made = Path(scratch) / target.name

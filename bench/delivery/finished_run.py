@@ -59,7 +59,7 @@ class FinishedRun:
         import pandas as pd
 
         found = finals(self.records)
-        ranking = () if isinstance(found, NoFinals) else found.standings
+        ranking = () if isinstance(found, NoFinals) else found.ranking
         return pd.DataFrame(
             [
                 {

@@ -18,7 +18,7 @@ from bench.delivery.model import SegmentationModel
 from bench.errors import DataError, StoreError
 from bench.formats import csv_cell
 from bench.records import ValueRange
-from bench.records.durable import said_plainly, write_file
+from bench.records.durable import store_errors, write_file
 
 _SHOWN = 3
 
@@ -114,7 +114,7 @@ def predict_files(
     Files for all images are written at the end. Raises StoreError if the disk refuses.
     """
     for folder in {path.parent for path in outputs}:
-        with said_plainly(folder):
+        with store_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[object, ...]] = []
     masks: list[tuple[str, np.ndarray]] = []

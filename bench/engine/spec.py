@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets.splits import nested_subset
-from bench.evaluation.evidence import PixelStatistics
+from bench.evaluation.pixel_statistics import PixelStatistics
 from bench.evaluation.racing import Incumbent
 from bench.records import FAILED, ClassCounts, EpochRecord, HyperparameterValue, TrialRecord
 

@@ -78,6 +78,7 @@ def choose(maps: Sequence[np.ndarray], images: Images, most: int = MOST_MEMBERS)
     flipped = _at_truth(maps[best][:, 1], images)
     flips = _iou(flipped, images) > singles[best]
     used = [_at_truth(each[:, 1], images) for each in maps] if flips else plain
+    # Members: from the best unit, add whichever helps the sum most, until none helps enough.
     units, total = [best], used[best].astype(np.float32)
     score = _iou(total, images)
     while len(units) < most:
@@ -88,6 +89,7 @@ def choose(maps: Sequence[np.ndarray], images: Images, most: int = MOST_MEMBERS)
         units.append(better)
         total, score = total + used[better], tried[better]
     together = total / len(units)
+    # Objects: another threshold and a least size only where they gain more than chance would give so many tries.
     threshold, smallest = 0.5, 0.0
     if images.num_classes == 2:
         at = {level: _iou(together, images, threshold=level) for level in THRESHOLDS}

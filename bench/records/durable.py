@@ -33,7 +33,7 @@ def write_file(path: Path, content: bytes) -> None:
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file that takes its place at `path` only when it is whole and on disk. Raises StoreError."""
-    with said_plainly(path):
+    with store_errors(path):
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -62,7 +62,7 @@ def append_line(path: Path, content: bytes) -> None:
     rest = content[1:]
     line = _CHECKSUM % zlib.crc32(rest) + rest + b"\n"
     # Unbuffered: a buffer that a full disk kept from being flushed would be written after all when the file is closed.
-    with said_plainly(path):
+    with store_errors(path):
         is_new = not path.exists()
         if path.is_symlink():
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
@@ -130,13 +130,13 @@ def sync_directory(directory: Path) -> None:
 def require_writable(directory: Path) -> None:
     """Raises StoreError where `directory` cannot be written or made; makes nothing itself."""
     present = next(path for path in (directory, *directory.absolute().parents) if path.exists())
-    with said_plainly(directory), tempfile.TemporaryFile(dir=present):
+    with store_errors(directory), tempfile.TemporaryFile(dir=present):
         pass
 
 
 @contextlib.contextmanager
-def said_plainly(path: Path) -> Iterator[None]:
-    """Turns what the operating system says about a path into one line for the user."""
+def store_errors(path: Path) -> Iterator[None]:
+    """Raises StoreError, one line for the user, where the operating system refuses to write `path`."""
     try:
         yield
     except OSError as error:

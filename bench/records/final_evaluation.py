@@ -16,7 +16,7 @@ from bench.records.versions import SCHEMA_VERSION
 Unit = tuple[str, int, int]
 """Names a training of the final evaluation within its run: configuration, seed and fold."""
 
-FINALIST, DEFAULT, ORIGIN, PORTFOLIO, LEVEL = (
+FINALIST, DEFAULT, ORIGINAL, PORTFOLIO, LEVEL = (
     "finalist",
     "default configuration",
     "original baseline",
@@ -68,8 +68,8 @@ class TrainingRecord(Configured):
     `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the locked test images; both
     are empty where the training did not complete, and `error` says why. `train_share` is 1 in the final evaluation; a
     training of the learning curve saw a smaller share of the images, `train_images` of them (None where that is not on
-    record). `evidence` names the arrays of a `bench.evaluation.evidence.PixelStatistics` of the same images; None where
-    none were kept. `confusion` is of the images out of fold.
+    record). `evidence` names the arrays of a `bench.evaluation.pixel_statistics.PixelStatistics` of the same images;
+    None where none were kept. `confusion` is of the images out of fold.
     """
 
     schema_version: int = SCHEMA_VERSION

@@ -43,7 +43,7 @@ from bench.records.durable import (
     parse_json,
     read_lines,
     remove_unfinished,
-    said_plainly,
+    store_errors,
     sync_directory,
     write_file,
 )
@@ -90,7 +90,7 @@ class RunStore:
         in one step; if the block is left by an error, or the process dies, there is no run. Raises StoreError when
         `directory` exists."""
         require_new(directory)
-        with said_plainly(directory):
+        with store_errors(directory):
             directory.parent.mkdir(parents=True, exist_ok=True)
             _remove_abandoned(directory)
             beside = f".{directory.name}.{own_mark()}."
@@ -99,7 +99,7 @@ class RunStore:
         try:
             store = cls(unfinished)
             yield store
-            with said_plainly(directory):
+            with store_errors(directory):
                 require_new(directory)
                 unfinished.rename(directory)
                 sync_directory(directory.parent)
@@ -145,7 +145,7 @@ class RunStore:
     @contextlib.contextmanager
     def _file(self, name: str) -> Iterator[BinaryIO]:
         path = inside(self.directory, name)
-        with said_plainly(path):
+        with store_errors(path):
             if not path.parent.is_dir():
                 path.parent.mkdir(exist_ok=True)  # not the run's own folder: one that was removed stays removed
                 sync_directory(path.parent.parent)

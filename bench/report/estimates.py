@@ -50,9 +50,9 @@ def spelt(by: Difference | None) -> str:
 
 
 def spelt_lead(by: Difference) -> str:
-    """As `spelt`, without a sign where the whole interval is of a lead."""
+    """As `spelt`, without the sign of a lead, and without those of its interval where all of that is a lead."""
     if by.interval.low < 0:
-        return spelt(by)
+        return spelt(by) if by.value < 0 else spelt(by).removeprefix("+")
     places = formats.decimals(by.interval.low, by.interval.high)
     value, low, high = (formats.rounded(each, places) for each in (by.value, by.interval.low, by.interval.high))
     return f"{value} (95 % interval {low} to {high})"

@@ -10,7 +10,7 @@ from bench.records import (
     DEFAULT,
     FINALIST,
     LEVEL,
-    ORIGIN,
+    ORIGINAL,
     PORTFOLIO,
     Candidate,
     TrialRecord,
@@ -62,7 +62,7 @@ def select_candidates(
         if len(chosen) < from_portfolio:
             _take_part(chosen, PORTFOLIO, recipe, name=f"recipe {number}")
     if with_original_baseline:
-        _take_part(chosen, ORIGIN, original_baseline(space), name=ORIGIN)
+        _take_part(chosen, ORIGINAL, original_baseline(space), name=ORIGINAL)
     if from_portfolio:  # the default first: a deliverable model exists early, and is replaced only by a better one
         return tuple(sorted(chosen.values(), key=lambda each: DEFAULT not in each.roles))
     return tuple(chosen.values())

@@ -18,7 +18,7 @@ def plan_learning_curve(run: Run) -> FinalsRecord | NoFinals:
     held = finals(run)
     if isinstance(held, NoFinals):
         return held
-    leader = held.standings[0].candidate
+    leader = held.ranking[0].candidate
     lengths = [each.epochs_run for each in run.trainings if each.candidate == leader.name and each.epochs_run]
     epochs = round(median(lengths)) if held.record.fitted and lengths else held.record.epochs
     return replace(held.record, candidates=(leader,), seeds=held.seeds, epochs=epochs, fitted=False)

@@ -15,7 +15,7 @@ from typing import Any
 from bench.engine.executor import Executor
 from bench.engine.spec import TrialOutcome, TrialSpec
 from bench.evaluation.counting import confusion_record
-from bench.evaluation.evidence import PixelStatistics
+from bench.evaluation.pixel_statistics import PixelStatistics
 from bench.progress import Progress
 from bench.records import (
     COMPLETED,
@@ -80,6 +80,7 @@ def run_finals(
         fitted=None if fitted is None else len(finished) + fitted,
         slots=executor.slots,
     )
+    # A resumed run may have nothing left to train.
     waiting = sum(1 for _ in trainings.waiting({}))
     if not waiting:
         return "trials"

@@ -10,7 +10,7 @@ import numpy as np
 from bench.engine.executor import Executor
 from bench.engine.spec import Scored, TrialOutcome, TrialSpec
 from bench.errors import StoreError, UserError
-from bench.evaluation.evidence import PixelStatistics
+from bench.evaluation.pixel_statistics import PixelStatistics
 from bench.experiments import Experiment, to_json
 from bench.progress import Progress
 from bench.records import Environment, Evaluation, ProposalRecord, Run, RunRecord, TrainingRecord, TrialRecord

@@ -215,6 +215,7 @@ def comparison_plan(
         instead = f"the default configuration alone, {alone.steps} steps each"
         reason = f"{too_few}: {instead}" if alone.candidates else alone.reason
         return replace(alone, reason=reason, missing_units=missing)
+    # What is left after that buys folds, then a second seed, then length (`stretch`: how much longer all can be).
     cost = whole[candidates - 1] / LEAST_FOLDS
     stretch = units / (cost * folds * SEEDS_BEFORE_LENGTH)
     chosen = steps or min(max(LONGEST, shortest), max(shortest, int(shortest * stretch / epoch) * epoch))

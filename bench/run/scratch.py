@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from bench.errors import StoreError
-from bench.records.durable import said_plainly
+from bench.records.durable import store_errors
 
 _PREFIX, _LOCK = "segbench-", ".lock"
 _BEING_MADE = ".segbench-"
@@ -34,7 +34,7 @@ def scratch_folder() -> Iterator[Path]:
             f"no folder for temporary files can be written: {error.strerror}; set TMPDIR to one"
         ) from error
     remove_abandoned(place)
-    with said_plainly(place):
+    with store_errors(place):
         made = Path(tempfile.mkdtemp(prefix=_BEING_MADE, dir=place))
         folder = made.with_name(_PREFIX + made.name.removeprefix(_BEING_MADE))
     try:

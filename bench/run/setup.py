@@ -173,6 +173,7 @@ def examine(
         progress.note(f"{why}; compared at {evaluation_size} px")
     seen = sizes if WHOLE in view else ()
     vanishing = sizes_said(audited.images, record.classes, seen, evaluation_size, record.mask_resize)
+    # What `memory_said` has said is not said twice.
     later = [finding for finding in audited.findings if finding.kind != "large_image"]
     for line in (*warnings_of(later), *vanishing):
         progress.warning(line)

@@ -20,7 +20,7 @@ def test_candidates_of_other_runs_are_matched_by_their_hyperparameters(two):
     assert table.datasets == ("data-0", "data-1")
     for place, run in enumerate(two.datasets):
         assert isinstance(run.held, Finals)
-        assert table.scores[0][place] == run.held.standings[0].score
+        assert table.scores[0][place] == run.held.ranking[0].score
 
 
 def test_the_search_s_choice_is_the_finalist_that_the_search_had_first(six, two):
@@ -72,9 +72,9 @@ def test_finals_of_one_data_set_are_pooled_by_configuration():
     compared = across([first, second])
     (data,) = compared.datasets
     assert isinstance(data.held, Finals)
-    assert len(data.held.standings) == 5
+    assert len(data.held.ranking) == 5
     assert data.held.trained == 5 * 3 * 3
-    assert data.held.standings[0].candidate.name == "finalist 2 of second"
+    assert data.held.ranking[0].candidate.name == "finalist 2 of second"
     assert headline(compared).startswith("FPN · Dice · 96 px is significantly better than every other candidate")
     assert compared.configurations.ranks is None
 
@@ -105,7 +105,7 @@ def test_finals_with_other_seeds_are_pooled_by_how_many_there_were():
     held = across([fewer, later]).datasets[0].held
     assert isinstance(held, Finals)
     assert held.seeds == (0, 1)
-    assert len(held.standings) == 7  # the origin's recipe has that loss in both
+    assert len(held.ranking) == 7  # the origin's recipe has that loss in both
 
 
 def test_configurations_called_alike_are_told_apart_by_what_differs():
@@ -119,7 +119,7 @@ def test_configurations_called_alike_are_told_apart_by_what_differs():
         replace(each, hyperparameters=twin) if each.candidate == "finalist 2" else each for each in run.trainings
     )
     run = replace(run, finals=replace(run.finals, candidates=candidates), trainings=trainings)
-    labels = list(across([run, made("other", "panels")]).standings["cars"])
+    labels = list(across([run, made("other", "panels")]).ranking["cars"])
     assert "U-Net / ResNet-18 · Dice · 96 px · batch size 8" in labels
     assert "U-Net / ResNet-18 · Dice · 96 px · batch size 4" in labels
 

@@ -51,9 +51,9 @@ def test_the_curve_rises_to_the_finals_own_trainings(run, held):
     found = data_curve(rising, held)
     assert [point.train_share for point in found.points] == [0.25, 0.5, 0.75, 1.0]
     assert [point.train_images for point in found.points] == [7, 14, 21, 28]
-    assert found.points[-1].iou == held.standings[0].score
+    assert found.points[-1].iou == held.ranking[0].score
     for point, step in zip(found.points, RISING.values(), strict=False):
-        assert point.iou == pytest.approx(held.standings[0].score + step, abs=0.03)
+        assert point.iou == pytest.approx(held.ranking[0].score + step, abs=0.03)
         assert point.interval.low < point.iou < point.interval.high
         assert np.mean(point.by_seed) == pytest.approx(point.iou)
     assert found.points[0].gain is None

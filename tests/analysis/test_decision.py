@@ -64,7 +64,7 @@ def test_a_candidate_that_differs_from_every_other_is_a_clear_winner(run):
     found = Analysis(run)
     assert found.decision.kind == CLEAR
     assert answer(found.decision) == "Use U-Net with ResNet-18, Dice loss."
-    assert found.decision.choice.iou == finals(run).standings[0].score
+    assert found.decision.choice.iou == finals(run).ranking[0].score
     other, by = found.decision.closest
     assert other.candidate.name == "default configuration"
     assert by.interval.low > 0
@@ -124,9 +124,9 @@ def test_a_refit_is_said_to_have_no_score_of_its_own(run):
     card = verdict(found)
     development, held_out = sum(map(len, found.run.split.folds)), len(ensemble.delivery.test)
     assert f"all {development} development images, so that only the {held_out} held-out images" in said([card])
-    assert [tile.label.split(",")[0] for tile in card.tiles[:2]] == [
-        "IoU with 95 % interval of this network",
-        "IoU of its recipe",
+    assert [tile.label for tile in card.tiles[:2]] == [
+        f"IoU (overlap, 0 to 1) with 95 % interval, of this network on {held_out} held-out images",
+        f"IoU of its recipe, out of fold on {len(ensemble.delivery.out_of_fold)} images",
     ]
     assert summary(found)["model"] == "Delivered network, trained on all development images"
 

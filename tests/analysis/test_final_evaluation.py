@@ -19,27 +19,27 @@ from tests.report.runs import full_run
 
 
 def test_standings_are_best_first_with_the_leader_alone_in_rank_one(held):
-    assert [each.candidate.name for each in held.standings] == [
+    assert [each.candidate.name for each in held.ranking] == [
         "finalist 1",
         "default configuration",
         "finalist 2",
         "original baseline",
     ]
-    assert held.winner is held.standings[0]
-    assert [each.group for each in held.standings] == [1, 2, 3, 4]
-    for each in held.standings:
+    assert held.winner is held.ranking[0]
+    assert [each.group for each in held.ranking] == [1, 2, 3, 4]
+    for each in held.ranking:
         assert each.interval.low < each.score < each.interval.high
         assert each.score == pytest.approx(LEVELS[each.candidate.name], abs=0.04)
         assert each.test == pytest.approx(LEVELS[each.candidate.name], abs=0.08)
-    assert sum(each.first_probability for each in held.standings) == pytest.approx(1)
+    assert sum(each.first_probability for each in held.ranking) == pytest.approx(1)
 
 
 def test_the_gain_over_the_default_recipe_is_paired(held):
-    gains = {each.candidate.name: each.to_default for each in held.standings}
+    gains = {each.candidate.name: each.to_default for each in held.ranking}
     assert gains["default configuration"] is None
     assert gains["finalist 1"].value == pytest.approx(0.2, abs=0.03)
     assert gains["finalist 1"].interval.low > 0 > gains["finalist 2"].interval.high
-    wide = held.standings[0].interval
+    wide = held.ranking[0].interval
     own = gains["finalist 1"].interval
     assert own.high - own.low < wide.high - wide.low  # difficulty is shared
 
@@ -48,7 +48,7 @@ def test_equals_tie():
     level = dict.fromkeys(LEVELS, 0.4)
     tied = finals(with_finals(full_run(), level, luck=0.03))
     assert tied.winner is None
-    assert {each.group for each in tied.standings} == {1}
+    assert {each.group for each in tied.ranking} == {1}
 
 
 def test_only_seeds_that_are_whole_count(run):
@@ -67,7 +67,7 @@ def test_a_candidate_whose_training_failed_is_out_and_named(run):
     ]
     held = finals(replace(run, trainings=tuple(failed)))
     assert held.out == {"finalist 2": "out of memory"}
-    assert len(held.standings) == 3
+    assert len(held.ranking) == 3
 
 
 def test_with_one_seed_nobody_wins(run):
@@ -95,8 +95,8 @@ def test_a_locked_set_of_one_image_or_without_foreground_leaves_the_rest_standin
     trainings = [replace(each, test={one.test[0]: each.test[one.test[0]]}) for each in run.trainings]
     held = finals(replace(run, split=one, trainings=tuple(trainings)))
     assert held.winner.candidate.name == "finalist 1"
-    assert held.standings[0].test_interval is None
-    assert held.standings[0].test > 0.4
+    assert held.ranking[0].test_interval is None
+    assert held.ranking[0].test > 0.4
     assert held.variance is None
 
 
@@ -109,10 +109,10 @@ def test_candidates_that_differ_in_little_are_told_apart_and_their_differences_a
         for each in run.trainings
     ]
     held = finals(replace(run, finals=replace(run.finals, candidates=entered), trainings=tuple(trainings)))
-    labels = [each.label for each in held.standings]
+    labels = [each.label for each in held.ranking]
     assert len(set(labels)) == 4
     assert {"U-Net / ResNet-18 · Dice · 96 px · 0011", "U-Net / ResNet-18 · Dice · 96 px · 0007"} <= set(labels)
-    leader, origin = held.standings[0], held.of_role("original baseline")
+    leader, origin = held.ranking[0], held.of_role("original baseline")
     gaps = [
         d.value if a is leader else -d.value for a, b, d, _ in held.pairs if {id(a), id(b)} == {id(leader), id(origin)}
     ]
@@ -135,7 +135,7 @@ def test_the_only_candidate_of_a_short_budget_is_scored_and_has_not_won(run):
     )
     alone = replace(run, trainings=(first,), trials=())
     held = finals(alone)
-    assert [each.candidate.name for each in held.standings] == ["default configuration"]
+    assert [each.candidate.name for each in held.ranking] == ["default configuration"]
     assert held.winner is None
     assert held.scored == len(run.split.folds[0])
     found = Analysis(alone)
@@ -144,9 +144,9 @@ def test_the_only_candidate_of_a_short_budget_is_scored_and_has_not_won(run):
     assert "The budget allowed one candidate" in text
     assert "Pairwise" not in text
     assert "significant" not in text
-    assert "IoU with 95 % interval, on 1 of 3 folds" in text
+    assert "IoU (overlap, 0 to 1) with 95 % interval, on 1 of 3 folds" in text
     assert "ross-validated" not in text
-    candidate = row(table(compose(found).blocks, "Ranking of the candidates and baselines"), held.standings[0].label)
+    candidate = row(table(compose(found).blocks, "Ranking of the candidates and baselines"), held.ranking[0].label)
     assert candidate["best"] is None
 
 
@@ -174,8 +174,8 @@ def test_finals_cut_to_one_fold_score_its_images_with_the_baselines_on_the_same(
     assert "on 1 fold with 1 seed" in text
     assert "Sources of variance" not in text  # one training says nothing about seeds
     assert "minimum detectable difference" not in text.lower()
-    assert "IoU with 95 % interval, on 1 of 3 folds" in text
-    assert "Candidates are compared on 1 of 3 folds" in text
+    assert "IoU (overlap, 0 to 1) with 95 % interval, on 1 of 3 folds" in text
+    assert f"Candidates are compared on {found.scored} of the {sum(map(len, run.split.folds))}" in text
 
 
 def test_the_best_of_a_search_that_went_on_after_the_finals_is_named(run, held):

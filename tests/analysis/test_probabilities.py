@@ -12,8 +12,8 @@ from bench.analysis.final_evaluation import finals
 from bench.analysis.probabilities import counts_at, probability_metrics
 from bench.analysis.run_analysis import Analysis
 from bench.errors import StoreError
-from bench.evaluation.evidence import PixelStatistics
 from bench.evaluation.pixel_metrics import BINS
+from bench.evaluation.pixel_statistics import PixelStatistics
 from bench.evaluation.pooling import estimate
 from bench.records import COMPLETED, ClassCounts, Run, SecondAnnotation, TrainingRecord
 from bench.records.store import RunStore
@@ -158,8 +158,8 @@ def blocks_of(run: Run) -> list[Block]:
 def test_the_page_has_the_table_and_words_from_its_numbers(run):
     blocks, held = blocks_of(run), finals(run)
     own = probability_metrics(run, [each for each in run.trainings if each.candidate == "finalist 1"], held.seeds)
-    shown = cells(table(blocks, "Probability-based metrics"), held.standings[0].label)
-    assert shown[1] == f"{held.standings[0].score:.2f}"
+    shown = cells(table(blocks, "Probability-based metrics"), held.ranking[0].label)
+    assert shown[1] == f"{held.ranking[0].score:.2f}"
     assert float(shown[2].split(" (")[0]) == pytest.approx(own.tuned.value, abs=0.005)
     assert float(shown[3].split(" (")[0].replace("−", "-")) == pytest.approx(own.gain.value, abs=0.005)
     assert float(shown[5].split(" (")[0]) == pytest.approx(own.boundary_f1.value, abs=0.005)
@@ -191,15 +191,15 @@ def test_a_candidate_of_which_one_file_is_gone_has_dashes(run):
     gone = [replace(each, evidence="finals/gone") if each.fold == 0 and each.candidate == "finalist 1" else each
             for each in run.trainings]  # fmt: skip
     shown = table(blocks_of(replace(run, trainings=tuple(gone))), "Probability-based metrics")
-    first, second = (cells(shown, each.label) for each in finals(run).standings[:2])
+    first, second = (cells(shown, each.label) for each in finals(run).ranking[:2])
     assert first[2:] == ["–"] * 6
     assert second[2] != "–"
 
 
 def test_accuracy_stands_beside_the_share_of_background(run):
     held = finals(run)
-    shown = row(table(blocks_of(run), "Quality of the candidates"), held.standings[0].label)
-    counts = [each.out_of_fold for each in run.trainings if each.candidate == held.standings[0].candidate.name]
+    shown = row(table(blocks_of(run), "Quality of the candidates"), held.ranking[0].label)
+    counts = [each.out_of_fold for each in run.trainings if each.candidate == held.ranking[0].candidate.name]
     own = [of[1].tp / (of[1].tp + of[1].fp + of[1].fn) for images in counts for of in images.values()]
     assert shown["image_iou"] == pytest.approx(np.mean(own))
     assert shown["image_dice"] == pytest.approx(np.mean([2 * iou / (1 + iou) for iou in own]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.engine.spec import EpochEnded, Event, ProbabilityMaps, Scored, TrialOutcome, TrialSetup, TrialSpec
 from bench.engine.training.folds import on_folds
-from bench.evaluation.evidence import PixelStatistics, evidence_of
+from bench.evaluation.pixel_statistics import PixelStatistics, pixel_statistics
 from bench.records import COLLAPSED, COMPLETED, FAILED, ClassCounts, EpochRecord, TrialRecord
 from search_spaces.space import cost_identity
 
@@ -162,4 +162,4 @@ class StandInExecutor:
     def _evidence(self, ids: Sequence[str]) -> PixelStatistics:
         truth = np.zeros((len(ids), self._size, self._size), np.uint8)
         truth[:, : self._size // 2] = 1
-        return evidence_of(ids, truth, truth, truth[..., None].astype(np.float32), np.ones_like(truth, bool))
+        return pixel_statistics(ids, truth, truth, truth[..., None].astype(np.float32), np.ones_like(truth, bool))

@@ -177,15 +177,15 @@ def test_perfect_masks_lead_the_ranking_and_the_runs_own_answer_stays(run: Run, 
     before = ranking(run)
     said = done(score(run, write_masks(run, data, tmp_path / "masks", shifted(0))))
     held = ranking(run)
-    (external,) = held.external.standings
+    (external,) = held.external.ranking
     assert (external.score, external.test, external.rank) == (1.0, 1.0, 1)
     assert "rank 1" in said
     assert "IoU 1.00" in said
-    leader = held.standings[0]
+    leader = held.ranking[0]
     assert external.leader_ahead.value == pytest.approx(leader.score - 1)
     assert external.to_default.value == pytest.approx(1 - held.of_role(DEFAULT).score)
-    assert [held.rank_of(each) for each in held.standings] == [2, 3]
-    assert [each.group for each in held.standings] == [each.group for each in before.standings] == [1, 2]
+    assert [held.rank_of(each) for each in held.ranking] == [2, 3]
+    assert [each.group for each in held.ranking] == [each.group for each in before.ranking] == [1, 2]
 
 
 def test_the_page_has_a_row_with_a_badge_of_its_own_and_is_what_the_records_say(
@@ -205,7 +205,7 @@ def test_what_is_not_given_is_not_counted(run: Run, data: Path, tmp_path: Path) 
     assert "held-out test set: not given, so not counted" in said
     assert "without a rank, since folds are missing" in said
     done(score(run, write_masks(run, data, tmp_path / "b", parts=(TEST,)), name="held out"))
-    two, held_out = ranking(run).external.standings
+    two, held_out = ranking(run).external.ranking
     assert (two.rank, two.test, two.images) == (None, None, len(run.split.folds[0]) + len(run.split.folds[2]))
     assert two.leader_ahead is not None
     assert (held_out.rank, held_out.score, held_out.images, held_out.leader_ahead) == (None, None, 0, None)
@@ -225,7 +225,7 @@ def test_a_name_is_scored_once_unless_it_is_forced_and_both_stay_on_record(
     assert (Path(run.directory) / "external.jsonl").read_bytes() == kept
     assert f"in place of the masks in {first}" in done(score(run, second, "--force"))
     assert (Path(run.directory) / "external.jsonl").read_bytes().startswith(kept)
-    (standing,) = ranking(run).external.standings
+    (standing,) = ranking(run).external.ranking
     assert standing.record.folder == str(second)
 
 
@@ -237,7 +237,7 @@ def test_masks_may_have_the_names_that_data_split_gave(run: Run, data: Path, tmp
             mask = np.asarray(Image.open(path))
             save(tmp_path / "given" / part / path.name, np.where(mask == 255, 0, mask))
     done(score(run, tmp_path / "given", "--data", str(data)))
-    assert ranking(run).external.standings[0].score == 1.0
+    assert ranking(run).external.ranking[0].score == 1.0
 
 
 def test_a_mask_that_does_not_belong_is_named_in_one_line(run: Run, data: Path, tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_a_run_without_ranking_other_data_and_odd_names_are_refused(run: Run, da
     other = data_set(tmp_path / "other", 13)
     assert "is not the data of run small" in mistake(score(run, masks, "--data", str(other)))
     assert "is no name" in mistake(score(run, masks, name="a\nb"))
-    assert "is a candidate of run small itself" in mistake(score(run, masks, name=ranking(run).standings[0].label))
+    assert "is a candidate of run small itself" in mistake(score(run, masks, name=ranking(run).ranking[0].label))
     assert score(run, masks, name="U-Net w/ aug").exit_code == 0
     assert [each.name for each in load(Path(run.directory)).external] == ["U-Net w/ aug"]
     (Path(run.directory) / "external.jsonl").unlink()
@@ -286,8 +286,8 @@ def test_a_run_without_ranking_other_data_and_odd_names_are_refused(run: Run, da
 
 def test_a_run_without_other_tools_has_none_in_its_ranking_and_ranks_of_its_own(run: Run) -> None:
     held = ranking(run)
-    assert held.external.standings == ()
-    assert [held.rank_of(each) for each in held.standings] == [each.group for each in held.standings]
+    assert held.external.ranking == ()
+    assert [held.rank_of(each) for each in held.ranking] == [each.group for each in held.ranking]
 
 
 def test_a_run_that_somebody_works_on_is_left_alone(run: Run, data: Path, tmp_path: Path) -> None:

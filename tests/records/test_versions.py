@@ -8,7 +8,7 @@ import pytest
 from bench.analysis.final_evaluation import Finals, finals
 from bench.analysis.leaderboard import leaderboard
 from bench.errors import StoreError
-from bench.records import DEFAULT, FINALIST, ORIGIN, SCHEMA_VERSION
+from bench.records import DEFAULT, FINALIST, ORIGINAL, SCHEMA_VERSION
 from bench.records.store import RunStore, load
 from bench.records.versions import as_of_today
 from bench.report import write_report
@@ -25,7 +25,7 @@ def test_candidates_of_version_1_have_the_names_and_roles_of_today(tmp_path: Pat
     run = load(older_schemas.write_run(tmp_path / "reference", with_finals=True))
     assert run.finals is not None
     assert [each.name for each in run.finals.candidates] == ["finalist 1", "original baseline"]
-    assert [each.roles for each in run.finals.candidates] == [(FINALIST, DEFAULT), (ORIGIN,)]
+    assert [each.roles for each in run.finals.candidates] == [(FINALIST, DEFAULT), (ORIGINAL,)]
     assert {training.candidate for training in run.trainings} == {"finalist 1", "original baseline"}
     assert {training.schema_version for training in run.trainings} == {SCHEMA_VERSION}
 
@@ -34,7 +34,7 @@ def test_a_run_of_version_1_has_its_ranking_and_its_page(tmp_path: Path) -> None
     run = load(older_schemas.write_run(tmp_path / "reference", with_finals=True))
     found = finals(run)
     assert isinstance(found, Finals)
-    assert [(each.candidate.name, each.score) for each in found.standings] == [
+    assert [(each.candidate.name, each.score) for each in found.ranking] == [
         ("finalist 1", pytest.approx(0.6)),
         ("original baseline", pytest.approx(0.3)),
     ]
@@ -45,7 +45,7 @@ def test_a_contestant_of_version_2_is_a_candidate(tmp_path: Path) -> None:
     run = load(older_schemas.write_run(tmp_path / "reference", with_finals=True, schema_version=2))
     assert run.finals is not None
     assert [each.name for each in run.finals.candidates] == ["finalist 1", "original baseline"]
-    assert [each.roles for each in run.finals.candidates] == [(FINALIST, DEFAULT), (ORIGIN,)]
+    assert [each.roles for each in run.finals.candidates] == [(FINALIST, DEFAULT), (ORIGINAL,)]
     assert {training.candidate for training in run.trainings} == {"finalist 1", "original baseline"}
 
 

@@ -148,7 +148,7 @@ def test_a_level_without_a_second_fold_takes_no_images_from_the_others(run):
     cut = replace(run, trainings=late)
     of_cut = Analysis(cut)
     held = of_cut.final
-    assert (held.record.folds, len(held.standings)) == (FOLDS, 3)
+    assert (held.record.folds, len(held.ranking)) == (FOLDS, 3)
     assert of_cut.compared_levels.left_out == {"loss focal": "no time for 2 folds"}
     assert "Not compared: loss focal (no time for 2 folds)." in said(factors(of_cut))
     plain = replace(cut, finals=replace(cut.finals, balanced=False))

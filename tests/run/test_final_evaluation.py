@@ -12,7 +12,7 @@ from bench.records import (
     DEFAULT,
     FAILED,
     FINALIST,
-    ORIGIN,
+    ORIGINAL,
     PORTFOLIO,
     STOPPED,
     ClassCounts,
@@ -86,7 +86,7 @@ def test_of_those_that_differ_in_their_learning_rate_alone_one_takes_part_while_
 
 def test_the_best_distinct_configurations_and_both_recipes_compete():
     chosen = select_candidates(TRIALS, SPACE, 2)
-    assert [each.roles for each in chosen] == [(FINALIST,), (FINALIST,), (DEFAULT,), (ORIGIN,)]
+    assert [each.roles for each in chosen] == [(FINALIST,), (FINALIST,), (DEFAULT,), (ORIGINAL,)]
     assert [each.search_iou for each in chosen] == [0.3, 0.2, None, None]
     assert chosen[0].trial_id == TRIALS[1].trial_id
     assert chosen[3].hyperparameters == original_baseline(SPACE)
@@ -109,7 +109,7 @@ def test_without_a_budget_the_whole_protocol_is_held():
 def test_without_budget_and_search_recipes_of_the_portfolio_are_evaluated():
     never = EXPERIMENT.model_copy(update={"search": "never"})
     roles = [each.roles for each in whole_finals(never, FOLDS, []).candidates]
-    assert roles == [(DEFAULT,), (PORTFOLIO,), (PORTFOLIO,), (ORIGIN,)]
+    assert roles == [(DEFAULT,), (PORTFOLIO,), (PORTFOLIO,), (ORIGINAL,)]
 
 
 def test_seeds_start_after_those_of_the_search():

@@ -17,8 +17,8 @@ from PIL import Image
 from bench.delivery import verification
 from bench.delivery.model import load_model
 from bench.errors import ExperimentError, StoreError
-from bench.evaluation.evidence import PixelStatistics
 from bench.evaluation.pixel_metrics import BINS
+from bench.evaluation.pixel_statistics import PixelStatistics
 from bench.experiments import Experiment
 from bench.progress import PlainProgress
 from bench.records import COMPLETED, OUT_OF_FOLD, ClassCounts, Run, configuration_name

@@ -121,6 +121,7 @@ def _read_file(document: Document, part: str | None, order: list[str], reading: 
         if region is not None:
             by_image[annotation.image_id].append(Labelled(label=label, region=region, where=where))
             continue
+        # Without an outline a box is better than nothing, and the audit says so.
         box = _box(annotation.bbox)
         if box is not None:
             doubt = "has a box and no outline that can be drawn"
@@ -135,6 +136,7 @@ def _read_file(document: Document, part: str | None, order: list[str], reading: 
             f"{len(orphans)} annotations in {reading.name_of(path)} belong to no image that it lists (image_id {ids})"
         )
         reading.say("orphan_annotation", said)
+    # Categories that no annotation uses are no classes: a network would be scored on what it never saw.
     drawn = {item.label for items in by_image.values() for item in items}
     order += [name for name in name_of.values() if name in drawn and name not in order]
     _add_entries(document, part, images, path_of, by_image, reading)

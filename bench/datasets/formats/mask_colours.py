@@ -39,6 +39,7 @@ def decide_by_colour(
         if not any(look.source == COLOUR for look in looks if not look.blank):
             found = by_value(looks, names, options)
             return replace(found, odd=odd)
+    # Classes with named colours: every other colour is an error.
     id_of = {_BLACK: 0, **dict.fromkeys(void, VOID)}
     if names.by_colour:
         wrong = [name for name, value in names.values.items() if not is_colour(value)]
@@ -48,6 +49,7 @@ def decide_by_colour(
         _require_known_colours(looks, id_of, names)
         _refuse_lossy_colours(looks)
         return _colour_verdict(looks, names.foreground, id_of, odd)
+    # No colour is named: black and one other colour are background and foreground, more would be a guess.
     seen = {colour: look.path for look in reversed(looks) for colour in _foreground(look) - void}
     if len(seen) > 1 or not any(_BLACK in look.colours() for look in looks):
         _refuse_colours(seen)

@@ -15,7 +15,7 @@ from bench.engine.spec import ProbabilityMaps, Scored
 from bench.engine.training.batches import Example
 from bench.engine.training.graph import TrainingGraph
 from bench.evaluation.counting import confusion_of, counts_of
-from bench.evaluation.evidence import evidence_of
+from bench.evaluation.pixel_statistics import pixel_statistics
 from bench.evaluation.postprocess import class_ids
 from bench.evaluation.resampling import even_spread
 
@@ -80,7 +80,7 @@ def score_patches(
         confusions.append(confusion_of(masks, predictions[-1], np.asarray(valid, bool), key.num_classes))
         if in_full:
             found = (masks[None], predictions[-1][None], probabilities[None], np.asarray(valid)[None])
-            evidence.append(evidence_of([name], *found))
+            evidence.append(pixel_statistics([name], *found))
         if name in shown:
             kept[name] = (probabilities * 255).round().astype(np.uint8)
     return Scored(

@@ -11,7 +11,7 @@ from bench.engine.spec import MAP_IMAGES, ProbabilityMaps, Scored
 from bench.engine.training.batches import in_batches
 from bench.engine.training.graph import TrainingGraph
 from bench.evaluation.counting import counts_of
-from bench.evaluation.evidence import evidence_of
+from bench.evaluation.pixel_statistics import pixel_statistics
 from bench.evaluation.resampling import even_spread
 
 SCORED_PIXELS = 8 * 2**20
@@ -43,7 +43,7 @@ def score(
         predictions.append(predicted.numpy())
         if more:
             names = ids[len(confusions) : len(confusions) + len(here)]
-            evidence.append(evidence_of(names, masks, predictions[-1], more[0].numpy(), valid))
+            evidence.append(pixel_statistics(names, masks, predictions[-1], more[0].numpy(), valid))
         confusions.extend(confusion.numpy())
     counts = {name: counts_of(confusion) for name, confusion in zip(ids, confusions, strict=True)}
     return Scored(

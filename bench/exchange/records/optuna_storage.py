@@ -8,7 +8,7 @@ from bench.exchange.records.entries import Entry, entries
 from bench.exchange.records.output_paths import require_new_file
 from bench.exchange.run_data import experiment_of
 from bench.records import COMPLETED, FAILED, Run
-from bench.records.durable import said_plainly
+from bench.records.durable import store_errors
 from search_spaces.space import HYPERPARAMETERS, Range, Space
 
 SUFFIX = ".db"
@@ -28,7 +28,7 @@ def write_optuna(run: Run, output: Path) -> str:
     for entry in entries(run):
         groups.setdefault(entry.group, []).append(entry)
     space = experiment_of(run).space
-    with said_plainly(file):
+    with store_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces every study

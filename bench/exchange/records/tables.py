@@ -8,7 +8,7 @@ from bench.exchange.records.entries import Entry, entries
 from bench.exchange.records.output_paths import require_empty_folder
 from bench.formats import csv_cell, listing
 from bench.records import Run
-from bench.records.durable import said_plainly
+from bench.records.durable import store_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def write_parquet(run: Run, output: Path) -> str:
 def _write(run: Run, output: Path, kind: str) -> str:
     require_empty_folder(output)
     written = []
-    with said_plainly(output):
+    with store_errors(output):
         output.mkdir(parents=True, exist_ok=True)
         for name, frame in frames(run).items():
             if len(frame):

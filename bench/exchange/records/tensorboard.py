@@ -8,7 +8,7 @@ from bench.exchange.records.entries import Entry, entries
 from bench.exchange.records.output_paths import require_empty_folder, safe_name
 from bench.formats import plural
 from bench.records import FAILED, Run
-from bench.records.durable import said_plainly
+from bench.records.durable import store_errors
 
 _OF_EPOCH = ("train_loss", "val_loss", "val_iou", "val_recall", "val_precision", "val_predicted_share")
 
@@ -22,7 +22,7 @@ def write_tensorboard(run: Run, output: Path) -> str:
 
     require_empty_folder(output)
     count = 0
-    with said_plainly(output):
+    with store_errors(output):
         for number, entry in enumerate(entries(run)):
             folder = output / safe_name(entry.group) / safe_name(entry.name)
             folder.mkdir(parents=True, exist_ok=True)

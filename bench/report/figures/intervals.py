@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from bench.analysis.external import ExternalStanding
-from bench.analysis.final_evaluation import Finals, ReferenceStanding, Standing
+from bench.analysis.external import RankedTool
+from bench.analysis.final_evaluation import Finals, RankedBaseline, RankedCandidate
 from bench.evaluation.statistics import Interval
 from bench.formats import shortened
 from bench.records import DEFAULT
@@ -18,20 +18,20 @@ def draw_intervals(found: Finals) -> "Figure":
     """Left two lines a candidate, first at the top: its IoU out of fold and on the held-out test set, with their
     intervals; models of other tools and the baselines below in grey. Right, where any was compared with it, its
     difference to the default configuration."""
-    lines: list[Standing | ExternalStanding | ReferenceStanding] = [
-        *found.standings,
-        *found.external.standings,
+    lines: list[RankedCandidate | RankedTool | RankedBaseline] = [
+        *found.ranking,
+        *found.external.ranking,
         *found.references,
     ]
     figure = new_figure(0.42 * len(lines) + 1.3, WIDTH_IN)
-    is_compared = any(standing.to_default is not None for standing in found.standings)
+    is_compared = any(standing.to_default is not None for standing in found.ranking)
     left, *others = figure.subplots(
         1, 1 + is_compared, sharey=True, squeeze=False, width_ratios=(3, 2)[: 1 + is_compared]
     )[0]
     for right in others:
         _differences(right, found)
     for height, each in enumerate(lines):
-        colours = (ACCENT, PALETTE[1]) if isinstance(each, Standing) else (MUTED, MUTED)
+        colours = (ACCENT, PALETTE[1]) if isinstance(each, RankedCandidate) else (MUTED, MUTED)
         named = (None, None) if height else (found.held_out, "held-out test set")
         _with_interval(left, each.score, each.interval, height - 0.14, colours[0], "o", label=named[0])
         _with_interval(left, each.test, each.test_interval, height + 0.14, colours[1], "D", label=named[1])
@@ -46,7 +46,7 @@ def draw_intervals(found: Finals) -> "Figure":
 
 
 def _differences(axes: "Axes", found: Finals) -> None:
-    for height, standing in enumerate(found.standings):
+    for height, standing in enumerate(found.ranking):
         _over_default(axes, standing, height)
     axes.axvline(0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.set_xlabel("Difference to the default")
@@ -71,7 +71,7 @@ def _with_interval(
     )
 
 
-def _over_default(axes: "Axes", standing: Standing, height: int) -> None:
+def _over_default(axes: "Axes", standing: RankedCandidate, height: int) -> None:
     if standing.to_default is not None:
         interval = standing.to_default.interval
         axes.hlines(height, interval.low, interval.high, color=INK, linewidth=2, zorder=3)

@@ -36,8 +36,9 @@ def banners(found: Analysis) -> Iterator[Banner]:
             yield Banner(f"Left out of the ranking, since a training failed: {', '.join(held.out)}.", "failures")
         if held.record.folds < held.all_folds:
             extent = f"{held.record.folds} of {plural(held.all_folds, 'fold')}"
+            images = f"{held.scored} of the {plural(sum(map(len, run.split.folds)), 'development image')}"
             yield Banner(
-                f"Candidates are compared on {extent}, {plural(held.scored, 'image')}: intervals are wide.",
+                f"Candidates are compared on {images} ({extent}): intervals are wide.",
                 "setup",
             )
         elif held.trained < held.planned:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bench import formats
 from bench.analysis.decision import Choice, lead_of_delivery
-from bench.analysis.external import ExternalStanding
-from bench.analysis.final_evaluation import Finals, ReferenceStanding, Standing
+from bench.analysis.external import RankedTool
+from bench.analysis.final_evaluation import Finals, RankedBaseline, RankedCandidate
 from bench.analysis.labels import role_title
 from bench.analysis.run_analysis import Analysis
 from bench.evaluation.statistics import Interval as Limits
-from bench.formats import plural
+from bench.formats import MISSING, plural
 from bench.report import cells, estimates
 from bench.report.blocks import Badged, Column, Interval, Table
 
@@ -51,12 +51,12 @@ def candidate_table(
 
 def _placed(held: Finals) -> list[dict[str, object]]:
     """Candidates and models of other tools by their score; what was not given for every fold comes last."""
-    rows = [(True, each.score, _candidate(each, held)) for each in held.standings]
-    rows += [(each.whole, each.score or 0.0, _other_tool(each, held)) for each in held.external.standings]
+    rows = [(True, each.score, _candidate(each, held)) for each in held.ranking]
+    rows += [(each.whole, each.score or 0.0, _other_tool(each, held)) for each in held.external.ranking]
     return [row for *_, row in sorted(rows, key=lambda each: (not each[0], -each[1]))]
 
 
-def _other_tool(each: ExternalStanding, held: Finals) -> dict[str, object]:
+def _other_tool(each: RankedTool, held: Finals) -> dict[str, object]:
     partly = () if each.whole or not each.images else (f"{each.images} of {held.scored} images",)
     return {
         "rank": each.rank,
@@ -68,7 +68,7 @@ def _other_tool(each: ExternalStanding, held: Finals) -> dict[str, object]:
     }
 
 
-def _candidate(each: Standing, held: Finals) -> dict[str, object]:
+def _candidate(each: RankedCandidate, held: Finals) -> dict[str, object]:
     return {
         "rank": held.rank_of(each),
         "model": Badged(each.label, tuple(map(role_title, each.candidate.roles))),
@@ -76,13 +76,13 @@ def _candidate(each: Standing, held: Finals) -> dict[str, object]:
         "iou_text": estimates.score(each.score, each.interval),
         "test_text": estimates.score(each.test, each.test_interval),
         "to_default": estimates.difference(each.to_default),
-        "best": each.first_probability if len(held.standings) > 1 else None,
+        "best": each.first_probability if len(held.ranking) > 1 else None,
         "latency_s": each.latency_s,
         "num_params": each.num_params,
     }
 
 
-def _baseline(each: ReferenceStanding) -> dict[str, object]:
+def _baseline(each: RankedBaseline) -> dict[str, object]:
     return {
         "model": Badged(each.label, ("no model",)),
         "interval": drawn(each.score, each.interval, each.test, each.test_interval),
@@ -97,15 +97,17 @@ def _delivered(found: Analysis, held: Finals) -> Iterator[dict[str, object]]:
     if choice is None:
         return
     default = next(
-        (each for each in held.standings if "default configuration" in map(role_title, each.candidate.roles)), None
+        (each for each in held.ranking if "default configuration" in map(role_title, each.candidate.roles)), None
     )
+    # One network of the default's own recipe: what is left of a difference is its threshold and mirrored copies.
+    own = default is not None and choice.is_refit and default.candidate.hyperparameters == choice.hyperparameters
     of_recipe = ("its recipe's IoU on folds",) if choice.is_refit else ()
     yield {
         "model": Badged(choice.label, ("delivered", *of_recipe, *_other_images(choice, held))),
         "interval": drawn(choice.iou, choice.interval, choice.test, choice.test_interval),
         "iou_text": estimates.score(choice.iou, choice.interval),
         "test_text": estimates.score(choice.test, choice.test_interval),
-        "to_default": estimates.difference(lead_of_delivery(found.run, choice, default, held)),
+        "to_default": MISSING if own else estimates.difference(lead_of_delivery(found.run, choice, default, held)),
         "latency_s": choice.latency_s,
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from bench import formats
 from bench.analysis.data_curve import CurvePoint, DataCurve
+from bench.analysis.decision import UNUSABLE
 from bench.analysis.final_evaluation import Finals
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import Missing
@@ -20,7 +21,7 @@ def certainty(found: Analysis) -> Iterator[Block]:
     held = found.final
     if not isinstance(held, Finals):
         return
-    blocks = (*_pairs(held), *_selection(found, held), *_variance(held))
+    blocks = (*_over_baseline(found, held), *_pairs(held), *_selection(found, held), *_variance(held))
     if blocks:
         yield Folded("How sure is this?", _finding(found, held), blocks, "certainty")
     curve = found.data_curve
@@ -30,8 +31,8 @@ def certainty(found: Analysis) -> Iterator[Block]:
 
 
 def _finding(found: Analysis, held: Finals) -> str:
-    leader = held.standings[0]
-    if len(held.standings) == 1:
+    leader = held.ranking[0]
+    if len(held.ranking) == 1:
         return "One candidate, compared with nothing."
     best = f"P(best) of the leader is {100 * formats.settled(leader.first_probability):.0f} %"
     detectable = found.decision.detectable
@@ -41,8 +42,18 @@ def _finding(found: Analysis, held: Finals) -> str:
     return f"{best}; minimum detectable difference {low if low == high else f'{low} to {high}'} IoU (80 % power)."
 
 
+def _over_baseline(found: Analysis, held: Finals) -> Iterator[Block]:
+    label, score, lead = found.decision.baseline or ("", 0.0, None)
+    if lead is not None and found.decision.kind != UNUSABLE:
+        leader = "The only candidate" if len(held.ranking) == 1 else "The leader of the ranking"
+        yield paragraph(
+            f"{leader} ({formats.rounded(held.ranking[0].score)}) is ahead of the best baseline, the {label} "
+            f"({formats.rounded(score)}), by {estimates.spelt_lead(lead)}."
+        )
+
+
 def _pairs(held: Finals) -> Iterator[Block]:
-    if len(held.standings) < 2:
+    if len(held.ranking) < 2:
         return
     yield Heading("Pairwise comparisons", level=4)
     yield paragraph(
@@ -55,7 +66,7 @@ def _pairs(held: Finals) -> Iterator[Block]:
             else "With one seed each, differences are of these trained models on other images."
         )
     )
-    foremost = held.standings[:SHOWN_PAIRS_OF]
+    foremost = held.ranking[:SHOWN_PAIRS_OF]
     own = [
         (a, b, difference, p) if foremost.index(a) < foremost.index(b) else (b, a, difference.reversed(), p)
         for a, b, difference, p in held.pairs
@@ -83,7 +94,7 @@ def _pairs(held: Finals) -> Iterator[Block]:
 
 
 def _selection(found: Analysis, held: Finals) -> Iterator[Block]:
-    if any(each.candidate.search_iou is not None for each in held.standings):
+    if any(each.candidate.search_iou is not None for each in held.ranking):
         yield Heading("Selection bias", level=4)
         yield paragraph(
             "The validation score of the search chose the candidates and is optimistically biased; scores out of fold "
@@ -109,7 +120,7 @@ def _selection(found: Analysis, held: Finals) -> Iterator[Block]:
                 if each.test is None or each.candidate.search_iou is None
                 else formats.signed(each.candidate.search_iou - each.test, 2),
             }
-            for each in held.standings
+            for each in held.ranking
         ]
         yield Table("Selection bias", columns, records)
         epoch = _last_epoch(found, held)
@@ -122,7 +133,7 @@ def _selection(found: Analysis, held: Finals) -> Iterator[Block]:
 
 
 def _last_epoch(found: Analysis, held: Finals) -> float | None:
-    leader = held.standings[0].candidate
+    leader = held.ranking[0].candidate
     for row in found.rows:
         if row.trial.key == (leader.study_id, leader.trial_id) and row.trial.curve:
             return row.trial.curve[-1].val_iou

@@ -6,7 +6,7 @@ import numpy as np
 
 from bench import formats
 from bench.analysis.classes import ClassScore, class_scores, summed
-from bench.analysis.final_evaluation import Finals, Standing
+from bench.analysis.final_evaluation import Finals, RankedCandidate
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.scored_trainings import out_of_fold, trainings_of
 from bench.formats import MISSING
@@ -49,18 +49,18 @@ def _models(found: Analysis, held: Finals) -> Iterator[tuple[str, Sequence[Class
     if found.delivered is not None and run.delivery is not None:
         own = Evaluation(reference="delivered", split=OUT_OF_FOLD, seed=0, counts=run.delivery.out_of_fold)
         yield found.delivered.label, class_scores([own], run.dataset.classes)
-    for each in held.standings:
+    for each in held.ranking:
         scored = out_of_fold(_trainings(run, held, each), held.seeds)
         yield each.label, class_scores(scored, run.dataset.classes)
 
 
-def _trainings(run: Run, held: Finals, standing: Standing) -> list[TrainingRecord]:
+def _trainings(run: Run, held: Finals, standing: RankedCandidate) -> list[TrainingRecord]:
     return [each for each in trainings_of(run, standing.candidate) if each.fold < held.record.folds]
 
 
 def _confusion(run: Run, held: Finals) -> Iterator[Block]:
     """Of the delivered model on the held-out images; of the leader out of fold where none was delivered."""
-    leader = held.standings[0]
+    leader = held.ranking[0]
     counted = [each.confusion for each in _trainings(run, held, leader) if each.seed in held.seeds]
     who, matrix = f"{leader.label}, out of fold", summed(counted)
     if run.delivery is not None and run.delivery.confusion:

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from bench import formats
 from bench.analysis.decision import Choice
-from bench.analysis.final_evaluation import Finals, Standing
+from bench.analysis.final_evaluation import Finals, RankedCandidate
 from bench.analysis.probabilities import ProbabilityMetrics
 from bench.analysis.run_analysis import Analysis
 from bench.evaluation.metrics import FOREGROUND_METRICS
@@ -31,7 +31,7 @@ def metrics(found: Analysis) -> Iterator[Block]:
     held = found.final
     if not isinstance(held, Finals):
         return
-    leader = held.standings[0]
+    leader = held.ranking[0]
     known = {name: leader.metrics.get(name) for name in ("dice", "precision", "recall")}
     said = ", ".join(f"{METRICS[name]} {formats.rounded(value)}" for name, value in known.items() if value is not None)
     blocks = (*_quality(found, held), *classes(found, held), *_probabilities(found, held))
@@ -67,7 +67,7 @@ def _quality(found: Analysis, held: Finals) -> Iterator[Block]:
             "train_s": each.train_s,
             "peak_memory_bytes": each.peak_memory_bytes,
         }
-        for each in held.standings
+        for each in held.ranking
     ]
     records += [
         {"model": each.label, **each.metrics, "background": held.background_share, "group": "baseline"}
@@ -111,18 +111,18 @@ def _probabilities(found: Analysis, held: Finals) -> Iterator[Block]:
     yield Table(
         "Probability-based metrics",
         columns,
-        [_cells(each, found.probabilities.get(each.candidate.name)) for each in held.standings],
+        [_cells(each, found.probabilities.get(each.candidate.name)) for each in held.ranking],
     )
-    leader = held.standings[0]
+    leader = held.ranking[0]
     own = found.probabilities.get(leader.candidate.name)
     if own is not None:
         yield paragraph(" ".join(_said(held, leader, own, threshold)))
-    gone = [each.label for each in held.standings if found.probabilities.get(each.candidate.name) is None]
+    gone = [each.label for each in held.ranking if found.probabilities.get(each.candidate.name) is None]
     if gone:
         yield paragraph(f"Not every training kept its probabilities: {formats.listing(gone)}.")
 
 
-def _cells(each: Standing, of: ProbabilityMetrics | None) -> Mapping[str, object]:
+def _cells(each: RankedCandidate, of: ProbabilityMetrics | None) -> Mapping[str, object]:
     if of is None:
         return {"model": each.label, "iou": each.score}
     return {
@@ -137,7 +137,7 @@ def _cells(each: Standing, of: ProbabilityMetrics | None) -> Mapping[str, object
     }
 
 
-def _said(held: Finals, leader: Standing, own: ProbabilityMetrics, threshold: float | None) -> Iterator[str]:
+def _said(held: Finals, leader: RankedCandidate, own: ProbabilityMetrics, threshold: float | None) -> Iterator[str]:
     if threshold is not None and own.tuned is not None:
         yield (
             f"With a threshold tuned on the other folds, {_thresholds(own)}, the leader reaches "

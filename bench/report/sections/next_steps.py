@@ -67,7 +67,7 @@ def _may_have_a_curve(found: Analysis) -> bool:
 
 def _whether_longer(found: Analysis) -> str:
     held = found.final
-    if isinstance(held, Finals) and len(held.standings) == 1:
+    if isinstance(held, Finals) and len(held.ranking) == 1:
         return "More time compares more candidates, on more folds."
     studies = found.run.record.studies
     if any(study.ended == "budget" for study in studies):

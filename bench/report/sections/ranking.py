@@ -57,20 +57,20 @@ def explained(held: Finals) -> str:
     same_rank = (
         "Candidates with the same rank do not differ significantly from the best of that rank (alpha = 0.05, "
         "Holm-corrected). "
-        if len(held.standings) > 1
+        if len(held.ranking) > 1
         else ""
     )
     spread = "other images and repeated training" if several else "other images, but no other seeds"
-    trained = "each trained" if len(held.standings) > 1 else "trained"
+    trained = "each trained" if len(held.ranking) > 1 else "trained"
     return (
-        f"{plural(len(held.standings), 'candidate')}, {trained} for {training_length(held.record)} on "
+        f"{plural(len(held.ranking), 'candidate')}, {trained} for {training_length(held.record)} on "
         f"{plural(held.record.folds, 'fold')} with {plural(len(held.seeds), 'seed')}; every image is scored by "
         f"trainings that did not see it. {same_rank}The 95 % intervals cover {spread}.{_of_other_tools(held)}"
     )
 
 
 def _of_other_tools(held: Finals) -> str:
-    if not held.external.standings:
+    if not held.external.ranking:
         return ""
     return (
         " Models of other tools were scored once, from their masks on the same images: their intervals cover other "
@@ -79,9 +79,9 @@ def _of_other_tools(held: Finals) -> str:
 
 
 def caption(held: Finals) -> str:
-    leader = held.standings[0]
-    level = sum(each.group == 1 for each in held.standings) - 1
-    others = len(held.standings) - 1
+    leader = held.ranking[0]
+    level = sum(each.group == 1 for each in held.ranking) - 1
+    others = len(held.ranking) - 1
     if not others:
         return f"{leader.label} has {estimates.score(leader.score, leader.interval)}."
     return (

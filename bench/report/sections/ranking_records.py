@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from bench.analysis.decision import Choice
-from bench.analysis.external import ExternalStanding
-from bench.analysis.final_evaluation import Finals, ReferenceStanding, Standing
+from bench.analysis.external import RankedTool
+from bench.analysis.final_evaluation import Finals, RankedBaseline, RankedCandidate
 from bench.analysis.labels import role_title
 from bench.analysis.leaderboard import Metrics
 from bench.analysis.run_analysis import Analysis
@@ -15,17 +15,17 @@ from bench.report.sections.metrics import METRICS, probability_records
 def candidate_records(found: Analysis, held: Finals) -> list[Mapping[str, object]]:
     """Every row of the ranking: candidates, which have all columns, the delivered model, baselines, models of other
     tools and people."""
-    rows = [_candidate(each, found, held) for each in held.standings]
+    rows = [_candidate(each, found, held) for each in held.ranking]
     if found.delivered is not None:
         rows.append(_delivered(found.delivered))
     rows += [_baseline(each, held) for each in held.references]
-    rows += [_other_tool(each, held) for each in held.external.standings]
+    rows += [_other_tool(each, held) for each in held.external.ranking]
     if held.annotators:
         rows.append({"candidate": held.annotators.label, "roles": "annotators", "iou": held.annotators.iou})
     return rows
 
 
-def _candidate(each: Standing, found: Analysis, held: Finals) -> Mapping[str, object]:
+def _candidate(each: RankedCandidate, found: Analysis, held: Finals) -> Mapping[str, object]:
     return {
         "rank": held.rank_of(each),
         "candidate": each.label,
@@ -57,7 +57,7 @@ def _delivered(choice: Choice) -> Mapping[str, object]:
     }
 
 
-def _baseline(each: ReferenceStanding, held: Finals) -> Mapping[str, object]:
+def _baseline(each: RankedBaseline, held: Finals) -> Mapping[str, object]:
     return {
         "candidate": each.label,
         "roles": "baseline",
@@ -68,7 +68,7 @@ def _baseline(each: ReferenceStanding, held: Finals) -> Mapping[str, object]:
     }
 
 
-def _other_tool(each: ExternalStanding, held: Finals) -> Mapping[str, object]:
+def _other_tool(each: RankedTool, held: Finals) -> Mapping[str, object]:
     return {
         "rank": each.rank,
         "candidate": each.label,

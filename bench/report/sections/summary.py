@@ -7,13 +7,19 @@ from bench.analysis.final_evaluation import Finals
 from bench.analysis.labels import configuration_label
 from bench.analysis.run_analysis import Analysis
 from bench.evaluation.statistics import Interval
-from bench.formats import plural
+from bench.formats import first_few, plural, shortened
 from bench.records import Candidate
 from bench.report import estimates
 from bench.report.sections.verdict import answer, how_scored
 
+UNNAMED = "foreground"
+"""What a data set calls its only class where nothing names it."""
+
 FIRST = 5
 """Rows of the ranking in a summary."""
+
+LONGEST_CLASSES = 60
+"""Characters of the names of classes above the page."""
 
 
 def in_one_line(found: Analysis) -> str:
@@ -38,8 +44,12 @@ def facts_line(found: Analysis) -> str:
     run = found.run
     day = datetime.fromisoformat(run.record.started_at)
     status = "" if run.record.status == "finished" else f" · {run.record.status}"
+    named = [name for name in run.dataset.classes if name != UNNAMED]
+    classes = f" ({shortened(first_few(named), LONGEST_CLASSES)})" if named else ""
+    held_out = f", {len(run.split.test)} held out" if run.split.test else ""
     return (
-        f"{run.dataset.name} · {plural(run.dataset.num_images, 'image')} · {day.day} {day:%b %Y} · "
+        f"{run.dataset.name}{classes} · {plural(run.dataset.num_images, 'image')}{held_out} · "
+        f"{day.day} {day:%b %Y} · "
         f"{formats.duration(run.record.wall_s)} on {run.environment.device}{status}"
     )
 
@@ -64,7 +74,7 @@ def _first_ranked(found: Analysis) -> list[dict[str, object]]:
     if isinstance(found.final, Finals):
         candidates = [
             _ranked(found.final.rank_of(each), each.label, each.score, each.interval, each.test, each.latency_s)
-            for each in found.final.standings
+            for each in found.final.ranking
         ]
         best_first = sorted(found.final.references, key=lambda each: -each.score)
         baselines = [_ranked(None, each.label, each.score, each.interval, each.test, None) for each in best_first]

@@ -53,9 +53,9 @@ def answer(decision: Decision) -> str:
         return (
             f"Do not use any of these models yet: the best is not clearly better than the {than}, which needs no model."
         )
-    delivered = f"{choice.label[0].lower()}{choice.label[1:]}"
+    delivered = f"{choice.label[0].lower()}{choice.label[1:]}".partition(", ")[0]
     if choice.is_default and choice.delivery is not None:
-        return f"Use the {delivered}, the default configuration: {_model(choice)}."
+        return f"Use the {delivered}: {_model(choice)} (the default configuration)."
     if choice.is_default:
         return f"Stay with the default configuration: {_model(choice)}."
     if choice.delivery is not None:
@@ -81,11 +81,11 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
     if choice.delivery is not None and choice.delivery.refit:
         development = sum(map(len, found.run.split.folds))
         yield (
-            f"This network was trained on all {plural(development, 'development image')}, so that only the "
-            f"{plural(len(choice.delivery.test), 'held-out image')} can score it. Out of fold, trainings of "
-            "its recipe were scored on images that they did not see."
+            f"It was trained on all {plural(development, 'development image')}, so that only the "
+            f"{plural(len(choice.delivery.test), 'held-out image')} can score it; out of fold, other trainings of its "
+            "recipe were scored on images that they did not see."
         )
-    if choice.delivery is not None and isinstance(found.final, Finals) and len(found.final.standings) > 1:
+    if choice.delivery is not None and isinstance(found.final, Finals) and len(found.final.ranking) > 1:
         yield from _delivery(found, choice, found.final)
     if decision.kind == CLEAR and decision.closest:
         other, by = decision.closest
@@ -108,25 +108,11 @@ def _reasons(found: Analysis, decision: Decision) -> Iterator[str]:
     elif decision.kind == UNUSABLE:
         yield from _unusable(decision)
     yield from _other_tool(found)
-    label, score, lead = decision.baseline or ("", 0.0, None)
-    if decision.kind in (CLEAR, TIED, SINGLE) and lead:
-        yield (
-            f"{_ahead(decision)} is ahead of the best baseline, the {label} "
-            f"({formats.rounded(score)}), by {estimates.spelt_lead(lead)}."
-        )
-
-
-def _ahead(decision: Decision) -> str:
-    """What the lead over the best baseline is of: not of the delivered network's recipe, whose score may be another."""
-    if decision.leader is None:
-        return "It"
-    leader = "The only candidate" if decision.kind == SINGLE else "The leader of the ranking"
-    return f"{leader} ({formats.rounded(decision.leader.score)})"
 
 
 def _other_tool(found: Analysis) -> Iterator[str]:
     """The best model of another tool, if one was scored on the images of the candidates."""
-    others = found.final.external.standings if isinstance(found.final, Finals) else ()
+    others = found.final.external.ranking if isinstance(found.final, Finals) else ()
     best = next((each for each in others if each.whole), None)
     if best is not None and best.leader_ahead is not None:
         yield (
@@ -136,7 +122,7 @@ def _other_tool(found: Analysis) -> Iterator[str]:
 
 
 def _delivery(found: Analysis, choice: Choice, held: Finals) -> Iterator[str]:
-    leader = held.standings[0]
+    leader = held.ranking[0]
     lead = lead_of_delivery(found.run, choice, leader, held)
     same = leader.candidate.hyperparameters == choice.hyperparameters
     if lead is None or (choice.is_refit and same):  # only threshold and mirrored copies set its recipe off the leader
@@ -162,9 +148,10 @@ def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
     elif decision.closest and others:
         other, by_other = decision.closest
         tied = "candidate is" if len(others) == 1 else "candidates are"
+        of = "it" if leader.candidate.hyperparameters == decision.choice.hyperparameters else "the leader"
         yield (
-            f"{len(others)} other {tied} statistically tied with the leader; the closest, {other.label}, differs by "
-            f"{estimates.spelt(by_other.reversed())}."
+            f"{len(others)} other {tied} statistically tied with {of}; the closest, {other.label}, is behind by "
+            f"{estimates.spelt_lead(by_other)}."
         )
     elif decision.closest:
         other, by_other = decision.closest
@@ -228,12 +215,14 @@ def _held_out(choice: Choice) -> Tile | None:
         return None
     of = "IoU, held-out test set"
     if choice.delivery is not None and choice.is_refit:
-        of = f"{_iou(choice.test_interval)} of this network, {plural(len(choice.delivery.test), 'held-out image')}"
+        images = plural(len(choice.delivery.test), "held-out image")
+        of = f"{_iou(choice.test_interval)}, of this network on {images}"
     return Tile(estimates.digits(choice.test, choice.test_interval), of, estimates.limits(choice.test_interval))
 
 
 def _iou(interval: Interval | None) -> str:
-    return "IoU with 95 % interval" if interval else "IoU"
+    """For the first tile, which says once what it counts."""
+    return "IoU (overlap, 0 to 1) with 95 % interval" if interval else "IoU (overlap, 0 to 1)"
 
 
 def how_scored(found: Analysis) -> str:

@@ -21,7 +21,7 @@ from bench.report.figures.ranks import draw_ranks
 
 
 def ranks(compared: Across) -> Iterator[Block]:
-    if len(compared.standings) < 2:
+    if len(compared.ranking) < 2:
         return
     yield Heading("Across data sets", anchor="across")
     yield paragraph(

@@ -29,7 +29,7 @@ def data_sets(compared: Across) -> Iterator[Block]:
             yield from blocks
         else:
             yield Folded(f"Ranking on {each.label}", _finding(each, compared), blocks, f"data-set-{number}")
-    if compared.standings:
+    if compared.ranking:
         yield Data("candidates.csv", candidate_records(compared), ("data", "candidate"), "Every candidate")
 
 
@@ -45,7 +45,7 @@ def _data_set(each: DataSet, compared: Across) -> Iterator[Block]:
     held = [name for name, run in each.runs.items() if run.finals]
     pooled = f" of the runs {listing(held)} together" if len(held) > 1 else ""
     yield paragraph(
-        f"The final evaluation{pooled}: {plural(len(found.standings), 'candidate')} on "
+        f"The final evaluation{pooled}: {plural(len(found.ranking), 'candidate')} on "
         f"{plural(found.comparison.num_images, 'image')} with "
         f"{plural(len(found.seeds), 'seed')} each. Candidates with the same rank do not differ significantly from "
         f"the best of that rank (5 %, Holm)."
@@ -67,7 +67,7 @@ def candidate_records(compared: Across) -> list[Mapping[str, object]]:
             "test_iou": each.test,
             **each.candidate.hyperparameters,
         }
-        for data, of in compared.standings.items()
+        for data, of in compared.ranking.items()
         for name, each in of.items()
     ]
     others = [
@@ -81,7 +81,7 @@ def candidate_records(compared: Across) -> list[Mapping[str, object]]:
             "iou_high": each.interval.high if each.interval else None,
             "test_iou": each.test,
         }
-        for data in compared.standings
-        for each in compared.held_on(data).external.standings
+        for data in compared.ranking
+        for each in compared.held_on(data).external.ranking
     ]
     return [*own, *others]

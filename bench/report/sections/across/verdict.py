@@ -47,7 +47,7 @@ def _tiles(compared: Across) -> Iterator[Tile]:
     """How good the best candidate is on each data set; with one data set also on the held-out test images."""
     held = [(each.label, each.held) for each in compared.datasets if isinstance(each.held, Finals)]
     for data, found in held[:MOST_TILES]:
-        leader = found.standings[0]
+        leader = found.ranking[0]
         yield Tile(
             estimates.digits(leader.score, leader.interval),
             f"IoU of the best on {data}",
@@ -58,7 +58,7 @@ def _tiles(compared: Across) -> Iterator[Tile]:
 
 
 def _more_of_one(found: Finals) -> Iterator[Tile]:
-    leader = found.standings[0]
+    leader = found.ranking[0]
     if leader.test is not None and leader.test_interval is not None:
         held_out = estimates.digits(leader.test, leader.test_interval)
         yield Tile(held_out, "IoU, held-out test set", estimates.limits(leader.test_interval))
@@ -91,21 +91,21 @@ def headline(compared: Across) -> str:
 
 def winner(each: DataSet, compared: Across) -> str:
     held = compared.ranking_on(each)
-    first = held.standings[0]
+    first = held.ranking[0]
     score = estimates.score(first.score, first.interval)
     if held.winner:
         return (
             f"{first.label} is significantly better than every other candidate: {held.held_out} IoU {score}."
             f"{_beside_other_tools(held)}"
         )
-    tied = [one.label for one in held.standings if one.group == 1 and one is not first]
+    tied = [one.label for one in held.ranking if one.group == 1 and one is not first]
     said = f", statistically tied with {listing(tied)}" if tied else ""
     return f"{first.label} leads with {held.held_out} IoU {score}{said}.{_beside_other_tools(held)}"
 
 
 def _beside_other_tools(found: Finals) -> str:
     """How the best model of another tool compares with the leading candidate; '' without one."""
-    best = next((each for each in found.external.standings if each.whole), None)
+    best = next((each for each in found.external.ranking if each.whole), None)
     if best is None or best.leader_ahead is None or best.score is None:
         return ""
     by = best.leader_ahead.reversed()

@@ -67,7 +67,7 @@ def tolerance_of(evaluation_size: int) -> float:
     return TOLERANCE * sqrt(2) * evaluation_size
 
 
-def evidence_of(
+def pixel_statistics(
     ids: Sequence[str], truth: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray, valid: np.ndarray
 ) -> PixelStatistics:
     """`truth` and `predicted` are class ids uint8 [N, e, e], `valid` is bool; `probabilities`, float32 [N, e, e,

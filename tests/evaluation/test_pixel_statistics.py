@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bench.evaluation.counting import confusion_of, counts_of
-from bench.evaluation.evidence import PixelStatistics, evidence_of, tolerance_of
 from bench.evaluation.pixel_metrics import BINS
+from bench.evaluation.pixel_statistics import PixelStatistics, pixel_statistics, tolerance_of
 
 SIZE = 32
 
@@ -30,7 +30,7 @@ def images(channels: int, count: int = 4) -> tuple[np.ndarray, ...]:
 
 def test_at_one_half_the_histogram_counts_what_was_counted():
     truth, predicted, probabilities, valid = images(1)
-    evidence = evidence_of("abcd", truth, predicted, probabilities, valid)
+    evidence = pixel_statistics("abcd", truth, predicted, probabilities, valid)
     middle = BINS // 2
     for row in range(4):
         counts = counts_of(confusion_of(truth[row], predicted[row], valid[row], 2))[1]
@@ -42,7 +42,7 @@ def test_at_one_half_the_histogram_counts_what_was_counted():
 @pytest.mark.parametrize("channels", [3, 5])
 def test_of_several_classes_each_is_told_from_the_rest(channels):
     truth, predicted, probabilities, valid = images(channels)
-    evidence = evidence_of("abcd", truth, predicted, probabilities, valid)
+    evidence = pixel_statistics("abcd", truth, predicted, probabilities, valid)
     assert evidence.histogram.shape == (4, channels - 1, 2, BINS)
     for number in range(1, channels):
         assert evidence.histogram[1, number - 1, 1].sum() == ((truth[1] == number) & valid[1]).sum()
@@ -54,24 +54,26 @@ def test_contours_are_those_of_the_predicted_class_at_a_share_of_the_diagonal():
     truth, predicted = np.zeros((2, 1, 200, 200), np.uint8)
     truth[0, 50:100, 50:100], predicted[0, 50:100, 52:102] = 1, 1
     valid = np.ones_like(truth, bool)
-    evidence = evidence_of(["a"], truth, predicted, predicted[..., None].astype(np.float32), valid)
+    evidence = pixel_statistics(["a"], truth, predicted, predicted[..., None].astype(np.float32), valid)
     assert evidence.tolerance_px == tolerance_of(200) == pytest.approx(2.1213, abs=1e-4)
     assert evidence.contours.tolist() == [[[196, 196, 196, 196]]]  # moved by 2 px: near
     predicted[0, 50:100, 52:54], predicted[0, 50:100, 102:104] = 0, 1
-    far = evidence_of(["a"], truth, predicted, predicted[..., None].astype(np.float32), valid)
+    far = pixel_statistics(["a"], truth, predicted, predicted[..., None].astype(np.float32), valid)
     assert far.contours[0, 0, 1] < 150  # by 4 px: the sides are not, nor the ends of top and bottom
 
 
 def test_what_is_no_number_is_background_and_what_rounding_made_more_than_one_is_one():
     truth = np.ones((1, 1, 2), np.uint8)
     probabilities = np.array([[[[np.nan], [1 + 1e-7]]]], np.float32)
-    evidence = evidence_of(["a"], truth, truth, probabilities, truth > 0)
+    evidence = pixel_statistics(["a"], truth, truth, probabilities, truth > 0)
     assert (evidence.histogram[0, 0, 1, 0], evidence.histogram[0, 0, 1, -1]) == (1, 1)
 
 
 def test_evidence_comes_back_from_arrays_and_adds_up():
-    whole = evidence_of("abcd", *images(3))
-    halves = [evidence_of(ids, *(part[rows] for part in images(3))) for ids, rows in (("ab", [0, 1]), ("cd", [2, 3]))]
+    whole = pixel_statistics("abcd", *images(3))
+    halves = [
+        pixel_statistics(ids, *(part[rows] for part in images(3))) for ids, rows in (("ab", [0, 1]), ("cd", [2, 3]))
+    ]
     sent = [pickle.loads(pickle.dumps(half)) for half in halves]  # as a worker sends it
     again = PixelStatistics.of_arrays((sent[0] + sent[1]).arrays())
     assert (again.ids, again.tolerance_px) == (whole.ids, whole.tolerance_px)
@@ -82,6 +84,6 @@ def test_evidence_comes_back_from_arrays_and_adds_up():
 def test_contours_at_two_tolerances_do_not_add_up():
     truth = np.ones((1, 8, 8), np.uint8)
     other = np.ones((1, 9, 9), np.uint8)
-    small, large = (evidence_of(["a"], of, of, of[..., None].astype(np.float32), of > 0) for of in (truth, other))
+    small, large = (pixel_statistics(["a"], of, of, of[..., None].astype(np.float32), of > 0) for of in (truth, other))
     with pytest.raises(ValueError, match="two tolerances"):
         small + large
