@@ -46,7 +46,7 @@ OPTIONS: dict[str, Option] = {
         may_change=True,
     ),
     "seeds": Option(
-        flag="--seed", metavar="N", kind=int, help="A seed of the search; on the command line the only one."
+        flag="--seed", metavar="N", kind=int, help="The seed of the search; an experiment file may list several."
     ),
     "name": Option(flag="--name", metavar="NAME", help="The run's name, its folder in --results."),
     "workers": Option(
@@ -59,7 +59,7 @@ OPTIONS: dict[str, Option] = {
     "cluster": Option(
         flag="--cluster",
         metavar="ADDRESS",
-        help="Train on a Ray cluster: ray://HOST:PORT, HOST:PORT, auto or local.",
+        help="Train on a Ray cluster: ray://HOST:PORT, HOST:PORT, auto or local; none: on this machine.",
         may_change=True,
     ),
     "retries": Option(help="How often a trial is tried again whose process died.", may_change=True),

@@ -1,7 +1,7 @@
 """The portfolio: good recipes of different kind, in the order in which they are tried.
 
 Each is the default configuration with other values of one to three hyperparameters. A search proposes them before its
-tuner chooses. A short budget compares only the first few. The order is that of `docs/decisions/0015-portfolio.md`.
+tuner chooses. A short budget compares only the first few.
 """
 
 import json

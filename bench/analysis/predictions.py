@@ -82,7 +82,8 @@ Found = tuple[str, tuple[str, ...], Arrays, str]
 def _of_final_evaluation(run: Run, held: Finals | NoFinals, directory: Path) -> Iterator[Found]:
     delivered = load_arrays(directory, f"predictions/{DELIVERED}")
     if delivered is not None:
-        yield "Delivered model", ("delivered",), delivered, "masks"
+        label = "The delivered network's recipe" if run.delivery and run.delivery.refit else "Delivered model"
+        yield label, ("delivered",), delivered, "masks"
     if isinstance(held, Finals):
         named = [(each.candidate, each.label) for each in held.ranking]
     else:

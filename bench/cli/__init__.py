@@ -65,7 +65,7 @@ app = typer.Typer(
     python -m bench list                            all that can be named""",
 )
 
-data_app = typer.Typer(no_args_is_help=True, help="Look at a data set, or write the sample set.")
+data_app = typer.Typer(no_args_is_help=True, help="Audit, draw, convert or split a data set, or write the sample set.")
 
 app.add_typer(data_app, name="data")
 

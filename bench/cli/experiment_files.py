@@ -16,7 +16,7 @@ def init(
         bool, typer.Option("--schema", help="Write a JSON schema beside it, for editors that complete YAML.")
     ] = False,
 ) -> None:
-    """Write a commented experiment file with every field and its default.
+    """Write a commented experiment file with every field: the default experiment, or with --data one for your images.
 
     [bold]Examples[/]
 

@@ -13,6 +13,9 @@ FOR_YOUR_DATA = {
     "tuners": "[tpe]",
     "trials": "null",
     "budget": "15m",
+    "split_prefixes": "{train_: train, training_: train, val_: val, test_: test}",
+    "keep_models": "3",
+    "finalists": "3",
 }
 """What is different where images of one's own take the place of the sample set."""
 
@@ -24,7 +27,7 @@ def experiment_text(name: str, data: str | None) -> str:
     text = text[text.index("\nname:") + 1 :]
     changed = {"name": name} | ({"path": json.dumps(data), **FOR_YOUR_DATA} if data else {})
     for field, value in changed.items():
-        found = re.search(rf"(?m)^ *{field}: (\[.*?\]|\S+)", text)
+        found = re.search(rf"(?m)^ *{field}: (\[.*?\]|\{{.*?\}}|\S+)", text)
         assert found is not None  # a test holds that the preset names every field
         text = text[: found.start(1)] + value + text[found.end(1) :]
     return f"# An experiment: python -m bench run {name}.yaml\n\n{text}"

@@ -27,9 +27,9 @@ def models(
     measure: Annotated[
         bool, typer.Option("--measure", help="Time training steps and predictions on this machine, too.")
     ] = False,
-    size: Annotated[int, typer.Option(min=32, max=2048, help="Of an image that is timed, pixels.")] = 192,
-    batch_size: Annotated[int, typer.Option(min=1, max=1024, help="Of a step that is timed.")] = 8,
-    steps: Annotated[int, typer.Option(min=1, max=1000, help="That are timed; the median counts.")] = 5,
+    size: Annotated[int, typer.Option(min=32, max=2048, help="Side of the timed image, in pixels.")] = 192,
+    batch_size: Annotated[int, typer.Option(min=1, max=1024, help="Batch size of the timed step.")] = 8,
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="Number of timed steps; the median is printed.")] = 5,
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the tables into a markdown file, between its marks.")
     ] = None,

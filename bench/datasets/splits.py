@@ -60,7 +60,7 @@ def make_split(
     ordered = {part: tuple(sorted(parts[part])) for part in PARTS}
     open_ids = sorted((*ordered["train"], *ordered["val"]))
     drawn = _folds(open_ids, facts_of, audit.twin_groups, folds, seed)
-    folds_rule = f"{len(drawn)} folds of the images that are not locked, {_DRAWN}"
+    folds_rule = f"{len(drawn)} folds of the development images, {_DRAWN}"
     return SplitRecord(
         train=ordered["train"],
         val=ordered["val"],
@@ -122,7 +122,7 @@ def _rule_of(found: set[str | None], val_share: float, test_share: float) -> str
     if found == {"train", "val", "test"}:
         return "train, val and test as given"
     if found == {"train", "val"}:
-        return f"the given val is the locked test set; validation is {val_share:.0%} of the given train, {_DRAWN}"
+        return f"the given val is the held-out test set; validation is {val_share:.0%} of the given train, {_DRAWN}"
     if found == {"train", "test"}:
         return f"train and test as given; validation is {val_share:.0%} of the given train, {_DRAWN}"
     return f"test is {test_share:.0%} of the images, validation {val_share:.0%} of the rest, {_DRAWN}"

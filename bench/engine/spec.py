@@ -136,7 +136,7 @@ class Scored:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
     """What a trial sends back: its record, and what it says about each validation image (None if it failed). `test` is
-    what a training of the final evaluation says about the locked test images, `train_images` on how many images it
+    what a training of the final evaluation says about the held-out test images, `train_images` on how many images it
     trained. `crashed`: its process died or hung, which is not always the configuration's fault."""
 
     record: TrialRecord

@@ -88,7 +88,7 @@ class DatasetRecord:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRecord:
     """Image ids by part. `excluded` are images that stay out of every part, with the reason (a twin across splits, for
-    example). `folds` divide what is not locked, train and val, for the final evaluation; `folds_rule` says how."""
+    example). `folds` divide the development images, train and val, for the final evaluation; `folds_rule` says how."""
 
     schema_version: int = SCHEMA_VERSION
     train: tuple[str, ...]

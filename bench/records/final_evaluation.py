@@ -65,7 +65,7 @@ class FinalsRecord:
 class TrainingRecord(Configured):
     """One training of a candidate of the finals: on all folds but `fold` (from 0), with `seed`, to the last epoch.
 
-    `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the locked test images; both
+    `out_of_fold` and `test` hold counts as in `Evaluation`, of the images of `fold` and of the held-out images; both
     are empty where the training did not complete, and `error` says why. `train_share` is 1 in the final evaluation; a
     training of the learning curve saw a smaller share of the images, `train_images` of them (None where that is not on
     record). `evidence` names the arrays of a `bench.evaluation.pixel_statistics.PixelStatistics` of the same images;
@@ -121,8 +121,8 @@ class DeliveryRecord:
     of the image's area, are dropped (0: none).
 
     `out_of_fold` and `test` hold counts as in `Evaluation`: of every development image by members that did not see it,
-    with members, threshold and smallest object chosen on the other folds; of the locked test images by the model as
-    delivered, once. `rule` says in words what was chosen and why. `confusion` is of the locked images. `latency_s` is
+    with members, threshold and smallest object chosen on the other folds; of the held-out test images by the model as
+    delivered, once. `rule` says in words what was chosen and why. `confusion` is of the held-out images. `latency_s` is
     seconds an image, `num_bytes` the size of the model's file.
 
     A `refit` is one network that was trained on all development images: `out_of_fold` is then what trainings of its

@@ -7,7 +7,7 @@ import yaml
 from bench.cli.init import experiment_text, write_experiment
 from bench.cli.schema import experiment_schema
 from bench.errors import UserError
-from bench.experiments import PRESETS, Data, Experiment, Protocol, load_experiment
+from bench.experiments import PRESETS, Data, Experiment, Protocol, load_experiment, override
 from bench.options import OPTIONS
 
 
@@ -26,10 +26,8 @@ def test_the_file_is_the_default_experiment_under_another_name(tmp_path):
 
 def test_with_images_of_ones_own_it_does_what_run_data_does(tmp_path):
     write_experiment(tmp_path / "cars.yaml", "my photos")
-    written, preset = load_experiment(str(tmp_path / "cars.yaml")), load_experiment("transfer")
-    assert written.data.path == str(tmp_path / "my photos")
-    assert (written.space, written.search, written.tuners) == (preset.space, preset.search, preset.tuners)
-    assert (written.trials, written.budget) == (preset.trials, preset.budget)
+    run_data = override(load_experiment("transfer"), data=str(tmp_path / "my photos"), name="cars")
+    assert load_experiment(str(tmp_path / "cars.yaml")) == run_data
 
 
 def test_nothing_is_overwritten_and_the_name_is_a_yaml_file(tmp_path):

@@ -109,7 +109,7 @@ def test_given_val_without_test_is_locked_and_the_rule_says_so() -> None:
     split = make_split(audited(spread(14), parts=parts), DATASET, seed=0)
     assert split.test == ("10", "11", "12", "13")
     assert len(split.val) == 2
-    assert split.rule.startswith("the given val is the locked test set; validation is 20% of the given train")
+    assert split.rule.startswith("the given val is the held-out test set; validation is 20% of the given train")
 
 
 def test_twin_across_given_parts_leaves_the_evaluation_side() -> None:

@@ -10,6 +10,7 @@ from bench.analysis.labels import role_title
 from bench.analysis.run_analysis import Analysis
 from bench.evaluation.statistics import Interval as Limits
 from bench.formats import MISSING, plural
+from bench.records import DEFAULT
 from bench.report import cells, estimates
 from bench.report.blocks import Badged, Column, Interval, Table
 
@@ -69,9 +70,10 @@ def _other_tool(each: RankedTool, held: Finals) -> dict[str, object]:
 
 
 def _candidate(each: RankedCandidate, held: Finals) -> dict[str, object]:
+    roles = sorted(each.candidate.roles, key=lambda role: role != DEFAULT)  # the search may find the default again
     return {
         "rank": held.rank_of(each),
-        "model": Badged(each.label, tuple(map(role_title, each.candidate.roles))),
+        "model": Badged(each.label, tuple(map(role_title, roles))),
         "interval": drawn(each.score, each.interval, each.test, each.test_interval),
         "iou_text": estimates.score(each.score, each.interval),
         "test_text": estimates.score(each.test, each.test_interval),

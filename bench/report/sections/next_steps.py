@@ -20,14 +20,14 @@ def _steps(found: Analysis) -> Iterator[Step]:
     name = shlex.quote(found.run.record.name)
     decision = found.decision
     if found.delivered is not None and decision.kind != UNUSABLE:
-        yield Step("Use the model on your images", f"python -m bench predict {name} photos -o masks")
+        yield Step("Use the model on a folder of images", f"python -m bench predict {name} photos -o masks")
         yield Step("Export it for other software", f"python -m bench export {name} --format onnx")
     if decision.kind == NOTHING:
         yield from _without_result(found, name)
         return
     yield Step(_longer(found), f"python -m bench run --resume --name {name} --budget 2h", _whether_longer(found))
     if found.run.dataset.path == SAMPLE:
-        yield Step("Compare models on your own images", "python -m bench run --data photos")
+        yield Step("Compare models on a folder of your own", "python -m bench run --data photos")
     elif _may_have_a_curve(found):
         yield Step(
             "Find out whether more images would help",

@@ -48,7 +48,8 @@ def brief(found: Analysis) -> Iterator[Block]:
     yield Figure(
         "predictions",
         "Worst, median and best prediction",
-        f"{picture.label} on {plural(picture.num_images, 'image')} with foreground, IoU of the image alone: "
+        f"{picture.label} {'out of fold ' if shown.out_of_fold else ''}on {plural(picture.num_images, 'image')} with "
+        f"foreground, IoU of the image alone: "
         f"{formats.listing(scores)}. "
         "White outlines the truth; light grey is padding and is not counted.",
         lambda: draw_overlays(picture),

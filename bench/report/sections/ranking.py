@@ -84,8 +84,8 @@ def caption(held: Finals) -> str:
     others = len(held.ranking) - 1
     if not others:
         return f"{leader.label} has {estimates.score(leader.score, leader.interval)}."
-    return (
-        f"{leader.label} leads with {estimates.score(leader.score, leader.interval)}; "
-        f"{level} of {plural(others, 'other candidate')} {'does' if level == 1 else 'do'} not differ significantly "
-        f"from it."
-    )
+    if others == 1:
+        said = f"the other candidate {'does not differ' if level else 'differs'} significantly from it"
+    else:
+        said = f"{level} of {others} other candidates {'does' if level == 1 else 'do'} not differ significantly from it"
+    return f"{leader.label} leads with {estimates.score(leader.score, leader.interval)}; {said}."

@@ -30,14 +30,16 @@ def in_one_line(found: Analysis) -> str:
     if choice is None:
         return f"{said} {decision.reason}".strip()
     scores = [
-        f"{where} IoU {estimates.score(value, interval)}"
-        for where, value, interval in (
-            (how_scored(found), choice.iou, choice.interval),
-            ("held-out test set", choice.test, choice.test_interval),
+        f"{estimates.score(value, interval)} {where}"
+        for value, interval, where in (
+            (choice.iou, choice.interval, how_scored(found)),
+            (choice.test, choice.test_interval, "on the held-out test set"),
         )
         if value is not None
     ]
-    return f"{said} {'; '.join(scores)[:1].upper()}{'; '.join(scores)[1:]}." if scores else said
+    if choice.is_refit:
+        scores.reverse()
+    return f"{said} IoU {'; '.join(scores)}." if scores else said
 
 
 def facts_line(found: Analysis) -> str:

@@ -148,7 +148,8 @@ def _tie(found: Analysis, decision: Decision) -> Iterator[str]:
     elif decision.closest and others:
         other, by_other = decision.closest
         tied = "candidate is" if len(others) == 1 else "candidates are"
-        of = "it" if leader.candidate.hyperparameters == decision.choice.hyperparameters else "the leader"
+        own = "its recipe" if decision.choice.is_refit else "it"
+        of = own if leader.candidate.hyperparameters == decision.choice.hyperparameters else "the leader"
         yield (
             f"{len(others)} other {tied} statistically tied with {of}; the closest, {other.label}, is behind by "
             f"{estimates.spelt_lead(by_other)}."
@@ -188,10 +189,10 @@ def _tiles(found: Analysis, decision: Decision) -> Iterator[Tile]:
     scores = [_out_of_fold(found, choice), _held_out(choice)]
     yield from filter(None, reversed(scores) if choice.is_refit else scores)  # first what this very model has
     if decision.baseline:
-        label, score, _ = decision.baseline
+        label, score, where = _best_baseline(found, choice, *decision.baseline[:2])
         people = found.final.annotators if isinstance(found.final, Finals) else None
         agreement = f"; two annotators agree at {formats.rounded(people.iou)}" if people else ""
-        yield Tile(formats.rounded(score), f"IoU of the best baseline without a model: {label}{agreement}")
+        yield Tile(formats.rounded(score), f"IoU of the best baseline without a model{where}: {label}{agreement}")
     size = (
         formats.bytes_of(choice.delivery.num_bytes)
         if choice.delivery
@@ -201,6 +202,15 @@ def _tiles(found: Analysis, decision: Decision) -> Iterator[Tile]:
         yield Tile(formats.milliseconds(choice.latency_s), f"per image on this machine · {size}")
     elif choice.num_params is not None:
         yield Tile(formats.millions(choice.num_params), "parameters")
+
+
+def _best_baseline(found: Analysis, choice: Choice, label: str, score: float) -> tuple[str, float, str]:
+    """A baseline's label and IoU, and on which images: those of the first tile."""
+    if not choice.is_refit or not isinstance(found.final, Finals):
+        return label, score, ""
+    of = {each.label: each.test for each in found.final.references if each.test is not None}
+    best = max(of, key=lambda each: of[each], default=None)
+    return (label, score, "") if best is None else (best, of[best], " on the held-out images")
 
 
 def _out_of_fold(found: Analysis, choice: Choice) -> Tile | None:
