@@ -27,7 +27,6 @@ def deliver(
     cache_directory: Path,
     test_ids: Sequence[str],
     evaluation_size: int,
-    placement: Placement = Placement(),  # noqa: B008  frozen
     tell: Callable[[str], None] = lambda text: None,
 ) -> DeliveryRecord:
     """Writes `run_directory`/model/; returns `record` with `test`, `latency_s` and `num_bytes` of that very model.
@@ -47,7 +46,7 @@ def deliver(
         tuple(test_ids),
         evaluation_size,
         log=run_directory / LOG,
-        placement=placement,
+        placement=Placement(),
         tell=tell,
     )
 

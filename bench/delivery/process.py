@@ -49,6 +49,7 @@ def in_own_process(
         if in_main:
             signal.signal(signal.SIGINT, heeded)
     theirs.close()
+    printed_before = log.stat().st_size if log.is_file() else 0
     try:
         while True:
             kind, content = ours.recv()
@@ -60,7 +61,7 @@ def in_own_process(
                 raise content
     except (EOFError, OSError) as error:
         process.join()
-        raise ProcessFailedError(f"the process {_ending(process.exitcode)}{_log_tail(log)}") from error
+        raise ProcessFailedError(f"the process {_ending(process.exitcode)}{_log_tail(log, printed_before)}") from error
     finally:
         process.kill()
         process.join()
@@ -108,6 +109,7 @@ def _ending(exitcode: int | None) -> str:
     return f"ended with exit code {exitcode}"
 
 
-def _log_tail(log: Path) -> str:
-    printed = log.read_text(errors="replace").strip().splitlines() if log.is_file() else []
+def _log_tail(log: Path, since: int) -> str:
+    """The last lines of what was printed after the first `since` bytes."""
+    printed = log.read_bytes()[since:].decode(errors="replace").strip().splitlines() if log.is_file() else []
     return f"; its last words: {' | '.join(printed[-_LAST_LINES:])}" if printed else ""

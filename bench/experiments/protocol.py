@@ -16,7 +16,8 @@ DEFAULT_STEPS = 200
 class Protocol(Section):
     """What is equal for every candidate. Shares are fractions.
 
-    Data and scores: a pixel is foreground if its probability is at least `threshold`. Predictions are compared with
+    Data and scores: a pixel is foreground if its probability is at least `threshold`; the delivered model has a
+    threshold of its own, chosen out of fold. Predictions are compared with
     masks on a square of `evaluation_size` pixels a side (None: the largest size of the search space).
 
     Length: a training has `steps` optimiser steps (None: 200, or what a budget has room for), whatever the number of

@@ -31,8 +31,9 @@ class OnRecord:
     def __init__(self, executor: Executor, store: RunStore, earlier: Sequence[AttemptRecord], retries: int) -> None:
         self._executor, self._store, self._retries = executor, store, retries
         self._lost: Counter[Unit] = Counter()
-        for attempt in earlier:
-            self._lost[attempt.study_id, attempt.unit] += 1 if attempt.event == BEGAN else -1
+        for attempt in earlier:  # one that came to an end clears those that were lost before it
+            unit = attempt.study_id, attempt.unit
+            self._lost[unit] = self._lost[unit] + 1 if attempt.event == BEGAN else 0
         self._running: dict[tuple[str, str], TrialSpec] = {}
         self._given_up: list[TrialOutcome] = []
         self._held: list[TrialSpec] = []
@@ -96,7 +97,7 @@ class OnRecord:
         if self._given_up:
             yield self._given_up.pop(0)
             return
-        if self._held and not self._running:
+        if self._held and not self._running and self._executor.free_slots:  # a cluster may have lost all machines
             self._begin(self._held.pop(0))
         for event in self._executor.events():
             if isinstance(event, TrialOutcome):

@@ -24,17 +24,12 @@ START_SHARE, NETWORK_SHARE = 1.0, 0.25
 network is built and compiled for training."""
 
 
-SEARCH_SHARE = 0.6
-"""The search's share of a budget until a plan sets another. The final evaluation has the rest, and what the search
-leaves."""
-
-
 class Timekeeper:
     """Times of a run that began at `began` (seconds of `bench.clock`), and of its `earlier` sessions."""
 
     def __init__(self, experiment: Experiment, earlier: Run | None, began: float) -> None:
         self._budget_s = experiment.budget_s
-        self.search_share = SEARCH_SHARE if experiment.protocol.finalists else 1.0
+        self.search_share = 1.0  # of a budget, until a plan keeps a part of it for a final evaluation
         self._earlier_s = (earlier.record.wall_s or 0.0) if earlier else 0.0
         self._began = began
         self.kept_s = 0.0  # of the final evaluation's time, for a last training
@@ -86,12 +81,12 @@ class Timekeeper:
         """The budget without what closing takes."""
         return (self._budget_s or 0.0) - self._closing_s
 
-    def keep_for_closing(self, probe: Probe, locked: int, networks: int) -> None:
-        """Keeps the time to deliver `networks` and to score `locked` images and their mirrored copies with them, by
+    def keep_for_closing(self, probe: Probe, held_out: int, networks: int) -> None:
+        """Keeps the time to deliver `networks` and to score `held_out` images and their mirrored copies with them, by
         what a `probe` measured."""
         report_s = min(LONGEST_REPORT_S, REPORT_S + REPORT_SHARE * (self._budget_s or 0.0))
         building_s = (START_SHARE + NETWORK_SHARE * networks) * probe.first_s
-        self._closing_s = max(LEAST_CLOSING_S, report_s + building_s + 2 * networks * locked * probe.image_s)
+        self._closing_s = max(LEAST_CLOSING_S, report_s + building_s + 2 * networks * held_out * probe.image_s)
 
     @contextmanager
     def timing(self, study_id: str) -> Iterator[None]:

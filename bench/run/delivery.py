@@ -123,6 +123,8 @@ def masks_by_configuration(
                 own[str(name)] = values[0]
     for name, maps in found.items():
         shown = [image for image in ids if image in maps]
+        if not shown:  # the disk had no room for the fold that has them
+            continue
         enlarged = [at_size(maps[image].astype(np.float32) / 255, truth.masks.shape[-1]) for image in shown]
         masks = np.stack([class_ids(each, 0.5) for each in enlarged])
         yield f"predictions/{name}", {"ids": np.array(shown, np.str_), "masks": masks}

@@ -78,7 +78,7 @@ def run_finals(
         keep_model=keep_model,
         longest_s=longest_s,
         fitted=None if fitted is None else len(finished) + fitted,
-        slots=executor.slots,
+        slots=max(1, executor.slots),
     )
     # A resumed run may have nothing left to train.
     waiting = sum(1 for _ in trainings.waiting({}))
@@ -187,7 +187,7 @@ class _Trainings:
 
     def ended(self, spec: TrialSpec, outcome: TrialOutcome) -> None:
         """Writes the evidence and the model before the record."""
-        if outcome.record.status == STOPPED and self._had_all_the_time():
+        if outcome.record.status == STOPPED and self._had_all_the_time(spec, outcome.record.wall_s or 0.0):
             self.reason = "budget"  # a run with more time trains it again
             return
         training, evidence = _training(outcome, spec, self.candidates[spec.trial_id]), _evidence(outcome)
@@ -199,10 +199,13 @@ class _Trainings:
         self.finished.append(training)
         self.costs.add_training(training)
 
-    def _had_all_the_time(self) -> bool:
-        """Whether the end of the budget stopped a training, not its own limit."""
+    def _had_all_the_time(self, spec: TrialSpec, lasted_s: float) -> bool:
+        """Whether the end of the budget stopped a training, not its own limit, which is then less than the time that
+        was left when it began."""
         left_s = self.deadline.left_s
-        return self.longest_s is None or self.fitted is not None or left_s is None or left_s < self.longest_s
+        if self.longest_s is None or self.fitted is not None or not left_s or spec.time_limit_s is None:
+            return True
+        return left_s + lasted_s <= spec.time_limit_s
 
 
 def _specs(

@@ -48,7 +48,8 @@ class Journal:
         self.trainings: list[TrainingRecord] = list(earlier.trainings) if earlier else []
         self.finals = earlier.finals if earlier else None
         self.delivered = earlier.delivery if earlier else None
-        self.costs = CostModel(self.trials, self.trainings)
+        same = earlier is not None and earlier.environment.device == executor.device()
+        self.costs = CostModel(self.trials, self.trainings) if same else CostModel()  # another device has other costs
         self.times = Timekeeper(experiment, earlier, began)
         self.record = RunRecord(
             name=experiment.name,

@@ -107,7 +107,7 @@ def plan(
     units = left_s * slots / unit_s
     rule = next(rule for rule in RULES if units >= rule.begins(is_before_last=is_before_last))
     candidates = min(rule.candidates, available)
-    if candidates == 1:
+    if candidates == 1 and not (may_search and rule.search_share):
         alone = _default_alone(left_s, price, folds, slots, epoch, shortest, given)
         return alone if fits else _beside_one(alone, left_s, price, folds, slots, epoch, shortest)
     trainings = candidates * folds if rule.everywhere else candidates + folds

@@ -86,7 +86,7 @@ def refit_spec(
 ) -> TrialSpec:
     """The training on all images with the recipe and seed of `selected`, an ensemble of one unit. It is as long as that
     of its first member. With `left_s` seconds left, and no length in the protocol, it lasts as long as these, up to
-    `MOST` steps."""
+    `MOST` steps, or twice as long as on a fold where that is more."""
     member, known = selected.members[0], _epochs_on_fold(selected, trainings)
     fitted = left_s is not None and protocol.steps is None
     return TrialSpec(

@@ -16,6 +16,7 @@ from bench.run.costs import CostModel, Deadline
 from bench.run.dispatch import dispatch
 from bench.tuners import ORACLES
 from bench.tuners.keras_tuner import WAIT, NoProposal, ask, replay, tell
+from bench.tuners.successive_halving import FACTOR
 from search_spaces.portfolio import portfolio
 from search_spaces.segmentation import SegmentationHyperModel
 
@@ -92,9 +93,13 @@ class _Study:
         self.plan, self.executor, self.costs, self.deadline = plan, executor, costs, deadline
         self.recorder, self.progress = recorder, progress
         self.kind = ORACLES[plan.tuner]
-        self.oracle = self.kind.make(
-            hypermodel.declare(kt.HyperParameters()), plan.seed, max(1, plan.epochs // plan.rung_epochs)
-        )
+        rungs = max(1, plan.epochs // plan.rung_epochs)
+        self.oracle = self.kind.make(hypermodel.declare(kt.HyperParameters()), plan.seed, rungs)
+        if self.kind.promotes and rungs < FACTOR:
+            progress.warning(
+                f"{plan.tuner} promotes no trial here: its longest trial, {plan.epochs} epochs, is not {FACTOR} times "
+                f"as long as its shortest, {plan.rung_epochs}; protocol.steps and shortest_steps set both"
+            )
         self.oracle.first = portfolio(hypermodel.space)
         self.proposed = self.on_record = 0
         self.waiting: list[TrialSpec] = []

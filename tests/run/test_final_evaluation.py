@@ -203,6 +203,29 @@ def test_a_training_that_was_stopped_is_not_on_record():
     assert hold(planned(), Stopping(folds=FOLDS)) == ("budget", [])
 
 
+def test_a_candidate_that_its_own_limit_stopped_is_out_and_the_others_go_on(monkeypatch):
+    """The limit, 60 s, is more than is left after it."""
+    now = [1000.0]
+    monkeypatch.setattr("bench.clock.now", lambda: now[0])
+
+    class Slow(StandInExecutor):
+        def _outcome(self, spec):
+            outcome = super()._outcome(spec)
+            is_slow = spec.hyperparameters == record.candidates[1].hyperparameters
+            lasted_s = spec.time_limit_s if is_slow else 20.0
+            now[0] += lasted_s
+            trial = replace(outcome.record, status=STOPPED if is_slow else COMPLETED, wall_s=lasted_s)
+            return replace(outcome, record=trial)
+
+    record = in_budget(folds=2)
+    executor = Slow(folds=FOLDS)
+    hold(record, executor, deadline=Deadline.after(125.0), leaders_first=True, longest_s=60.0)
+    first, slow, *others = [(spec.hyperparameters, spec.time_limit_s) for spec in executor.specs]
+    assert [each[0] for each in (first, slow)] == [each.hyperparameters for each in record.candidates[:2]]
+    assert slow[1] == pytest.approx(60.0)
+    assert others, "45 s were left"
+
+
 def test_a_training_costs_what_its_like_did_and_a_new_network_what_the_others_do():
     record = planned()
     first, *_, origin = [spec for spec, _ in _specs(record)][: 2 * len(record.candidates)]

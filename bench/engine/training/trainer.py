@@ -6,7 +6,7 @@ The only place where TensorFlow runs. Methods answer with what can be sent: a re
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,11 @@ from search_spaces.views import PATCHES
 
 GRAPHS_SHARE = 2 / 3
 """Of a process's memory, from which on compiled graphs make room for new ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OutOfMemory:
+    reason: str
 
 
 class Trainer:
@@ -60,6 +65,15 @@ class Trainer:
     def run(self, spec: TrialSpec) -> TrialOutcome | str:
         """The outcome, or in one line why there is none. Raises DataError where the run's pixels are gone, which is no
         trial's fault."""
+        found = self._tried(spec)
+        if not isinstance(found, _OutOfMemory):
+            return found
+        # A trial must not fail for what others have left behind. What failed is free only here, with its frames gone.
+        self._last_model = None
+        self._graphs.drop(self._key(spec))
+        return self.run(spec) if self._graphs.clear() else found.reason
+
+    def _tried(self, spec: TrialSpec) -> TrialOutcome | str | _OutOfMemory:
         import tensorflow as tf
 
         from bench.engine.devices import peak_memory
@@ -75,10 +89,7 @@ class Trainer:
         except TrialError as error:
             return str(error)
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-            self._graphs.drop(key)
-            if self._graphs.clear():  # a trial must not fail for what others have left behind
-                return self.run(spec)
-            return f"out of memory: {_one_line(error)}"
+            return _OutOfMemory(f"out of memory: {_one_line(error)}")
         except Exception as error:
             logging.getLogger(__name__).exception("trial %s of %s", spec.trial_id, spec.study_id)
             self._graphs.drop(key)

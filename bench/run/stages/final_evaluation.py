@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bench.analysis.final_evaluation import LEAST_FOLDS
+from bench.errors import StoreError
 from bench.records import FinalsRecord
 from bench.run.costs import Price
 from bench.run.experiment_plan import measured_unit_s, plan_of
@@ -25,9 +26,22 @@ def evaluate_finally(run: OpenRun) -> None:
     if planned is None:
         run.progress.warning("no final evaluation: nothing completed, or too few images for folds")
         return
+    _require_same_length(run, planned)
     score_baselines_on_folds(run)
     run.store.write(planned)
     train_candidates(run, planned, finished=run.trainings, keep=run.keep_training, leaders_first=planned.balanced)
+
+
+def _require_same_length(run: OpenRun, planned: FinalsRecord) -> None:
+    """Raises StoreError where trainings of a session with a budget are of another length: they cannot be compared."""
+    before = run.finals
+    if before is None or not run.trainings or (before.epochs == planned.epochs and not before.fitted):
+        return
+    steps = run.experiment.protocol.steps_per_epoch
+    raise StoreError(
+        f"run {run.record.name!r} has trainings of {before.epochs * steps} steps, and "
+        f"without a budget they have {planned.epochs * steps}: give --budget, or choose another --name"
+    )
 
 
 def _evaluate_in_budget(run: OpenRun, chosen: Plan) -> None:

@@ -47,7 +47,8 @@ def divide_time(run: OpenRun, experiment: Experiment, steps: int | None = None) 
         run.times.search_share = run.chosen.search_share
         if run.probe is None or not run.chosen.candidates:
             return
-        several = run.chosen.fitted or (1 if run.chosen.candidates == 1 else MOST_MEMBERS) * folds
+        most = MOST_MEMBERS * folds
+        several = min(run.chosen.fitted, most) if run.chosen.fitted else folds if run.chosen.candidates == 1 else most
         run.times.keep_for_closing(run.probe, test, 1 if run.times.kept_s else several)
 
 
