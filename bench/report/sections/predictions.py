@@ -40,7 +40,9 @@ def predictions(found: Analysis) -> Iterator[Block]:
 
 def brief(found: Analysis) -> Iterator[Block]:
     shown = found.gallery
-    picture = shown if isinstance(shown, Missing) else overlays(shown)
+    if isinstance(shown, Missing):
+        return
+    picture = overlays(shown)
     if isinstance(picture, Missing):
         return
     scores = [f"{case.title.lower()} {formats.rounded(case.iou)}" for case in picture.cases]
