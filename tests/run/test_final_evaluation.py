@@ -2,9 +2,11 @@
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from bench.errors import StoreError
 from bench.experiments import load_experiment
 from bench.progress import PlainProgress
 from bench.records import (
@@ -25,6 +27,7 @@ from bench.run.costs import MARGIN, CostModel, Deadline, Probe
 from bench.run.final_evaluation import FILLED, _specs, evidence_name, run_finals, unit_name
 from bench.run.final_plan import budgeted_finals, in_order, leaders, whole_finals
 from bench.run.plan import Plan
+from bench.run.stages.final_evaluation import _require_same_length
 from search_spaces.defaults import default_configuration, original_baseline
 from search_spaces.portfolio import portfolio
 from tests import examples
@@ -104,6 +107,18 @@ def test_without_a_budget_the_whole_protocol_is_held():
     record = planned()
     assert (len(record.candidates), record.folds, record.seeds) == (4, 2, (1, 2, 3))
     assert (record.rule, record.epochs) == ("the whole protocol", 8)
+
+
+def test_without_the_budget_trainings_of_another_length_are_refused():
+    whole, before = planned(), in_budget(steps=150)
+    run = SimpleNamespace(
+        finals=before, trainings=[object()], experiment=EXPERIMENT, record=SimpleNamespace(name="cars")
+    )
+    with pytest.raises(StoreError, match=r"'cars' has trainings of 150 steps, and without a budget they have 200"):
+        _require_same_length(run, whole)
+    for allowed in (replace(before, epochs=whole.epochs), None):
+        run.finals = allowed
+        assert _require_same_length(run, whole) is None
 
 
 def test_without_budget_and_search_recipes_of_the_portfolio_are_evaluated():

@@ -64,6 +64,7 @@ def run(
     search_folds: int = 1,
     epochs: int = 9,
     rung_epochs: int = 1,
+    said: list[str] | None = None,
 ) -> tuple[str, Kept]:
     """Why a study ended, and what it kept beyond `earlier`."""
     kept, before = Kept(), earlier or Kept()
@@ -78,7 +79,7 @@ def run(
         costs=costs or CostModel(),
         deadline=deadline,
         recorder=kept,
-        progress=PlainProgress(write=lambda line: None),
+        progress=PlainProgress(write=([] if said is None else said).append),
     )
     return ended, kept
 
@@ -320,6 +321,14 @@ def test_rungs_count_in_the_shortest_training(tuner):
     lengths = {record.hyperparameters["tuner/epochs"]: record.epochs_run for record in records}
     assert lengths == {1: 4, 3: 12, 9: 36}
     assert {spec.epochs for spec in executor.specs} == {4, 12, 36}
+
+
+@promoting
+@pytest.mark.parametrize(("epochs", "can"), [(8, False), (12, True)])
+def test_a_tuner_that_cannot_promote_says_so(tuner, epochs, can):
+    said: list[str] = []
+    run(tuner, trials=2, epochs=epochs, rung_epochs=4, said=said)
+    assert any(f"{tuner} promotes no trial here" in line for line in said) is not can
 
 
 def test_a_tuner_without_rungs_trains_every_trial_whole():
