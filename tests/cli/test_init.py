@@ -103,7 +103,7 @@ def test_the_schema_says_what_fields_mean():
     sections = experiment_schema()
     protocol = sections["$defs"]["Protocol"]["properties"]
     assert set(protocol) == set(Protocol.model_fields)
-    assert protocol["threshold"]["description"] == "a pixel of at least this probability is foreground"
+    assert protocol["threshold"]["description"].startswith("a pixel of at least this probability is foreground (")
     assert sections["properties"]["search"]["description"].endswith("(docs/decisions/0016-comparison.md)")
     assert sections["properties"]["workers"]["description"] == OPTIONS["workers"].help
 
