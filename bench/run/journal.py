@@ -48,8 +48,7 @@ class Journal:
         self.trainings: list[TrainingRecord] = list(earlier.trainings) if earlier else []
         self.finals = earlier.finals if earlier else None
         self.delivered = earlier.delivery if earlier else None
-        same = earlier is not None and earlier.environment.device == executor.device()
-        self.costs = CostModel(self.trials, self.trainings) if same else CostModel()  # another device has other costs
+        self.costs = known_costs(earlier, executor.device())
         self.times = Timekeeper(experiment, earlier, began)
         self.record = RunRecord(
             name=experiment.name,
@@ -146,6 +145,13 @@ class Journal:
             self.times.interrupt()
             self.mark("interrupted")
             raise
+
+
+def known_costs(earlier: Run | None, device: str) -> CostModel:
+    """What earlier sessions tell of costs; nothing if they ran on another device."""
+    if earlier is None or earlier.environment.device != device:
+        return CostModel()
+    return CostModel(earlier.trials, earlier.trainings)
 
 
 def evaluation_of(record: TrialRecord, part: str, scored: Scored) -> Evaluation:

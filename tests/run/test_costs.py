@@ -9,7 +9,9 @@ from bench.experiments import Protocol
 from bench.records import COMPLETED, FAILED, EpochRecord, TrainingRecord, TrialRecord
 from bench.run.costs import MARGIN, CostModel, Deadline, Price, growth, scaled_to
 from bench.run.earlier_costs import scoring_s
+from bench.run.journal import known_costs
 from search_spaces.space import cost_identity
+from tests.report.runs import run
 
 VALUES = {"architecture": "unet", "backbone": "resnet18", "image_size": 96, "batch_size": 8}
 
@@ -33,6 +35,14 @@ def test_a_failed_trial_teaches_nothing():
     clock = CostModel()
     clock.add(trial(wall_s=3.0))
     assert clock.estimate_s(VALUES, 10, warm=False) is None
+
+
+def test_costs_of_another_device_are_measured_anew():
+    earlier = replace(run(), trials=(trial(14.0, 16.0, 18.0, wall_s=19.0),))
+    device = earlier.environment.device
+    assert known_costs(earlier, device).estimate_s(VALUES, 10, warm=True) == pytest.approx(MARGIN * 20)
+    assert known_costs(earlier, f"{device} and a GPU").estimate_s(VALUES, 10, warm=True) is None
+    assert known_costs(None, device).estimate_s(VALUES, 10, warm=True) is None
 
 
 def test_a_known_network_costs_its_epochs():
