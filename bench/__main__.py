@@ -7,8 +7,16 @@ import sys
 def main() -> None:
     """The entry point of `segbench` too."""
     _leave_the_working_folder()
-    from bench.cli import main as run
-
+    try:
+        from bench.cli import main as run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in {"bench", "search_spaces"}:
+            raise
+        sys.stderr.write(
+            f"error: {error.name} is not installed for {sys.executable}: activate the environment of SegBench "
+            "(source .venv/bin/activate), or write .venv/bin/python for python\n"
+        )
+        raise SystemExit(2) from None
     run()
 
 

@@ -22,8 +22,8 @@ class FinishedRun:
 
     records: Run
 
-    def leaderboard(self) -> "pd.DataFrame":
-        """Every trial of the search, best first.
+    def trials(self) -> "pd.DataFrame":
+        """Every trial of the search, best first; empty without a search.
 
         Columns: `rank` (missing for a trial without one), `study`, `trial`, `status`, `iou` on validation, 0-1,
         `test_iou` with `test_low` and `test_high` (95 %) if it was scored on held-out test images, times in seconds,
@@ -50,8 +50,8 @@ class FinishedRun:
         ]
         return pd.DataFrame(rows).astype({"rank": "Int64"}) if rows else pd.DataFrame({"rank": pd.array([], "Int64")})
 
-    def finals(self) -> "pd.DataFrame":
-        """The final evaluation, best first; empty if the run held none.
+    def leaderboard(self) -> "pd.DataFrame":
+        """The candidates of the final evaluation, best first; empty if the run held none (`trials` has the search).
 
         Columns: `candidate`, `roles`, `group` (its candidates do not differ significantly from its leader), `iou` out
         of fold with `low` and `high` (95 %), `test_iou`, and one for each hyperparameter.

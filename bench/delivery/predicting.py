@@ -84,6 +84,12 @@ def plan_outputs(images: Sequence[Path], folder: Path, wishes: Wishes, *, force:
         coco=folder / "polygons.json" if wishes.polygons == "coco" else None,
         as_scored=wishes.as_scored,
     )
+    among = {path.parent.resolve() for path in images} & {folder.resolve()}
+    if among:
+        raise StoreError(
+            f"masks would lie among the photographs of {folder} and be taken for some next time; choose another "
+            "folder with -o"
+        )
     inputs = {path.resolve() for path in images}
     own = [path for path in outputs if path.resolve() in inputs]
     if own:

@@ -97,6 +97,11 @@ def without_small_objects(ids: np.ndarray, smallest_object: float) -> np.ndarray
 
 
 def main(paths: list[str]) -> None:
+    if not paths or paths[0].startswith("-"):
+        sys.stdout.write(
+            "usage: python predict.py PHOTOGRAPH [PHOTOGRAPH ...]: writes PHOTOGRAPH.mask.png beside each\n"
+        )
+        return
     network, about = load()
     for path in map(Path, paths):
         image = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))

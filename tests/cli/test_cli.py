@@ -135,6 +135,15 @@ def test_help_imports_nothing_slow() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+def test_an_environment_without_the_packages_is_said_in_one_line():
+    command = [sys.executable, "-S", "-m", "bench", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(bench.__file__).parent.parent)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: typer is not installed for ")
+    assert done.stderr.count("\n") == 1
+    assert "source .venv/bin/activate" in done.stderr
+
+
 def test_module_runs_from_the_shell() -> None:
     done = subprocess.run([sys.executable, "-m", "bench", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("segbench ")

@@ -119,7 +119,7 @@ def test_nothing_is_overwritten_without_force_nor_a_photograph_with_it(small, ph
     before = (photos / "photo0.png").read_bytes()
     code, _, errors = run(small, photos, "-o", photos, "--force")
     assert code == 2
-    assert "would replace the photograph" in errors
+    assert "masks would lie among the photographs of" in errors
     assert (photos / "photo0.png").read_bytes() == before
 
 
