@@ -21,7 +21,7 @@ from search_spaces.views import PATCHES
 LICENCES = {
     "mobilenet": "Apache-2.0 (Keras Applications; MobileNet by Google)",
     "mobilenetv2": "Apache-2.0 (Keras Applications; MobileNetV2 by Google)",
-    "efficientnetlite": "Apache-2.0 (EfficientNet-Lite by Google)",
+    "efficientnet_lite": "Apache-2.0 (EfficientNet-Lite by Google)",
     "efficientnetb": "Apache-2.0 (EfficientNet by Google, packaged by P. Yakubovskiy)",
     "resnet50v2": "see their publisher (Keras Applications)",
     "efficientnetv2": "see their publisher (Keras Applications; EfficientNetV2 by Google)",
