@@ -3,8 +3,8 @@
     python benchmarks/racing.py                 the table of docs/decisions/0010-racing.md, 90 s on one core
     python benchmarks/racing.py --searches 300  the same, more exact
 
-Images, candidates and seed effects are those of `coverage.py`; each fold is one training. The mean logits of a search's
-configurations are normal with standard deviation 0.5. The best of the same configurations is chosen by its score on a
+Images, candidates and seed effects are those of `interval_coverage.py`; each fold is one training. The mean logits of a
+search's configurations are normal with standard deviation 0.5. The best of them is chosen by its score on a
 single fold, by that on all folds, and in a race. `regret` is the true IoU of the best configuration minus that of the
 chosen one. `equal pruned` is the rate at which a configuration is pruned that is as good as the only one before it.
 """
@@ -12,7 +12,7 @@ chosen one. `equal pruned` is the rate at which a configuration is pruned that i
 import argparse
 
 import numpy as np
-from coverage import WORLDS, World, draw, true_score
+from interval_coverage import WORLDS, World, draw, true_score
 
 from bench.evaluation.racing import Incumbent, is_behind, race
 from bench.evaluation.resampling import pooled_scores

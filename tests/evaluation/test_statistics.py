@@ -1,5 +1,5 @@
 """Intervals, tests and ranks: numbers worked by hand, and data
-with known answers (`benchmarks/coverage.py` has more of them)."""
+with known answers (`benchmarks/interval_coverage.py` has more of them)."""
 
 import importlib.util
 import sys
@@ -19,8 +19,8 @@ from bench.records import ClassCounts, Evaluation
 
 @pytest.fixture(scope="module")
 def simulation():
-    """The module benchmarks/coverage.py, under a name that the package `coverage` does not have."""
-    path = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
+    """The module benchmarks/interval_coverage.py."""
+    path = Path(__file__).parents[2] / "benchmarks" / "interval_coverage.py"
     specification = importlib.util.spec_from_file_location("coverage_simulation", path)
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module
@@ -302,7 +302,7 @@ def test_what_cannot_be_told_apart_is_none() -> None:
 def test_intervals_hold_what_they_say_and_equals_seldom_have_a_winner(simulation) -> None:
     """50 images and 3 seeds. Of 500 data sets, the rate of a method that covers 95% has a standard error of 1.0
     percentage points: so 92-98% is the promise itself and three of those errors, and 5% of false winners is allowed two
-    errors more, 7%. benchmarks/coverage.py measures both on 2000 data sets."""
+    errors more, 7%. benchmarks/interval_coverage.py measures both on 2000 data sets."""
     world, repeats = simulation.WORLDS["usual"], 500
     truth = [simulation.true_score(world, mean) for mean in (0.4, 0.4, 0.9)]
     random = np.random.default_rng(11)

@@ -1,7 +1,7 @@
 """Do the 95% intervals cover the truth in 95%? Data with known answers, every method on the same data.
 
-    python benchmarks/coverage.py                 the tables of docs/statistics.md, half an hour on one core
-    python benchmarks/coverage.py --repeats 200   the same, less exact
+    python benchmarks/interval_coverage.py                 the tables of docs/statistics.md, half an hour on one core
+    python benchmarks/interval_coverage.py --repeats 200   the same, less exact
 
 An image has a size and a difficulty for all candidates, another difficulty for each candidate, and noise in each
 training. A training has a seed effect. All are normal on the logit of the image's IoU; false alarms and misses are
