@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,11 @@ def test_nothing_is_overwritten_without_force_nor_a_photograph_with_it(small, ph
     code, _, errors = run(small, photos, "-o", photos, "--force")
     assert code == 2
     assert "masks would lie among the photographs of" in errors
+    (tmp_path / "m" / "overlays").mkdir()
+    shutil.copy(photos / "photo0.png", tmp_path / "m" / "overlays" / "photo0.jpg")
+    code, _, errors = run(small, tmp_path / "m" / "overlays", "-o", tmp_path / "m", "--overlays", "--force")
+    assert code == 2
+    assert "would replace the photograph" in errors
     assert (photos / "photo0.png").read_bytes() == before
 
 

@@ -98,9 +98,7 @@ def _delivered(found: Analysis, held: Finals) -> Iterator[dict[str, object]]:
     choice = found.delivered
     if choice is None:
         return
-    default = next(
-        (each for each in held.ranking if "default configuration" in map(role_title, each.candidate.roles)), None
-    )
+    default = held.of_role(DEFAULT)
     # One network of the default's own recipe: what is left of a difference is its threshold and mirrored copies.
     own = default is not None and choice.is_refit and default.candidate.hyperparameters == choice.hyperparameters
     of_recipe = ("its recipe's IoU on folds",) if choice.is_refit else ()

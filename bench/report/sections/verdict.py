@@ -53,7 +53,7 @@ def answer(decision: Decision) -> str:
         return (
             f"Do not use any of these models yet: the best is not clearly better than the {than}, which needs no model."
         )
-    delivered = f"{choice.label[0].lower()}{choice.label[1:]}".partition(", ")[0]
+    delivered = "delivered network" if choice.is_refit else f"{choice.label[0].lower()}{choice.label[1:]}"
     if choice.is_default and choice.delivery is not None:
         return f"Use the {delivered}: {_model(choice)} (the default configuration)."
     if choice.is_default:
