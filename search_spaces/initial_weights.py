@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from search_spaces.architectures.encoder_decoders import build_encoder
-from search_spaces.encoders import packaged_weights
+from search_spaces.encoders import mix_transformer, packaged_weights
+from search_spaces.encoders.torch_file import read_tensors
 
 Weights = Mapping[str, list[np.ndarray]]
 """Layer name -> its arrays, in the order of `layer.weights`."""
@@ -39,9 +40,10 @@ def initialise(model: Any, seed: int, pretrained: Weights | None = None) -> None
         if arrays is not None:
             _set(layer, arrays)
         else:
-            for variable in layer.weights:
-                own_seed = _seed_of(seed, place, variable.name)
-                variable.assign(_initializer(layer, variable, own_seed)(variable.shape, dtype=variable.dtype))
+            for owner, variable in _owned(layer):
+                within = "" if owner is layer else f"{owner.name}/"  # four parts of an attention have a kernel each
+                own_seed = _seed_of(seed, place, f"{within}{variable.name}")
+                variable.assign(_initializer(owner, variable, own_seed)(variable.shape, dtype=variable.dtype))
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
             generator.state.assign(np.array([_seed_of(seed, place, "dropout"), 0], generator.state.dtype))
@@ -75,7 +77,14 @@ def load_encoder(backbone: str, encoder_weights: str) -> Weights:
             return packaged_weights.imagenet_weights(backbone)
         except packaged_weights.PackageError as error:
             raise WeightsError(str(error)) from error
+    if backbone in mix_transformer.VARIANTS and not from_file:
+        raise WeightsError(
+            f"no ImageNet weights for backbone {backbone}: no package has them; set encoder_weights to the path of "
+            "their file, or to none"
+        )
     try:
+        if from_file and not encoder_weights.endswith(".h5") and backbone in mix_transformer.VARIANTS:
+            return mix_transformer.to_keras(backbone, read_tensors(Path(encoder_weights)))
         network = build_encoder(backbone, weights=None if from_file else "imagenet")
         if from_file:
             network.load_weights(encoder_weights)
@@ -109,6 +118,12 @@ def _set(layer: Any, arrays: list[np.ndarray]) -> None:
         raise WeightsError(f"pretrained layer {layer.name} has shapes {[a.shape for a in arrays]}, the model {shapes}")
     for variable, array in zip(layer.weights, arrays, strict=True):
         variable.assign(array)
+
+
+def _owned(layer: Any) -> Iterator[tuple[Any, Any]]:
+    """Each variable with the layer that declared it: an attention is made of layers."""
+    owners = {id(variable): each for each in layer._flatten_layers() for variable in each.weights}
+    return ((owners[id(variable)], variable) for variable in layer.weights)
 
 
 def _initializer(layer: Any, variable: Any, seed: int) -> Any:

@@ -57,12 +57,12 @@ app = typer.Typer(
     [bold]Examples[/]
 
     \b
-    python -m bench run                             the sample set, 9 minutes
-    python -m bench run --data photos --budget 15m  your own images
-    python -m bench run --resume --name default     go on with an interrupted run
-    python -m bench report                          write the newest run's report
-    python -m bench predict RUN photos -o masks     use the model of a run
-    python -m bench list                            all that can be named""",
+    python -m bench run                               the sample set, 9 minutes
+    python -m bench run --data photos --budget 15m    your own images
+    python -m bench run --resume --name default       go on with an interrupted run
+    python -m bench report                            write the newest run's report
+    python -m bench predict RUN new-photos -o masks   use the model of a run
+    python -m bench list                              all that can be named""",
 )
 
 data_app = typer.Typer(no_args_is_help=True, help="Audit, draw, convert or split a data set, or write the sample set.")

@@ -29,7 +29,7 @@ Model = Annotated[
 def predict(
     model: Model,
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGES...", help="Files, folders, or patterns such as 'photos/**/*.jpg'.")
+        list[str], typer.Argument(metavar="IMAGES...", help="Files, folders, or patterns: 'new-photos/**/*.jpg'.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where masks are written.")],
     overlays: Annotated[bool, typer.Option("--overlays", help="Photographs with the mask on them too.")] = False,
@@ -57,8 +57,8 @@ def predict(
     [bold]Examples[/]
 
     \b
-    python -m bench predict cars photos -o masks
-    python -m bench predict cars 'photos/**/*.jpg' -o masks --overlays --areas
+    python -m bench predict cars new-photos -o masks
+    python -m bench predict cars 'new-photos/**/*.jpg' -o masks --overlays --areas
     python -m bench predict results/cars/model one.jpg -o masks --polygons coco --force
     """
     from bench.delivery.image_files import find_images

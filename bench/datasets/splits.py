@@ -193,9 +193,7 @@ def _folds(
     from sklearn.model_selection import StratifiedGroupKFold
 
     units = _units(names, duplicates)
-    count = min(count, len(units))
-    if count < 2:
-        return (tuple(names),)
+    count = min(count, len(units))  # at least 2: train and val have an image each, and no duplicate is in both
     group_of = {name: number for number, unit in enumerate(units) for name in unit}
     order = sorted(range(len(units)), key=lambda number: (*_stratum(units[number], facts_of), units[number]))
     stratum_of = {number: position // count for position, number in enumerate(order)}  # neighbours: one for each fold

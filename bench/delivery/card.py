@@ -27,6 +27,7 @@ LICENCES = {
     "efficientnetv2": "see their publisher (Keras Applications; EfficientNetV2 by Google)",
     "densenet121": "see their publisher (Keras Applications)",
     "convnext_tiny": "see their publisher (Keras Applications)",
+    "mit_b": "NVIDIA's for SegFormer: research and evaluation only",
     "resnet": "MIT (image-classifiers by P. Yakubovskiy)",
     "vgg": "CC BY 4.0 (Visual Geometry Group, University of Oxford)",
 }

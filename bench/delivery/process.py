@@ -2,19 +2,15 @@
 
 import contextlib
 import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from bench.engine.devices import Placement
-from bench.engine.processes import apart_from_the_working_folder
+from bench.engine.processes import cause_of_death, end_with_parent, last_words, print_into, start_apart
 from bench.errors import UserError
 
-_LAST_LINES = 3
 _MANY_CHARACTERS = 300
 
 
@@ -38,16 +34,7 @@ def in_own_process(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_serve, args=(theirs, work, arguments, placement, log), daemon=True)
-    heeded = signal.getsignal(signal.SIGINT)
-    in_main = threading.current_thread() is threading.main_thread()
-    if in_main:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it: Ctrl-C is the parent's business
-    try:
-        with apart_from_the_working_folder():
-            process.start()
-    finally:
-        if in_main:
-            signal.signal(signal.SIGINT, heeded)
+    start_apart(process)
     theirs.close()
     printed_before = log.stat().st_size if log.is_file() else 0
     try:
@@ -61,7 +48,9 @@ def in_own_process(
                 raise content
     except (EOFError, OSError) as error:
         process.join()
-        raise ProcessFailedError(f"the process {_ending(process.exitcode)}{_log_tail(log, printed_before)}") from error
+        raise ProcessFailedError(
+            f"the process {cause_of_death(process.exitcode)}{last_words(log, printed_before)}"
+        ) from error
     finally:
         process.kill()
         process.join()
@@ -75,10 +64,8 @@ def _serve(
     placement: Placement,
     log: Path,
 ) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    with log.open("ab", buffering=0) as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
+    end_with_parent()
+    print_into(log)
     from bench.engine.devices import prepare
 
     try:
@@ -94,22 +81,3 @@ def _serve(
         answer = ("failed", ProcessFailedError(f"{type(error).__name__}: {reason}"))
     with contextlib.suppress(ConnectionError):
         connection.send(answer)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-def _ending(exitcode: int | None) -> str:
-    if exitcode is not None and exitcode < 0:
-        return f"was killed by {signal.Signals(-exitcode).name}"
-    return f"ended with exit code {exitcode}"
-
-
-def _log_tail(log: Path, since: int) -> str:
-    """The last lines of what was printed after the first `since` bytes."""
-    printed = log.read_bytes()[since:].decode(errors="replace").strip().splitlines() if log.is_file() else []
-    return f"; its last words: {' | '.join(printed[-_LAST_LINES:])}" if printed else ""

@@ -64,6 +64,7 @@ def pixel_bytes(experiment: Experiment, images: int) -> int:
 
 def weights(experiment: Experiment) -> Iterator[Finding]:
     """Which pretrained encoders the space names, and where their weights are."""
+    from search_spaces.encoders.mix_transformer import VARIANTS
     from search_spaces.encoders.packaged_weights import PACKAGES, PackageError, weights_file
 
     for backbone, source in experiment.space.pretrained_backbones:
@@ -82,6 +83,13 @@ def weights(experiment: Experiment) -> Iterator[Finding]:
             except PackageError as error:
                 reason, _, mend = str(error).partition("; run: ")
                 yield Finding(subject=subject, found="ImageNet", problem=reason, mend=mend)
+        elif backbone in VARIANTS:
+            yield Finding(
+                subject=subject,
+                found="ImageNet",
+                problem="no package has them",
+                mend="name their file, or none, as encoder_weights of the search space",
+            )
         else:
             yield Finding(subject=subject, found="ImageNet, by Keras: downloaded once where they are not in its cache")
 

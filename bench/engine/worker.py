@@ -2,7 +2,6 @@
 
 import contextlib
 import multiprocessing
-import signal
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
@@ -13,16 +12,13 @@ import psutil
 
 from bench import clock
 from bench.engine.devices import Placement
-from bench.engine.processes import apart_from_the_working_folder
+from bench.engine.processes import cause_of_death, last_words, start_apart
 from bench.engine.spec import EpochEnded, Event, Scored, TrialOutcome, TrialSetup, TrialSpec, failed
 from bench.engine.worker_process import Elsewhere, run_worker
 from bench.errors import DataError, ExperimentError, UserError
 from bench.records import EpochRecord
 from bench.records.environment import memory_limit
 from search_spaces.space import cost_identity
-
-LOG_LINES = 3
-"""Recorded lines of the output of a worker that died."""
 
 _LOOK_S = 1.0
 """Interval at which a worker's memory is measured."""
@@ -148,7 +144,7 @@ class TrialWorker:
             answer = self._connection.recv()
         except (EOFError, OSError):  # a plain OSError: it died in the middle of a message
             self._process.join()
-            return self._failed(_cause_of_death(self._process.exitcode))
+            return self._failed(cause_of_death(self._process.exitcode))
         self._last_seen = clock.now()
         if isinstance(answer, DataError):
             raise answer
@@ -184,10 +180,7 @@ class TrialWorker:
         self._connection, theirs = context.Pipe()
         arguments = (theirs, self.placement, self._memory_bytes, self._log)
         self._process = context.Process(target=run_worker, args=arguments, daemon=True)
-        heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it: Ctrl-C is the parent's business
-        with apart_from_the_working_folder():
-            self._process.start()
-        signal.signal(signal.SIGINT, heeded)
+        start_apart(self._process)
         theirs.close()
         if self._setup is not None:
             self.begin(self._setup)
@@ -200,7 +193,7 @@ class TrialWorker:
     def _failed(self, cause: str) -> TrialOutcome:
         """The outcome of a process that died or hung; a new one replaces it."""
         self.stop()
-        outcome = self._outcome(f"the worker process {cause}{self._log_tail()}", crashed=True)
+        outcome = self._outcome(f"the worker process {cause}{last_words(self._log, self._log_start)}", crashed=True)
         self._start()
         return outcome
 
@@ -220,12 +213,6 @@ class TrialWorker:
         self.elsewhere = answer.device
         return f"the worker process computes on {answer.device} now, and on {self._device} before"
 
-    def _log_tail(self) -> str:
-        """The last lines that were printed since the trial began."""
-        printed = self._log.read_bytes()[self._log_start :] if self._log.is_file() else b""
-        lines = printed.decode(errors="replace").strip().splitlines()[-LOG_LINES:]
-        return f"; its last words: {' | '.join(lines)}" if lines else ""
-
     def _watch_memory(self) -> None:
         """Measures the process's memory now: after its death it is not known."""
         with contextlib.suppress(psutil.Error):
@@ -242,7 +229,8 @@ class TrialWorker:
             return answer
         except (EOFError, OSError) as error:
             self._process.join()
-            said = f"the worker process {_cause_of_death(self._process.exitcode)}{self._log_tail()}"
+            cause = cause_of_death(self._process.exitcode)
+            said = f"the worker process {cause}{last_words(self._log, self._log_start)}"
             self._start()
             raise WorkerDiedError(said) from error
 
@@ -259,11 +247,3 @@ def silence_limit_s(spec: TrialSpec, seen_after_s: float, silence_s: float) -> f
 
 class WorkerDiedError(UserError):
     """The worker process ended by itself; the message says how, with the last lines that it printed."""
-
-
-def _cause_of_death(exitcode: int | None) -> str:
-    code = exitcode or 0
-    if code >= 0:
-        return f"was ended with exit code {code}"
-    hint = " (out of memory, if nobody else did it)" if code == -signal.SIGKILL else ""
-    return f"was killed by {signal.Signals(-code).name}{hint}"

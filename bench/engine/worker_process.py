@@ -2,16 +2,15 @@
 
 import contextlib
 import importlib
-import multiprocessing
 import os
 import tempfile
-import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from bench.engine.devices import Placement
+from bench.engine.processes import end_with_parent, print_into
 from bench.errors import DataError
 
 
@@ -25,7 +24,7 @@ class Elsewhere:
 
 def run_worker(connection: Connection, placement: Placement, memory_bytes: int, log: Path) -> None:
     """The child's loop."""
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
     keep_beside(log)
     from bench.engine.devices import prepare
     from bench.engine.training.trainer import Trainer
@@ -40,9 +39,7 @@ def run_worker(connection: Connection, placement: Placement, memory_bytes: int, 
 def keep_beside(log: Path) -> None:
     """What libraries print goes to the worker's log, and temporary files stand beside it: they go with the run's folder
     where the worker is killed."""
-    with log.open("ab", buffering=0) as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
+    print_into(log)
     os.environ["TMPDIR"] = tempfile.tempdir = str(log.absolute().parent)
 
 
@@ -57,12 +54,3 @@ def serve(connection: Connection, trainer: Any, device: str | None) -> None:
         except DataError as error:
             answer = error
         connection.send(answer)
-
-
-def end_with_parent() -> None:
-    """Ends this process with the one that started it, however that died: else it would train its epoch to the end, and
-    hold memory that a resumed run needs."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

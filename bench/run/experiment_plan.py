@@ -139,7 +139,7 @@ def planned_trainings(experiment: Experiment, folds: int) -> int | None:
             return None
         studies = len(experiment.tuners) * len(experiment.seeds)
         searched = studies * experiment.trials * protocol.search_folds
-    final = most_candidates(experiment) * folds * protocol.final_seeds if folds > 1 else 0
+    final = most_candidates(experiment) * folds * protocol.final_seeds
     curve = len(SHARES) * folds * protocol.final_seeds if experiment.learning_curve else 0
     return searched + final + curve
 

@@ -16,7 +16,7 @@ def whole_finals(
     of the search, so that the search's selection bias does not carry over."""
     protocol, first_seed = experiment.protocol, max(experiment.seeds) + 1
     searched = any(trial.status == COMPLETED for trial in trials)
-    if len(folds) < 2 or not (searched or experiment.search in WITHOUT_TUNERS):
+    if not (searched or experiment.search in WITHOUT_TUNERS):
         return None
     compares = experiment.search == "compare"
     return FinalsRecord(

@@ -98,7 +98,7 @@ class Outlook:
 def outlook(experiment: Experiment, found: Examined, measured: Measured | None, *, slots: int) -> Outlook:
     protocol, split, folds = experiment.protocol, found.split, len(found.split.folds)
     left_s = Timekeeper(experiment, None, clock.now()).finals_s
-    cut = left_s is not None and bool(protocol.finalists) and folds > 1
+    cut = left_s is not None and bool(protocol.finalists)
     candidates = None if cut else most_candidates(experiment)
     shown = ahead(experiment, folds, left_s, 0)
     return Outlook(

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from search_spaces.architectures import deeplab, encoder_decoders, plain_unet, unet_plus_plus
+from search_spaces.architectures import (
+    deeplab,
+    encoder_decoders,
+    ma_net,
+    plain_unet,
+    segformer,
+    unet_plus_plus,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +69,18 @@ ARCHITECTURES: dict[str, Architecture] = {
     "deeplabv3_plus_slim": Architecture(
         description="DeepLabV3+ with half the filters in its decoder",
         build=partial(deeplab.build, filters=deeplab.FILTERS // 2),
+    ),
+    "ma_net": Architecture(
+        description="U-Net whose coarsest map attends to itself and whose skips weigh channels (Fan 2020)",
+        build=ma_net.build,
+    ),
+    "ma_net_slim": Architecture(
+        description="MA-Net with half the filters in its decoder",
+        build=partial(ma_net.build, filters=encoder_decoders.SLIM_FILTERS),
+    ),
+    "segformer": Architecture(
+        description="the maps of four scales, mixed pixel by pixel and joined at 1/4 (Xie 2021)",
+        build=segformer.build,
     ),
     "plain_unet": Architecture(
         description="the project's origin: 4 levels, 16 start filters, dropout, no backbone and no batch normalisation",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache, partial
 from typing import Any
 
-from search_spaces.encoders import efficientnet_lite, keras_applications
+from search_spaces.encoders import efficientnet_lite, keras_applications, mix_transformer
 
 SLIM_FILTERS = (128, 64, 32, 16, 8)
 """Filters of the slim U-Net's decoder, from 1/16 of the image to the whole: half of the library's."""
@@ -29,6 +29,9 @@ def library() -> Any:
     for name in efficientnet_lite.VARIANTS:
         backbones._models_update[name] = [partial(efficientnet_lite.build, name), None]  # we preprocess ourselves
         backbones._default_feature_layers[name] = efficientnet_lite.SKIPS
+    for name in mix_transformer.VARIANTS:
+        backbones._models_update[name] = [partial(mix_transformer.build, name), None]
+        backbones._default_feature_layers[name] = mix_transformer.SKIPS
     for name in keras_applications.APPLICATIONS:
         backbones._models_update[name] = [partial(keras_applications.build, name), None]
         backbones._default_feature_layers[name] = keras_applications.skips(name)

@@ -1,15 +1,19 @@
-"""The tensors of a file that `torch.save` wrote in its legacy format (PyTorch before 1.6), read without PyTorch.
+"""The tensors of a file that `torch.save` wrote, read without PyTorch.
 
-Such a file is five pickles (a magic number, a version, facts about the writer's machine, the state dictionary, the keys
-of the storages) and then, for every key, a count (int64) and that many numbers. A pickle can name any function to call;
-here it may name an ordered dictionary, a tensor and three kinds of storage, and anything else ends the reading.
+Since PyTorch 1.6 it is a ZIP archive without compression: the pickled state dictionary, and a file of numbers for every
+storage. Before, it was five pickles (a magic number, a version, facts about the writer's machine, the state dictionary,
+the keys of the storages) and then, for every key, a count (int64) and that many numbers.
+
+A pickle can name any function to call; here it may name an ordered dictionary, a tensor and three kinds of storage, and
+anything else ends the reading.
 """
 
 import math
 import pickle
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -45,19 +49,37 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES} bytes")
         with path.open("rb") as file:
-            return _read(file, path.stat().st_size)
+            return (_read_archive if zipfile.is_zipfile(file) else _read_legacy)(file, path.stat().st_size)
     except Exception as error:  # whatever a broken pickle makes Python raise
         reason = " ".join(str(error).split())
-        raise TorchFileError(f"{path} is no file of tensors in PyTorch's legacy format: {reason[:200]}") from error
+        raise TorchFileError(f"{path} is no file of tensors as PyTorch saves them: {reason[:200]}") from error
 
 
-def _read(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
+def _read_archive(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(file) as archive:
+        entries = {entry.filename.partition("/")[2]: entry for entry in archive.infolist()}  # all in one folder
+        if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size > size for entry in entries.values()):
+            raise ValueError("it is a compressed archive")
+        if "byteorder" in entries and archive.read(entries["byteorder"]) != b"little":
+            raise ValueError("its numbers have their bytes in another order")
+        with archive.open(entries["data.pkl"]) as pickled:
+            state = _state(pickled)
+        numbers = {}
+        for storage in {tensor.storage.key: tensor.storage for tensor in state.values()}.values():
+            numbers[storage.key] = np.frombuffer(archive.read(entries[f"data/{storage.key}"]), storage.dtype)
+            if len(numbers[storage.key]) != storage.length:
+                raise ValueError(
+                    f"storage {storage.key} should have {storage.length} numbers and has {len(numbers[storage.key])}"
+                )
+    return {name: _array(tensor, numbers[tensor.storage.key]) for name, tensor in state.items()}
+
+
+def _read_legacy(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
+    file.seek(0)
     if (_load(file), _load(file)) != (_MAGIC, _VERSION):
         raise ValueError("it does not begin as one")
     _load(file)
-    state, keys = _load(file), _load(file)
-    if not isinstance(state, dict) or not all(isinstance(tensor, _Tensor) for tensor in state.values()):
-        raise ValueError("it holds other things than tensors by name")
+    state, keys = _state(file), _load(file)
     storages = {tensor.storage.key: tensor.storage for tensor in state.values()}
     if not isinstance(keys, list) or sorted(keys) != sorted(storages):
         raise ValueError("its storages are not those of its tensors")
@@ -67,7 +89,14 @@ def _read(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
     return {name: _array(tensor, numbers[tensor.storage.key]) for name, tensor in state.items()}
 
 
-def _load(file: BinaryIO) -> Any:
+def _state(file: IO[bytes]) -> dict[str, _Tensor]:
+    state = _load(file)
+    if not isinstance(state, dict) or not all(isinstance(tensor, _Tensor) for tensor in state.values()):
+        raise ValueError("it holds other things than tensors by name")
+    return state
+
+
+def _load(file: IO[bytes]) -> Any:
     return _Unpickler(file).load()
 
 
@@ -101,8 +130,9 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> _Storage:
         match pid:
-            case ("storage", str(dtype), str(key), str(), int(length), None) if dtype in _STORAGES.values():
-                return _Storage(key, dtype, length)
+            case ("storage", str(dtype), str(key), str(), int(length), *view) if dtype in _STORAGES.values():
+                if view in ([], [None]):  # the legacy format could cut a storage out of another one
+                    return _Storage(key, dtype, length)
         raise ValueError("it has a storage of an unknown kind")
 
 

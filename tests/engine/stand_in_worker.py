@@ -2,15 +2,15 @@
 are those of `StandInExecutor`. It imports no TensorFlow, and so it is up at once."""
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from bench.engine.devices import Placement
+from bench.engine.processes import end_with_parent
 from bench.engine.spec import EpochEnded, Scored, TrialOutcome, TrialSetup, TrialSpec
-from bench.engine.worker_process import end_with_parent, serve
+from bench.engine.worker_process import serve
 from bench.records import EpochRecord
 from tests.engine.stand_in import StandInExecutor
 
@@ -23,7 +23,7 @@ DEVICE = "device"
 
 def serve_stand_in(connection: Connection, placement: Placement, memory_bytes: int, log: Path) -> None:
     """In the place of `bench.engine.worker_process.run_worker`."""
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
     with contextlib.suppress(EOFError, ConnectionError):
         setup, device = connection.recv()
         listed = log.with_name(DEVICE)

@@ -77,3 +77,40 @@ def test_deeplab_has_five_branches_and_one_skip_from_a_quarter_of_the_image():
     assert model.output_shape == (None, SIZE, SIZE, 1)
     slim = built("deeplabv3_plus_slim")
     assert (shape(slim, "decoder_2_relu"), shape(slim, "skip_relu")) == ((16, 16, 128), (16, 16, 24))
+
+
+def test_ma_net_attends_at_the_coarsest_map_and_weighs_the_channels_of_what_it_joins():
+    """Figures 2 to 4 of the paper: one position-wise attention, then a fusion attention for each skip."""
+    model = built("ma_net")
+    assert [layer.name for layer in layers_of(model) if isinstance(layer, keras.layers.Attention)] == ["attention"]
+    assert fed_by(model, "attention") == [f"attention_{part}_sequence" for part in ("query", "value", "key")]
+    assert fed_by(model, "attention_add") == ["attention_input_relu", "attention_map"]
+    assert shape(model, "attention_output_relu") == (2, 2, 256)
+    for number, skip in enumerate(("skip_16", "skip_8", "skip_4", "skip_2")):
+        joined = f"decoder_{number}"
+        assert fed_by(model, f"{joined}_concat") == [f"{joined}_weighed", skip]
+        assert fed_by(model, f"{joined}_weighed") == [f"{joined}_up", f"{joined}_weights"]
+        assert fed_by(model, f"{joined}_weights") == [f"{joined}_map_excite", f"{joined}_skip_excite"]
+    assert [shape(model, f"decoder_{number}b_relu") for number in range(5)] == [
+        (4, 4, 256),
+        (8, 8, 128),
+        (16, 16, 64),
+        (32, 32, 32),
+        (64, 64, 16),
+    ]
+    assert shape(built("ma_net_slim", "convnext_tiny"), "decoder_4b_relu") == (64, 64, 8)
+
+
+def test_segformer_joins_four_scales_at_a_quarter_of_the_image():
+    model = built("segformer", "mit_b0")
+    assert fed_by(model, "scales_concat") == ["scale_0_up", "scale_1_up", "scale_2_up", "scale_3"]
+    assert shape(model, "scales_concat") == (16, 16, 4 * 256)
+    assert shape(model, "scales_relu") == (16, 16, 256)
+    assert model.output_shape == (None, SIZE, SIZE, 1)
+
+
+def test_segformer_with_its_own_encoder_is_as_large_as_the_papers_small_network():
+    """3.8 million with 150 classes (table 1 of the paper)."""
+    with keras.StatelessScope():
+        model = ARCHITECTURES["segformer"].build("mit_b0", SIZE, 150, "softmax")
+    assert model.count_params() / 1e6 == pytest.approx(3.8, abs=0.06)

@@ -34,6 +34,17 @@ def test_a_layer_costs_what_is_worked_by_hand(layer, expected):
     assert counted(layer, 8, 8, 6) == expected
 
 
+def test_an_attention_costs_its_two_products_and_what_makes_their_parts():
+    query, value = keras.Input((4, 4, 6)), keras.Input((2, 2, 6))
+    many = layers.MultiHeadAttention(num_heads=2, key_dim=5, attention_axes=(1, 2))
+    parts = 16 * 6 * 10 + 4 * 6 * 10 + 4 * 6 * 10 + 16 * 10 * 6  # query, key, value, output
+    assert multiply_adds(keras.Model([query, value], many(query, value))) == parts + 2 * (16 * 4 * 10)
+    query, value = keras.Input((16, 3)), keras.Input((4, 7))
+    keys = keras.Input((4, 3))
+    model = keras.Model([query, value, keys], layers.Attention()([query, value, keys]))
+    assert multiply_adds(model) == 16 * 4 * 3 + 16 * 4 * 7
+
+
 def test_a_network_costs_what_its_layers_do_those_of_networks_within_it_too():
     inner_inputs = keras.Input((8, 8, 3))
     inner = keras.Model(inner_inputs, layers.Conv2D(2, 3, strides=2, padding="same")(inner_inputs))

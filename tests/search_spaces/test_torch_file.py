@@ -1,6 +1,7 @@
 """Reading tensors without PyTorch: what a file may hold, and that nothing else comes of it."""
 
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from search_spaces.encoders import torch_file
 from search_spaces.encoders.torch_file import TorchFileError, read_tensors
+from tests.search_spaces.torch_files import pickled_state, write_archive
 
 NUMBERS = np.arange(6, dtype="<f4")
 
@@ -66,7 +68,7 @@ def test_a_tensor_is_read_where_its_shape_strides_and_offset_say(path, of_state,
         (contents(tensor("2 3", "3 1", storage="torch\nQInt8Storage")), "wants torch.QInt8Storage"),
         (contents(b"I5\n"), "other things than tensors"),
         (b"", "Ran out of input"),
-        (b"PK\x03\x04 a zip file, as newer versions write", "legacy format"),
+        (b"PK\x03\x04 the beginning of an archive", "as PyTorch saves them"),
     ],
 )
 def test_a_file_that_is_not_whole_or_holds_something_else_is_refused_in_one_line(path, data, reason):
@@ -88,4 +90,42 @@ def test_a_file_that_is_too_large_is_not_read(path, monkeypatch):
     path.write_bytes(contents(tensor("2 3", "3 1")))
     monkeypatch.setattr(torch_file, "MOST_BYTES", 100)
     with pytest.raises(TorchFileError, match="more than 100 bytes"):
+        read_tensors(path)
+
+
+ARRAYS = {"weight": np.arange(6, dtype=np.float32).reshape(2, 3), "bias": np.array([7.0], np.float32)}
+
+
+def test_an_archive_is_read_as_newer_versions_write_it(path):
+    write_archive(path, ARRAYS)
+    found = read_tensors(path)
+    assert list(found) == ["weight", "bias"]
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ({"data/0": b"short"}, "buffer size must be a multiple"),
+        ({"data/0": bytes(8)}, "storage 0 should have 6 numbers and has 2"),
+        ({"byteorder": b"big"}, "bytes in another order"),
+        ({"data.pkl": pickle.dumps(print)}, "wants builtins.print, which no tensor needs"),
+        ({"data.pkl": pickle.dumps({"epoch": 3})}, "other things than tensors"),
+    ],
+)
+def test_an_archive_that_holds_anything_else_is_refused_in_one_line(path, entries, reason):
+    write_archive(path, ARRAYS, **entries)
+    with pytest.raises(TorchFileError, match=f"model.pth is no file of tensors as PyTorch saves them: .*{reason}"):
+        read_tensors(path)
+
+
+def test_a_compressed_archive_and_one_without_a_storage_are_refused(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model/data.pkl", pickled_state(ARRAYS))
+    with pytest.raises(TorchFileError, match="it is a compressed archive"):
+        read_tensors(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/data.pkl", pickled_state(ARRAYS))
+    with pytest.raises(TorchFileError, match="data/0"):
         read_tensors(path)

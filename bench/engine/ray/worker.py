@@ -10,10 +10,11 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bench import clock
+from bench.engine.processes import LOG_LINES
 from bench.engine.ray.actor import Pixels, TrialActor, Update, WorkerInfo, end_of_log
 from bench.engine.ray.cluster import Node, Reservation
 from bench.engine.spec import TrialOutcome, TrialSetup, TrialSpec, failed
-from bench.engine.worker import LOG_LINES, TRIALS_A_PROCESS
+from bench.engine.worker import TRIALS_A_PROCESS
 from bench.records.environment import current_versions
 from search_spaces.space import cost_identity
 

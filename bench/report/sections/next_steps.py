@@ -20,7 +20,7 @@ def _steps(found: Analysis) -> Iterator[Step]:
     name = shlex.quote(found.run.record.name)
     decision = found.decision
     if found.delivered is not None and decision.kind != UNUSABLE:
-        yield Step("Use the model on a folder of images", f"python -m bench predict {name} photos -o masks")
+        yield Step("Use the model on a folder of images", f"python -m bench predict {name} new-photos -o masks")
         yield Step("Export it for other software", f"python -m bench export {name} --format onnx")
     if decision.kind == NOTHING:
         yield from _without_result(found, name)

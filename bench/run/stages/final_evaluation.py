@@ -24,7 +24,7 @@ def evaluate_finally(run: OpenRun) -> None:
         return
     planned = whole_finals(run.experiment, run.prepared.split.folds, run.trials)
     if planned is None:
-        run.progress.warning("no final evaluation: nothing completed, or too few images for folds")
+        run.progress.warning("no final evaluation: no trial completed")
         return
     _require_same_length(run, planned)
     score_baselines_on_folds(run)

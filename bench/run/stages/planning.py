@@ -16,7 +16,7 @@ def plan_budget(run: OpenRun) -> None:
     """Plans the budget from a few measured steps of the default configuration. Without a budget the protocol is the
     plan."""
     left_s = run.times.finals_s
-    if left_s is None or not run.experiment.protocol.finalists or len(run.prepared.split.folds) < 2:
+    if left_s is None or not run.experiment.protocol.finalists:
         return
     protocol = run.experiment.protocol
     steps = run.finals.epochs * protocol.steps_per_epoch if run.finals else None

@@ -20,7 +20,7 @@ def _steps(compared: Across) -> Iterator[Step]:
     for each in compared.found[:MOST_TILES]:
         name = shlex.quote(each.run.record.name)
         if each.run.delivery is not None:
-            yield Step(f"Use the model of {each.label}", f"python -m bench predict {name} photos -o masks")
+            yield Step(f"Use the model of {each.label}", f"python -m bench predict {name} new-photos -o masks")
     first = shlex.quote(compared.found[0].run.record.name)
     yield Step(
         "See one run in full", f"python -m bench report {first}", "Its page has predictions, factors and the search."
