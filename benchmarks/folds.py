@@ -115,8 +115,12 @@ def trained(task: Task, arrangement: Sequence[Part], images: int, steps: int, se
             for number in range(FOLDS.folds)
             for name in development[number :: FOLDS.folds]
         }
-        best = max(THRESHOLDS, key=lambda level: pooled_iou(_counts(task, out_of_fold, level)))
-        line |= {"threshold": best, "tuned": told(_counts(task, together, best))}
+        curves = {
+            which: {level: pooled_iou(_counts(task, maps, level)) for level in THRESHOLDS}
+            for which, maps in (("out_of_fold", out_of_fold), ("scored", together))
+        }
+        best = max(THRESHOLDS, key=curves["out_of_fold"].__getitem__)
+        line |= {"threshold": best, "tuned": told(_counts(task, together, best)), "by_threshold": curves}
     return line
 
 

@@ -1,6 +1,5 @@
 """The commands that use a delivered model: `predict`, `export` and `verify`."""
 
-import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 
 from bench.cli.arguments import Results
 from bench.cli.places import is_worked_on, run_folder
+from bench.cli.quiet_import import import_tensorflow
 from bench.errors import DataError, UserError, unknown
 from bench.formats import printable
 
@@ -157,7 +157,7 @@ def _model_folder(model: str, results: Path) -> Path:
 def _load(folder: Path) -> "SegmentationModel":
     if find_spec("tensorflow") is None:
         raise UserError("TensorFlow is not installed; choose a build: pip install 'segbench[cpu]' or 'segbench[gpu]'")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import_tensorflow()
     from bench.delivery.model import load_model
 
     return load_model(folder)

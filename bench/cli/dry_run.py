@@ -42,6 +42,8 @@ def _search(told: Outlook) -> str:
         return f"none; the default configuration is compared with {others} that differ in one value each"
     if not told.studies:
         return "none; candidates are recipes of the portfolio"
+    if told.plans and not any(each.search_share for each in told.plans):
+        return "none, the budget has no room for one; candidates are recipes of the portfolio"
     trials = "as many trials as fit" if told.trials is None else f"at most {plural(told.trials, 'trial')}"
     space = "a space with ranges" if told.configurations is None else f"{told.configurations:,} configurations"
     return f"{', '.join(told.studies)}: {trials} each, of {space}; first the {told.recipes} recipes of the portfolio"

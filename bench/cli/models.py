@@ -1,6 +1,5 @@
 """`models`: what the networks have and cost, and where their pretrained weights come from."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from bench.cli.arguments import Json
 from bench.cli.output import write_json
+from bench.cli.quiet_import import import_tensorflow
 
 if TYPE_CHECKING:
     from bench.models import Cost
@@ -43,7 +43,7 @@ def models(
     python -m bench models unet_slim
     python -m bench models unet_slim efficientnet_lite0 mobilenetv3large --measure
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import_tensorflow()
     from dataclasses import asdict
 
     from bench.models import SIZES, costs, measured, pairs, usual_pairs, write_markdown

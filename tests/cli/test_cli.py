@@ -465,6 +465,8 @@ def test_dry_run_says_plan_time_and_memory_and_writes_nothing(elsewhere: Path) -
     told = json.loads(ask("run", "small.yaml", "--dry-run", "--budget", "20m", "--json").stdout)
     assert told["seconds"] == told["budget_s"] == 1200
     assert told["plans"][0]["candidates"] >= told["plans"][-1]["candidates"]
+    short = ask("run", "--data", "photos", "--budget", "2m", "--dry-run").stdout
+    assert "search:      none, the budget has no room for one" in short
     assert not Path("results").exists()
     assert not Path("reports").exists()
 
