@@ -8,9 +8,9 @@ probabilities, mirrored copies included, at a threshold of 0.5. No held-out imag
 An arrangement trains the default configuration for a number of steps in all: one network for each of three or five
 folds, trained on the others; three or two seeds on all images; or one long training on all images. Those of both
 take the steps once for each. A seed draws images of its own. Where three folds are trained, the threshold is also
-chosen out of fold. Differences are paired over images (95 % intervals), to three folds where they were trained, else to
-the first arrangement that was. Every finished arrangement is appended to --out and not trained again. The last line is
-one JSON object.
+chosen out of fold; the IoU at every threshold is kept as `by_threshold`. Differences are paired over images (95 %
+intervals), to three folds where they were trained, else to the first arrangement that was. Every finished arrangement
+is appended to --out and not trained again. The last line is one JSON object.
 """
 
 import argparse
@@ -109,18 +109,17 @@ def trained(task: Task, arrangement: Sequence[Part], images: int, steps: int, se
             )
     together = {name: np.mean([known[network][name] for network in networks], axis=0) for name in scored}
     line: Line = {"counts": told(_counts(task, together, 0.5))}
+    if task.num_classes == 2:
+        line["by_threshold"] = {"scored": _by_threshold(task, together)}
     if task.num_classes == 2 and (FOLDS, 0) in known:
         out_of_fold = {
             name: known[FOLDS, number][name]
             for number in range(FOLDS.folds)
             for name in development[number :: FOLDS.folds]
         }
-        curves = {
-            which: {level: pooled_iou(_counts(task, maps, level)) for level in THRESHOLDS}
-            for which, maps in (("out_of_fold", out_of_fold), ("scored", together))
-        }
-        best = max(THRESHOLDS, key=curves["out_of_fold"].__getitem__)
-        line |= {"threshold": best, "tuned": told(_counts(task, together, best)), "by_threshold": curves}
+        line["by_threshold"]["out_of_fold"] = curve = _by_threshold(task, out_of_fold)
+        best = max(THRESHOLDS, key=curve.__getitem__)
+        line |= {"threshold": best, "tuned": told(_counts(task, together, best))}
     return line
 
 
@@ -140,6 +139,11 @@ def _probabilities(task: Task, used: list[str], others: list[str], steps: float,
         raise SystemExit(f"the training failed: {outcome.record.error}")
     maps = outcome.scored.maps
     return dict(zip(maps.ids, maps.values[:, 1].astype(np.float32) / 255, strict=True))
+
+
+def _by_threshold(task: Task, probabilities: Mapping[str, np.ndarray]) -> dict[float, float]:
+    """Pooled IoU at each threshold."""
+    return {level: pooled_iou(_counts(task, probabilities, level)) for level in THRESHOLDS}
 
 
 def _counts(task: Task, probabilities: Mapping[str, np.ndarray], threshold: float) -> Counts:
