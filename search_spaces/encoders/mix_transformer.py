@@ -181,8 +181,8 @@ def _with_authors_names(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
             name = re.sub(pattern, replacement, name)
         named[name] = tensor
     for name in [name for name in named if ".attn.key." in name]:
-        pair = named.pop(name), named.pop(name.replace(".key.", ".value."), None)
-        if pair[1] is None:
+        key, value = named.pop(name), named.pop(name.replace(".key.", ".value."), None)
+        if value is None:
             raise ValueError(f"there is no tensor {name.replace('.key.', '.value.')}")
-        named[name.replace(".key.", ".kv.")] = np.concatenate(pair)
+        named[name.replace(".key.", ".kv.")] = np.concatenate([key, value])
     return named
