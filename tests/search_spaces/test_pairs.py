@@ -26,6 +26,8 @@ DRAWN: tuple[Pair, ...] = (
     ("plain_unet", None),
     ("unet_plus_plus_slim", "mobilenetv3small"),
     ("pspnet", "densenet121"),
+    ("ma_net_slim", "efficientnet_lite0"),
+    ("segformer", "mit_b0"),
 )
 
 
