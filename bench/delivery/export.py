@@ -17,6 +17,8 @@ from bench.delivery.model import SegmentationModel
 from bench.errors import DataError, StoreError, unknown
 from bench.records.durable import store_errors
 
+_ONE = "one_of_erfc"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
@@ -85,10 +87,29 @@ def _save_onnx(model: SegmentationModel, path: Path) -> None:
 
     content = onnx.load(named)
     onnx.helper.set_model_props(content, {DESCRIPTION: dumps(model.description).decode()})
+    _without_erfc(content.graph)
     for output in content.graph.output:
         _rename(content.graph, output.name, "probabilities")
     onnx.checker.check_model(content)
     onnx.save(content, path)
+
+
+def _without_erfc(graph: Any) -> None:
+    """TensorFlow computes GELU by erfc(x) = 1 - erf(x), which ONNX does not know and tf2onnx leaves as it is."""
+    import onnx
+
+    nodes = []
+    for node in graph.node:
+        if node.op_type == "Erfc":
+            erf = f"{node.output[0]}_erf"
+            nodes.append(onnx.helper.make_node("Erf", node.input, [erf], name=f"{node.name}_erf"))
+            nodes.append(onnx.helper.make_node("Sub", [_ONE, erf], node.output, name=f"{node.name}_complement"))
+        else:
+            nodes.append(node)
+    if len(nodes) > len(graph.node):
+        graph.initializer.append(onnx.numpy_helper.from_array(np.float32(1.0), _ONE))
+        del graph.node[:]
+        graph.node.extend(nodes)
 
 
 def _rename(graph: Any, old: str, new: str) -> None:
