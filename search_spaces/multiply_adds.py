@@ -30,9 +30,8 @@ def _of_use(node: Any) -> int:
         query, value, *_ = node.input_tensors
         width = layer.num_heads * layer.key_dim
         of_query, of_value = (math.prod(each.shape[1:-1]) * each.shape[-1] * width for each in (query, value))
-        return (
-            2 * of_query + 2 * of_value + _of_attention(query, value, 2 * width)
-        )  # the output is as large as the query
+        # Query and output are as large as the query's map, key and value as the value's.
+        return 2 * of_query + 2 * of_value + _of_attention(query, value, 2 * width)
     if isinstance(layer, layers.SeparableConv2D):
         kernels = [layer.depthwise_kernel, layer.pointwise_kernel]
     elif isinstance(layer, layers.Conv2D | layers.Conv2DTranspose | layers.DepthwiseConv2D | layers.Dense):

@@ -59,8 +59,8 @@ app = typer.Typer(
     \b
     python -m bench run                               the sample set, 9 minutes
     python -m bench run --data photos --budget 15m    your own images
-    python -m bench run --resume --name default       go on with an interrupted run
-    python -m bench report                            write the newest run's report
+    python -m bench run --resume --name default       resume an interrupted run
+    python -m bench report                            report on the newest run
     python -m bench predict RUN new-photos -o masks   use the model of a run
     python -m bench list                              all that can be named""",
 )

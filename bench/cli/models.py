@@ -43,12 +43,12 @@ def models(
     python -m bench models unet_slim
     python -m bench models unet_slim efficientnet_lite0 mobilenetv3large --measure
     """
-    import_tensorflow()
     from dataclasses import asdict
 
     from bench.models import SIZES, costs, measured, pairs, usual_pairs, write_markdown
 
     chosen = pairs(names) if names else usual_pairs()
+    import_tensorflow()
     if not as_json:
         timed = ("ms a step", "an image") if measure else ()
         _say(("architecture", "backbone", "parameters", *(f"{each} px" for each in SIZES), *timed), "weights")

@@ -1,5 +1,6 @@
 """Reading tensors without PyTorch: what a file may hold, and that nothing else comes of it."""
 
+import copy
 import pickle
 import zipfile
 from pathlib import Path
@@ -128,4 +129,16 @@ def test_a_compressed_archive_and_one_without_a_storage_are_refused(path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model/data.pkl", pickled_state(ARRAYS))
     with pytest.raises(TorchFileError, match="data/0"):
+        read_tensors(path)
+
+
+def test_entries_that_share_their_bytes_do_not_take_more_memory_than_the_file(path):
+    """Two names in the directory of the archive for the same 4,000 bytes."""
+    write_archive(path, {"weight": np.zeros(1000, np.float32)})
+    with zipfile.ZipFile(path, "a") as archive:
+        twice = copy.copy(archive.getinfo("model/data/0"))
+        twice.filename = "model/data/1"
+        archive.filelist.append(twice)
+        archive._didModify = True
+    with pytest.raises(TorchFileError, match="its entries overlap"):
         read_tensors(path)
