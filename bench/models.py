@@ -107,8 +107,8 @@ def markdown(told: Sequence[Cost]) -> Iterator[str]:
                 row.description,
                 f"{row.params_m:.1f}",
                 f"{row.top1:.1f}",
-                row.source.comes,
-                row.source.licence,
+                row.source,
+                row.licence,
             ]
             for name, row in BACKBONES.items()
         ),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from search_spaces.architectures.encoder_decoders import build_encoder
-from search_spaces.backbones import BACKBONES, FILE
+from search_spaces.backbones import BACKBONES, Source
 from search_spaces.encoders import mix_transformer, packaged_weights
 from search_spaces.encoders.torch_file import read_tensors
 
@@ -78,7 +78,7 @@ def load_encoder(backbone: str, encoder_weights: str) -> Weights:
             return packaged_weights.imagenet_weights(backbone)
         except packaged_weights.PackageError as error:
             raise WeightsError(str(error)) from error
-    if BACKBONES[backbone].source is FILE and not from_file:
+    if BACKBONES[backbone].source is Source.FILE and not from_file:
         raise WeightsError(
             f"no ImageNet weights for backbone {backbone}: no package has them; set encoder_weights to the path of "
             "their file, or to none"

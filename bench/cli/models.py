@@ -78,7 +78,7 @@ def _cells(of: "Cost") -> tuple[str, ...]:
 def _weights(of: "Cost") -> str:
     from search_spaces.backbones import BACKBONES
 
-    return "none" if of.backbone is None else BACKBONES[of.backbone].source.comes
+    return "none" if of.backbone is None else BACKBONES[of.backbone].source
 
 
 def _say(cells: tuple[str, ...], last: str) -> None:

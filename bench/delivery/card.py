@@ -16,22 +16,8 @@ from bench.evaluation.metrics import image_mean, iou, pool, summarise
 from bench.evaluation.pooling import Estimate
 from bench.formats import MISSING, fraction, milliseconds, percent, plural, span
 from bench.records import OUT_OF_FOLD, ClassCounts, DeliveryRecord, Evaluation, Member, Run
+from search_spaces.backbones import BACKBONES
 from search_spaces.views import PATCHES
-
-LICENCES = {
-    "mobilenet": "Apache-2.0 (Keras Applications; MobileNet by Google)",
-    "mobilenetv2": "Apache-2.0 (Keras Applications; MobileNetV2 by Google)",
-    "efficientnet_lite": "Apache-2.0 (EfficientNet-Lite by Google)",
-    "efficientnetb": "Apache-2.0 (EfficientNet by Google, packaged by P. Yakubovskiy)",
-    "resnet50v2": "see their publisher (Keras Applications)",
-    "efficientnetv2": "see their publisher (Keras Applications; EfficientNetV2 by Google)",
-    "densenet121": "see their publisher (Keras Applications)",
-    "convnext_tiny": "see their publisher (Keras Applications)",
-    "mit_b": "NVIDIA's for SegFormer: research and evaluation only",
-    "resnet": "MIT (image-classifiers by P. Yakubovskiy)",
-    "vgg": "CC BY 4.0 (Visual Geometry Group, University of Oxford)",
-}
-"""Of ImageNet weights, by the start of a backbone's name; the longest start counts."""
 
 Counts = Mapping[str, Sequence[ClassCounts]]
 
@@ -57,7 +43,7 @@ def card(run: Run, record: DeliveryRecord, worst: Sequence[tuple[str, str, float
         _data(run),
         _making(run, record),
         _limits(run, record),
-        _licences(record.members),
+        licences(record.members),
     )
     return "\n".join(line for section in sections for line in section)
 
@@ -264,7 +250,8 @@ def _limits(run: Run, record: DeliveryRecord) -> Iterator[str]:
     yield ""
 
 
-def _licences(members: Sequence[Member]) -> Iterator[str]:
+def licences(members: Sequence[Member]) -> Iterator[str]:
+    """Lines of markdown: under which licences the weights stand with which the members' encoders began."""
     yield "## Licences\n"
     used = dict.fromkeys(
         (str(member.hyperparameters.get("backbone", "")), str(member.hyperparameters.get("encoder_weights", "none")))
@@ -273,20 +260,19 @@ def _licences(members: Sequence[Member]) -> Iterator[str]:
     for backbone, weights in used:
         if weights == "none" or not backbone:
             yield f"- {backbone or 'A network without encoder'}: trained from random weights; no licence of others."
+        elif weights == "imagenet":
+            yield f"- {backbone}, ImageNet weights: {BACKBONES[backbone].licence}."
         else:
-            yield f"- {backbone}, pretrained weights `{Path(weights).name}`: {licence(backbone)}"
+            yield (
+                f"- {backbone}, weights of your own `{Path(weights).name}`: ask where they come from; those that are "
+                f"published: {BACKBONES[backbone].licence}."
+            )
     yield (
         "- ImageNet's pictures, with which encoders are pretrained, are for research; "
         "ask a lawyer what that means for weights."
     )
     yield "- The photographs of the data set keep their own licence."
     yield ""
-
-
-def licence(backbone: str) -> str:
-    """Of a backbone's public ImageNet weights; says so where it is not known here."""
-    known = [name for name in LICENCES if backbone.startswith(name)]
-    return LICENCES[max(known, key=len)] if known else "licence not known here; ask where the file came from"
 
 
 def _evaluation(counts: Counts) -> Evaluation:

@@ -64,7 +64,7 @@ def pixel_bytes(experiment: Experiment, images: int) -> int:
 
 def weights(experiment: Experiment) -> Iterator[Finding]:
     """Which pretrained encoders the space names, and where their weights are."""
-    from search_spaces.backbones import BACKBONES, FILE
+    from search_spaces.backbones import BACKBONES, Source
     from search_spaces.encoders.packaged_weights import PACKAGES, PackageError, weights_file
 
     for backbone, source in experiment.space.pretrained_backbones:
@@ -83,7 +83,7 @@ def weights(experiment: Experiment) -> Iterator[Finding]:
             except PackageError as error:
                 reason, _, mend = str(error).partition("; run: ")
                 yield Finding(subject=subject, found="ImageNet", problem=reason, mend=mend)
-        elif BACKBONES[backbone].source is FILE:
+        elif BACKBONES[backbone].source is Source.FILE:
             yield Finding(
                 subject=subject,
                 found="ImageNet",
