@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load_file
 
 from search_spaces.architectures.encoder_decoders import build_encoder
 from search_spaces.backbones import BACKBONES, Source
@@ -85,7 +86,8 @@ def load_encoder(backbone: str, encoder_weights: str) -> Weights:
         )
     try:
         if from_file and not encoder_weights.endswith(".h5") and backbone in mix_transformer.VARIANTS:
-            return mix_transformer.to_keras(backbone, read_tensors(Path(encoder_weights)))
+            read = load_file if encoder_weights.endswith(".safetensors") else read_tensors
+            return mix_transformer.to_keras(backbone, read(Path(encoder_weights)))
         network = build_encoder(backbone, weights=None if from_file else "imagenet")
         if from_file:
             network.load_weights(encoder_weights)

@@ -1,11 +1,13 @@
 """The Mix Transformer against the authors' network, in figures that PyTorch computed, and weights out of a file."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from search_spaces.architectures.encoder_decoders import feature_maps
 from search_spaces.backbones import BACKBONES
@@ -145,9 +147,14 @@ def test_a_decoder_gets_maps_at_every_scale_but_the_finest(backbone):
     assert BACKBONES[backbone].params_m == pytest.approx(parameters, abs=0.06)
 
 
-def test_weights_are_read_from_the_file_that_is_named_and_reach_the_network(tmp_path):
-    path = tmp_path / "mit_b0.pth"
-    write_archive(path, tensors())
+def _write_safetensors(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+
+@pytest.mark.parametrize(("name", "write"), [("mit_b0.pth", write_archive), ("model.safetensors", _write_safetensors)])
+def test_weights_are_read_from_the_file_that_is_named_and_reach_the_network(name, write, tmp_path):
+    path = tmp_path / name
+    write(path, tensors())
     loaded = load_encoder("mit_b0", str(path))
     network, _ = build_network({"architecture": "segformer", "backbone": "mit_b0", "image_size": SIZE}, 2)
     initialise(network, seed=0, pretrained=loaded)
@@ -170,6 +177,15 @@ def test_a_file_of_another_network_is_refused_in_one_line(tmp_path, changed, rea
     write_archive(path, {name: array for name, array in {**tensors(), **changed}.items() if array is not None})
     with pytest.raises(WeightsError, match=f"other.pth' do not fit backbone mit_b0: {reason}$"):
         load_encoder("mit_b0", str(path))
+
+
+def test_a_torn_file_of_safetensors_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "model.safetensors"
+    _write_safetensors(path, tensors())
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(WeightsError, match=r"model.safetensors' do not fit backbone mit_b0: .*$") as found:
+        load_encoder("mit_b0", str(path))
+    assert "\n" not in str(found.value)
 
 
 def test_a_key_without_its_value_is_named():
