@@ -1,7 +1,6 @@
 """The commands that use a delivered model: `predict`, `export` and `verify`."""
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -155,8 +154,6 @@ def _model_folder(model: str, results: Path) -> Path:
 
 
 def _load(folder: Path) -> "SegmentationModel":
-    if find_spec("tensorflow") is None:
-        raise UserError("TensorFlow is not installed; choose a build: pip install 'segbench[cpu]' or 'segbench[gpu]'")
     import_tensorflow()
     from bench.delivery.model import load_model
 

@@ -3,15 +3,28 @@
 import os
 import sys
 import tempfile
+from importlib.util import find_spec
 from typing import IO
+
+from bench.errors import UserError
+
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def import_tensorflow() -> None:
-    """What was printed meanwhile is shown if the import fails."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    """What was printed meanwhile is shown if the import raises. Nothing is held back if the user has set TensorFlow's
+    log level, which also shows why a process dies here. Raises UserError without TensorFlow."""
     if "tensorflow" in sys.modules:
         return
-    sys.stderr.flush()
+    if find_spec("tensorflow") is None:
+        raise UserError("TensorFlow is not installed; choose a build: pip install 'segbench[cpu]' or 'segbench[gpu]'")
+    if LOG_LEVEL in os.environ:
+        import tensorflow  # noqa: F401
+
+        return
+    os.environ[LOG_LEVEL] = "2"
+    if sys.stderr is not None:  # None if the shell closed it
+        sys.stderr.flush()
     with _scratch() as printed:
         stderr = os.dup(2)
         os.dup2(printed.fileno(), 2)

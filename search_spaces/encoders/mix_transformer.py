@@ -175,14 +175,15 @@ _AUTHORS_NAMES = (
 def _with_authors_names(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The authors hold key and value in one tensor."""
     named: dict[str, np.ndarray] = {}
+    given_names: dict[str, str] = {}
     for given, tensor in tensors.items():
         name = given
         for pattern, replacement in _AUTHORS_NAMES:
             name = re.sub(pattern, replacement, name)
-        named[name] = tensor
-    for name in [name for name in named if ".attn.key." in name]:
-        key, value = named.pop(name), named.pop(name.replace(".key.", ".value."), None)
-        if value is None:
-            raise ValueError(f"there is no tensor {name.replace('.key.', '.value.')}")
-        named[name.replace(".key.", ".kv.")] = np.concatenate([key, value])
+        named[name], given_names[name] = tensor, given
+    for name in sorted({re.sub(r"\.attn\.(key|value)\.", ".attn.kv.", name) for name in named} - set(named)):
+        pair = [each for each in (name.replace(".kv.", f".{part}.") for part in ("key", "value")) if each in named]
+        if len({named[each].shape for each in pair}) > 1 or len(pair) < 2:
+            raise ValueError(f"keys and values belong together: {given_names[pair[0]]} has no partner of its shape")
+        named[name] = np.concatenate([named.pop(each) for each in pair])
     return named

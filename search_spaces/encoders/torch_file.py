@@ -8,6 +8,7 @@ A pickle can name any function to call; here it may name an ordered dictionary, 
 anything else ends the reading.
 """
 
+import io
 import math
 import pickle
 import zipfile
@@ -48,8 +49,8 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES} bytes")
-        with path.open("rb") as file:
-            return (_read_archive if zipfile.is_zipfile(file) else _read_legacy)(file, path.stat().st_size)
+        file = io.BytesIO(path.read_bytes())  # a read past its end takes no memory
+        return (_read_archive if zipfile.is_zipfile(file) else _read_legacy)(file, len(file.getbuffer()))
     except Exception as error:  # whatever a broken pickle makes Python raise
         reason = " ".join(str(error).split())
         raise TorchFileError(f"{path} is no file of tensors as PyTorch saves them: {reason[:200]}") from error
@@ -64,11 +65,16 @@ def _read_archive(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
             raise ValueError("its entries overlap")  # each alone would fit, and all of them take any memory
         if "byteorder" in entries and archive.read(entries["byteorder"]) != b"little":
             raise ValueError("its numbers have their bytes in another order")
-        with archive.open(entries["data.pkl"]) as pickled:
-            state = _state(pickled)
+
+        def content(name: str) -> bytes:
+            if name not in entries:
+                raise ValueError(f"it has no {name}")
+            return archive.read(entries[name])
+
+        state = _state(io.BytesIO(content("data.pkl")))
         numbers = {}
         for storage in {tensor.storage.key: tensor.storage for tensor in state.values()}.values():
-            numbers[storage.key] = np.frombuffer(archive.read(entries[f"data/{storage.key}"]), storage.dtype)
+            numbers[storage.key] = np.frombuffer(content(f"data/{storage.key}"), storage.dtype)
             if len(numbers[storage.key]) != storage.length:
                 raise ValueError(
                     f"storage {storage.key} should have {storage.length} numbers and has {len(numbers[storage.key])}"
@@ -99,7 +105,10 @@ def _state(file: IO[bytes]) -> dict[str, _Tensor]:
 
 
 def _load(file: IO[bytes]) -> Any:
-    return _Unpickler(file).load()
+    try:
+        return _Unpickler(file).load()
+    except EOFError:
+        raise ValueError("it is cut short") from None
 
 
 def _numbers(file: BinaryIO, storage: _Storage, size: int) -> np.ndarray:
@@ -118,8 +127,21 @@ def _array(tensor: _Tensor, numbers: np.ndarray) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], tensor.shape, strides, writeable=False)
 
 
-class _Unpickler(pickle.Unpickler):
-    """A name stands for a built-in type, a function that makes a tuple, or a string: nothing that could do harm."""
+class _Unpickler(pickle._Unpickler):
+    """A name stands for a built-in type, a function that makes a tuple, or a string: nothing that could do harm.
+
+    Python's own unpickler, since the one in C takes memory for any number that a file gives to one of its objects. A
+    state may be set on an ordered dictionary alone, where PyTorch keeps its versions; on the function it would last.
+    """
+
+    dispatch = dict(pickle._Unpickler.dispatch)
+
+    def load_build(self) -> None:
+        if type(self.stack[-2]) is not OrderedDict:
+            raise ValueError("it sets the state of something that has none")
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):

@@ -188,10 +188,16 @@ def test_a_torn_file_of_safetensors_is_refused_in_one_line(tmp_path):
     assert "\n" not in str(found.value)
 
 
-def test_a_key_without_its_value_is_named():
+@pytest.mark.parametrize("lost", ["key", "value"])
+@pytest.mark.parametrize("partner", [None, np.zeros(24, np.float32)])
+def test_a_key_and_a_value_that_do_not_belong_together_are_named_as_the_file_names_them(lost, partner):
     given = in_transformers_names(tensors())
-    del given["segformer.encoder.block.0.1.attention.self.value.bias"]
-    with pytest.raises(ValueError, match=r"there is no tensor block1\.1\.attn\.value\.bias$"):
+    name = "segformer.encoder.block.0.1.attention.self.{}.bias"
+    del given[name.format(lost)]
+    if partner is not None:
+        given[name.format(lost)] = partner
+    named = name.format("value" if lost == "key" and partner is None else "key").replace(".", r"\.")
+    with pytest.raises(ValueError, match=f"keys and values belong together: {named} has no partner of its shape$"):
         to_keras("mit_b0", given)
 
 

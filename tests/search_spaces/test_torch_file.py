@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -68,8 +69,8 @@ def test_a_tensor_is_read_where_its_shape_strides_and_offset_say(path, of_state,
         (contents(tensor("2 3", "3 1"), magic=1), "does not begin as one"),
         (contents(tensor("2 3", "3 1", storage="torch\nQInt8Storage")), "wants torch.QInt8Storage"),
         (contents(b"I5\n"), "other things than tensors"),
-        (b"", "Ran out of input"),
-        (b"PK\x03\x04 the beginning of an archive", "as PyTorch saves them"),
+        (b"", "cut short"),
+        (b"PK\x03\x04 the beginning of an archive", "saves them: .+"),
     ],
 )
 def test_a_file_that_is_not_whole_or_holds_something_else_is_refused_in_one_line(path, data, reason):
@@ -85,6 +86,23 @@ def test_a_pickle_that_calls_anything_else_is_refused_before_it_is_called(path, 
     path.write_bytes(contents(f"c{function}\n(Vraise SystemExit\ntR".encode()))
     with pytest.raises(TorchFileError, match=f"wants {function.replace(chr(10), '.')}, which no tensor needs"):
         read_tensors(path)
+
+
+def test_a_number_in_a_file_takes_no_memory_of_its_size(path):
+    path.write_bytes(b"\x80\x02K\x01r" + (2**26).to_bytes(4, "little") + b".")  # one object, to be kept under 2**26
+    tracemalloc.start()
+    with pytest.raises(TorchFileError, match="cut short"):
+        read_tensors(path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1 << 20
+
+
+def test_a_file_cannot_change_the_reader(path):
+    path.write_bytes(contents(b"ctorch._utils\n_rebuild_tensor_v2\n}(V__defaults__\n(I1\nI2\ntub"))
+    with pytest.raises(TorchFileError, match="sets the state of something that has none"):
+        read_tensors(path)
+    assert torch_file._tensor.__defaults__ is None
 
 
 def test_a_file_that_is_too_large_is_not_read(path, monkeypatch):
@@ -128,7 +146,7 @@ def test_a_compressed_archive_and_one_without_a_storage_are_refused(path):
         read_tensors(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model/data.pkl", pickled_state(ARRAYS))
-    with pytest.raises(TorchFileError, match="data/0"):
+    with pytest.raises(TorchFileError, match="it has no data/0"):
         read_tensors(path)
 
 
