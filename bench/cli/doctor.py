@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.arguments import Results, with_options
+from bench.cli.encoder_weights import with_weights_of_runs
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def doctor(
     from bench.experiments import load_experiment, override
 
     chosen = load_experiment(experiment or ("transfer" if said["data"] else "default"))
-    chosen = override(chosen, **said)
+    chosen = with_weights_of_runs(override(chosen, **said), results)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     typer.echo("looking at the machine, packages, data and weights: some seconds, until TensorFlow answers", err=True)
     findings = list(_looked_at(chosen, results))

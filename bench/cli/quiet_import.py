@@ -19,7 +19,7 @@ def import_tensorflow() -> None:
     if find_spec("tensorflow") is None:
         raise UserError("TensorFlow is not installed; choose a build: pip install 'segbench[cpu]' or 'segbench[gpu]'")
     if LOG_LEVEL in os.environ:
-        import tensorflow  # noqa: F401
+        import tensorflow
 
         return
     os.environ[LOG_LEVEL] = "2"

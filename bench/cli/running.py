@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bench.experiments import Experiment
     from bench.progress import Progress
 from bench.cli.arguments import Json, Reports, Results, with_options
+from bench.cli.encoder_weights import with_weights_of_runs
 from bench.cli.exit_codes import INTERRUPTED, NO_MODEL
 from bench.cli.output import require_one_of, say_ending, write_json
 
@@ -71,6 +72,7 @@ def run(
         raise UserError("--dry-run says what a new run would do; leave --resume out")
     chosen = override(_experiment_of(experiment, said, results if resume else None), **said)
     _require_said(chosen.cluster, said)
+    chosen = with_weights_of_runs(chosen, results)
     if dry_run:
         _say_what_it_would_do(chosen, results, as_json)
         return

@@ -1,9 +1,11 @@
 """A delivered model in other formats: the same network, and its description beside it."""
 
+import contextlib
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,7 +84,8 @@ def _save_savedmodel(model: SegmentationModel, path: Path) -> None:
 
 def _save_onnx(model: SegmentationModel, path: Path) -> None:
     named = path.with_name(f"{path.name}.onnx")
-    model.network.export(named, format="onnx", verbose=False)
+    with _quiet_about_erfc():
+        model.network.export(named, format="onnx", verbose=False)
     import onnx
 
     content = onnx.load(named)
@@ -92,6 +95,21 @@ def _save_onnx(model: SegmentationModel, path: Path) -> None:
         _rename(content.graph, output.name, "probabilities")
     onnx.checker.check_model(content)
     onnx.save(content, path)
+
+
+@contextlib.contextmanager
+def _quiet_about_erfc() -> Iterator[None]:
+    """Without the converter's errors on an operation that `_without_erfc` replaces afterwards."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "Erfc" not in record.getMessage()
+
+    converter = logging.getLogger("tf2onnx.tfonnx")
+    converter.addFilter(is_other)
+    try:
+        yield
+    finally:
+        converter.removeFilter(is_other)
 
 
 def _without_erfc(graph: Any) -> None:

@@ -66,6 +66,7 @@ def weights(experiment: Experiment) -> Iterator[Finding]:
     """Which pretrained encoders the space names, and where their weights are."""
     from search_spaces.backbones import BACKBONES, Source
     from search_spaces.encoders.packaged_weights import PACKAGES, PackageError, weights_file
+    from search_spaces.encoders.weights_files import MissingFileError, imagenet_file
 
     for backbone, source in experiment.space.pretrained_backbones:
         subject = f"weights of {backbone}"
@@ -75,7 +76,7 @@ def weights(experiment: Experiment) -> Iterator[Finding]:
                 subject=subject,
                 found=source,
                 problem=None if there else "there is no such file",
-                mend=None if there else "name a weights file, imagenet or none as encoder_weights of the search space",
+                mend=None if there else "name a weights file, run:NAME, imagenet or none as encoder_weights",
             )
         elif backbone in PACKAGES:
             try:
@@ -84,12 +85,11 @@ def weights(experiment: Experiment) -> Iterator[Finding]:
                 reason, _, mend = str(error).partition("; run: ")
                 yield Finding(subject=subject, found="ImageNet", problem=reason, mend=mend)
         elif BACKBONES[backbone].source is Source.FILE:
-            yield Finding(
-                subject=subject,
-                found="ImageNet",
-                problem="no package has them",
-                mend="name their file, or none, as encoder_weights of the search space",
-            )
+            try:
+                yield Finding(subject=subject, found=str(imagenet_file(backbone)))
+            except MissingFileError as error:
+                problem, _, mend = str(error).partition("; ")
+                yield Finding(subject=subject, found="ImageNet", problem=problem, mend=mend)
         else:
             yield Finding(subject=subject, found="ImageNet, by Keras: downloaded once where they are not in its cache")
 

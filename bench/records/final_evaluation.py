@@ -69,7 +69,7 @@ class TrainingRecord(Configured):
     are empty where the training did not complete, and `error` says why. `train_share` is 1 in the final evaluation; a
     training of the learning curve saw a smaller share of the images, `train_images` of them (None where that is not on
     record). `evidence` names the arrays of a `bench.evaluation.pixel_statistics.PixelStatistics` of the same images;
-    None where none were kept. `confusion` is of the images out of fold.
+    None where none were kept. `confusion` is of the images out of fold. `encoder_sha256` is as in `TrialRecord`.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -88,6 +88,7 @@ class TrainingRecord(Configured):
     num_params: Whole | None = None
     latency_s: Seconds | None = None
     peak_memory_bytes: Whole | None = None
+    encoder_sha256: str | None = None
     train_s: Seconds | None = None
     wall_s: Seconds | None = None
     started_at: Moment

@@ -122,7 +122,8 @@ class TrialRecord(Proposed):
     seconds: `reset_s` is drawing initial weights, `train_s` the steps after the first, `first_step_s` the first call
     with tracing and compiling (of a reused graph: an ordinary step), `wall_s` the whole trial. `latency_s` is the
     forward pass, per image of a batch of two. `attempts` counts how often it was begun: a trial whose process died is
-    tried again. `error` says why a trial is not COMPLETED.
+    tried again. `encoder_sha256` names the pretrained weights that the encoder began with
+    (`search_spaces.initial_weights.fingerprint`). `error` says why a trial is not COMPLETED.
 
     On folds `val_metrics` are the mean over those that were run, each after its last epoch; `curve` is the mean over
     those that were trained to their end, and `best_epoch` its last. Epochs and times are those of all folds,
@@ -152,6 +153,7 @@ class TrialRecord(Proposed):
     wall_s: Seconds | None = None
     latency_s: Seconds | None = None
     peak_memory_bytes: Whole | None = None
+    encoder_sha256: str | None = None
     started_at: Moment
     attempts: Whole = 1
     error: str | None = None

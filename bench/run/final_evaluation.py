@@ -255,6 +255,7 @@ def _training(outcome: TrialOutcome, spec: TrialSpec, candidate: Candidate) -> T
         num_params=trial.num_params,
         latency_s=trial.latency_s,
         peak_memory_bytes=trial.peak_memory_bytes,
+        encoder_sha256=trial.encoder_sha256,
         train_s=trial.train_s,
         wall_s=trial.wall_s,
         started_at=trial.started_at,

@@ -1,6 +1,6 @@
 """SegFormer's decoder over any backbone (Xie et al. 2021, arXiv:2105.15203, section 3.2): the maps from 1/4 to 1/32 of
 the image, each mixed pixel by pixel to the same channels, enlarged and joined. With `mit_b0` and `mit_b1` it is the
-paper's network; its own words for the convolutions of one pixel are linear layers."""
+paper's network, which calls its 1x1 convolutions linear layers."""
 
 from typing import Any
 

@@ -11,6 +11,7 @@ anything else ends the reading.
 import io
 import math
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -105,10 +106,13 @@ def _state(file: IO[bytes]) -> dict[str, _Tensor]:
 
 
 def _load(file: IO[bytes]) -> Any:
-    try:
-        return _Unpickler(file).load()
-    except EOFError:
-        raise ValueError("it is cut short") from None
+    begin = file.tell()
+    for operation, argument, _ in pickletools.genops(file):
+        # The unpickler takes memory for all smaller numbers too.
+        if operation.name.endswith("PUT") and int(argument or 0) > file.tell() - begin:
+            raise ValueError(f"it keeps an object under number {argument}")
+    file.seek(begin)
+    return _Unpickler(file).load()
 
 
 def _numbers(file: BinaryIO, storage: _Storage, size: int) -> np.ndarray:
@@ -127,27 +131,15 @@ def _array(tensor: _Tensor, numbers: np.ndarray) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], tensor.shape, strides, writeable=False)
 
 
-class _Unpickler(pickle._Unpickler):
-    """A name stands for a built-in type, a function that makes a tuple, or a string: nothing that could do harm.
-
-    Python's own unpickler, since the one in C takes memory for any number that a file gives to one of its objects. A
-    state may be set on an ordered dictionary alone, where PyTorch keeps its versions; on the function it would last.
-    """
-
-    dispatch = dict(pickle._Unpickler.dispatch)
-
-    def load_build(self) -> None:
-        if type(self.stack[-2]) is not OrderedDict:
-            raise ValueError("it sets the state of something that has none")
-        super().load_build()
-
-    dispatch[pickle.BUILD[0]] = load_build
+class _Unpickler(pickle.Unpickler):
+    """A name stands for a built-in type, something that makes a tuple, or a string: nothing that could do harm, and
+    nothing whose state a file could change."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _tensor
+            return _Rebuild()
         if module == "torch" and name in _STORAGES:
             return _STORAGES[name]
         raise ValueError(f"it wants {module}.{name}, which no tensor needs")
@@ -160,9 +152,12 @@ class _Unpickler(pickle._Unpickler):
         raise ValueError("it has a storage of an unknown kind")
 
 
-def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, requires_grad: Any, hooks: Any) -> _Tensor:
-    """Stands in for PyTorch's function of six arguments; the last two matter to training only."""
-    whole = isinstance(storage, _Storage) and isinstance(shape, tuple) and isinstance(stride, tuple)
-    if not whole or not all(isinstance(number, int) and number >= 0 for number in (offset, *shape, *stride)):
-        raise ValueError("it has a tensor of an unknown kind")
-    return _Tensor(storage, offset, shape, stride)
+class _Rebuild:
+    __slots__ = ()
+
+    def __call__(self, storage: Any, offset: Any, shape: Any, stride: Any, requires_grad: Any, hooks: Any) -> _Tensor:
+        """Stands in for PyTorch's function of six arguments; the last two matter to training only."""
+        whole = isinstance(storage, _Storage) and isinstance(shape, tuple) and isinstance(stride, tuple)
+        if not whole or not all(isinstance(number, int) and number >= 0 for number in (offset, *shape, *stride)):
+            raise ValueError("it has a tensor of an unknown kind")
+        return _Tensor(storage, offset, shape, stride)

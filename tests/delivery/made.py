@@ -17,6 +17,7 @@ from tests.report import runs
 
 PLAIN_UNET = {"architecture": "plain_unet", "loss": "bce_dice", "learning_rate": 1e-3, "batch_size": 8}
 MOBILENET = {**PLAIN_UNET, "architecture": "unet", "backbone": "mobilenetv2", "encoder_weights": "none"}
+SEGFORMER = {**MOBILENET, "architecture": "segformer", "backbone": "mit_b0"}
 SIZE, EVALUATION_SIZE = 32, 48
 SIZES = ((48, 64), (90, 41), (32, 32), (200, 150), (33, 61))
 """Heights and widths of the photographs."""

@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.datasets.letterbox import letterbox
+from bench.delivery.artefact import write
 from bench.delivery.export import FORMATS, export
-from bench.delivery.model import SegmentationModel
+from bench.delivery.model import SegmentationModel, load_model
 from bench.errors import DataError, StoreError
 from tests.delivery import made
 from tests.delivery.made import SIZE
@@ -47,6 +48,32 @@ def test_onnx_gives_the_same_probabilities_in_onnxruntime(delivered, model, tmp_
     assert about["classes"] == ["damage"]
     assert about["threshold"] == 0.5
     assert json.loads((tmp_path / "m.onnx.json").read_text()) == about
+
+
+def test_a_network_with_gelu_and_attention_becomes_onnx_without_a_word_and_litert(
+    tmp_path: Path, capfd, caplog
+) -> None:
+    """tf2onnx does not know the erfc of a GELU, and says so at every one."""
+    import onnxruntime
+    import tensorflow as tf
+
+    members = made.save_members(tmp_path, [made.SEGFORMER], SIZE, num_classes=1)
+    write(
+        tmp_path / "model", name="made-up", members=members, weights_folder=tmp_path, classes=("damage",),
+        image_size=SIZE, evaluation_size=SIZE, flips=True, threshold=0.5, smallest_object=0.0,
+    )  # fmt: skip
+    model = load_model(tmp_path)
+    capfd.readouterr()
+    session = onnxruntime.InferenceSession(
+        export(model, tmp_path / "model", "onnx", tmp_path / "m.onnx"), providers=["CPUExecutionProvider"]
+    )
+    assert "Erfc" not in capfd.readouterr().err + caplog.text
+    np.testing.assert_allclose(session.run(["probabilities"], {"image": squares()})[0], expected(model), atol=CLOSE)
+    path = export(model, tmp_path / "model", "litert", tmp_path / "m.tflite")
+    with pytest.warns(UserWarning, match=r"tf\.lite\.Interpreter is deprecated"):
+        runner = tf.lite.Interpreter(str(path)).get_signature_runner()
+    found = [runner(image=square[None])["output_0"] for square in squares()]
+    np.testing.assert_allclose(np.concatenate(found), expected(model), atol=CLOSE)
 
 
 def test_litert_gives_the_same_probabilities(delivered, model, tmp_path: Path) -> None:

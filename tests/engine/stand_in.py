@@ -13,6 +13,9 @@ from bench.evaluation.pixel_statistics import PixelStatistics, pixel_statistics
 from bench.records import COLLAPSED, COMPLETED, FAILED, ClassCounts, EpochRecord, TrialRecord
 from search_spaces.space import cost_identity
 
+ENCODER = "e" * 64
+"""The checksum of the weights that its encoders began with."""
+
 
 def configuration(values: Mapping[str, Any]) -> dict[str, Any]:
     """Without the tuner's own book-keeping."""
@@ -122,6 +125,7 @@ class StandInExecutor:
             epochs_planned=spec.epochs,
             epochs_run=0 if failed else len(curve),
             wall_s=0.0,
+            encoder_sha256=ENCODER,
             started_at="2026-01-01T00:00:00+00:00",
             error="out of memory" if failed else "finds nearly no foreground for 5 epochs" if collapsed else None,
         )

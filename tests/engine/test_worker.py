@@ -22,6 +22,7 @@ from bench.errors import DataError, ExperimentError
 from bench.evaluation.metrics import pool, summarise
 from bench.evaluation.racing import Incumbent, mean_over_folds
 from bench.records import COLLAPSED, COMPLETED, FAILED, PRUNED, STOPPED, EpochRecord, Race
+from search_spaces.initial_weights import fingerprint, load_encoder
 from tests.engine.stand_in_worker import serve_stand_in
 from tests.engine.tiny import IDS, SIZE, make_setup, spec
 
@@ -80,6 +81,13 @@ def test_a_trial_on_a_used_graph_equals_the_first(worker):
     assert [epoch.train_loss for epoch in again.record.curve] == [epoch.train_loss for epoch in first.record.curve]
     assert again.record.val_metrics == first.record.val_metrics
     np.testing.assert_array_equal(again.scored.predictions, first.scored.predictions)
+
+
+def test_a_record_names_the_pretrained_weights_by_their_checksum(worker):
+    pretrained = {"backbone": "efficientnet_lite0", "encoder_weights": "imagenet"}
+    record = worker.run(spec("w", epochs=1, architecture="unet_slim", **pretrained), quietly).record
+    assert record.encoder_sha256 == fingerprint(load_encoder(**pretrained))
+    assert worker.run(spec("n", epochs=1), quietly).record.encoder_sha256 is None
 
 
 def test_a_longer_trial_has_a_schedule_of_its_own_length(worker):

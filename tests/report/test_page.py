@@ -103,6 +103,15 @@ def test_failures_and_pruned_trials_are_counted_with_their_reasons(run):
     } <= {each["reason"] for each in reasons}
 
 
+def test_the_setup_names_the_weights_that_encoders_began_with_and_says_if_they_changed():
+    pretrained = {"architecture": "unet", "backbone": "mobilenet", "encoder_weights": "imagenet"}
+    sums = ["a" * 64, "b" * 64, "a" * 64, None]
+    trials = [trial(n, 0.5, hyperparameters=pretrained, encoder_sha256=each) for n, each in enumerate(sums)]
+    text = said(compose(Analysis(run(trials=trials))).blocks)
+    assert f"Encoders began with: mobilenet imagenet (SHA-256 {'a' * 16}, {'b' * 16})" in text
+    assert "Encoders began with" not in said(compose(Analysis(run(trials=trials[3:]))).blocks)
+
+
 def test_the_same_run_gives_the_same_bytes_twice(tmp_path):
     made = full_run(tmp_path / "results/full", CLASSES)
     write_arrays(made)

@@ -31,7 +31,7 @@ from bench.run.stages.final_evaluation import _require_same_length
 from search_spaces.defaults import default_configuration, original_baseline
 from search_spaces.portfolio import portfolio
 from tests import examples
-from tests.engine.stand_in import StandInExecutor
+from tests.engine.stand_in import ENCODER, StandInExecutor
 
 EXPERIMENT = load_experiment("default")
 EXPERIMENT = EXPERIMENT.model_copy(
@@ -147,6 +147,7 @@ def test_every_candidate_is_trained_on_every_fold_with_every_seed():
         assert set(each.out_of_fold) == set(FOLDS[each.fold])
         assert set(each.test) == {"t"}
         assert each.status == COMPLETED
+        assert each.encoder_sha256 == ENCODER
 
 
 def test_the_evidence_of_a_training_is_kept_before_its_line_and_under_its_name():

@@ -201,9 +201,13 @@ def test_a_key_and_a_value_that_do_not_belong_together_are_named_as_the_file_nam
         to_keras("mit_b0", given)
 
 
-def test_no_package_has_its_weights():
-    with pytest.raises(WeightsError, match="set encoder_weights to the path of their file, or to none"):
+def test_no_package_has_its_weights_and_a_file_beside_those_of_keras_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with pytest.raises(WeightsError, match=r"put their file at .*models/mit_b0.safetensors \(or .pth, .bin\), or set"):
         load_encoder("mit_b0", "imagenet")
+    (tmp_path / "models").mkdir()
+    write_archive(tmp_path / "models" / "mit_b0.pth", tensors())
+    assert list(load_encoder("mit_b0", "imagenet")) == list(to_keras("mit_b0", tensors()))
 
 
 def test_the_parts_of_an_attention_begin_differently_and_the_same_way_every_time():

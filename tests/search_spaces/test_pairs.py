@@ -28,6 +28,7 @@ DRAWN: tuple[Pair, ...] = (
     ("pspnet", "densenet121"),
     ("ma_net_slim", "efficientnet_lite0"),
     ("segformer", "mit_b0"),
+    ("unet_slim", "mit_b0"),
 )
 
 

@@ -17,6 +17,9 @@ from bench.records import EpochRecord
 from bench.records.weights import check_weights_file
 from search_spaces.views import PATCHES
 
+_Pair = tuple[str, str]
+"""A backbone and its pretrained weights."""
+
 GRAPHS_SHARE = 2 / 3
 """Of a process's memory, from which on compiled graphs make room for new ones."""
 
@@ -38,7 +41,8 @@ class Trainer:
         self._tell = tell
         self._graphs = GraphCache(limit_bytes=int(GRAPHS_SHARE * memory_bytes))
         self._precision = resolved_precision(setup.precision)
-        self._encoders: dict[tuple[str, str], Any] = {}
+        self._encoders: dict[_Pair, Any] = {}
+        self._fingerprints: dict[_Pair, str] = {}
         self._pixels: dict[int, Any] = {}
         self._pictures: Any = None
         self._last_model: Any = None
@@ -95,7 +99,9 @@ class Trainer:
             self._graphs.drop(key)
             return f"{type(error).__name__}: {_one_line(error)}"
         self._last_model = graph.model
-        return replace(outcome, record=replace(outcome.record, peak_memory_bytes=memory.num_bytes))
+        told = outcome.record
+        record = replace(told, peak_memory_bytes=memory.num_bytes, encoder_sha256=self._fingerprint(spec))
+        return replace(outcome, record=record)
 
     def _train(self, spec: TrialSpec, graph: Any, reused: bool) -> TrialOutcome:
         """A trial whole. Of one on folds the epochs that it tells of count on from fold to fold."""
@@ -160,16 +166,20 @@ class Trainer:
         )
 
     def _pretrained(self, spec: TrialSpec) -> Any:
-        values = spec.hyperparameters
-        weights = str(values.get("encoder_weights", "none"))
-        return None if weights == "none" else self._encoder(str(values["backbone"]), weights)
+        pair = _encoder_of(spec)
+        return self._encoder(*pair) if pair else None
+
+    def _fingerprint(self, spec: TrialSpec) -> str | None:
+        pair = _encoder_of(spec)
+        return self._fingerprints[pair] if pair else None
 
     def _encoder(self, backbone: str, encoder_weights: str) -> Any:
-        from search_spaces.initial_weights import load_encoder
+        from search_spaces.initial_weights import fingerprint, load_encoder
 
         pair = (backbone, encoder_weights)
         if pair not in self._encoders:
             self._encoders[pair] = load_encoder(*pair)
+            self._fingerprints[pair] = fingerprint(self._encoders[pair])
         return self._encoders[pair]
 
     def _native(self, spec: TrialSpec) -> Any:
@@ -188,6 +198,13 @@ class Trainer:
         if size not in self._pixels:
             self._pixels[size] = open_cache(self._setup.cache_directory, size)
         return self._pixels[size]
+
+
+def _encoder_of(spec: TrialSpec) -> _Pair | None:
+    """Backbone and pretrained weights of its configuration; None for random weights."""
+    values = spec.hyperparameters
+    weights = str(values.get("encoder_weights", "none"))
+    return None if weights == "none" else (str(values["backbone"]), weights)
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,7 +1,8 @@
 """Setup and reproduction: data, split, protocol, effort, machine, command, fingerprints."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 
 from bench import formats
 from bench.analysis.final_evaluation import Finals
@@ -9,7 +10,7 @@ from bench.analysis.labels import training_length
 from bench.analysis.run_analysis import Analysis
 from bench.analysis.series import Busy
 from bench.formats import plural
-from bench.records import Run
+from bench.records import Run, TrainingRecord, TrialRecord
 from bench.report.blocks import Block, Facts, Folded, Heading, Listing
 
 SHORT_VERSIONS = ("tensorflow", "tensorflow-cpu", "keras", "keras-tuner")
@@ -50,6 +51,8 @@ def _facts(found: Analysis) -> Iterator[tuple[str, str]]:
     if run.record.studies:
         yield "Search", _search(found)
     yield "Final evaluation", _final(found)
+    if encoders := _encoders(run):
+        yield "Encoders began with", encoders
     yield (
         "Hardware",
         f"{run.environment.device}; {formats.gibibytes(run.environment.memory_bytes)} of memory; precision "
@@ -109,6 +112,21 @@ def _final(found: Analysis) -> str:
         f"{held.trained} of {plural(held.planned, 'training')}: {plural(len(record.candidates), 'candidate')} × "
         f"{plural(record.folds, 'fold')} × "
         f"{plural(len(record.seeds), 'seed')}, {training_length(record)} each; {record.rule}"
+    )
+
+
+def _encoders(run: Run) -> str:
+    """Pretrained weights by backbone and name, with the checksums on record: more than one where a file was changed
+    between two sessions of the run."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    trained: Iterable[TrialRecord | TrainingRecord] = chain(run.trials, run.trainings)
+    for each in trained:
+        if each.encoder_sha256:
+            pair = str(each.hyperparameters.get("backbone")), str(each.hyperparameters.get("encoder_weights"))
+            found.setdefault(pair, {})[each.encoder_sha256] = None
+    return "; ".join(
+        f"{backbone} {weights} (SHA-256 {', '.join(digest[:16] for digest in digests)})"
+        for (backbone, weights), digests in sorted(found.items())
     )
 
 

@@ -191,7 +191,8 @@ def _tiles(found: Analysis, decision: Decision) -> Iterator[Tile]:
     if decision.baseline:
         label, score, where = _best_baseline(found, choice, *decision.baseline[:2])
         people = found.final.annotators if isinstance(found.final, Finals) else None
-        agreement = f"; two annotators agree at {formats.rounded(people.iou)}: expect little more" if people else ""
+        agreement = f"; two annotators agree at {formats.rounded(people.iou)}" if people else ""
+        agreement += ": expect little more" if people and (choice.iou or 0.0) < people.iou else ""
         yield Tile(formats.rounded(score), f"IoU of the best baseline without a model{where}: {label}{agreement}")
     size = (
         formats.bytes_of(choice.delivery.num_bytes)
