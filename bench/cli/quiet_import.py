@@ -12,17 +12,16 @@ LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def import_tensorflow() -> None:
-    """What was printed meanwhile is shown if the import raises. Nothing is held back if the user has set TensorFlow's
-    log level, which also shows why a process dies here. Raises UserError without TensorFlow."""
+    """What was printed meanwhile is shown if the import raises. Nothing is held back if the user asks TensorFlow for
+    remarks (log level 0 or 1), which also shows why a process dies here. Raises UserError without TensorFlow."""
     if "tensorflow" in sys.modules:
         return
     if find_spec("tensorflow") is None:
         raise UserError("TensorFlow is not installed; choose a build: pip install 'segbench[cpu]' or 'segbench[gpu]'")
-    if LOG_LEVEL in os.environ:
+    if os.environ.setdefault(LOG_LEVEL, "2") in ("0", "1"):
         import tensorflow
 
         return
-    os.environ[LOG_LEVEL] = "2"
     if sys.stderr is not None:  # None if the shell closed it
         sys.stderr.flush()
     with _scratch() as printed:

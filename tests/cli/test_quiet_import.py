@@ -32,6 +32,10 @@ def test_what_a_failed_import_printed_is_shown(tmp_path: Path) -> None:
     assert "libfoo.so: no such file" in done.stderr
 
 
+def test_a_user_who_wants_less_gets_less(tmp_path: Path) -> None:
+    assert said(tmp_path, REMARK, level="3").stderr == "after\n"
+
+
 def test_who_asks_for_remarks_gets_them(tmp_path: Path) -> None:
     assert said(tmp_path, REMARK, level="0").stderr == "a remark\nafter\n"
 
