@@ -137,6 +137,9 @@ def verify(
 
 
 def _load(folder: Path) -> "SegmentationModel":
+    from bench.delivery.description import read_description
+
+    read_description(folder)  # what is torn is told before seconds go by
     import_tensorflow()
     from bench.delivery.model import load_model
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from bench.cli import app
 from bench.delivery.description import read_description, sha256_of
 from bench.delivery.keras_file import check_keras_file
 from bench.delivery.model import load_model
@@ -72,6 +74,14 @@ def test_a_torn_network_is_noticed_by_its_checksum(folder: Path) -> None:
     refused(folder, "is not the file that model.json describes")
     (folder / "model.keras").write_bytes(content[:5000] + b"x" + content[5001:])
     refused(folder, "torn or was replaced")
+
+
+def test_a_torn_network_is_told_before_tensorflow_is_imported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.cli.delivery.import_tensorflow", lambda: pytest.fail("it was imported"))
+    (folder / "model.keras").write_bytes(b"")
+    run = CliRunner().invoke(app, ["export", str(folder), "--format", "keras"])
+    assert (run.exit_code, run.stderr.count("\n")) == (2, 1)
+    assert "is not the file that model.json describes" in run.stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x80\x04cos\nsystem\n(S'true'\ntR."])
