@@ -150,6 +150,7 @@ _TITLES = {
     "pspnet": "PSPNet",
     "unet_plus_plus": "U-Net++", "unet_plus_plus_slim": "slim U-Net++", "deeplabv3_plus": "DeepLabV3+",
     "deeplabv3_plus_slim": "slim DeepLabV3+", "ma_net": "MA-Net", "ma_net_slim": "slim MA-Net",
+    "attention_unet": "Attention U-Net", "attention_unet_slim": "slim Attention U-Net",
     "segformer": "SegFormer",
     "mobilenet": "MobileNet", "mobilenetv2": "MobileNetV2", "resnet18": "ResNet-18", "resnet34": "ResNet-34",
     "resnet50": "ResNet-50", "resnet101": "ResNet-101", "vgg16": "VGG-16", "vgg19": "VGG-19",

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from search_spaces.architectures import (
+    attention_unet,
     deeplab,
     encoder_decoders,
     ma_net,
@@ -77,6 +78,14 @@ ARCHITECTURES: dict[str, Architecture] = {
     "ma_net_slim": Architecture(
         description="MA-Net with half the filters in its decoder",
         build=partial(ma_net.build, filters=encoder_decoders.SLIM_FILTERS),
+    ),
+    "attention_unet": Architecture(
+        description="U-Net whose coarser map says which pixels of a skip count (Oktay 2018)",
+        build=attention_unet.build,
+    ),
+    "attention_unet_slim": Architecture(
+        description="Attention U-Net with half the filters in its decoder",
+        build=partial(attention_unet.build, filters=encoder_decoders.SLIM_FILTERS),
     ),
     "segformer": Architecture(
         description="the maps of four scales, mixed pixel by pixel and joined at 1/4 (Xie 2021)",

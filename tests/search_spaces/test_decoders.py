@@ -79,6 +79,28 @@ def test_deeplab_has_five_branches_and_one_skip_from_a_quarter_of_the_image():
     assert (shape(slim, "decoder_2_relu"), shape(slim, "skip_relu")) == ((16, 16, 128), (16, 16, 24))
 
 
+def test_a_gate_of_attention_unet_weighs_each_pixel_of_a_skip_by_it_and_the_coarser_map():
+    """Figures 1 and 2 of the paper, a gate for each skip; closed gates leave nothing of the skips."""
+    model = built("attention_unet")
+    for number, (skip, coarser) in enumerate(
+        zip(
+            ("skip_16", "skip_8", "skip_4", "skip_2"),
+            ("encoder_output", *(f"decoder_{n}b_relu" for n in range(3))),
+            strict=True,
+        )
+    ):
+        name = f"decoder_{number}"
+        assert fed_by(model, f"{name}_concat") == [f"{name}_up", f"{name}_gated"]
+        assert fed_by(model, f"{name}_gated") == [skip, f"{name}_gate_up"]
+        assert fed_by(model, f"{name}_gate_sum") == [f"{name}_gate_skip", f"{name}_gate_coarser"]
+        for part, source in (("skip", skip), ("coarser", coarser)):
+            assert model.get_layer(f"{name}_gate_{part}").input._keras_history.operation.name == source
+        assert shape(model, f"{name}_gate_weight") == (*shape(model, f"{name}_gate_sum")[:2], 1)
+    slim = built("attention_unet_slim", "convnext_tiny")
+    assert [shape(slim, f"decoder_{number}b_relu")[2] for number in range(5)] == [128, 64, 32, 16, 8]
+    assert not [layer.name for layer in layers_of(slim) if layer.name.startswith("decoder_3_gate")]
+
+
 def test_ma_net_attends_at_the_coarsest_map_and_weighs_the_channels_of_what_it_joins():
     """Figures 2 to 4 of the paper: one position-wise attention, then a fusion attention for each skip."""
     model = built("ma_net")

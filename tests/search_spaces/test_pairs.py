@@ -27,6 +27,7 @@ DRAWN: tuple[Pair, ...] = (
     ("unet_plus_plus_slim", "mobilenetv3small"),
     ("pspnet", "densenet121"),
     ("ma_net_slim", "efficientnet_lite0"),
+    ("attention_unet_slim", "efficientnet_lite0"),
     ("segformer", "mit_b0"),
     ("unet_slim", "mit_b0"),
 )
