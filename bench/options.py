@@ -73,7 +73,7 @@ OPTIONS: dict[str, Option] = {
         flag="--single",
         kind=bool,
         help="Deliver one network, trained again on all development images, in place of the ensemble of those of "
-        "folds. Left out: with a budget and few images; `single: false` in a file never does.",
+        "folds. Left out: with a budget, except in a comparison of levels; `single: false` in a file never does.",
         may_change=True,
     ),
     "skip_unreadable": Option(

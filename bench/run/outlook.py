@@ -9,7 +9,7 @@ from bench import clock
 from bench.datasets.cache import cache_bytes
 from bench.datasets.native import native_bytes
 from bench.experiments import WITHOUT_TUNERS, Experiment
-from bench.records import HyperparameterValue
+from bench.records import HyperparameterValue, SplitRecord
 from bench.records.environment import memory_limit
 from bench.run.budget import Timekeeper
 from bench.run.costs import Price
@@ -119,7 +119,7 @@ def outlook(experiment: Experiment, found: Examined, measured: Measured | None, 
         trainings=None if candidates is None else candidates * folds * protocol.final_seeds,
         budget_s=experiment.budget_s,
         seconds=_seconds(experiment, folds, measured, slots),
-        plans=tuple(_plans(experiment, left_s, measured, folds, slots)) if cut and left_s is not None else (),
+        plans=tuple(_plans(experiment, left_s, measured, split, slots)) if cut and left_s is not None else (),
         measured=measured,
         cache_bytes=_cache_bytes(experiment, found),
         memory_limit_bytes=memory_limit(),
@@ -144,9 +144,10 @@ def _seconds(experiment: Experiment, folds: int, measured: Measured | None, slot
 
 
 def _plans(
-    experiment: Experiment, left_s: float, measured: Measured | None, folds: int, slots: int
+    experiment: Experiment, left_s: float, measured: Measured | None, split: SplitRecord, slots: int
 ) -> Iterator[Supposed]:
     """For the measured cost, or for several possible ones."""
+    images = sum(map(len, split.folds))
     if left_s < LEAST_FOR_PROBE_S:
         prices: Sequence[Price] = (unmeasured_price(left_s),)
     elif measured is not None:
@@ -159,9 +160,9 @@ def _plans(
             price.unit_s,
             plan_of(
                 experiment,
-                left_s - kept_s(experiment, left_s, price, slots),
+                left_s - kept_s(experiment, left_s, price, slots, images=images),
                 price=price,
-                folds=folds,
+                folds=len(split.folds),
                 slots=slots,
             ),
         )

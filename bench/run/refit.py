@@ -17,32 +17,33 @@ from bench.run.costs import MARGIN, CostModel, Price
 from bench.run.delivery import MEMBERS, weights_path
 from bench.run.final_evaluation import FILLED
 from bench.run.plan import BEFORE_LAST, LONGEST
+from search_spaces.defaults import default_configuration
 
 REFIT = "refit"
-
-FEW_IMAGES = 200
-"""Up to this many development images, one network of all is better than several of two thirds each
-(docs/decisions/0019-all-images.md)."""
 
 
 def refits(experiment: Experiment, images: int) -> bool:
     """Whether the model is one network, trained on all `images` of the folds. If the experiment does not say: yes with
-    a budget and few images, but not in a comparison of levels, which needs all of its time."""
+    a budget, but not in a comparison of levels, which needs all of its time (docs/decisions/0019-all-images.md)."""
     if experiment.single is not None:
         return experiment.single
-    protocol, budget_s = experiment.protocol, experiment.budget_s
-    chooses = bool(protocol.finalists) and experiment.search != "compare"
-    return chooses and budget_s is not None and 0 < images <= FEW_IMAGES
+    chooses = bool(experiment.protocol.finalists) and experiment.search != "compare"
+    return chooses and experiment.budget_s is not None and images > 0
 
 
 LEAST_ROOM, LONG, SHARE = 3.0, 4.5, 1 / 3
 """What a budget keeps for the last training, in short trainings. With room for `LEAST_ROOM` of them it keeps half of
-the time while there is one candidate, a `SHARE` of it if several fit, at most `LONG`. With less room it keeps nothing:
-a training that is scored comes first."""
+the time while there is one candidate, and a `SHARE` of it if several fit, at most `LONG`. Where `PASSES` need more, it
+keeps all that the comparison of four does not need. With less room it keeps nothing: a training that is scored comes
+first."""
+
+PASSES = 30
+"""Passes over the development images that a last training should have. A set of hundreds of images still gains from
+steps with which one of fifty gains nothing more (docs/decisions/0019-all-images.md)."""
 
 MOST = 3 * LONGEST
 """The most steps of a last training that has time left: the time that was kept for it, and the rest in which no other
-training on a fold fitted."""
+training on a fold fitted. With many images it is twice what `PASSES` need."""
 
 LEAST_SHARE = 0.5
 """The least length of a last training, as a part of that of its recipe's trainings on folds. A shorter one is not
@@ -59,34 +60,49 @@ WORTH = 1.5
 """A network from an earlier session is trained again if there is time for this many times its length."""
 
 
-def kept_s(experiment: Experiment, left_s: float, price: Price, slots: int = 1, *, trained_s: float = 0.0) -> float:
-    """Seconds of `left_s` that are kept for the training on all images. The `trained_s` of trainings of an earlier
+def passes_steps(experiment: Experiment, images: int) -> int:
+    """Steps of the default configuration in which it sees each of so many images `PASSES` times."""
+    return ceil(PASSES * images / int(default_configuration(experiment.space)["batch_size"]))
+
+
+def kept_s(
+    experiment: Experiment, left_s: float, price: Price, slots: int = 1, *, images: int, trained_s: float = 0.0
+) -> float:
+    """Seconds of `left_s` that are kept for the training on all `images`. The `trained_s` of trainings of an earlier
     session count as time left: what was kept then is not spent on more of them."""
     if not experiment.single:
         return 0.0
     whole_s, steps = left_s + trained_s, experiment.protocol.steps
     if steps is None:
-        return min(left_s, price.unit_s * kept_units(whole_s / price.unit_s, slots))
+        long = max(LONG, passes_steps(experiment, images) / experiment.protocol.shortest_steps)
+        return min(left_s, price.unit_s * kept_units(whole_s / price.unit_s, slots, long))
     given_s = price.seconds(steps / experiment.protocol.shortest_steps)
     if whole_s < 2 * MARGIN * given_s:
         return 0.0
     return min(left_s, (DEARER if whole_s * slots >= BEFORE_LAST * given_s else 1.0) * given_s)
 
 
-def kept_units(units: float, slots: int = 1) -> float:
-    """The same in short trainings; one worker slot has time for `units` of them."""
+def kept_units(units: float, slots: int = 1, long: float = LONG) -> float:
+    """The same in short trainings; one worker slot has time for `units` of them, and `long` is the most to be kept."""
     if units < LEAST_ROOM:
         return 0.0
-    several = units * slots * (1 - SHARE) >= BEFORE_LAST
-    return min(LONG, units * SHARE if several else units / 2)
+    if units * slots * (1 - SHARE) < BEFORE_LAST:
+        return min(long, units / 2)
+    kept = min(LONG, units * SHARE)
+    return kept if long <= LONG else max(kept, min(long, units - BEFORE_LAST / slots))
 
 
 def refit_spec(
-    selected: DeliveryRecord, trainings: Sequence[TrainingRecord], *, protocol: Protocol, left_s: float | None
+    selected: DeliveryRecord,
+    trainings: Sequence[TrainingRecord],
+    *,
+    protocol: Protocol,
+    left_s: float | None,
+    most: int = MOST,
 ) -> TrialSpec:
     """The training on all images with the recipe and seed of `selected`, an ensemble of one unit. It is as long as that
     of its first member. With `left_s` seconds left, and no length in the protocol, it lasts as long as these, up to
-    `MOST` steps, or twice as long as on a fold where that is more."""
+    `most` steps, or twice as long as on a fold where that is more."""
     member, known = selected.members[0], _epochs_on_fold(selected, trainings)
     fitted = left_s is not None and protocol.steps is None
     return TrialSpec(
@@ -94,7 +110,7 @@ def refit_spec(
         trial_id=f"{member.candidate}, seed {member.seed}",
         hyperparameters=member.hyperparameters,
         seed=member.seed,
-        epochs=max(known, MOST // LONGER // protocol.steps_per_epoch) if fitted else known,
+        epochs=max(known, most // LONGER // protocol.steps_per_epoch) if fitted else known,
         fit_s=left_s if fitted else None,
         refit=True,
     )

@@ -11,7 +11,7 @@ from bench.records import COMPLETED, DeliveryRecord, Member, TrainingRecord
 from bench.run.costs import MARGIN, CostModel, Price, Probe
 from bench.run.delivery import weights_path
 from bench.run.plan import BEFORE_LAST, plan
-from bench.run.refit import FEW_IMAGES, MOST, kept_s, kept_units, least_epochs, least_s, refit_spec, refits
+from bench.run.refit import MOST, kept_s, kept_units, least_epochs, least_s, passes_steps, refit_spec, refits
 from tests.examples import STARTED_AT
 
 
@@ -19,10 +19,9 @@ def experiment(**changed: object) -> Experiment:
     return override(load_experiment("transfer"), **{"budget": "15m", **changed})
 
 
-def test_few_images_and_a_budget_end_with_one_network_of_all_of_them() -> None:
+def test_a_budget_ends_with_one_network_of_all_images() -> None:
     assert refits(experiment(), 52)
-    assert refits(experiment(), FEW_IMAGES)
-    assert not refits(experiment(), FEW_IMAGES + 1)
+    assert refits(experiment(), 10**5)
     assert not refits(experiment(), 0)
 
 
@@ -45,6 +44,16 @@ def test_one_candidate_alone_keeps_half_of_its_time_up_to_a_long_training(units:
 def test_several_candidates_leave_a_third_of_it(units: float, kept: float) -> None:
     assert kept_units(units) == pytest.approx(kept)
     assert units - kept_units(units) >= BEFORE_LAST
+
+
+@pytest.mark.parametrize(("units", "kept"), [(6.0, 3.0), (12.0, 4.0), (15.0, 7.0), (19.0, 11.0), (60.0, 11.0)])
+def test_many_images_keep_what_a_comparison_of_four_recipes_does_not_need(units: float, kept: float) -> None:
+    assert kept_units(units, long=11.0) == pytest.approx(kept)
+    price = Price(unit_s=100.0)
+    assert kept_s(experiment(single=True), 100 * units, price, images=294) == pytest.approx(
+        100 * min(kept, 11.03), abs=4
+    )
+    assert passes_steps(experiment(), 294) == 1103
 
 
 def test_before_a_last_training_fewer_short_ones_compare_recipes() -> None:
@@ -98,16 +107,16 @@ def test_a_length_that_the_protocol_gives_is_its_own_too() -> None:
 def test_with_several_places_several_candidates_fit_beside_it_sooner() -> None:
     assert kept_units(6.0) == 3.0
     assert kept_units(6.0, slots=4) == 2.0
-    assert kept_s(experiment(single=True), 600.0, Price(unit_s=100.0), 4) == pytest.approx(200.0)
-    assert kept_s(experiment().model_copy(update={"single": False}), 600.0, Price(unit_s=100.0)) == 0.0
+    assert kept_s(experiment(single=True), 600.0, Price(unit_s=100.0), 4, images=52) == pytest.approx(200.0)
+    assert kept_s(experiment().model_copy(update={"single": False}), 600.0, Price(unit_s=100.0), images=52) == 0.0
 
 
 def test_what_was_kept_in_an_earlier_sitting_is_not_spent_on_folds_in_the_next() -> None:
     single, price = experiment(single=True), Price(unit_s=100.0)
-    assert kept_s(single, 900.0, price) == pytest.approx(450.0)
-    assert kept_s(single, 450.0, price, trained_s=450.0) == pytest.approx(450.0)
-    assert kept_s(single, 200.0, price, trained_s=450.0) == pytest.approx(200.0)
-    assert kept_s(single, 200.0, price) == 0.0
+    assert kept_s(single, 900.0, price, images=52) == pytest.approx(450.0)
+    assert kept_s(single, 450.0, price, images=52, trained_s=450.0) == pytest.approx(450.0)
+    assert kept_s(single, 200.0, price, images=52, trained_s=450.0) == pytest.approx(200.0)
+    assert kept_s(single, 200.0, price, images=52) == 0.0
 
 
 def test_of_a_given_length_its_time_is_kept_where_one_on_a_fold_fits_besides() -> None:
@@ -115,9 +124,11 @@ def test_of_a_given_length_its_time_is_kept_where_one_on_a_fold_fits_besides() -
     for steps, whole_s in ((50, 60.0), (600, 500.0)):
         single = experiment(single=True)
         single = single.model_copy(update={"protocol": single.protocol.model_copy(update={"steps": steps})})
-        assert kept_s(single, 2.3 * whole_s, price) == pytest.approx(whole_s)
-        assert kept_s(single, 2.1 * whole_s, price) == 0.0
-        assert kept_s(single, 8.0 * whole_s, price) == pytest.approx(1.5 * whole_s)  # another recipe may be the best
+        assert kept_s(single, 2.3 * whole_s, price, images=52) == pytest.approx(whole_s)
+        assert kept_s(single, 2.1 * whole_s, price, images=52) == 0.0
+        assert kept_s(single, 8.0 * whole_s, price, images=52) == pytest.approx(
+            1.5 * whole_s
+        )  # another recipe may be the best
 
 
 @pytest.mark.parametrize(("on_fold", "least"), [(2, 2), (4, 4), (6, 4), (12, 6), (13, 7)])

@@ -16,9 +16,11 @@ from bench.records import DeliveryRecord
 from bench.run.delivery import Selection, masks_by_configuration, select
 from bench.run.open_run import OpenRun
 from bench.run.refit import (
+    MOST,
     WORTH,
     least_epochs,
     least_s,
+    passes_steps,
     refit_spec,
     refit_weights,
     refitted,
@@ -68,7 +70,8 @@ def _single(run: OpenRun) -> Selection | None:
     if selection is None:
         return None
     protocol, images = run.experiment.protocol, sum(map(len, run.prepared.split.folds))
-    spec = refit_spec(selection.record, run.trainings, protocol=protocol, left_s=run.times.finals_s)
+    most = max(MOST, 2 * passes_steps(run.experiment, images))
+    spec = refit_spec(selection.record, run.trainings, protocol=protocol, left_s=run.times.finals_s, most=most)
     shortest = least_epochs(selection.record, run.trainings, protocol=protocol)
     before = trained_before(run.store.directory, spec)
     epochs = before or 0

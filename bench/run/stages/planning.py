@@ -38,10 +38,11 @@ def divide_time(run: OpenRun, experiment: Experiment, steps: int | None = None) 
     """Plans the time left. Closing takes longer the more networks are planned, so that they are planned again in the
     time that it leaves."""
     folds, test, slots = len(run.prepared.split.folds), len(run.prepared.split.test), run.executor.slots
+    images = sum(map(len, run.prepared.split.folds))
     assert run.price is not None
     for _ in range(2):
         left_s = run.times.finals_s or 0.0
-        run.times.kept_s = kept_s(experiment, left_s, run.price, slots, trained_s=run.trained_s)
+        run.times.kept_s = kept_s(experiment, left_s, run.price, slots, images=images, trained_s=run.trained_s)
         open_s = left_s - run.times.kept_s + run.compared_s
         run.chosen = plan_of(experiment, open_s, price=run.price, folds=folds, slots=slots, steps=steps)
         run.times.search_share = run.chosen.search_share
