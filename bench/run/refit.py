@@ -33,11 +33,14 @@ def refits(experiment: Experiment, images: int) -> bool:
 
 LEAST_ROOM, LONG, SHARE = 3.0, 4.5, 1 / 3
 """What a budget keeps for the last training, in short trainings. With room for `LEAST_ROOM` of them it keeps half of
-the time while there is one candidate, and a `SHARE` of it if several fit, at most `LONG`. Where `PASSES` need more, it
-keeps all that the comparison of four does not need. With less room it keeps nothing: a training that is scored comes
-first."""
+the time while there is one candidate, and a `SHARE` of it if several fit, at most `LONG`. With less room it keeps
+nothing: a training that is scored comes first."""
 
-PASSES = 30
+LARGE_SHARE = 0.6
+"""What is kept where `PASSES` need more than `LONG`: all that a comparison of four recipes does not need, if it is this
+share of the time or of the passes. Otherwise nothing is compared, and this share of the time is kept."""
+
+PASSES = 40
 """Passes over the development images that a last training should have. A set of hundreds of images still gains from
 steps with which one of fifty gains nothing more (docs/decisions/0019-all-images.md)."""
 
@@ -86,10 +89,12 @@ def kept_units(units: float, slots: int = 1, long: float = LONG) -> float:
     """The same in short trainings; one worker slot has time for `units` of them, and `long` is the most to be kept."""
     if units < LEAST_ROOM:
         return 0.0
-    if units * slots * (1 - SHARE) < BEFORE_LAST:
-        return min(long, units / 2)
-    kept = min(LONG, units * SHARE)
-    return kept if long <= LONG else max(kept, min(long, units - BEFORE_LAST / slots))
+    if long > LONG:
+        beside = units - BEFORE_LAST / slots
+        compares = beside >= LARGE_SHARE * min(long, units)
+        return min(long, beside if compares else LARGE_SHARE * units)
+    several = units * slots * (1 - SHARE) >= BEFORE_LAST
+    return min(LONG, units * SHARE if several else units / 2)
 
 
 def refit_spec(

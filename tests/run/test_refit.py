@@ -46,14 +46,18 @@ def test_several_candidates_leave_a_third_of_it(units: float, kept: float) -> No
     assert units - kept_units(units) >= BEFORE_LAST
 
 
-@pytest.mark.parametrize(("units", "kept"), [(6.0, 3.0), (12.0, 4.0), (15.0, 7.0), (19.0, 11.0), (60.0, 11.0)])
-def test_many_images_keep_what_a_comparison_of_four_recipes_does_not_need(units: float, kept: float) -> None:
-    assert kept_units(units, long=11.0) == pytest.approx(kept)
-    price = Price(unit_s=100.0)
-    assert kept_s(experiment(single=True), 100 * units, price, images=294) == pytest.approx(
-        100 * min(kept, 11.03), abs=4
-    )
-    assert passes_steps(experiment(), 294) == 1103
+@pytest.mark.parametrize(
+    ("units", "kept", "candidates"),
+    [(5.0, 3.0, 1), (13.0, 7.8, 1), (16.0, 9.6, 1), (17.0, 9.0, 4), (22.0, 14.0, 4), (60.0, 14.7, 5)],
+)
+def test_with_many_images_the_last_training_comes_before_a_comparison(
+    units: float, kept: float, candidates: int
+) -> None:
+    assert passes_steps(experiment(), 294) == 1470
+    price, single = Price(unit_s=100.0), experiment(single=True)
+    assert kept_s(single, 100 * units, price, images=294) == pytest.approx(100 * kept)
+    before = plan(100 * (units - kept), price=price, folds=3, available=12, is_before_last=True)
+    assert before.candidates == candidates
 
 
 def test_before_a_last_training_fewer_short_ones_compare_recipes() -> None:
