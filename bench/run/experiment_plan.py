@@ -8,11 +8,12 @@ from bench.experiments import WITHOUT_TUNERS, Experiment
 from bench.formats import listing
 from bench.progress import duration
 from bench.progress.ahead import Ahead
-from bench.records import COMPLETED, TrainingRecord, configuration_key
+from bench.records import COMPLETED, SplitRecord, TrainingRecord, configuration_key
 from bench.run.candidates import level_name
 from bench.run.costs import MARGIN, Price, pixels
 from bench.run.data_curve import SHARES
-from bench.run.plan import Plan, comparison_plan, plan
+from bench.run.plan import Plan, comparison_plan, plan, times_longer
+from search_spaces.defaults import default_configuration
 from search_spaces.one_at_a_time import one_at_a_time
 from search_spaces.portfolio import portfolio
 from search_spaces.space import HYPERPARAMETERS, Range, Space, cost_identity
@@ -28,11 +29,18 @@ SEARCH_SHARE = 0.3
 
 
 def plan_of(
-    experiment: Experiment, left_s: float, *, price: Price, folds: int, slots: int, steps: int | None = None
+    experiment: Experiment,
+    left_s: float,
+    *,
+    price: Price,
+    split: SplitRecord,
+    slots: int,
+    steps: int | None = None,
 ) -> Plan:
-    """The plan of an experiment for `left_s` seconds (`bench.run.plan`), with a search if the experiment asks for one.
-    After a search its finalists and the default configuration alone are candidates: it has compared the others. `steps`
-    is the length of an interrupted comparison's trainings."""
+    """The plan of an experiment for `left_s` seconds (`bench.run.plan`) on the folds of `split`, with a search if the
+    experiment asks for one. After a search its finalists and the default configuration alone are candidates: it has
+    compared the others. `steps` is the length of an interrupted comparison's trainings."""
+    folds = len(split.folds)
     if experiment.search == "compare":
         return _plan_of_comparison(experiment, left_s, price, folds, max(1, slots), steps)
     share = SEARCH_SHARE if experiment.search == "always" else 0.0
@@ -49,10 +57,17 @@ def plan_of(
         given=experiment.protocol.steps,
         fits=not share,
         is_before_last=bool(experiment.single),
+        longer=longer_with(experiment, split),
     )
     if not share or not chosen.candidates:
         return chosen
     return replace(chosen, search_share=share, reason=f"{share:.0%} of the time for a search; then {chosen.reason}")
+
+
+def longer_with(experiment: Experiment, split: SplitRecord) -> float:
+    """How many times as long as with few images the trainings should be (`bench.run.plan.times_longer`)."""
+    batch_size = int(default_configuration(experiment.space)["batch_size"])
+    return times_longer(sum(map(len, split.folds)), batch_size, experiment.protocol.shortest_steps)
 
 
 def _plan_of_comparison(

@@ -17,6 +17,7 @@ from bench.run.earlier_costs import Measured
 from bench.run.experiment_plan import (
     LEAST_FOR_PROBE_S,
     ahead,
+    longer_with,
     most_candidates,
     plan_of,
     planned_s,
@@ -147,7 +148,6 @@ def _plans(
     experiment: Experiment, left_s: float, measured: Measured | None, split: SplitRecord, slots: int
 ) -> Iterator[Supposed]:
     """For the measured cost, or for several possible ones."""
-    images = sum(map(len, split.folds))
     if left_s < LEAST_FOR_PROBE_S:
         prices: Sequence[Price] = (unmeasured_price(left_s),)
     elif measured is not None:
@@ -160,9 +160,9 @@ def _plans(
             price.unit_s,
             plan_of(
                 experiment,
-                left_s - kept_s(experiment, left_s, price, slots, images=images),
+                left_s - kept_s(experiment, left_s, price, slots, longer=longer_with(experiment, split)),
                 price=price,
-                folds=len(split.folds),
+                split=split,
                 slots=slots,
             ),
         )

@@ -21,8 +21,19 @@ training on all images may be longer (docs/decisions/0019-all-images.md)."""
 SETTLED = 200
 """Steps from which a second fold or candidate is worth more than length (docs/decisions/0014-lengths.md)."""
 
+LONG, PASSES, MOST_LONGER = 4.5, 40, 2.5
+"""A training after which few images bring nothing more, in short trainings; passes over the images that it should have
+where they are many; and by how much that makes it longer at most: beyond 1,050 steps nothing was measured
+(docs/decisions/0019-all-images.md)."""
+
 MOST_SEEDS = 8
 """The most seeds of the leaders, or of all levels of a comparison, in a final evaluation with time left."""
+
+
+def times_longer(images: int, batch_size: int, shortest: int) -> float:
+    """How many times as long as with few images a training should be, if a short one has `shortest` steps, from 1
+    to `MOST_LONGER`. `LONGEST` and `SETTLED` are multiplied by it, and a comparison needs as many times the room."""
+    return min(MOST_LONGER, max(1.0, PASSES * images / batch_size / (LONG * shortest)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +106,7 @@ def plan(
     given: int | None = None,
     fits: bool = True,
     is_before_last: bool = False,
+    longer: float = 1.0,
 ) -> Plan:
     """The plan for `left_s` seconds on `slots` worker slots, by the `price` of trainings of the default configuration,
     whose network is compiled.
@@ -102,19 +114,19 @@ def plan(
     `available` is the number of recipes. Lengths are in steps: multiples of an `epoch` and, if that fits, at least
     `shortest`, or the `given` one, which is the unit then. Without `may_search` no time is kept for a search. `fits`:
     the default configuration alone gets a length that is fitted to its time. `is_before_last`: a training on all images
-    follows."""
+    follows. Trainings should be `longer` by this factor (`times_longer`)."""
     unit_s = price.seconds(given / shortest) if given else price.unit_s
     units = left_s * slots / unit_s
-    rule = next(rule for rule in RULES if units >= rule.begins(is_before_last=is_before_last))
+    rule = next(rule for rule in RULES if units >= longer * rule.begins(is_before_last=is_before_last))
     candidates = min(rule.candidates, available)
     if candidates == 1 and not (may_search and rule.search_share):
-        alone = _default_alone(left_s, price, folds, slots, epoch, shortest, given)
+        alone = _default_alone(left_s, price, folds, slots, epoch, shortest, given, longer)
         return alone if fits else _beside_one(alone, left_s, price, folds, slots, epoch, shortest)
     trainings = candidates * folds if rule.everywhere else candidates + folds
     search_share = rule.search_share if may_search else 0.0
     open_s = (left_s - price.first_s * (candidates - 1) / slots) * (1 - search_share)
     stretch = price.length(open_s / ceil(trainings / slots))
-    steps = given or min(max(LONGEST, shortest), max(shortest, int(shortest * stretch / epoch) * epoch))
+    steps = given or min(_longest(shortest, longer), max(shortest, int(shortest * stretch / epoch) * epoch))
     what = f"trainings of {given} steps" if given else "short trainings"
     return Plan(
         candidates=candidates,
@@ -126,12 +138,24 @@ def plan(
     )
 
 
+def _longest(shortest: int, longer: float = 1.0) -> int:
+    return max(int(longer * LONGEST), shortest)
+
+
 def _default_alone(
-    left_s: float, price: Price, folds: int, slots: int, epoch: int, shortest: int, given: int | None
+    left_s: float,
+    price: Price,
+    folds: int,
+    slots: int,
+    epoch: int,
+    shortest: int,
+    given: int | None,
+    longer: float = 1.0,
 ) -> Plan:
     """Length comes first, while it is worth more, then folds, then whole seeds. The rest of the time makes all
     trainings longer."""
-    longest, least = max(LONGEST, shortest), given or epoch
+    longest, least = _longest(shortest, longer), given or epoch
+    enough = max(longer * SETTLED, shortest)
     fit = f"{left_s * slots / price.unit_s:.1f} short trainings fit"
 
     def steps_of(trainings: int) -> float:
@@ -140,7 +164,7 @@ def _default_alone(
     if MARGIN * steps_of(1) < least:
         reason = f"{fit}: not even one of {least} steps, so that there will be no model"
         return Plan(candidates=0, steps=0, everywhere=True, search_share=0.0, reason=reason)
-    settled = max((number for number in range(1, folds + 1) if steps_of(number) >= max(SETTLED, shortest)), default=1)
+    settled = max((number for number in range(1, folds + 1) if steps_of(number) >= enough), default=1)
     no_longer = next((number for number in range(1, folds) if steps_of(number) <= longest), folds)
     on = min(folds, max(slots, settled, no_longer))
     seeds = max((number for number in range(1, MOST_SEEDS + 1) if steps_of(on * number) >= longest), default=1)
@@ -163,7 +187,7 @@ def _default_alone(
 def _beside_one(alone: Plan, left_s: float, price: Price, folds: int, slots: int, epoch: int, shortest: int) -> Plan:
     """After a search: the default configuration and the best that it found, where both and the better one's other folds
     have room for the shortest length."""
-    longest = max(LONGEST, shortest)
+    longest = _longest(shortest)
     stretch = price.length((left_s - price.first_s) / ceil((1 + folds) / slots))
     if stretch < 1 or alone.fitted is None:
         return _of_one_length(alone, epoch, longest)
@@ -210,7 +234,7 @@ def comparison_plan(
     missing = max(0.0, whole[-1] - units)
     if candidates < 2:
         fitted = _default_alone(left_s, price, folds, slots, epoch, shortest, steps)
-        alone = _of_one_length(fitted, epoch, max(LONGEST, shortest))
+        alone = _of_one_length(fitted, epoch, _longest(shortest))
         too_few = f"{units:.1f} short trainings fit, too few to compare two levels on {LEAST_FOLDS} folds"
         instead = f"the default configuration alone, {alone.steps} steps each"
         reason = f"{too_few}: {instead}" if alone.candidates else alone.reason
@@ -218,7 +242,7 @@ def comparison_plan(
     # What is left after that buys folds, then a second seed, then length (`stretch`: how much longer all can be).
     cost = whole[candidates - 1] / LEAST_FOLDS
     stretch = units / (cost * folds * SEEDS_BEFORE_LENGTH)
-    chosen = steps or min(max(LONGEST, shortest), max(shortest, int(shortest * stretch / epoch) * epoch))
+    chosen = steps or min(_longest(shortest), max(shortest, int(shortest * stretch / epoch) * epoch))
     on = min(folds, max(LEAST_FOLDS, int(units / cost)))
     seeds = min(MOST_SEEDS, max(1, int(units * shortest / (cost * folds * (chosen if steps is None else shortest)))))
     others = f"{candidates - 1} of {len(costs) - 1} levels" if missing else f"all {len(costs) - 1} levels"

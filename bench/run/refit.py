@@ -16,8 +16,7 @@ from bench.records import COMPLETED, DeliveryRecord, TrainingRecord, configurati
 from bench.run.costs import MARGIN, CostModel, Price
 from bench.run.delivery import MEMBERS, weights_path
 from bench.run.final_evaluation import FILLED
-from bench.run.plan import BEFORE_LAST, LONGEST
-from search_spaces.defaults import default_configuration
+from bench.run.plan import BEFORE_LAST, LONG, LONGEST
 
 REFIT = "refit"
 
@@ -31,22 +30,18 @@ def refits(experiment: Experiment, images: int) -> bool:
     return chooses and experiment.budget_s is not None and images > 0
 
 
-LEAST_ROOM, LONG, SHARE = 3.0, 4.5, 1 / 3
+LEAST_ROOM, SHARE = 3.0, 1 / 3
 """What a budget keeps for the last training, in short trainings. With room for `LEAST_ROOM` of them it keeps half of
 the time while there is one candidate, and a `SHARE` of it if several fit, at most `LONG`. With less room it keeps
 nothing: a training that is scored comes first."""
 
 LARGE_SHARE = 0.6
-"""What is kept where `PASSES` need more than `LONG`: all that a comparison of four recipes does not need, if it is this
-share of the time or of the passes. Otherwise nothing is compared, and this share of the time is kept."""
-
-PASSES = 40
-"""Passes over the development images that a last training should have. A set of hundreds of images still gains from
-steps with which one of fifty gains nothing more (docs/decisions/0019-all-images.md)."""
+"""What is kept where many images need more than `LONG`: all that a comparison of four recipes does not need, if it is
+this share of the time or of that need. Otherwise nothing is compared, and this share of the time is kept."""
 
 MOST = 3 * LONGEST
 """The most steps of a last training that has time left: the time that was kept for it, and the rest in which no other
-training on a fold fitted. With many images it is twice what `PASSES` need."""
+training on a fold fitted. With many images it is longer by as much as they need."""
 
 LEAST_SHARE = 0.5
 """The least length of a last training, as a part of that of its recipe's trainings on folds. A shorter one is not
@@ -63,36 +58,31 @@ WORTH = 1.5
 """A network from an earlier session is trained again if there is time for this many times its length."""
 
 
-def passes_steps(experiment: Experiment, images: int) -> int:
-    """Steps of the default configuration in which it sees each of so many images `PASSES` times."""
-    return ceil(PASSES * images / int(default_configuration(experiment.space)["batch_size"]))
-
-
 def kept_s(
-    experiment: Experiment, left_s: float, price: Price, slots: int = 1, *, images: int, trained_s: float = 0.0
+    experiment: Experiment, left_s: float, price: Price, slots: int = 1, *, longer: float = 1.0, trained_s: float = 0.0
 ) -> float:
-    """Seconds of `left_s` that are kept for the training on all `images`. The `trained_s` of trainings of an earlier
+    """Seconds of `left_s` that are kept for the training on all images, which should be `longer` by this factor than
+    with few (`bench.run.plan.times_longer`). The `trained_s` of trainings of an earlier
     session count as time left: what was kept then is not spent on more of them."""
     if not experiment.single:
         return 0.0
     whole_s, steps = left_s + trained_s, experiment.protocol.steps
     if steps is None:
-        long = max(LONG, passes_steps(experiment, images) / experiment.protocol.shortest_steps)
-        return min(left_s, price.unit_s * kept_units(whole_s / price.unit_s, slots, long))
+        return min(left_s, price.unit_s * kept_units(whole_s / price.unit_s, slots, longer))
     given_s = price.seconds(steps / experiment.protocol.shortest_steps)
     if whole_s < 2 * MARGIN * given_s:
         return 0.0
     return min(left_s, (DEARER if whole_s * slots >= BEFORE_LAST * given_s else 1.0) * given_s)
 
 
-def kept_units(units: float, slots: int = 1, long: float = LONG) -> float:
-    """The same in short trainings; one worker slot has time for `units` of them, and `long` is the most to be kept."""
+def kept_units(units: float, slots: int = 1, longer: float = 1.0) -> float:
+    """The same in short trainings; one worker slot has time for `units` of them."""
     if units < LEAST_ROOM:
         return 0.0
-    if long > LONG:
-        beside = units - BEFORE_LAST / slots
-        compares = beside >= LARGE_SHARE * min(long, units)
-        return min(long, beside if compares else LARGE_SHARE * units)
+    if longer > 1:
+        most, beside = longer * LONG, units - longer * BEFORE_LAST / slots
+        compares = beside >= LARGE_SHARE * min(most, units)
+        return min(most, beside if compares else LARGE_SHARE * units)
     several = units * slots * (1 - SHARE) >= BEFORE_LAST
     return min(LONG, units * SHARE if several else units / 2)
 

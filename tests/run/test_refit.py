@@ -10,8 +10,8 @@ from bench.experiments import Experiment, Protocol, load_experiment, override
 from bench.records import COMPLETED, DeliveryRecord, Member, TrainingRecord
 from bench.run.costs import MARGIN, CostModel, Price, Probe
 from bench.run.delivery import weights_path
-from bench.run.plan import BEFORE_LAST, plan
-from bench.run.refit import MOST, kept_s, kept_units, least_epochs, least_s, passes_steps, refit_spec, refits
+from bench.run.plan import BEFORE_LAST, MOST_LONGER, plan, times_longer
+from bench.run.refit import MOST, kept_s, kept_units, least_epochs, least_s, refit_spec, refits
 from tests.examples import STARTED_AT
 
 
@@ -47,16 +47,17 @@ def test_several_candidates_leave_a_third_of_it(units: float, kept: float) -> No
 
 
 @pytest.mark.parametrize(
-    ("units", "kept", "candidates"),
-    [(5.0, 3.0, 1), (13.0, 7.8, 1), (16.0, 9.6, 1), (17.0, 9.0, 4), (22.0, 14.0, 4), (60.0, 14.7, 5)],
+    ("units", "kept", "candidates"), [(5.0, 3.0, 1), (13.5, 8.1, 1), (20.0, 9.0, 1), (21.5, 5.5, 4), (88.0, 9.0, 5)]
 )
 def test_with_many_images_the_last_training_comes_before_a_comparison(
     units: float, kept: float, candidates: int
 ) -> None:
-    assert passes_steps(experiment(), 294) == 1470
+    """180 of them: trainings should be twice as long."""
+    assert times_longer(180, 8, 100) == 2.0
+    assert (times_longer(52, 8, 100), times_longer(800, 8, 100)) == (1.0, MOST_LONGER)
     price, single = Price(unit_s=100.0), experiment(single=True)
-    assert kept_s(single, 100 * units, price, images=294) == pytest.approx(100 * kept)
-    before = plan(100 * (units - kept), price=price, folds=3, available=12, is_before_last=True)
+    assert kept_s(single, 100 * units, price, longer=2.0) == pytest.approx(100 * kept)
+    before = plan(100 * (units - kept), price=price, folds=3, available=12, is_before_last=True, longer=2.0)
     assert before.candidates == candidates
 
 
@@ -111,16 +112,16 @@ def test_a_length_that_the_protocol_gives_is_its_own_too() -> None:
 def test_with_several_places_several_candidates_fit_beside_it_sooner() -> None:
     assert kept_units(6.0) == 3.0
     assert kept_units(6.0, slots=4) == 2.0
-    assert kept_s(experiment(single=True), 600.0, Price(unit_s=100.0), 4, images=52) == pytest.approx(200.0)
-    assert kept_s(experiment().model_copy(update={"single": False}), 600.0, Price(unit_s=100.0), images=52) == 0.0
+    assert kept_s(experiment(single=True), 600.0, Price(unit_s=100.0), 4) == pytest.approx(200.0)
+    assert kept_s(experiment().model_copy(update={"single": False}), 600.0, Price(unit_s=100.0)) == 0.0
 
 
 def test_what_was_kept_in_an_earlier_sitting_is_not_spent_on_folds_in_the_next() -> None:
     single, price = experiment(single=True), Price(unit_s=100.0)
-    assert kept_s(single, 900.0, price, images=52) == pytest.approx(450.0)
-    assert kept_s(single, 450.0, price, images=52, trained_s=450.0) == pytest.approx(450.0)
-    assert kept_s(single, 200.0, price, images=52, trained_s=450.0) == pytest.approx(200.0)
-    assert kept_s(single, 200.0, price, images=52) == 0.0
+    assert kept_s(single, 900.0, price) == pytest.approx(450.0)
+    assert kept_s(single, 450.0, price, trained_s=450.0) == pytest.approx(450.0)
+    assert kept_s(single, 200.0, price, trained_s=450.0) == pytest.approx(200.0)
+    assert kept_s(single, 200.0, price) == 0.0
 
 
 def test_of_a_given_length_its_time_is_kept_where_one_on_a_fold_fits_besides() -> None:
@@ -128,11 +129,9 @@ def test_of_a_given_length_its_time_is_kept_where_one_on_a_fold_fits_besides() -
     for steps, whole_s in ((50, 60.0), (600, 500.0)):
         single = experiment(single=True)
         single = single.model_copy(update={"protocol": single.protocol.model_copy(update={"steps": steps})})
-        assert kept_s(single, 2.3 * whole_s, price, images=52) == pytest.approx(whole_s)
-        assert kept_s(single, 2.1 * whole_s, price, images=52) == 0.0
-        assert kept_s(single, 8.0 * whole_s, price, images=52) == pytest.approx(
-            1.5 * whole_s
-        )  # another recipe may be the best
+        assert kept_s(single, 2.3 * whole_s, price) == pytest.approx(whole_s)
+        assert kept_s(single, 2.1 * whole_s, price) == 0.0
+        assert kept_s(single, 8.0 * whole_s, price) == pytest.approx(1.5 * whole_s)  # another recipe may be the best
 
 
 @pytest.mark.parametrize(("on_fold", "least"), [(2, 2), (4, 4), (6, 4), (12, 6), (13, 7)])

@@ -14,13 +14,13 @@ from bench.evaluation.resampling import even_spread
 from bench.formats import plural
 from bench.records import DeliveryRecord
 from bench.run.delivery import Selection, masks_by_configuration, select
+from bench.run.experiment_plan import longer_with
 from bench.run.open_run import OpenRun
 from bench.run.refit import (
     MOST,
     WORTH,
     least_epochs,
     least_s,
-    passes_steps,
     refit_spec,
     refit_weights,
     refitted,
@@ -70,7 +70,7 @@ def _single(run: OpenRun) -> Selection | None:
     if selection is None:
         return None
     protocol, images = run.experiment.protocol, sum(map(len, run.prepared.split.folds))
-    most = max(MOST, 2 * passes_steps(run.experiment, images))
+    most = int(MOST * longer_with(run.experiment, run.prepared.split))
     spec = refit_spec(selection.record, run.trainings, protocol=protocol, left_s=run.times.finals_s, most=most)
     shortest = least_epochs(selection.record, run.trainings, protocol=protocol)
     before = trained_before(run.store.directory, spec)

@@ -91,7 +91,7 @@ def _with_more_levels(run: OpenRun, planned: FinalsRecord, chosen: Plan) -> Plan
         run.experiment,
         left_s - run.times.kept_s + run.compared_s,
         price=Price(unit_s=unit_s),
-        folds=folds,
+        split=run.prepared.split,
         slots=run.executor.slots,
         steps=steps,
     )

@@ -6,7 +6,7 @@ from bench.errors import StoreError
 from bench.evaluation.ensemble import MOST_MEMBERS
 from bench.experiments import Experiment
 from bench.run.costs import Price
-from bench.run.experiment_plan import LEAST_FOR_PROBE_S, ROOM, plan_of, unmeasured_price
+from bench.run.experiment_plan import LEAST_FOR_PROBE_S, ROOM, longer_with, plan_of, unmeasured_price
 from bench.run.open_run import OpenRun
 from bench.run.probe import NoProbe, probe
 from bench.run.refit import kept_s
@@ -37,14 +37,14 @@ def plan_budget(run: OpenRun) -> None:
 def divide_time(run: OpenRun, experiment: Experiment, steps: int | None = None) -> None:
     """Plans the time left. Closing takes longer the more networks are planned, so that they are planned again in the
     time that it leaves."""
-    folds, test, slots = len(run.prepared.split.folds), len(run.prepared.split.test), run.executor.slots
-    images = sum(map(len, run.prepared.split.folds))
+    split, slots = run.prepared.split, run.executor.slots
+    folds, test, longer = len(split.folds), len(split.test), longer_with(experiment, split)
     assert run.price is not None
     for _ in range(2):
         left_s = run.times.finals_s or 0.0
-        run.times.kept_s = kept_s(experiment, left_s, run.price, slots, images=images, trained_s=run.trained_s)
+        run.times.kept_s = kept_s(experiment, left_s, run.price, slots, longer=longer, trained_s=run.trained_s)
         open_s = left_s - run.times.kept_s + run.compared_s
-        run.chosen = plan_of(experiment, open_s, price=run.price, folds=folds, slots=slots, steps=steps)
+        run.chosen = plan_of(experiment, open_s, price=run.price, split=split, slots=slots, steps=steps)
         run.times.search_share = run.chosen.search_share
         if run.probe is None or not run.chosen.candidates:
             return
