@@ -93,11 +93,11 @@ def refit_spec(
     *,
     protocol: Protocol,
     left_s: float | None,
-    most: int = MOST,
+    longer: float = 1.0,
 ) -> TrialSpec:
     """The training on all images with the recipe and seed of `selected`, an ensemble of one unit. It is as long as that
     of its first member. With `left_s` seconds left, and no length in the protocol, it lasts as long as these, up to
-    `most` steps, or twice as long as on a fold where that is more."""
+    `MOST` steps, with many images `longer` by this factor, or twice as long as on a fold where that is more."""
     member, known = selected.members[0], _epochs_on_fold(selected, trainings)
     fitted = left_s is not None and protocol.steps is None
     return TrialSpec(
@@ -105,7 +105,7 @@ def refit_spec(
         trial_id=f"{member.candidate}, seed {member.seed}",
         hyperparameters=member.hyperparameters,
         seed=member.seed,
-        epochs=max(known, most // LONGER // protocol.steps_per_epoch) if fitted else known,
+        epochs=max(known, int(longer * MOST) // LONGER // protocol.steps_per_epoch) if fitted else known,
         fit_s=left_s if fitted else None,
         refit=True,
     )

@@ -104,6 +104,11 @@ def test_with_one_it_fills_the_time_that_is_left() -> None:
     assert spec_of(epochs_run=20, left_s=120.0).epochs == 20
 
 
+def test_with_many_images_it_may_be_longer() -> None:
+    spec = refit_spec(*trained_on_a_fold(6), protocol=Protocol(steps=None), left_s=120.0, longer=2.5)
+    assert 25 * LONGER * spec.epochs == 2.5 * MOST
+
+
 def test_a_length_that_the_protocol_gives_is_its_own_too() -> None:
     spec = spec_of(epochs_run=2, left_s=120.0, steps=50)
     assert (spec.epochs, spec.fit_s) == (2, None)

@@ -17,7 +17,6 @@ from bench.run.delivery import Selection, masks_by_configuration, select
 from bench.run.experiment_plan import longer_with
 from bench.run.open_run import OpenRun
 from bench.run.refit import (
-    MOST,
     WORTH,
     least_epochs,
     least_s,
@@ -70,8 +69,8 @@ def _single(run: OpenRun) -> Selection | None:
     if selection is None:
         return None
     protocol, images = run.experiment.protocol, sum(map(len, run.prepared.split.folds))
-    most = int(MOST * longer_with(run.experiment, run.prepared.split))
-    spec = refit_spec(selection.record, run.trainings, protocol=protocol, left_s=run.times.finals_s, most=most)
+    longer = longer_with(run.experiment, run.prepared.split)
+    spec = refit_spec(selection.record, run.trainings, protocol=protocol, left_s=run.times.finals_s, longer=longer)
     shortest = least_epochs(selection.record, run.trainings, protocol=protocol)
     before = trained_before(run.store.directory, spec)
     epochs = before or 0
