@@ -15,6 +15,7 @@ from bench.run.final_plan import budgeted_finals, in_order, whole_finals
 from bench.run.plan import LONGEST, comparison_plan
 from search_spaces.one_at_a_time import one_at_a_time
 from tests.engine.stand_in import StandInExecutor
+from tests.run.made_up_machine import SPLIT
 from tests.run.test_final_evaluation import FOLDS, hold
 
 EXPERIMENT = override(load_experiment("compare"), data="photos")
@@ -26,7 +27,7 @@ def compared(units: float, **changed):
 
 
 def planned(units: float, **changed):
-    return plan_of(EXPERIMENT, units * 100.0, **{"price": Price(unit_s=100.0), "folds": 3, "slots": 1, **changed})
+    return plan_of(EXPERIMENT, units * 100.0, **{"price": Price(unit_s=100.0), "split": SPLIT, "slots": 1, **changed})
 
 
 def test_levels_that_do_not_fit_on_two_folds_are_left_out_and_no_training_is_shorter():
