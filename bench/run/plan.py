@@ -121,7 +121,7 @@ def plan(
     candidates = min(rule.candidates, available)
     if candidates == 1 and not (may_search and rule.search_share):
         alone = _default_alone(left_s, price, folds, slots, epoch, shortest, given, longer)
-        return alone if fits else _beside_one(alone, left_s, price, folds, slots, epoch, shortest)
+        return alone if fits else _beside_one(alone, left_s, price, folds, slots, epoch, shortest, longer)
     trainings = candidates * folds if rule.everywhere else candidates + folds
     search_share = rule.search_share if may_search else 0.0
     open_s = (left_s - price.first_s * (candidates - 1) / slots) * (1 - search_share)
@@ -184,10 +184,12 @@ def _default_alone(
     )
 
 
-def _beside_one(alone: Plan, left_s: float, price: Price, folds: int, slots: int, epoch: int, shortest: int) -> Plan:
+def _beside_one(
+    alone: Plan, left_s: float, price: Price, folds: int, slots: int, epoch: int, shortest: int, longer: float
+) -> Plan:
     """After a search: the default configuration and the best that it found, where both and the better one's other folds
     have room for the shortest length."""
-    longest = _longest(shortest)
+    longest = _longest(shortest, longer)
     stretch = price.length((left_s - price.first_s) / ceil((1 + folds) / slots))
     if stretch < 1 or alone.fitted is None:
         return _of_one_length(alone, epoch, longest)

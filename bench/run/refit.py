@@ -62,8 +62,8 @@ def kept_s(
     experiment: Experiment, left_s: float, price: Price, slots: int = 1, *, longer: float = 1.0, trained_s: float = 0.0
 ) -> float:
     """Seconds of `left_s` that are kept for the training on all images, which should be `longer` by this factor than
-    with few (`bench.run.plan.times_longer`). The `trained_s` of trainings of an earlier
-    session count as time left: what was kept then is not spent on more of them."""
+    with few (`bench.run.plan.times_longer`). The `trained_s` of trainings of an earlier session count as time left:
+    what was kept then is not spent on more of them."""
     if not experiment.single:
         return 0.0
     whole_s, steps = left_s + trained_s, experiment.protocol.steps

@@ -4,10 +4,7 @@ which pixels of a skip count before it is joined to it."""
 from typing import Any
 
 from search_spaces.architectures.blocks import convolution
-from search_spaces.architectures.encoder_decoders import feature_maps
-
-FILTERS = (256, 128, 64, 32, 16)
-"""Filters of the decoder, from 1/16 of the image to the whole."""
+from search_spaces.architectures.encoder_decoders import FILTERS, feature_maps
 
 
 def build(backbone: str, image_size: int, outputs: int, activation: str, *, filters: tuple[int, ...] = FILTERS) -> Any:

@@ -13,6 +13,9 @@ from typing import Any
 
 from search_spaces.encoders import efficientnet_lite, keras_applications, mix_transformer
 
+FILTERS = (256, 128, 64, 32, 16)
+"""Filters of a decoder, from 1/16 of the image to the whole: the library's, and those of our own decoders."""
+
 SLIM_FILTERS = (128, 64, 32, 16, 8)
 """Filters of the slim U-Net's decoder, from 1/16 of the image to the whole: half of the library's."""
 

@@ -8,10 +8,7 @@ One thing differs from the paper: its encoder has squeeze and excitation of its 
 from typing import Any
 
 from search_spaces.architectures.blocks import convolution
-from search_spaces.architectures.encoder_decoders import feature_maps
-
-FILTERS = (256, 128, 64, 32, 16)
-"""Filters of the decoder, from 1/16 of the image to the whole."""
+from search_spaces.architectures.encoder_decoders import FILTERS, feature_maps
 
 KEY_FILTERS = 64
 """Channels by which the positions of the coarsest map are compared."""

@@ -6,11 +6,7 @@ scale. The network has one output; the paper's deep supervision is left out."""
 from typing import Any
 
 from search_spaces.architectures.blocks import convolution
-from search_spaces.architectures.encoder_decoders import feature_maps
-
-FILTERS = (256, 128, 64, 32, 16)
-"""Filters of a node at 1/16, 1/8, 1/4 and 1/2 of the image, and of the last block at full size, as in
-segmentation-models' U-Net."""
+from search_spaces.architectures.encoder_decoders import FILTERS, feature_maps
 
 
 def build(backbone: str, image_size: int, outputs: int, activation: str, *, filters: tuple[int, ...] = FILTERS) -> Any:

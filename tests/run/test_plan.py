@@ -38,6 +38,7 @@ def test_what_a_search_found_is_compared_with_the_default_on_one_fold_and_the_be
     found = plan_of(5.1, fits=False)
     assert (found.candidates, found.steps, found.everywhere, found.fitted) == (2, 125, False, None)
     assert plan_of(17, available=1, fits=False).steps == LONGEST
+    assert plan_of(30, available=1, fits=False, longer=2.0).steps == 2 * LONGEST
 
 
 def test_a_search_without_room_for_a_comparison_keeps_one_length_for_what_fits():
